@@ -1,0 +1,164 @@
+"""Frozen configuration: what a run is (`RunSpec`) and what a sweep is (`SweepConfig`)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from benchmark.seeds import SeedBundle
+
+Scalar = str | int | float | bool | None
+Side = Literal["pre", "post"]
+Tier = Literal["default", "tuned"]
+Device = Literal["auto", "cpu", "gpu"]
+CompileMode = Literal["auto", "fit", "graph", "xla"]
+SAMPLERS = ("tpe", "random", "qmc", "gp", "cmaes", "grid")
+PRUNERS = ("hyperband", "median", "percentile", "none")
+
+
+class Frozen(BaseModel):
+    """Base of all configuration: immutable, and unknown keys are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+
+class ViewSettings(Frozen):
+    """How texts become integer arrays.
+
+    Attributes
+    ----------
+    vocabulary_size : int
+        Number of ids, PAD (0) and OOV (1) included, as in `keras.layers.TextVectorization`.
+    sequence_length : int
+        Tokens per text; a view is never longer than the longest training text.
+    padding, truncation : {"pre", "post"}
+        On which side short texts are filled, and on which side long ones are cut.
+    """
+
+    vocabulary_size: int = Field(default=10_000, ge=3)
+    sequence_length: int = Field(default=256, ge=1, le=100_000)
+    padding: Side = "post"
+    truncation: Side = "post"
+
+
+class TrainSettings(Frozen):
+    """How a model is trained.
+
+    Attributes
+    ----------
+    optimizer : {"adam", "adamw", "nadam", "rmsprop", "sgd"}
+        Keras optimizer, with its defaults but for the learning rate.
+    learning_rate : float
+        Initial learning rate.
+    schedule : {"constant", "cosine", "exponential"}
+        Cosine falls to 0, exponential to a tenth, over all epochs.
+    batch_size : int
+        Examples per step.
+    epochs : int
+        Most epochs.
+    patience : int
+        Epochs without a better validation accuracy after which training stops; the best weights
+        are restored in any case.
+    """
+
+    optimizer: Literal["adam", "adamw", "nadam", "rmsprop", "sgd"] = "adam"
+    learning_rate: float = Field(default=1e-3, gt=0, allow_inf_nan=False)
+    schedule: Literal["constant", "cosine", "exponential"] = "constant"
+    batch_size: int = Field(default=64, ge=1)
+    epochs: int = Field(default=10, ge=1)
+    patience: int = Field(default=3, ge=1)
+
+
+VIEW_KEYS = frozenset(ViewSettings.model_fields)
+TRAIN_KEYS = frozenset(TrainSettings.model_fields)
+
+
+class RunSpec(Frozen):
+    """Everything that determines one training run.
+
+    Attributes
+    ----------
+    model : str
+        Registered name, or ``path/to/file.py:build``.
+    model_digest : str
+        Digest of the source of a model from outside the package, so that an edited one is another.
+    dataset, dataset_digest : str
+        Name and content digest of the data set.
+    kind : {"trial", "final"}
+        Only a final run reads the test part.
+    view, training : ViewSettings, TrainSettings
+        Settings shared by all architectures.
+    hparams : dict
+        The architecture's own hyper-parameters, given to its builder.
+    seeds : SeedBundle
+        Named random streams.
+    train_share : float
+        Share of the training part that is used, drawn stratified from the ``fewshot`` stream.
+    """
+
+    model: str
+    model_digest: str = ""
+    dataset: str
+    dataset_digest: str
+    kind: Literal["trial", "final"]
+    view: ViewSettings
+    training: TrainSettings
+    hparams: dict[str, Scalar]
+    seeds: SeedBundle
+    train_share: float = Field(default=1.0, gt=0, le=1)
+
+    @property
+    def spec_id(self) -> str:
+        """16 hexadecimal digits that name this run; equal specs, and only those, have equal ids."""
+        return _digest(self.model_dump(mode="json"))
+
+    @property
+    def config_id(self) -> str:
+        """16 hexadecimal digits that name the configuration: the spec without seeds and kind."""
+        return _digest(self.model_dump(mode="json", exclude={"seeds", "kind"}))
+
+    def flat(self) -> dict[str, Scalar]:
+        """Every hyper-parameter and training setting under its own name, as MLflow shows them."""
+        return {**self.view.model_dump(), **self.training.model_dump(), **self.hparams}
+
+
+class SweepConfig(Frozen):
+    """What the user asked for, after the budget has filled in what they left open.
+
+    Attributes
+    ----------
+    trials, seeds : int
+        Totals, not additions: the same command again continues or does nothing.
+    epochs : int
+        Most epochs of a run.
+    epochs_exact : bool
+        True when ``--epochs`` was given: it then replaces the configuration's own number, otherwise
+        the budget's number is a cap.
+    timeout : float or None
+        Seconds after which the search starts no further trial.
+    overrides : dict
+        ``--set name=value``: fixed values, taken out of the search.
+    """
+
+    budget: str
+    trials: int = Field(ge=1)
+    seeds: int = Field(ge=1)
+    epochs: int = Field(ge=1)
+    epochs_exact: bool = False
+    train_share: float = Field(gt=0, le=1)
+    timeout: float | None = Field(default=None, gt=0)
+    sampler: Literal["tpe", "random", "qmc", "gp", "cmaes", "grid"] = "tpe"
+    pruner: Literal["hyperband", "median", "percentile", "none"] = "hyperband"
+    overrides: dict[str, Scalar] = Field(default_factory=dict)
+    seed: int = Field(default=0, ge=0)
+    device: Device = "auto"
+    compile: CompileMode = "auto"
+    study: str | None = None
+
+
+def _digest(content: Any) -> str:
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,0 +1,1 @@
+"""Search: spaces, budgets, and the Optuna loop over them."""
