@@ -1,0 +1,1 @@
+"""Data: sources become fixed parts, fixed parts become cached views."""

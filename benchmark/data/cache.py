@@ -1,0 +1,95 @@
+"""The cache folder: entries that are whole or absent, written by one process at a time."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import filelock
+import platformdirs
+
+from benchmark.errors import UserError
+
+META = "meta.json"
+_CHUNK = 1 << 22
+
+
+def cache_root() -> Path:
+    """Return the cache folder: ``BENCHMARK_CACHE_DIR``, or the platform's place for caches."""
+    return Path(os.environ.get("BENCHMARK_CACHE_DIR") or platformdirs.user_cache_dir("textbench"))
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file under a temporary name and rename it, so that readers see all of it or none."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_bytes(content)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def locked(path: Path) -> filelock.BaseFileLock:
+    """Return the lock that guards a cache path; the folder is made if it is missing."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not os.access(path.parent, os.W_OK):
+            raise PermissionError(13, "Permission denied")
+    except OSError as error:
+        raise UserError(
+            f"the cache folder {path.parent} cannot be written ({error.strerror}); "
+            "set BENCHMARK_CACHE_DIR to a folder that can"
+        ) from error
+    return filelock.FileLock(f"{path}.lock")
+
+
+def write_entry(folder: Path, fill: Callable[[Path], dict[str, Any]]) -> None:
+    """Make a cache entry: fill a temporary folder, seal it with checksums, rename it.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the entry will stand; replaced if it exists (it was found damaged).
+    fill : callable
+        Writes its files into the folder it is given, and returns the entry's description.
+    """
+    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    try:
+        description = fill(temporary)
+        files = sorted(path for path in temporary.rglob("*") if path.is_file())
+        seals = {path.relative_to(temporary).as_posix(): _seal(path) for path in files}
+        write_atomically(temporary / META, json.dumps({**description, "files": seals}, indent=1).encode())
+        shutil.rmtree(folder, ignore_errors=True)
+        temporary.rename(folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def read_entry(folder: Path) -> dict[str, Any] | None:
+    """Return an entry's description, or None where it is missing or damaged.
+
+    Every file is held against its size and CRC-32 (about a gigabyte a second), so that flipped bits
+    are noticed before they become results.
+    """
+    try:
+        description: dict[str, Any] = json.loads((folder / META).read_bytes())
+        seals = description["files"]
+        whole = all(list(_seal(folder / name)) == seal for name, seal in seals.items())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    return description if whole else None
+
+
+def _seal(path: Path) -> tuple[int, int]:
+    checksum = 0
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            checksum = zlib.crc32(chunk, checksum)
+    return path.stat().st_size, checksum

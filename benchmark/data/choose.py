@@ -1,0 +1,39 @@
+"""Which data set a command works on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from benchmark.data.dataset import Dataset
+from benchmark.data.imdb import ImdbSource
+from benchmark.data.prepare import cached, prepare
+from benchmark.data.source import SourceOptions, get_source
+from benchmark.errors import UserError
+
+
+def choose_dataset(name: str | None, options: SourceOptions, notice: Callable[[str], None]) -> Dataset:
+    """Return the prepared data set that was asked for.
+
+    Parameters
+    ----------
+    name : str or None
+        An explicit name never falls back. None means ``imdb`` where it is prepared or can be fetched,
+        otherwise ``sample``.
+    options : SourceOptions
+        Data folder and validation share.
+    notice : callable
+        Told when ``sample`` is taken instead, and why.
+    """
+    if options.validation_share is not None and not options.validation_share < 1:
+        raise UserError(f"--validation-share: got {options.validation_share}, expected less than 1")
+    if name is not None:
+        return prepare(get_source(name, options))
+    imdb = ImdbSource(options)
+    if cached(imdb) is not None or imdb.prepared() is not None or imdb.reachable():
+        return prepare(imdb)
+    notice(
+        "The IMDB reviews are neither on this machine nor can they be fetched (no network), so this takes "
+        "'sample', the built-in data set made by the program. Its results say nothing about real reviews. "
+        "To use the real ones, give a folder that has them with --data-dir."
+    )
+    return prepare(get_source("sample", SourceOptions(options.data_dir)))

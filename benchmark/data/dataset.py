@@ -1,0 +1,183 @@
+"""A prepared data set: memory-mapped ids, labels and texts, and the views cut from them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmark.config import ViewSettings
+
+PAD = 0
+OOV = 1
+"""Ids 0 and 1 stand for padding and for words outside the vocabulary; words begin at 2."""
+
+
+@dataclass(frozen=True)
+class View:
+    """A part of a data set as integer arrays.
+
+    Attributes
+    ----------
+    x : ndarray of int32, shape [n, length]
+        Token ids below the view's vocabulary size, 0 where padded.
+    y : ndarray of int32, shape [n]
+        Class numbers.
+    rows : ndarray of int64, shape [n]
+        Numbers of the rows in their part's store, for finding the texts again.
+    """
+
+    x: NDArray[np.int32]
+    y: NDArray[np.int32]
+    rows: NDArray[np.int64]
+
+
+class Store:
+    """One folder of a cache entry: texts, token ids and labels, memory-mapped."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.labels: NDArray[np.int32] = np.load(folder / "labels.npy", mmap_mode="r")
+        self.tokens: NDArray[np.int32] = np.load(folder / "tokens.npy", mmap_mode="r")
+        self.token_ends: NDArray[np.int64] = np.load(folder / "token_ends.npy", mmap_mode="r")
+
+    def text(self, row: int) -> str:
+        """Return the raw text of a row."""
+        start, end = np.load(self.folder / "text_ends.npy", mmap_mode="r")[row : row + 2]
+        with (self.folder / "texts.bin").open("rb") as file:
+            file.seek(int(start))
+            return file.read(int(end - start)).decode("utf-8")
+
+    def view(self, rows: NDArray[np.int64], settings: ViewSettings, length: int) -> View:
+        """Cut the view of some rows at a length."""
+        x = cut(self.tokens, self.token_ends[:-1][rows], np.diff(self.token_ends)[rows], settings, length)
+        return View(x=x, y=np.asarray(self.labels)[rows], rows=rows)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A prepared data set. Its test part is not an attribute: see `benchmark.data.ledger.read_test`.
+
+    Attributes
+    ----------
+    folder : Path
+        The cache entry.
+    name, digest : str
+        Name for people, and digest of the content: texts, labels, classes and parts.
+    class_names : tuple of str
+        Names of the classes 0, 1, …
+    sizes : dict of str to int
+        Texts in train, validation and test.
+    vocabulary_total : int
+        Distinct words of the training part.
+    longest : int
+        Tokens of the longest training text.
+    home : str
+        Where it comes from.
+    validation_share : float
+        Share of train that became validation, 0 where the data set has its own.
+    """
+
+    folder: Path
+    name: str
+    digest: str
+    class_names: tuple[str, ...]
+    sizes: dict[str, int]
+    vocabulary_total: int
+    longest: int
+    home: str = ""
+    validation_share: float = 0.0
+
+    @classmethod
+    def from_meta(cls, folder: Path, meta: dict[str, Any]) -> Dataset:
+        """Open a cache entry by its checked description."""
+        return cls(
+            folder=folder,
+            name=meta["name"],
+            digest=meta["digest"],
+            class_names=tuple(meta["class_names"]),
+            sizes=meta["sizes"],
+            vocabulary_total=meta["vocabulary"],
+            longest=meta["longest"],
+            home=meta["home"],
+            validation_share=meta["validation_share"],
+        )
+
+    @cached_property
+    def _open(self) -> Store:
+        return Store(self.folder / "open")
+
+    def length(self, settings: ViewSettings) -> int:
+        """Columns of a view: its sequence length, or the longest training text where that is less."""
+        return min(settings.sequence_length, self.longest)
+
+    def vocabulary_size(self, settings: ViewSettings) -> int:
+        """Ids of a view, PAD and OOV included: its setting, or all words where there are fewer."""
+        return min(settings.vocabulary_size, self.vocabulary_total + OOV + 1)
+
+    def vocabulary(self, settings: ViewSettings) -> list[str]:
+        """Return the words with ids 2, 3, … of a view, most frequent first."""
+        words = (self.folder / "vocabulary.txt").read_bytes().split(b"\n")
+        return [word.decode("utf-8") for word in words[: self.vocabulary_size(settings) - OOV - 1]]
+
+    def view(self, part: Literal["train", "validation"], settings: ViewSettings) -> View:
+        """Cut a view of the training or validation part, in well under a second.
+
+        Parameters
+        ----------
+        part : {"train", "validation"}
+            Never the test part.
+        settings : ViewSettings
+            Vocabulary size, length, padding and truncation side.
+
+        Returns
+        -------
+        View
+            Arrays in memory.
+        """
+        if part not in ("train", "validation"):
+            raise ValueError(f"got part {part!r}, expected 'train' or 'validation'")
+        rows = np.load(self.folder / f"{part}_rows.npy")
+        return self._open.view(rows, settings, self.length(settings))
+
+
+def cut(
+    tokens: NDArray[np.int32],
+    starts: NDArray[np.int64],
+    lengths: NDArray[np.int64],
+    settings: ViewSettings,
+    length: int,
+) -> NDArray[np.int32]:
+    """Cut texts out of one long array of ids.
+
+    Parameters
+    ----------
+    tokens : ndarray of int32, shape [total]
+        Ids of all texts, one after another.
+    starts, lengths : ndarray of int64, shape [n]
+        Where each text begins, and its number of tokens.
+    settings : ViewSettings
+        Vocabulary size, padding and truncation side.
+    length : int
+        Columns of the result.
+
+    Returns
+    -------
+    ndarray of int32, shape [n, length]
+        Ids at or above the vocabulary size have become OOV.
+    """
+    kept = np.minimum(lengths, length)
+    if settings.truncation == "pre":
+        starts = starts + (lengths - kept)
+    first = length - kept if settings.padding == "pre" else np.zeros_like(kept)
+    result = np.full((len(starts), length), PAD, dtype=np.int32)
+    filled = np.arange(length) - first[:, None]
+    mask = (filled >= 0) & (filled < kept[:, None])
+    positions = (starts[:, None] + filled)[mask]
+    ids = tokens[positions]
+    result[mask] = np.where(ids < settings.vocabulary_size, ids, OOV)
+    return result

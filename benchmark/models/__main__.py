@@ -1,0 +1,53 @@
+"""List and describe architectures. Run as ``python -m benchmark.models``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+
+from benchmark import cli
+
+
+def parser() -> cli.Parser:
+    """Return the command's argument parser."""
+    parser = cli.make_parser("models", "List the architectures, or describe one with its search space.")
+    parser.add_argument("name", nargs="?", help="a registered name, or path/to/file.py:build")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    return parser
+
+
+def models(arguments: Sequence[str]) -> int:
+    """Carry out the command; see `parser` for its arguments."""
+    options = parser().parse_args(arguments)
+    from benchmark.models import MODELS
+    from benchmark.models.describe import describe
+    from benchmark.plan import resolve_space
+
+    if options.name is None:
+        found = [describe(name) for name in MODELS]
+        if options.json:
+            print(json.dumps([{"name": item.name, "summary": item.summary} for item in found], indent=1))
+        else:
+            print("\n".join(f"{item.name:<14} {item.summary}" for item in found))
+        return cli.DONE
+    model = describe(options.name)
+    space = resolve_space(model)
+    if options.json:
+        content = {"name": model.name, "summary": model.summary, "source": model.source}
+        print(json.dumps({**content, "space": space.model_dump(mode="json")}, indent=1))
+        return cli.DONE
+    print(f"{model.name}: {model.summary}\nsource: {model.source or space.source}\nfile: {model.file}\n")
+    print(f"{'hyper-parameter':<20} {'default':<12} searched")
+    for name, value in space.default.items():
+        print(f"{name:<20} {value!s:<12} {space.search.get(name, '')}".rstrip())
+    return cli.DONE
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code."""
+    return cli.run_command(models, arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

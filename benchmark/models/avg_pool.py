@@ -1,0 +1,57 @@
+"""Average pooling: the bag of learned word vectors of the first TensorFlow text tutorial.
+
+Source: TensorFlow, "Text classification with movie reviews" (pre-tokenised) and "Basic text
+classification" (raw text; the one with dropout). The defaults are the former's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+
+from benchmark.models.task import Task
+
+
+def compile_mode(hparams: Mapping[str, Any]) -> str:
+    """Return how an epoch runs fastest: compiled by XLA, but for its slow random numbers on a CPU."""
+    return "graph" if hparams.get("embedding_dropout") else "xla"
+
+
+def build(
+    task: Task,
+    *,
+    embedding_dim: int = 16,
+    embedding_dropout: float = 0.0,
+    mask: bool = False,
+    units: int = 16,
+    dropout: float = 0.0,
+) -> keras.Model:
+    """Average the word vectors, then classify.
+
+    Parameters
+    ----------
+    task : Task
+        Vocabulary size, length and classes.
+    embedding_dim : int
+        Width of the word vectors.
+    embedding_dropout, dropout : float
+        Dropout after the embedding, and before the logits.
+    mask : bool
+        Average over the words only; the tutorials average over the padding, too.
+    units : int
+        Width of the hidden layer (relu); 0 leaves it out.
+
+    Returns
+    -------
+    keras.Model
+        int32 [batch, length] to logits [batch, n_outputs].
+    """
+    ids = keras.Input((task.sequence_length,), dtype="int32")
+    x = keras.layers.Embedding(task.vocabulary_size, embedding_dim, mask_zero=mask)(ids)
+    x = keras.layers.Dropout(embedding_dropout)(x) if embedding_dropout else x
+    x = keras.layers.GlobalAveragePooling1D()(x)
+    x = keras.layers.Dense(units, activation="relu")(x) if units else x
+    x = keras.layers.Dropout(dropout)(x) if dropout else x
+    return keras.Model(ids, keras.layers.Dense(task.n_outputs)(x))

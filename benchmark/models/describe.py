@@ -1,0 +1,118 @@
+"""What a model is, read from its source without importing it (or TensorFlow)."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib.util
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmark.config import Scalar
+from benchmark.errors import UserError
+from benchmark.models import MODELS
+from benchmark.registry import is_file_target, label_of, load_target
+
+
+@dataclass(frozen=True)
+class Description:
+    """A model as its source file tells it.
+
+    Attributes
+    ----------
+    name : str
+        The name users type: registered, or ``path/to/file.py:build``.
+    label : str
+        A short name that is safe in file names and tables.
+    file : Path
+        The source file.
+    summary : str
+        First line of the file's docstring.
+    source : str
+        Where the architecture comes from, if the docstring says so.
+    parameters : dict
+        The builder's hyper-parameters with their defaults.
+    open_ended : bool
+        Whether the builder takes any keyword (``**kwargs``).
+    digest : str
+        Of the file's content, for models from outside the package; "" for built-in ones.
+    """
+
+    name: str
+    label: str
+    file: Path
+    summary: str
+    source: str
+    parameters: dict[str, Scalar]
+    open_ended: bool
+    digest: str
+
+
+def describe(name: str) -> Description:
+    """Describe a registered model, or one in a Python file.
+
+    Raises
+    ------
+    UserError
+        When there is no such model, its file cannot be parsed, or its builder is not found.
+    """
+    target = name if is_file_target(name) else MODELS.target(name)
+    place, _, attribute = target.rpartition(":") if ":" in target else (target, "", "build")
+    file = Path(place) if place.endswith(".py") else _module_file(place, name)
+    try:
+        content = file.read_bytes()
+        tree = ast.parse(content)
+    except OSError as error:
+        raise UserError(f"model file {file}: {(error.strerror or str(error)).lower()}") from error
+    except (SyntaxError, ValueError) as error:
+        line = f", line {error.lineno}" if isinstance(error, SyntaxError) else ""
+        raise UserError(f"model file {file}{line}: not valid Python ({error})") from error
+    function = next(
+        (node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == attribute), None
+    )
+    if function is None:
+        load_target(target, "model")  # says what is missing; an object that is no function has no defaults
+    text = ast.get_docstring(tree) or (ast.get_docstring(function) if function else None) or ""
+    own = file.is_relative_to(Path(__file__).parent)
+    return Description(
+        name=name,
+        label=label_of(name),
+        file=file,
+        summary=text.partition("\n")[0],
+        source=_source_of(text),
+        parameters=_keywords(function) if function else {},
+        open_ended=function is None or function.args.kwarg is not None,
+        digest="" if own else hashlib.sha256(content).hexdigest()[:16],
+    )
+
+
+def _module_file(module: str, name: str) -> Path:
+    try:
+        spec = importlib.util.find_spec(module)
+    except ImportError:
+        spec = None
+    if spec is None or spec.origin is None:
+        raise UserError(f"model '{name}' is registered as {module}, which cannot be found")
+    return Path(spec.origin)
+
+
+def _keywords(function: ast.FunctionDef) -> dict[str, Scalar]:
+    """Return the parameters with defaults that are plain values."""
+    arguments = function.args
+    positional = arguments.args[len(arguments.args) - len(arguments.defaults) :]
+    pairs = [
+        *zip(positional, arguments.defaults, strict=True),
+        *zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True),
+    ]
+    values: dict[str, Scalar] = {}
+    for argument, default in pairs:
+        try:
+            values[argument.arg] = ast.literal_eval(default) if default is not None else None
+        except ValueError:
+            values[argument.arg] = None
+    return values
+
+
+def _source_of(text: str) -> str:
+    _, found, rest = text.partition("Source:")
+    return " ".join(rest.partition("\n\n")[0].split()) if found else ""

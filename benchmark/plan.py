@@ -1,0 +1,167 @@
+"""The plan of a sweep: pure functions from configuration to run specs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from benchmark.config import TRAIN_KEYS, VIEW_KEYS, RunSpec, Scalar, SweepConfig, TrainSettings, ViewSettings
+from benchmark.data.dataset import Dataset
+from benchmark.errors import UserError
+from benchmark.models.describe import Description, describe
+from benchmark.search.space import Space, find_space, load_space
+from benchmark.seeds import SeedBundle, seed_bundle
+from benchmark.yamlfile import first_problem
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One sweep: a model, on a data set, within a budget.
+
+    Attributes
+    ----------
+    model : Description
+        The architecture.
+    dataset : Dataset
+        The prepared data set.
+    space : Space
+        Published default and ranges, ``--set`` applied.
+    config : SweepConfig
+        Trials, seeds, limits.
+    """
+
+    model: Description
+    dataset: Dataset
+    space: Space
+    config: SweepConfig
+
+    @cached_property
+    def identity(self) -> str:
+        """Digest of all that makes two sweeps the same search; totals and machines are not part of it."""
+        content = {
+            "model": [self.model.label, self.model.digest],
+            "dataset": self.dataset.digest,
+            "space": self.space.model_dump(mode="json", exclude={"source", "note"}),
+            "config": self.config.model_dump(
+                mode="json",
+                include={"budget", "epochs", "epochs_exact", "train_share", "sampler", "pruner", "seed"},
+            ),
+        }
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def study(self) -> str:
+        """Name of the Optuna study: ``--study``, or one that tells model, data set and budget."""
+        if self.config.study:
+            return self.config.study
+        parts = (self.model.label, self.dataset.name, self.config.budget, self.identity[:8])
+        return re.sub(r"[^A-Za-z0-9._-]+", "_", "-".join(parts))
+
+    @property
+    def default(self) -> dict[str, Scalar]:
+        """The published configuration."""
+        return dict(self.space.default)
+
+    def spec(self, hparams: Mapping[str, Scalar], kind: str, seeds: SeedBundle) -> RunSpec:
+        """Return the run spec of a configuration with a seed bundle."""
+        values = dict(hparams)
+        own = values.pop("epochs", TrainSettings().epochs)
+        limit = self.config.epochs
+        assert isinstance(own, int)
+        values["epochs"] = limit if self.config.epochs_exact else min(own, limit)
+        return RunSpec.model_validate(
+            {
+                "model": self.model.name,
+                "model_digest": self.model.digest,
+                "dataset": self.dataset.name,
+                "dataset_digest": self.dataset.digest,
+                "kind": kind,
+                "view": {key: values[key] for key in values if key in VIEW_KEYS},
+                "training": {key: values[key] for key in values if key in TRAIN_KEYS},
+                "hparams": {k: v for k, v in values.items() if k not in VIEW_KEYS | TRAIN_KEYS},
+                "seeds": seeds,
+                "train_share": self.config.train_share,
+            }
+        )
+
+    def trial_spec(self, hparams: Mapping[str, Scalar], slot: int) -> RunSpec:
+        """Return the spec of a trial; each trial has a search seed of its own."""
+        return self.spec(hparams, "trial", seed_bundle(self.config.seed, "search", slot))
+
+    def final_specs(self, hparams: Mapping[str, Scalar]) -> list[RunSpec]:
+        """Return the specs of a tier's final runs, on the bundles that every model gets."""
+        bundles = (seed_bundle(self.config.seed, "final", index) for index in range(self.config.seeds))
+        return [self.spec(hparams, "final", bundle) for bundle in bundles]
+
+    @property
+    def max_epochs(self) -> int:
+        """Most epochs that a run of the default configuration may take."""
+        return self.final_specs(self.default)[0].training.epochs
+
+
+def make_plan(model: str, dataset: Dataset, config: SweepConfig, space_file: Path | None = None) -> Plan:
+    """Plan the sweep of one model.
+
+    Parameters
+    ----------
+    model : str
+        Registered name, or ``path/to/file.py:build``.
+    dataset : Dataset
+        The prepared data set.
+    config : SweepConfig
+        Budget, limits and overrides.
+    space_file : Path, optional
+        Another space than the model's own.
+
+    Raises
+    ------
+    UserError
+        When the model, its space or an override is wrong.
+    """
+    description = describe(model)
+    space = resolve_space(description, space_file).fix(config.overrides)
+    plan = Plan(description, dataset, space, config)
+    try:
+        plan.trial_spec(plan.default, 0)
+    except ValidationError as error:
+        message = first_problem(error, TypeAdapter(RunSpec))[0]
+        raise UserError(f"default configuration of '{model}': {message}") from error
+    return plan
+
+
+def resolve_space(model: Description, space_file: Path | None = None) -> Space:
+    """Return the space of a model: the given file, the shipped one, or one made from its defaults."""
+    own_file = model.file.with_suffix(".yaml")
+    shipped = find_space(model.name)
+    path = space_file or shipped or (own_file if model.digest and own_file.is_file() else None)
+    known = {**ViewSettings().model_dump(), **TrainSettings().model_dump(), **model.parameters}
+    if path is None:
+        return generic_space(model)
+    names = None if model.open_ended else set(known)
+    space = load_space(path, names=names)
+    return space.model_copy(update={"default": {**known, **space.default}})
+
+
+def generic_space(model: Description) -> Space:
+    """Make a space for a model without one: its own defaults, and the settings that matter to all."""
+    settings = {**ViewSettings().model_dump(), **TrainSettings().model_dump(), **model.parameters}
+    return Space.model_validate(
+        {
+            "model": model.name,
+            "source": f"defaults of {model.file.name}",
+            "default": settings,
+            "search": {
+                "sequence_length": {"type": "int", "low": 64, "high": 512, "step": 64},
+                "vocabulary_size": {"type": "categorical", "choices": [5000, 10000, 20000, 30000]},
+                "learning_rate": {"type": "float", "low": 1e-4, "high": 1e-2, "log": True},
+                "batch_size": {"type": "categorical", "choices": [32, 64, 128, 256, 512]},
+            },
+        }
+    )

@@ -1,0 +1,1 @@
+"""Training: a run spec and a data set in, a result out. Nothing else in the project trains."""

@@ -1,0 +1,78 @@
+"""A compiled, seeded Keras model from a run spec."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+
+from benchmark.config import RunSpec, TrainSettings
+from benchmark.models import load_builder
+from benchmark.models.task import Task
+from benchmark.quiet import quiet_stderr
+
+_OPTIMIZERS = {
+    "adam": keras.optimizers.Adam,
+    "adamw": keras.optimizers.AdamW,
+    "nadam": keras.optimizers.Nadam,
+    "rmsprop": keras.optimizers.RMSprop,
+    "sgd": keras.optimizers.SGD,
+}
+
+
+def build_model(spec: RunSpec, task: Task, steps_per_epoch: int) -> keras.Model:
+    """Build the spec's architecture, seed its streams, and compile it for the task.
+
+    Parameters
+    ----------
+    spec : RunSpec
+        Model, hyper-parameters, training settings and seeds.
+    task : Task
+        Shapes and classes.
+    steps_per_epoch : int
+        For the learning-rate schedule.
+
+    Returns
+    -------
+    keras.Model
+        With loss and metric by number of classes; for two, logits above 0 mean the second.
+    """
+    keras.utils.set_random_seed(spec.seeds.init)
+    with quiet_stderr():
+        model = load_builder(spec.model)(task, **spec.hparams)
+    if model.output_shape[-1] != task.n_outputs:
+        raise ValueError(
+            f"{spec.model} gives {model.output_shape[-1]} outputs, expected {task.n_outputs} logits "
+            f"for {len(task.class_names)} classes"
+        )
+    _seed_dropout(model, spec.seeds.dropout)
+    binary = task.n_outputs == 1
+    model.compile(
+        optimizer=_OPTIMIZERS[spec.training.optimizer](_learning_rate(spec.training, steps_per_epoch)),
+        loss=keras.losses.BinaryCrossentropy(from_logits=True)
+        if binary
+        else keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=[
+            keras.metrics.BinaryAccuracy(threshold=0.0, name="accuracy")
+            if binary
+            else keras.metrics.SparseCategoricalAccuracy(name="accuracy")
+        ],
+    )
+    return model
+
+
+def _seed_dropout(model: keras.Model, seed: int) -> None:
+    """Give every random layer its own state from the dropout stream, apart from initialisation."""
+    states = [variable for variable in model.variables if variable.name == "seed_generator_state"]
+    for state, child in zip(states, np.random.SeedSequence(seed).spawn(len(states)), strict=True):
+        state.assign(child.generate_state(2).astype(state.dtype))
+
+
+def _learning_rate(
+    settings: TrainSettings, steps_per_epoch: int
+) -> float | keras.optimizers.schedules.LearningRateSchedule:
+    steps = settings.epochs * steps_per_epoch
+    if settings.schedule == "cosine":
+        return keras.optimizers.schedules.CosineDecay(settings.learning_rate, steps)
+    if settings.schedule == "exponential":
+        return keras.optimizers.schedules.ExponentialDecay(settings.learning_rate, steps, 0.1)
+    return settings.learning_rate

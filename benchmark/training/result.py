@@ -1,0 +1,90 @@
+"""What comes out of a run; free of TensorFlow, so that any process can hold it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Status = Literal["ok", "pruned", "diverged", "timeout", "oom", "failed", "interrupted"]
+
+
+class EpochReport(NamedTuple):
+    """What is known at the end of an epoch.
+
+    Attributes
+    ----------
+    epoch, epochs : int
+        Number of this epoch, from 1, and the most there can be.
+    metrics : dict of str to float
+        ``loss``, ``accuracy``, ``val_loss``, ``val_accuracy``, ``learning_rate``, ``epoch_seconds``.
+    best_val_accuracy : float
+        Validation accuracy of the best epoch so far, which is what the run would end with.
+    """
+
+    epoch: int
+    epochs: int
+    metrics: dict[str, float]
+    best_val_accuracy: float
+
+
+@dataclass
+class Result:
+    """A finished run.
+
+    Attributes
+    ----------
+    status : str
+        ``ok``, ``pruned``, ``diverged`` (a loss that is not finite), ``failed``, …
+    history : dict of str to list of float
+        Metrics by epoch.
+    best_epoch : int or None
+        The epoch whose weights were restored, from 1.
+    best_val_accuracy, best_val_loss : float or None
+        At that epoch.
+    test_accuracy, test_loss : float or None
+        Final runs only.
+    test_probabilities : ndarray of float32, shape [n, classes], or None
+        Of every test text, in the order of the part.
+    test_labels : ndarray of int32, shape [n], or None
+        True classes.
+    parameters : int or None
+        Trainable and frozen weights.
+    train_seconds : float
+        Wall time of the epochs, compilation included.
+    examples_per_second : float or None
+        Training examples a second in the median epoch, compilation left out where possible.
+    device : str
+        ``cpu`` or the GPU's name.
+    compile : str
+        How the epochs were run: ``fit``, ``graph`` or ``xla``.
+    error : str
+        Traceback of a failed run.
+    servable : Path or None
+        Folder of the servable model, if one was asked for.
+    """
+
+    status: Status
+    history: dict[str, list[float]] = field(default_factory=dict)
+    best_epoch: int | None = None
+    best_val_accuracy: float | None = None
+    best_val_loss: float | None = None
+    test_accuracy: float | None = None
+    test_loss: float | None = None
+    test_probabilities: NDArray[np.float32] | None = None
+    test_labels: NDArray[np.int32] | None = None
+    parameters: int | None = None
+    train_seconds: float = 0.0
+    examples_per_second: float | None = None
+    device: str = ""
+    compile: str = ""
+    error: str = ""
+    servable: Path | None = None
+
+    @property
+    def epochs_run(self) -> int:
+        """Epochs that came to their end."""
+        return len(self.history.get("loss", ()))

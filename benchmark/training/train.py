@@ -1,0 +1,202 @@
+"""The one function that trains: run spec and data set in, result out."""
+
+from __future__ import annotations
+
+import gc
+import math
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from benchmark.config import CompileMode, Device, RunSpec, TrainSettings
+from benchmark.data.dataset import Dataset, View
+from benchmark.data.ledger import read_test
+from benchmark.models import load_builder
+from benchmark.models.task import Task
+from benchmark.training.devices import set_up_device
+from benchmark.training.result import EpochReport, Result
+from benchmark.training.scores import Score, probabilities, score
+
+OnEpoch = Callable[[EpochReport], bool]
+
+
+def train(
+    spec: RunSpec,
+    dataset: Dataset,
+    *,
+    on_epoch: OnEpoch = lambda report: True,
+    device: Device = "auto",
+    compile: CompileMode = "auto",
+    ledger: Path | None = None,
+    servable: Path | None = None,
+) -> Result:
+    """Train one run and, for a final run, measure it on the test part.
+
+    The same spec on the same machine gives bit-equal curves.
+
+    Parameters
+    ----------
+    spec : RunSpec
+        Everything that determines the run.
+    dataset : Dataset
+        The prepared data set of the spec.
+    on_epoch : callable
+        Told about each epoch; its answer False ends the run as ``pruned``.
+    device : {"auto", "cpu", "gpu"}
+        Where to train.
+    compile : {"auto", "fit", "graph", "xla"}
+        How epochs are run; ``auto`` is what the architecture's file says.
+    ledger : Path, optional
+        Ledger of test reads; needed by final runs.
+    servable : Path, optional
+        Folder into which the trained model is written with its text processing.
+
+    Returns
+    -------
+    Result
+        With status ``ok``, ``pruned``, ``diverged``, ``oom`` or ``failed``. Mistakes of the code under
+        test do not raise: they are results, too.
+    """
+    started = time.perf_counter()
+    result = Result("ok", device=set_up_device(device))
+    try:
+        _train(spec, dataset, result, on_epoch, compile, ledger, servable)
+    except Exception as error:
+        result.status = "oom" if _out_of_memory(error) else "failed"
+        result.error = traceback.format_exc()
+    finally:
+        import keras
+
+        keras.backend.clear_session()
+        gc.collect()
+    if not result.train_seconds:
+        result.train_seconds = time.perf_counter() - started
+    return result
+
+
+def _train(
+    spec: RunSpec,
+    dataset: Dataset,
+    result: Result,
+    on_epoch: OnEpoch,
+    compile: CompileMode,
+    ledger: Path | None,
+    servable: Path | None,
+) -> None:
+    from benchmark.training.build import build_model
+    from benchmark.training.epochs import make_epoch, make_predict
+
+    train_part = share_of(dataset.view("train", spec.view), spec)
+    validation = dataset.view("validation", spec.view)
+    task = Task(dataset.class_names, dataset.vocabulary_size(spec.view), dataset.length(spec.view))
+    steps = math.ceil(len(train_part.y) / spec.training.batch_size)
+    model = build_model(spec, task, steps)
+    mode = compile_mode(spec) if compile == "auto" else compile
+    result.parameters, result.compile = int(model.count_params()), mode
+    epoch = make_epoch(model, train_part.x, train_part.y, spec.training.batch_size, mode)
+    predict = make_predict(model)
+
+    shuffle = np.random.default_rng(spec.seeds.shuffle)
+
+    def train_epoch() -> dict[str, float]:
+        return epoch(shuffle.permutation(len(train_part.y)).astype(np.int32))
+
+    def validate() -> Score:
+        return score(predict(validation.x), validation.y)
+
+    _run_epochs(spec.training, result, model, train_epoch, validate, on_epoch)
+    speeds = [len(train_part.y) / seconds for seconds in result.history.get("epoch_seconds", ())]
+    result.examples_per_second = float(np.median(speeds[1:] or speeds)) if speeds else None
+    if result.status != "ok":
+        return
+    if spec.kind == "final":
+        if ledger is None:
+            raise ValueError("a final run needs the ledger of test reads")
+        test = read_test(dataset, spec, ledger)
+        logits = predict(test.x)
+        result.test_loss, result.test_accuracy = score(logits, test.y)
+        result.test_probabilities, result.test_labels = probabilities(logits), test.y
+    if servable is not None:
+        from benchmark.training.servable import save_servable
+
+        save_servable(servable, model, dataset, spec.view)
+        result.servable = servable
+
+
+def _run_epochs(
+    settings: TrainSettings,
+    result: Result,
+    model: Any,
+    train_epoch: Callable[[], dict[str, float]],
+    validate: Callable[[], Score],
+    on_epoch: OnEpoch,
+) -> None:
+    """Train with early stopping; the weights of the best epoch are restored at the end."""
+    best, best_weights = (-math.inf, -math.inf), None
+    started = time.perf_counter()
+    for number in range(1, settings.epochs + 1):
+        rate = float(model.optimizer.learning_rate)
+        begun = time.perf_counter()
+        logs = train_epoch()
+        seconds = time.perf_counter() - begun
+        val_loss, val_accuracy = validate()
+        metrics = {
+            "loss": logs["loss"],
+            "accuracy": logs["accuracy"],
+            "val_loss": val_loss,
+            "val_accuracy": val_accuracy,
+            "learning_rate": rate,
+            "epoch_seconds": seconds,
+        }
+        for name, value in metrics.items():
+            result.history.setdefault(name, []).append(value)
+        result.train_seconds = time.perf_counter() - started
+        if not (math.isfinite(logs["loss"]) and math.isfinite(val_loss)):
+            result.status = "diverged"
+            return
+        # Accuracy is coarse on a small validation part: the lower loss decides between equal ones.
+        if (val_accuracy, -val_loss) > best:
+            best, best_weights = (val_accuracy, -val_loss), model.get_weights()
+            result.best_epoch, result.best_val_accuracy, result.best_val_loss = number, val_accuracy, val_loss
+        if not on_epoch(EpochReport(number, settings.epochs, metrics, best[0])):
+            result.status = "pruned"
+            return
+        if number - (result.best_epoch or number) >= settings.patience:
+            break
+    model.set_weights(best_weights)
+
+
+def share_of(part: View, spec: RunSpec) -> View:
+    """Draw the spec's share of the training part, stratified, from the ``fewshot`` stream."""
+    if spec.train_share >= 1:
+        return part
+    generator = np.random.default_rng(spec.seeds.fewshot)
+    chosen = []
+    for label in np.unique(part.y):
+        rows = np.flatnonzero(part.y == label)
+        chosen.append(generator.permutation(rows)[: max(1, round(spec.train_share * len(rows)))])
+    rows = np.sort(np.concatenate(chosen))
+    return View(part.x[rows], part.y[rows], part.rows[rows])
+
+
+def compile_mode(spec: RunSpec) -> Literal["fit", "graph", "xla"]:
+    """Return how the epochs of a run are compiled: what the architecture's file says, else ``graph``.
+
+    A file says it with a function ``compile_mode(hparams)``. The answer is a rule, not a measurement
+    at the time, so that a spec gives the same curves whenever it is run.
+    """
+    module = sys.modules[load_builder(spec.model).__module__]
+    rule = getattr(module, "compile_mode", None)
+    mode: Literal["fit", "graph", "xla"] = rule(spec.hparams) if rule else "graph"
+    return mode
+
+
+def _out_of_memory(error: Exception) -> bool:
+    import tensorflow as tf
+
+    return isinstance(error, MemoryError | tf.errors.ResourceExhaustedError)
