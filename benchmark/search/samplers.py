@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import warnings
-from collections.abc import Mapping, Sequence
-from typing import Any
 
 import optuna
 
@@ -13,15 +11,13 @@ from benchmark.errors import UserError
 from benchmark.seeds import seed_bundle
 
 
-def make_sampler(
-    name: str, seed: int, slot: int, grid: Mapping[str, Sequence[Any]] | None = None
-) -> optuna.samplers.BaseSampler:
+def make_sampler(name: str, seed: int, slot: int) -> optuna.samplers.BaseSampler:
     """Return the sampler for one trial.
 
     A sampler object would start its random stream anew each time that a sweep is continued, and repeat
     its first proposals. So each trial gets a sampler with a seed of its own, derived from the sweep's
-    seed and the trial's slot. Quasi-random and grid samplers keep their place in the study instead, and
-    need one seed throughout.
+    seed and the trial's slot. The quasi-random sampler keeps its place in the study instead, and needs
+    one seed throughout. The points of a grid are enqueued; no sampler is asked.
 
     Parameters
     ----------
@@ -31,8 +27,6 @@ def make_sampler(
         The sweep's ``--seed``.
     slot : int
         Place of the trial in the sweep.
-    grid : mapping, optional
-        Choices of each parameter, for ``grid``.
 
     Raises
     ------
@@ -43,12 +37,10 @@ def make_sampler(
     common = seed_bundle(seed, "sampler", 0).init
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # "experimental"
-        if name == "random":
+        if name in ("random", "grid"):
             return optuna.samplers.RandomSampler(seed=own)
         if name == "qmc":
             return optuna.samplers.QMCSampler(seed=common, scramble=True, warn_independent_sampling=False)
-        if name == "grid":
-            return optuna.samplers.GridSampler(dict(grid or {}), seed=common)
         if name == "cmaes":
             return optuna.samplers.CmaEsSampler(seed=own, warn_independent_sampling=False)
         if name == "gp":

@@ -126,7 +126,7 @@ class Space(Frozen):
         return {name: self.default[name] for name in active}
 
     def grid(self) -> dict[str, list[Scalar]]:
-        """Return the values of every searched parameter, for ``optuna.samplers.GridSampler``.
+        """Return the values of every searched parameter.
 
         Points that differ only in a parameter whose condition does not hold are one configuration:
         `grid_size` counts those once, the product of the lists does not.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
+import itertools
 import json
 import time
 import warnings
@@ -13,6 +13,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+import numpy as np
 import optuna
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
@@ -21,6 +22,8 @@ from benchmark.config import RunSpec, Scalar
 from benchmark.errors import UserError
 from benchmark.plan import Plan
 from benchmark.search.samplers import make_pruner, make_sampler
+from benchmark.search.space import Space
+from benchmark.seeds import seed_bundle
 from benchmark.training.result import Result
 
 # Statuses that a trial has for good: it counts towards the total and is not tried again.
@@ -86,7 +89,7 @@ class Search:
         self._where = storage or str(studies / f"{plan.study}.journal")
         self._study = _open_study(plan, storage, studies)
         self._live: dict[int, optuna.Trial] = {}
-        self._grid = plan.space.grid() if plan.config.sampler == "grid" else None
+        self._grid = grid_points(plan.space, plan.config.seed) if plan.config.sampler == "grid" else None
         self._requeue_interrupted()
 
     def _requeue_interrupted(self) -> None:
@@ -115,7 +118,7 @@ class Search:
         """Trials in all: as many as asked for, but a grid ends with its last point."""
         if self._grid is None:
             return self._plan.config.trials
-        return min(self._plan.config.trials, self._plan.space.grid_size())
+        return min(self._plan.config.trials, len(self._grid))
 
     @property
     def seconds(self) -> float:
@@ -135,10 +138,11 @@ class Search:
         plan, config = self._plan, self._plan.config
         waiting = self._trials(TrialState.WAITING)
         taken = [trial.user_attrs.get("slot", -1) for trial in self._trials()]
-        if not taken:
-            self._study.enqueue_trial(plan.space.enqueue_params(), user_attrs={"slot": 0})
         slot = waiting[0].user_attrs["slot"] if waiting else max(taken, default=-1) + 1
-        self._study.sampler = make_sampler(config.sampler, config.seed, slot, self._grid)
+        if not waiting and (slot == 0 or self._grid is not None):
+            params = self._grid[slot] if self._grid is not None else plan.space.enqueue_params()
+            self._study.enqueue_trial(params, user_attrs={"slot": slot})
+        self._study.sampler = make_sampler(config.sampler, config.seed, slot)
         trial = self._study.ask()
         trial.set_user_attr("slot", slot)
         hparams = plan.space.suggest(trial)
@@ -174,9 +178,7 @@ class Search:
             assert result.best_val_accuracy is not None
             trial.set_user_attr("value", result.best_val_accuracy)
             same = self._values().get(trial.user_attrs["config_id"], [])
-            # Optuna's grid sampler tries to stop a loop that is not running when its last point is told.
-            with contextlib.suppress(RuntimeError):
-                self._study.tell(trial, fmean(same))
+            self._study.tell(trial, fmean(same))
         elif result.status in ("pruned", "diverged"):
             self._study.tell(trial, state=TrialState.PRUNED)
         else:
@@ -218,6 +220,26 @@ class Search:
                 }
             )
         return rows
+
+
+def grid_points(space: Space, seed: int) -> list[dict[str, Scalar]]:
+    """Return every point of a grid search: the published default first, the others shuffled by seed.
+
+    Parameters that a condition leaves out do not multiply the points. The trials are enqueued one by
+    one rather than left to Optuna's grid sampler, which does not know that the default is a point and
+    would try it twice.
+    """
+    values = space.grid()
+    default = optuna.trial.FixedTrial(space.enqueue_params())
+    points: dict[str, dict[str, Scalar]] = {}
+    for combination in itertools.product(*values.values()):
+        params = dict(zip(values, combination, strict=True))
+        hparams = space.suggest(optuna.trial.FixedTrial(params))
+        points.setdefault(json.dumps(hparams, sort_keys=True), params)
+    first = points.pop(json.dumps(space.suggest(default), sort_keys=True))
+    order = np.random.default_rng(seed_bundle(seed, "sampler", 0).shuffle).permutation(len(points))
+    rest = list(points.values())
+    return [first, *(rest[number] for number in order)]
 
 
 def _open_study(plan: Plan, storage: str | None, studies: Path) -> optuna.Study:

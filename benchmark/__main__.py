@@ -1,0 +1,42 @@
+"""The list of commands, and the console script ``textbench`` that offers the same ones."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+from benchmark import __version__
+from benchmark.errors import did_you_mean
+
+COMMANDS = {
+    "sweep": ("benchmark.sweep", "search, then final runs on fresh seeds, then the board: the main job"),
+    "leaderboard": ("benchmark.leaderboard", "the board of a data set: table, Markdown, CSV or JSON"),
+    "datasets": ("benchmark.datasets", "list, describe and prepare data sets"),
+    "models": ("benchmark.models.__main__", "list and describe architectures"),
+    "ui": ("benchmark.ui", "the MLflow UI on this folder's runs"),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run ``textbench COMMAND …``; without a command, list them."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if not words or words[0] in ("-h", "--help"):
+        print(f"Textbench {__version__}: which text classifier is better, by how much, at what cost?\n")
+        for name, (_, summary) in COMMANDS.items():
+            print(f"  python -m benchmark.{name:<12} {summary}")
+        print("\nEach has --help. 'textbench COMMAND' is the same as 'python -m benchmark.COMMAND'.")
+        return 0
+    if words[0] == "--version":
+        print(__version__)
+        return 0
+    if words[0] not in COMMANDS:
+        hint = did_you_mean(words[0], COMMANDS)
+        print(f"error: there is no command '{words[0]}'; {hint}", file=sys.stderr)
+        return 2
+    command: int = importlib.import_module(COMMANDS[words[0]][0]).main(words[1:])
+    return command
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,165 @@
+"""What all commands share: one-line errors, exit codes, options that mean the same everywhere."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+from benchmark.errors import UserError, did_you_mean
+
+RUNS = Path("mlruns")
+"""Everything that a sweep leaves behind lies here, below the current folder."""
+
+DONE, SOME_FAILED, WRONG_REQUEST, INTERRUPTED = 0, 1, 2, 130
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are one line that names the nearest valid choice."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise `UserError` instead of printing the usage."""
+        if message.startswith("unrecognized arguments:"):
+            unknown = message.split()[2].partition("=")[0]
+            message = f"there is no option '{unknown}'"
+            known = [option for action in self._actions for option in action.option_strings]
+            if unknown.startswith("-"):
+                message += f"; {did_you_mean(unknown, [o for o in known if o.startswith('--')])}"
+        raise UserError(message)
+
+
+def make_parser(command: str, description: str, epilog: str = "") -> Parser:
+    """Return the parser of a command, ``--debug`` included."""
+    parser = Parser(
+        prog=f"python -m benchmark.{command}",
+        description=description,
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--debug", action="store_true", help="show tracebacks")
+    return parser
+
+
+def choice(name: str, choices: Sequence[str]) -> Callable[[str], str]:
+    """Return an argument type that accepts one of some words, with did-you-mean."""
+
+    def convert(value: str) -> str:
+        if value not in choices:
+            raise argparse.ArgumentTypeError(f"'{value}' is not a {name}; {did_you_mean(value, choices)}")
+        return value
+
+    return convert
+
+
+def whole_number(low: int) -> Callable[[str], int]:
+    """Return an argument type for whole numbers from ``low`` upwards."""
+
+    def convert(value: str) -> int:
+        try:
+            number = int(value)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"'{value}' is not a whole number") from None
+        if number < low:
+            raise argparse.ArgumentTypeError(f"got {number}, expected {low} or more")
+        return number
+
+    return convert
+
+
+def positive_number(value: str) -> float:
+    """Convert an option to a number above 0."""
+    try:
+        number = float(value)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"'{value}' is not a number") from None
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"got {value}, expected a number above 0")
+    return number
+
+
+def add_store_options(parser: argparse.ArgumentParser) -> None:
+    """Add the option that says where results are kept."""
+    parser.add_argument(
+        "--tracking-uri",
+        metavar="URI",
+        help="MLflow store (default: MLFLOW_TRACKING_URI, otherwise sqlite:///mlruns/mlflow.db)",
+    )
+
+
+def add_data_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say where data is."""
+    parser.add_argument(
+        "--data-dir",
+        metavar="DIR",
+        help="folder with tensorflow_datasets/ and other data that need not be fetched "
+        "(default: BENCHMARK_DATA_DIR)",
+    )
+    parser.add_argument(
+        "--validation-share",
+        type=positive_number,
+        metavar="X",
+        help="share of train that becomes validation, below 1 (default: 0.2; part of the data digest)",
+    )
+
+
+def data_dir(option: str | None) -> Path | None:
+    """Return the data folder of the option or of ``BENCHMARK_DATA_DIR``, which must exist."""
+    value = option or os.environ.get("BENCHMARK_DATA_DIR")
+    if not value:
+        return None
+    path = Path(value)
+    if not path.is_dir():
+        where = "--data-dir" if option else "BENCHMARK_DATA_DIR"
+        raise UserError(f"{where} {path}: there is no such folder")
+    return path
+
+
+def run_command(run: Callable[[Sequence[str]], int], arguments: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit code; mistakes of the user become one line.
+
+    Parameters
+    ----------
+    run : callable
+        The command: arguments in, exit code out.
+    arguments : sequence of str, optional
+        Instead of those of the process.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    _interrupt_on_terminate()
+    try:
+        return run(words)
+    except UserError as error:
+        if "--debug" in words:
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        return WRONG_REQUEST
+    except KeyboardInterrupt:
+        print("interrupted: what was done is recorded; the same command continues it", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader of our output has gone, as in `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+
+
+def terminal_width() -> int | None:
+    """Return the columns of the terminal, or None where the output goes elsewhere."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def _interrupt_on_terminate() -> None:
+    """Treat SIGTERM like Ctrl-C; only a main thread may say so."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    try:
+        signal.signal(signal.SIGTERM, interrupt)
+    except ValueError:
+        return

@@ -1,0 +1,1 @@
+"""Execution: run specs in, results out, on this process or others."""

@@ -1,0 +1,218 @@
+"""The board as a terminal table, Markdown, CSV and JSON: pure functions of its rows."""
+
+from __future__ import annotations
+
+import csv
+import html
+import io
+import json
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from benchmark.report.columns import EMPTY, Column, Section, captions, columns, noted, sections
+from benchmark.report.rows import BoardRow
+
+if TYPE_CHECKING:
+    from rich.box import Box
+    from rich.console import Console
+    from rich.table import Table
+
+_UNLIMITED = 100_000
+_FORMULA = ("=", "+", "-", "@")
+
+
+def to_table(
+    rows: Sequence[BoardRow], *, width: int | None = None, color: bool = False, wide: bool = False
+) -> str:
+    """Write the board as a table for a terminal.
+
+    Parameters
+    ----------
+    rows : sequence of BoardRow
+        As `benchmark.report.board.build_board` gives them.
+    width : int, optional
+        Columns of the terminal; the least important columns are left out to fit, and named below.
+        As wide as needed where None.
+    color : bool
+        Write ANSI escapes.
+    wide : bool
+        Show everything a row knows.
+
+    Returns
+    -------
+    str
+        Ends with a newline. Smoke tests stand below the ranked tables, under a banner.
+    """
+    if not rows:
+        return EMPTY + "\n"
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(
+        file=io.StringIO(),
+        width=width or _UNLIMITED,
+        height=100,  # with both given, rich asks neither the terminal nor the environment
+        force_terminal=color,
+        color_system="standard" if color else None,
+        legacy_windows=False,
+    )
+    with console.capture() as capture:
+        for section in sections(rows):
+            _print_section(console, section, wide)
+        for line in captions(rows):
+            console.print(Text(plain(line), style="dim"))
+    return "\n".join(line.rstrip() for line in capture.get().splitlines()) + "\n"
+
+
+def _print_section(console: Console, section: Section, wide: bool) -> None:
+    from rich.text import Text
+
+    if section.watermark:
+        console.print(Text(f"*** {section.watermark} ***", style="bold red"))
+    console.print(Text(plain(section.title), style="bold"))
+    table, hidden = _fitting_table(console, section, columns(section.rows, wide=wide))
+    console.print(table)
+    for note in filter(None, map(noted, section.rows)):
+        console.print(Text(f"! {plain(note)}", style="yellow"))
+    if hidden:
+        console.print(Text(f"no room for: {', '.join(hidden)}", style="dim"))
+    console.print()
+
+
+def _fitting_table(console: Console, section: Section, chosen: list[Column]) -> tuple[Table, list[str]]:
+    """Move the columns together, then leave out the least important ones, until the table fits."""
+    from rich.measure import Measurement
+
+    hidden: list[str] = []
+    unlimited = console.options.update(max_width=_UNLIMITED)
+    while True:
+        for gap in (2, 1):
+            table = _table(section, chosen, gap)
+            if Measurement.get(console, unlimited, table).maximum <= console.width:
+                return table, hidden
+        removable = [column for column in chosen if column.keep < 9]
+        if not removable:
+            return table, hidden
+        # Of equally important ones the last goes first.
+        least = min(reversed(removable), key=lambda column: column.keep)
+        chosen = [column for column in chosen if column is not least]
+        hidden.insert(0, least.heading)
+
+
+def _table(section: Section, chosen: list[Column], gap: int) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=_box(), show_edge=False, pad_edge=False, padding=(0, gap - 1, 0, 0))
+    for column in chosen:
+        heading = Text(column.heading.replace(" ", "\n", 1))
+        table.add_column(
+            heading, justify="right" if column.numeric else "left", vertical="bottom", overflow="fold"
+        )
+    for row in section.rows:
+        style = "red" if row.watermark else "bold" if row.rank == 1 else ""
+        cells = [Text(plain(column.text(row))) for column in chosen]
+        table.add_row(*cells, style=style if row.complete or row.watermark else "yellow")
+    return table
+
+
+def _box() -> Box:
+    """Lines above, below and under the heading, and one space between columns."""
+    from rich.box import Box
+
+    rule, empty = " ── ", "    "
+    return Box("\n".join([rule, empty, rule, empty, empty, empty, empty, rule]) + "\n")
+
+
+def to_markdown(rows: Sequence[BoardRow]) -> str:
+    """Write the board as Markdown (GitHub's tables).
+
+    Parameters
+    ----------
+    rows : sequence of BoardRow
+        As `benchmark.report.board.build_board` gives them.
+
+    Returns
+    -------
+    str
+        Ends with a newline; names are escaped, so none can break the table or add HTML.
+    """
+    if not rows:
+        return EMPTY + "\n"
+    blocks = []
+    for section in sections(rows):
+        blocks.append(f"### {_escaped(section.title)}")
+        if section.watermark:
+            blocks.append(f"> **{section.watermark}**")
+        chosen = columns(section.rows)
+        lines = [[column.heading for column in chosen], ["---:" if c.numeric else ":---" for c in chosen]]
+        lines += [[_escaped(column.text(row)) for column in chosen] for row in section.rows]
+        blocks.append("\n".join(f"| {' | '.join(line)} |" for line in lines))
+        notes = [f"- {_escaped(note)}" for note in map(noted, section.rows) if note]
+        if notes:
+            blocks.append("\n".join(notes))
+    blocks += [f"*{_escaped(line)}.*" for line in captions(rows)]
+    return "\n\n".join(blocks) + "\n"
+
+
+def to_csv(rows: Sequence[BoardRow]) -> str:
+    """Write the board as CSV: the fields of `BoardRow`, floats not rounded, None as nothing.
+
+    Parameters
+    ----------
+    rows : sequence of BoardRow
+        As `benchmark.report.board.build_board` gives them.
+
+    Returns
+    -------
+    str
+        A heading and a line for each row. Several values in a cell are separated by ``"; "``. Text
+        that a spreadsheet would run as a formula is led by an apostrophe.
+    """
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(BoardRow.model_fields)
+    for record in map(_record, rows):
+        writer.writerow([_csv_cell(record[name]) for name in BoardRow.model_fields])
+    return stream.getvalue()
+
+
+def to_json(rows: Sequence[BoardRow]) -> str:
+    """Write the board as a JSON list of objects with the fields of `BoardRow`.
+
+    Parameters
+    ----------
+    rows : sequence of BoardRow
+        As `benchmark.report.board.build_board` gives them.
+
+    Returns
+    -------
+    str
+        Floats are not rounded; what is not known is null, never NaN.
+    """
+    return json.dumps([_record(row) for row in rows], indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+
+
+def plain(text: str) -> str:
+    """Make a name safe to print: control characters, such as terminal escapes, become spaces."""
+    return "".join(character if character.isprintable() else " " for character in text)
+
+
+def _escaped(text: str) -> str:
+    marked = re.sub(r"([\\`*|~])", r"\\\1", html.escape(plain(text), quote=False))
+    return re.sub(r"\](?=[(\[:])", r"\\]", marked)  # a link, but not the interval [86.9, 87.7]
+
+
+def _record(row: BoardRow) -> dict[str, Any]:
+    # Pydantic writes NaN as null, even in a row that was copied past its validation.
+    record: dict[str, Any] = json.loads(row.model_dump_json())
+    return record
+
+
+def _csv_cell(value: Any) -> Any:
+    text = "; ".join(value) if isinstance(value, list) else value
+    if not isinstance(text, str):
+        return text
+    text = plain(text)
+    return f"'{text}" if text.lstrip().startswith(_FORMULA) else text

@@ -1,0 +1,210 @@
+"""Pictures as PNG files: curves of a run, a confusion matrix, a search, and the board."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from benchmark.report.board_plot import board_png
+from benchmark.report.plot_style import (
+    BLUE,
+    GREY,
+    INK,
+    ORANGE,
+    drawable,
+    figure,
+    heading,
+    save,
+    say,
+    short,
+    style,
+    whole_ticks,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["board_png", "confusion_png", "curves_png", "search_png"]
+
+_CELLS_WITH_TEXT = 15
+
+
+def curves_png(
+    history: Mapping[str, Sequence[float]], best_epoch: int | None, path: Path | str, title: str
+) -> None:
+    """Draw loss and accuracy by epoch, for training and validation.
+
+    Parameters
+    ----------
+    history : mapping of str to sequence of float
+        ``loss``, ``val_loss``, ``accuracy`` (shares in [0, 1]) and ``val_accuracy``, each with a
+        value for each epoch; absent and not finite ones are not drawn.
+    best_epoch : int or None
+        Epoch whose weights were restored, counted from 1.
+    path : path-like
+        Where the PNG goes.
+    title : str
+        Shown as it is.
+    """
+    fig = figure(9, 3.6)
+    fig.subplots_adjust(left=0.075, right=0.985, top=0.82, bottom=0.15, wspace=0.2)
+    heading(fig, title)
+    panels = (("loss", "loss", 1.0), ("accuracy", "accuracy (%)", 100.0))
+    for axes, (name, label, scale) in zip(fig.subplots(1, 2), panels, strict=True):
+        style(axes)
+        axes.set_xlabel("epoch")
+        axes.set_ylabel(label)
+        validation = drawable(history.get(f"val_{name}", ())) * scale
+        _line(axes, drawable(history.get(name, ())) * scale, "training", color=GREY, dashes=(4, 2))
+        _line(axes, validation, "validation", color=BLUE, dashes=(1, 0))
+        whole_ticks(axes)
+        _mark_best(axes, best_epoch, validation)
+        if axes.lines:
+            axes.legend(frameon=False, fontsize=8)
+        else:
+            say(axes, "nothing recorded")
+    save(fig, path)
+
+
+def _line(axes: Axes, values: np.ndarray, label: str, color: str, dashes: tuple[float, float]) -> None:
+    if np.isfinite(values).any():
+        epochs = np.arange(1, len(values) + 1)
+        axes.plot(
+            epochs, values, color=color, dashes=dashes, label=label, marker="o", markersize=3, linewidth=1.6
+        )
+
+
+def _mark_best(axes: Axes, best_epoch: int | None, validation: np.ndarray) -> None:
+    if best_epoch is None or not 1 <= best_epoch <= len(validation):
+        return
+    value = validation[best_epoch - 1]
+    if np.isfinite(value):
+        axes.axvline(best_epoch, color=ORANGE, linewidth=1, linestyle=":")
+        label = f"best epoch: {best_epoch}"
+        axes.plot([best_epoch], [value], "o", color=ORANGE, markersize=7, label=label, zorder=5)
+
+
+def confusion_png(counts: np.ndarray, class_names: Sequence[str], path: Path | str) -> None:
+    """Draw a confusion matrix.
+
+    Parameters
+    ----------
+    counts : ndarray of int, shape (C, C)
+        ``counts[i, j]`` examples of class `i` were labelled `j`.
+    class_names : sequence of str, length C
+        By class.
+    path : path-like
+        Where the PNG goes.
+
+    Raises
+    ------
+    ValueError
+        When the shapes do not fit.
+    """
+    counts = np.asarray(counts)
+    size = len(class_names)
+    if counts.shape != (size, size):
+        raise ValueError(
+            f"counts: got shape {counts.shape}, expected ({size}, {size}) for {size} class names"
+        )
+    totals = counts.sum(axis=1, keepdims=True)
+    shares = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
+    names = [short(name) for name in class_names]
+    cell, longest = _cell(size), max(map(len, names))
+    slanted = longest * 0.09 > cell
+    left = 0.6 + 0.075 * longest
+    fig, axes, bar_axes = _square(cell * size, left, bottom=left if slanted else 0.6)
+    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    axes.set_xticks(range(size), names, parse_math=False)
+    axes.set_yticks(range(size), names, parse_math=False)
+    axes.tick_params(length=0, labelsize=9 if size <= 30 else 5, labelcolor=INK)
+    if slanted:
+        for label in axes.get_xticklabels():
+            label.set(rotation=45, horizontalalignment="right", rotation_mode="anchor")
+    axes.set_xlabel("predicted", color=INK)
+    axes.set_ylabel("true", color=INK)
+    axes.spines[:].set_visible(False)
+    axes.set_title("Share of each true class", fontsize=10, color=INK, loc="left")
+    if size <= _CELLS_WITH_TEXT:
+        for i, j in np.ndindex(size, size):
+            text = f"{100 * shares[i, j]:.1f}%\n{counts[i, j]:,}"
+            color = "white" if shares[i, j] > 0.5 else INK
+            axes.text(j, i, text, ha="center", va="center", color=color, fontsize=9 if size <= 4 else 6)
+    bar = fig.colorbar(image, cax=bar_axes)
+    bar.outline.set_visible(False)
+    bar.set_ticks([0, 0.5, 1], labels=["0%", "50%", "100%"])
+    bar.ax.tick_params(length=0, labelsize=8, labelcolor=GREY)
+    save(fig, path)
+
+
+def _cell(size: int) -> float:
+    """Inches of a cell: room for the text in it, as long as there is text."""
+    if size <= _CELLS_WITH_TEXT:
+        return max(0.55, 2.6 / size)
+    return max(0.06, min(0.3, 10 / size))
+
+
+def _square(side: float, left: float, bottom: float) -> tuple[Figure, Axes, Axes]:
+    """Square axes with room for the class names, and narrow ones for the colour bar; in inches."""
+    width, height = left + side + 0.9, bottom + side + 0.4
+    fig = figure(width, height)
+    axes = fig.add_axes((left / width, bottom / height, side / width, side / height))
+    bar_left = (left + side + 0.15) / width
+    return fig, axes, fig.add_axes((bar_left, bottom / height, 0.12 / width, side / height))
+
+
+def search_png(values: Sequence[float | None], pruned: Sequence[bool], path: Path | str) -> None:
+    """Draw the trials of a search and the best value so far.
+
+    Parameters
+    ----------
+    values : sequence of float or None, shape (n,)
+        Validation accuracy in [0, 1] by trial number; of a pruned trial the last it reached; None
+        (or NaN) where there is none.
+    pruned : sequence of bool, shape (n,)
+        Which trials were stopped early; they are marked and cannot be the best.
+    path : path-like
+        Where the PNG goes.
+
+    Raises
+    ------
+    ValueError
+        When the two differ in length.
+    """
+    if len(values) != len(pruned):
+        raise ValueError(f"pruned: got {len(pruned)} flags, expected {len(values)}: one for each value")
+    fig = figure(8, 3.8)
+    fig.subplots_adjust(left=0.09, right=0.98, top=0.84, bottom=0.15)
+    axes = fig.subplots()
+    style(axes)
+    heading(fig, "Search: validation accuracy by trial")
+    axes.set_xlabel("trial")
+    axes.set_ylabel("validation accuracy (%)")
+    trials, stopped = 100 * drawable(values), np.array(pruned, dtype=bool)
+    nothing = np.isnan(trials)
+    finished = ~nothing & ~stopped
+    numbers = np.arange(len(trials))
+    axes.plot(numbers[finished], trials[finished], "o", color=BLUE, markersize=5, label="finished")
+    if finished.any():
+        best = np.fmax.accumulate(np.where(finished, trials, np.nan))
+        axes.step(numbers, best, where="post", color=ORANGE, linewidth=1.8, label="best so far", zorder=1)
+    else:
+        say(axes, "no trial finished")
+    early = stopped & ~nothing
+    if early.any():
+        axes.plot(numbers[early], trials[early], "x", color=GREY, markersize=6, label="pruned")
+    if nothing.any():
+        # In axes units: there is no value, so the mark stands on the floor.
+        floor, place = np.full(int(nothing.sum()), 0.03), axes.get_xaxis_transform()
+        axes.plot(numbers[nothing], floor, "|", color=GREY, markersize=8, transform=place, label="no value")
+    axes.margins(y=0.12)
+    axes.set_xlim(-0.5, max(len(trials), 1) - 0.5)
+    whole_ticks(axes)
+    axes.legend(
+        frameon=False, fontsize=8, loc="lower right", bbox_to_anchor=(1, 1), ncols=4, borderaxespad=0.2
+    )
+    save(fig, path)

@@ -1,0 +1,265 @@
+"""The main job: search, then final runs, then the board. Run as ``python -m benchmark.sweep``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from benchmark import cli
+from benchmark.errors import UserError
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from pathlib import Path
+
+    from benchmark.config import SweepConfig
+    from benchmark.data.dataset import Dataset
+    from benchmark.plan import Plan
+    from benchmark.report.live import Display
+
+_DESCRIPTION = """\
+Search hyper-parameters of one or more architectures with Optuna, retrain the published default and
+the winner on fresh seeds, measure them once on the test part, log everything to MLflow, and print
+the board. The same command again continues where it stopped: --trials and --seeds are totals."""
+
+_EPILOG = """\
+examples:
+  python -m benchmark.sweep --model lstm
+  python -m benchmark.sweep --model avg-pool --model lstm --dataset imdb --budget standard
+  python -m benchmark.sweep --model avg-pool --set embedding_dim=32 --trials 20 --seeds 5
+  python -m benchmark.sweep --model path/to/file.py:build --dry-run"""
+
+
+def parser() -> cli.Parser:
+    """Return the command's argument parser; nothing heavy is imported for it."""
+    parser = cli.make_parser("sweep", _DESCRIPTION, _EPILOG)
+    count, add = cli.whole_number(1), parser.add_argument
+    add(
+        "--model",
+        action="append",
+        required=True,
+        metavar="M",
+        help="architecture: a registered name, 'all', or path/to/file.py:build; may be repeated",
+    )
+    add("--dataset", metavar="D", help="data set (default: imdb where it can be had, otherwise sample)")
+    add("--budget", default="quick", metavar="B", help="smoke, quick (default), standard or full")
+    add("--trials", type=count, metavar="N", help="trials of the search in total")
+    add("--seeds", type=count, metavar="K", help="final runs of each tier in total")
+    add("--epochs", type=count, metavar="E", help="most epochs of a run")
+    add("--timeout", type=cli.positive_number, metavar="S", help="seconds after which no trial is started")
+    samplers = ("tpe", "random", "qmc", "gp", "cmaes", "grid")
+    pruners = ("hyperband", "median", "percentile", "none")
+    add(
+        "--sampler",
+        type=cli.choice("sampler", samplers),
+        default="tpe",
+        metavar="X",
+        help=f"{', '.join(samplers)} (default: tpe)",
+    )
+    add(
+        "--pruner",
+        type=cli.choice("pruner", pruners),
+        default="hyperband",
+        metavar="X",
+        help=f"{', '.join(pruners)} (default: hyperband)",
+    )
+    add("--space", metavar="FILE", help="search space instead of the model's own (YAML)")
+    add(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="fix a hyper-parameter, in the default and in the search; may be repeated",
+    )
+    add("--seed", type=cli.whole_number(0), default=0, metavar="S", help="root of all seeds (default: 0)")
+    add("--study", metavar="NAME", help="name of the study (default: made from what is searched)")
+    add("--storage", metavar="URL", help="Optuna storage (default: a journal file in mlruns/studies)")
+    add(
+        "--device",
+        type=cli.choice("device", ("auto", "cpu", "gpu")),
+        default="auto",
+        metavar="X",
+        help="auto (default), cpu or gpu",
+    )
+    add(
+        "--compile",
+        type=cli.choice("way to compile", ("auto", "fit", "graph", "xla")),
+        default="auto",
+        metavar="X",
+        help="how epochs are run: auto (default), fit, graph or xla",
+    )
+    cli.add_data_options(parser)
+    cli.add_store_options(parser)
+    add("--dry-run", action="store_true", help="print the plan and an estimate of its time, run nothing")
+    add("--json", action="store_true", help="print one JSON document at the end; progress goes to stderr")
+    return parser
+
+
+def sweep(arguments: Sequence[str]) -> int:
+    """Carry out the command; see `parser` for its arguments."""
+    options = parser().parse_args(arguments)
+    from benchmark.data.choose import choose_dataset
+    from benchmark.data.source import SourceOptions
+    from benchmark.plan import make_plan
+    from benchmark.report.live import make_display
+
+    config = sweep_config(options)
+    models = _model_names(options.model)
+    space_file = _space_file(options, models)
+    display = make_display(json=options.json, stream=sys.stderr if options.json else sys.stdout)
+    try:
+        source = SourceOptions(cli.data_dir(options.data_dir), options.validation_share)
+        _check_names(models, options, space_file)
+        dataset = choose_dataset(options.dataset, source, display.notice)
+        plans = [make_plan(model, dataset, config, space_file) for model in models]
+        if options.dry_run:
+            return _dry_run(plans, display, options.json)
+        return _run(plans, dataset, options, display)
+    finally:
+        display.close()
+
+
+def sweep_config(options: Namespace) -> SweepConfig:
+    """Turn parsed options into a configuration; the budget fills in what was left open."""
+    from benchmark.config import SweepConfig
+    from benchmark.search.budget import get_budget
+    from benchmark.yamlfile import parse_scalar
+
+    budget = get_budget(options.budget)
+    overrides = {}
+    for text in options.set:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise UserError(f"--set {text}: expected NAME=VALUE, for example --set units=64")
+        overrides[name.strip()] = parse_scalar(value)
+    return SweepConfig(
+        budget=budget.name,
+        trials=options.trials or budget.trials,
+        seeds=options.seeds or budget.seeds,
+        epochs=options.epochs or budget.epochs,
+        epochs_exact=options.epochs is not None,
+        train_share=budget.train_share,
+        timeout=options.timeout or budget.seconds,
+        sampler=options.sampler,
+        pruner=options.pruner,
+        overrides=overrides,
+        seed=options.seed,
+        device=options.device,
+        compile=options.compile,
+        study=options.study,
+    )
+
+
+def _model_names(asked: Sequence[str]) -> list[str]:
+    from benchmark.models import MODELS
+
+    names = [name for word in asked for name in (MODELS if word == "all" else [word])]
+    return list(dict.fromkeys(names))
+
+
+def _space_file(options: Namespace, models: Sequence[str]) -> Path | None:
+    from pathlib import Path
+
+    if options.space is None:
+        return None
+    if len(models) > 1:
+        raise UserError("--space: one file belongs to one model; sweep the models one by one")
+    return Path(options.space)
+
+
+def _check_names(models: Sequence[str], options: Namespace, space_file: Path | None) -> None:
+    """Find out what is misspelt before any data is prepared."""
+    from benchmark.data.source import DATASETS
+    from benchmark.models.describe import describe
+    from benchmark.plan import resolve_space
+    from benchmark.search.samplers import make_sampler
+
+    for model in models:
+        resolve_space(describe(model), space_file)
+    if options.dataset is not None:
+        DATASETS.target(options.dataset)
+    make_sampler(options.sampler, 0, 0)
+
+
+def _run(plans: Sequence[Plan], dataset: Dataset, options: Namespace, display: Display) -> int:
+    from benchmark.driver import Stores, run_sweep
+    from benchmark.leaderboard import board_rows
+    from benchmark.report.export import to_table
+    from benchmark.tracking.store import connect, ensure_runs_folder, resolve_uri
+    from benchmark.training.devices import set_up_device
+
+    ensure_runs_folder(cli.RUNS)
+    uri = resolve_uri(options.tracking_uri, cli.RUNS)
+    stores = Stores(cli.RUNS, connect(uri), uri, options.storage)
+    set_up_device(options.device)
+    outcomes = [run_sweep(plan, stores, display) for plan in plans]
+    display.close()
+    rows = board_rows(stores.client, dataset.name, stores.ledger)
+    if options.json:
+        records: list[dict[str, Any]] = [row.model_dump(mode="json") for row in rows]
+        sweeps = [vars(outcome) for outcome in outcomes]
+        print(json.dumps({"dataset": dataset.name, "sweeps": sweeps, "board": records}, indent=1))
+    else:
+        print()
+        print(to_table(rows, width=cli.terminal_width(), color=sys.stdout.isatty()))
+        print("Compare the runs in the MLflow UI with: python -m benchmark.ui")
+    return cli.SOME_FAILED if any(outcome.failed for outcome in outcomes) else cli.DONE
+
+
+def _dry_run(plans: Sequence[Plan], display: Display, as_json: bool) -> int:
+    """Print what would be done, and about how long it would take."""
+    from benchmark.estimate import estimate
+
+    records: list[dict[str, Any]] = []
+    for plan in plans:
+        cost = estimate(plan)
+        config = plan.config
+        runs = config.trials + 2 * config.seeds
+        records.append(
+            {
+                "model": plan.model.name,
+                "dataset": plan.dataset.name,
+                "study": plan.study,
+                "budget": config.budget,
+                "trials": config.trials,
+                "final_runs": 2 * config.seeds,
+                "seeds": config.seeds,
+                "max_epochs": plan.max_epochs,
+                "epoch_seconds": round(cost.epoch_seconds, 3),
+                "estimated_seconds_at_most": round(runs * cost.run_seconds, 1),
+                "searched": sorted(plan.space.search),
+            }
+        )
+    if as_json:
+        print(json.dumps({"plan": records}, indent=1))
+        return cli.DONE
+    for record in records:
+        display.line(
+            f"{record['model']} on {record['dataset']} (study {record['study']}): "
+            f"search of {record['trials']} trials over {len(record['searched'])} hyper-parameters, then "
+            f"{record['seeds']} seeds of each tier ({record['final_runs']} final runs), at most "
+            f"{record['max_epochs']} epochs each"
+        )
+        display.line(
+            f"  about {record['epoch_seconds']} s an epoch of the default configuration here (measured); "
+            f"{_duration(record['estimated_seconds_at_most'])} at most, less by early stopping and pruning"
+        )
+    display.line("dry run: nothing was started")
+    return cli.DONE
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code."""
+    return cli.run_command(sweep, arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Tracking: the only MLflow writer and reader, and the names they use."""

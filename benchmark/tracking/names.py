@@ -1,0 +1,59 @@
+"""Every name that Textbench gives to something in MLflow, defined once."""
+
+from __future__ import annotations
+
+PREFIX = "benchmark."
+
+KIND = PREFIX + "kind"
+MODEL = PREFIX + "model"
+DATASET = PREFIX + "dataset"
+DATASET_DIGEST = PREFIX + "dataset_digest"
+TIER = PREFIX + "tier"
+PHASE = PREFIX + "phase"
+STUDY = PREFIX + "study"
+TRIAL = PREFIX + "trial"
+SEED = PREFIX + "seed"
+BUDGET = PREFIX + "budget"
+STATUS = PREFIX + "status"
+SPEC_ID = PREFIX + "spec_id"
+CONFIG_ID = PREFIX + "config_id"
+PROTOCOL = PREFIX + "protocol"
+DEVICE = PREFIX + "device"
+COMPILE = PREFIX + "compile"
+VERSIONS = PREFIX + "versions"
+SEEDS_EXPECTED = PREFIX + "seeds_expected"
+GIT_COMMIT = PREFIX + "git_commit"
+GIT_DIRTY = PREFIX + "git_dirty"
+NOTE = "mlflow.note.content"
+PARENT = "mlflow.parentRunId"
+RUN_NAME = "mlflow.runName"
+USER = "mlflow.user"
+SOURCE = "mlflow.source.name"
+
+SWEEP, TRIAL_RUN, FINAL_RUN = "sweep", "trial", "final"
+
+# Metrics by epoch.
+CURVES = ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "epoch_seconds")
+# Summaries: MLflow's table shows the last value of a metric, which for a curve is not the best one.
+BEST_VAL_ACCURACY = "best_val_accuracy"
+BEST_VAL_LOSS = "best_val_loss"
+BEST_EPOCH = "best_epoch"
+EPOCHS_RUN = "epochs_run"
+TRAIN_SECONDS = "train_seconds"
+EXAMPLES_PER_SECOND = "examples_per_second"
+PARAMETERS = "parameters"
+TEST_ACCURACY = "test_accuracy"
+TEST_LOSS = "test_loss"
+# Of the sweep.
+SEARCH_TRIALS = "search_trials"
+SEARCH_SECONDS = "search_seconds"
+
+BOTH_TIERS = "default+tuned"
+"""Tier of a final run when the search's winner is the published default: one run, two rows."""
+NO_TIER = "superseded"
+"""Tier of a final run whose configuration is no longer the winner, after a search went on."""
+
+CURVES_PNG, CONFUSION_PNG, SPEC_JSON = "curves.png", "confusion.png", "spec.json"
+PREDICTIONS, TRACEBACK, SERVABLE = "predictions.npz", "traceback.txt", "model"
+TRIALS_CSV, SEARCH_PNG, BOARD_MD = "trials.csv", "search.png", "board.md"
+"""Artifacts."""

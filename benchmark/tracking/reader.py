@@ -1,0 +1,92 @@
+"""Final runs, read back from MLflow: all that a board is made of."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from benchmark.errors import UserError, did_you_mean
+from benchmark.tracking import names
+from benchmark.tracking.records import FinalRun
+from benchmark.tracking.tracker import all_runs
+
+
+def datasets_with_runs(client: Any) -> list[str]:
+    """Return the names of the data sets that have an experiment."""
+    return [experiment.name for experiment in client.search_experiments() if experiment.name != "Default"]
+
+
+def latest_dataset(client: Any) -> str | None:
+    """Return the data set of the newest sweep, or None where there is none."""
+    ids = [experiment.experiment_id for experiment in client.search_experiments()]
+    if not ids:
+        return None
+    filters = f"tags.`{names.KIND}` = '{names.SWEEP}'"
+    newest = client.search_runs(ids, filters, max_results=1, order_by=["attributes.start_time DESC"])
+    return str(newest[0].data.tags[names.DATASET]) if newest else None
+
+
+def final_runs(client: Any, dataset: str) -> list[FinalRun]:
+    """Return every final run of a data set that counts for a row.
+
+    Parameters
+    ----------
+    client : mlflow.MlflowClient
+        The store.
+    dataset : str
+        Name of the data set, which is the name of the experiment.
+
+    Raises
+    ------
+    UserError
+        When nothing is known of the data set, with the nearest one.
+    """
+    experiment = client.get_experiment_by_name(dataset)
+    if experiment is None:
+        known = datasets_with_runs(client)
+        hint = did_you_mean(dataset, known) if known else "run a sweep first: python -m benchmark.sweep"
+        raise UserError(f"there are no runs on data set '{dataset}'; {hint}")
+    not_trials = f"tags.`{names.KIND}` != '{names.TRIAL_RUN}'"
+    sweeps: dict[str, Any] = {}
+    finals = []
+    for run in all_runs(client, [experiment.experiment_id], not_trials):
+        if run.data.tags[names.KIND] == names.SWEEP:
+            sweeps[run.data.tags[names.STUDY]] = run
+        elif run.info.status in ("FINISHED", "FAILED", "KILLED"):
+            finals.append(run)
+    return [_record(run, sweeps.get(run.data.tags[names.STUDY])) for run in finals]
+
+
+def _record(run: Any, sweep: Any) -> FinalRun:
+    tags, metrics = run.data.tags, run.data.metrics
+    tier = tags.get(names.TIER, "")
+    totals = sweep.data.metrics if sweep else {}
+    expected = (sweep.data.tags if sweep else tags).get(names.SEEDS_EXPECTED, "0")
+    return FinalRun(
+        run_id=run.info.run_id,
+        model=tags[names.MODEL],
+        tiers=() if tier == names.NO_TIER else tuple(tier.split("+")),
+        budget=tags[names.BUDGET],
+        dataset=tags[names.DATASET],
+        dataset_digest=tags[names.DATASET_DIGEST],
+        study=tags[names.STUDY],
+        protocol=tags.get(names.PROTOCOL, ""),
+        seed=int(tags[names.SEED]),
+        status=tags.get(names.STATUS, "failed"),
+        test_accuracy=metrics.get(names.TEST_ACCURACY),
+        test_loss=metrics.get(names.TEST_LOSS),
+        val_accuracy=metrics.get(names.BEST_VAL_ACCURACY),
+        parameters=_whole(metrics.get(names.PARAMETERS)),
+        train_seconds=metrics.get(names.TRAIN_SECONDS),
+        epochs_run=_whole(metrics.get(names.EPOCHS_RUN)),
+        device=tags.get(names.DEVICE, ""),
+        versions=tags.get(names.VERSIONS, ""),
+        git_commit=tags.get(names.GIT_COMMIT, ""),
+        seeds_expected=int(expected),
+        search_trials=_whole(totals.get(names.SEARCH_TRIALS)) or 0,
+        search_seconds=totals.get(names.SEARCH_SECONDS),
+        ended_at=(run.info.end_time or 0) / 1000,
+    )
+
+
+def _whole(value: float | None) -> int | None:
+    return None if value is None else int(value)

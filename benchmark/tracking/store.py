@@ -1,0 +1,107 @@
+"""Where the tracking store is, whether it can be used, and a client for it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import urllib.error
+import urllib.request
+import warnings
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from benchmark.errors import UserError
+
+DATABASE = "mlflow.db"
+_PATIENCE = 3.0
+
+
+def resolve_uri(tracking_uri: str | None, runs: Path) -> str:
+    """Return the tracking URI: the option, ``MLFLOW_TRACKING_URI``, or SQLite in the runs folder."""
+    return tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{runs / DATABASE}"
+
+
+def ensure_runs_folder(runs: Path) -> None:
+    """Make the runs folder, and make sure that it can be written.
+
+    Raises
+    ------
+    UserError
+        Before anything is started, where it cannot.
+    """
+    probe = runs / f".probe-{os.getpid()}"
+    try:
+        for folder in (runs, runs / "studies", runs / "artifacts"):
+            folder.mkdir(parents=True, exist_ok=True)
+        probe.write_bytes(b"")
+        probe.unlink()
+    except OSError as error:
+        raise UserError(
+            f"the folder {runs} cannot be written ({error.strerror}); run the command from a folder that can"
+        ) from error
+
+
+def connect(uri: str) -> Any:
+    """Return an `mlflow.MlflowClient` for a store that answers.
+
+    Parameters
+    ----------
+    uri : str
+        ``sqlite:///…``, another database, or the ``http(s)`` address of a tracking server.
+
+    Raises
+    ------
+    UserError
+        Within seconds, where the store cannot be used.
+    """
+    if urlsplit(uri).scheme in ("http", "https"):
+        _check_server(uri)
+    elif urlsplit(uri).scheme in ("", "file"):
+        raise UserError(
+            f"tracking URI '{uri}': MLflow no longer keeps runs in plain folders; use "
+            "sqlite:///mlruns/mlflow.db or the address of a tracking server"
+        )
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
+    os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from mlflow import MlflowClient
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    try:
+        client = MlflowClient(tracking_uri=uri)
+        client.search_experiments(max_results=1)
+    except Exception as error:
+        reason = str(error).partition("\n")[0][:200]
+        raise UserError(f"tracking store {redacted(uri)} cannot be used: {redacted(reason)}") from error
+    return client
+
+
+def _check_server(uri: str) -> None:
+    try:
+        with urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=_PATIENCE):
+            return
+    except urllib.error.HTTPError:
+        return  # something answers; whether it is MLflow shows at the first request
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "reason", error)
+        raise UserError(
+            f"tracking server {redacted(uri)} does not answer ({reason}); start it, or leave out "
+            "--tracking-uri and MLFLOW_TRACKING_URI to use mlruns/mlflow.db"
+        ) from error
+
+
+def redacted(text: str) -> str:
+    """Return a URL, or a text with one, without user name and password."""
+    scheme, separator, rest = text.partition("://")
+    host, slash, tail = rest.partition("/")
+    return f"{scheme}{separator}{host.rpartition('@')[2]}{slash}{tail}" if separator else text
+
+
+def default_artifacts(uri: str, runs: Path, dataset: str) -> str | None:
+    """Return where artifacts of an experiment go: beside an embedded database, else the server's choice."""
+    if urlsplit(uri).scheme in ("http", "https"):
+        return None
+    return (runs / "artifacts" / dataset).resolve().as_uri()

@@ -1,0 +1,66 @@
+"""The MLflow UI on this store, bound to loopback. Run as ``python -m benchmark.ui``."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmark import cli
+from benchmark.errors import UserError
+
+
+def parser() -> cli.Parser:
+    """Return the command's argument parser."""
+    parser = cli.make_parser("ui", "Open the MLflow UI on the runs of this folder, for this machine only.")
+    parser.add_argument("--port", type=cli.whole_number(1), default=5000, metavar="N", help="default: 5000")
+    cli.add_store_options(parser)
+    return parser
+
+
+def ui(arguments: Sequence[str]) -> int:
+    """Carry out the command: it becomes the MLflow server until it is stopped."""
+    options = parser().parse_args(arguments)
+    from benchmark.tracking.store import connect, resolve_uri
+
+    uri = resolve_uri(options.tracking_uri, cli.RUNS)
+    if uri.startswith(("http://", "https://")):
+        connect(uri)
+        print(f"the runs are on a tracking server; open {uri}")
+        return cli.DONE
+    if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).is_file():
+        raise UserError(
+            "there are no runs here (mlruns/mlflow.db does not exist); run a sweep first: "
+            "python -m benchmark.sweep --model avg-pool"
+        )
+    if not _free(options.port):
+        raise UserError(f"--port {options.port} is taken; choose another, for example {options.port + 1}")
+    client = connect(uri)
+    address = f"http://127.0.0.1:{options.port}"
+    for experiment in client.search_experiments():
+        if experiment.name != "Default":
+            print(f"{experiment.name}: {address}/#/experiments/{experiment.experiment_id}")
+    print(f"MLflow UI: {address} (Ctrl-C ends it)", flush=True)
+    words = ["server", "--backend-store-uri", uri, "--host", "127.0.0.1", "--port", str(options.port)]
+    return subprocess.call([sys.executable, "-m", "mlflow", *words])
+
+
+def _free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except (OSError, OverflowError):
+            return False
+    return True
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code."""
+    return cli.run_command(ui, arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,40 @@
+"""Final runs for the tests of the board and its exports."""
+
+from benchmark.tracking.records import FinalRun
+
+
+def run(accuracy=0.87, seed=0, **changes):
+    """One final run of an LSTM; `changes` replaces any field."""
+    status = changes.get("status", "ok")
+    ok = status == "ok"
+    fields = {
+        "run_id": f"run-{changes.get('model', 'lstm')}-{changes.get('budget', 'standard')}-{seed}",
+        "model": "lstm",
+        "tiers": ("tuned",),
+        "budget": "standard",
+        "dataset": "imdb",
+        "dataset_digest": "d1",
+        "study": "study-1",
+        "protocol": "inductive",
+        "seed": seed,
+        "status": status,
+        "test_accuracy": accuracy if ok else None,
+        "test_loss": 0.3 if ok else None,
+        "val_accuracy": accuracy + 0.01 if ok else None,
+        "parameters": 160_033,
+        "train_seconds": 10.0 + seed,
+        "epochs_run": 5,
+        "device": "cpu",
+        "versions": "tensorflow 2.21.0, keras 3.15.1",
+        "git_commit": "d083e72",
+        "seeds_expected": 3,
+        "search_trials": 20,
+        "search_seconds": 300.5,
+        "ended_at": 100.0 + seed,
+    }
+    return FinalRun(**{**fields, **changes})
+
+
+def runs(*accuracies, **changes):
+    """One final run for each accuracy, on seeds 0, 1, …"""
+    return [run(accuracy, seed, **changes) for seed, accuracy in enumerate(accuracies)]

@@ -1,0 +1,247 @@
+"""Plots: real PNG files with something on them, whatever the data."""
+
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+from board_samples import run, runs
+from matplotlib.image import imread
+
+from benchmark.report.board import build_board
+from benchmark.report.plots import board_png, confusion_png, curves_png, search_png
+
+HISTORY = {
+    "loss": [0.6, 0.4, 0.3],
+    "val_loss": [0.5, 0.45, 0.5],
+    "accuracy": [0.7, 0.8, 0.9],
+    "val_accuracy": [0.75, 0.82, 0.81],
+}
+BLUE, ORANGE = (0x00, 0x72, 0xB2), (0xD5, 0x5E, 0x00)
+
+
+def pixels(path):
+    """Red, green and blue of a picture, as whole numbers; fails for anything but a readable PNG."""
+    assert path.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+    return np.rint(255 * imread(path)[..., :3]).astype(int)
+
+
+def count(picture, color):
+    return int((np.abs(picture - np.array(color)).max(axis=-1) < 12).sum())
+
+
+def ink(picture):
+    """Share of pixels that are not white."""
+    return float((picture.min(axis=-1) < 200).mean())
+
+
+def test_curves(tmp_path):
+    path = tmp_path / "new folder" / "curves.png"
+    curves_png(HISTORY, 2, path, "lstm, trial 3")
+    picture = pixels(path)
+    assert 300 < picture.shape[0] < 800 < picture.shape[1] < 1500
+    assert count(picture, BLUE) > 200  # validation
+    with_best = count(picture, ORANGE)
+    curves_png(HISTORY, None, path, "lstm, trial 3")
+    assert with_best > count(pixels(path), ORANGE) + 50
+    assert [file.name for file in path.parent.iterdir()] == ["curves.png"]  # no temporary file stays
+
+
+def test_curves_show_the_data(tmp_path):
+    curves_png(HISTORY, 2, tmp_path / "a.png", "t")
+    curves_png({**HISTORY, "val_loss": [0.5, 0.45, 0.9]}, 2, tmp_path / "b.png", "t")
+    assert (pixels(tmp_path / "a.png") != pixels(tmp_path / "b.png")).any()
+
+
+@pytest.mark.parametrize(
+    "history",
+    [
+        {},
+        {
+            "loss": [float("nan")],
+            "val_loss": [float("inf")],
+            "accuracy": [0.5],
+            "val_accuracy": [sys.float_info.max],
+        },
+        {"loss": [0.5], "val_loss": [0.4], "accuracy": [0.5], "val_accuracy": [0.5]},
+    ],
+)
+def test_curves_of_odd_runs(tmp_path, history):
+    curves_png(history, 1, tmp_path / "c.png", "not mathematics: $\\frac{$")
+    assert ink(pixels(tmp_path / "c.png")) > 0.002
+
+
+def test_infinity_does_not_flatten_the_rest(tmp_path):
+    for number, value in enumerate(
+        (float("nan"), float("inf"), sys.float_info.max)
+    ):  # the last is MLflow's infinity
+        curves_png({**HISTORY, "val_loss": [0.5, 0.45, value]}, None, tmp_path / f"{number}.png", "t")
+    without = (tmp_path / "0.png").read_bytes()
+    assert (tmp_path / "1.png").read_bytes() == without
+    assert (tmp_path / "2.png").read_bytes() == without
+
+
+def test_curves_without_data_say_so(tmp_path):
+    curves_png({}, None, tmp_path / "none.png", "t")
+    curves_png({"loss": [], "accuracy": []}, None, tmp_path / "empty.png", "t")
+    assert (pixels(tmp_path / "none.png") == pixels(tmp_path / "empty.png")).all()
+    centre = pixels(tmp_path / "none.png")[150:230, 150:350]
+    assert ink(centre) > 0.005
+
+
+def test_confusion(tmp_path):
+    path = tmp_path / "confusion.png"
+    confusion_png(np.array([[90, 10], [5, 95]]), ["negative", "positive"], path)
+    right = pixels(path)
+    confusion_png(np.array([[10, 90], [95, 5]]), ["negative", "positive"], path)
+    wrong = pixels(path)
+    assert 300 < right.shape[0] < 900
+    assert right.shape == wrong.shape
+    dark = lambda picture: picture.min(axis=-1) < 60  # noqa: E731
+    # The dark cells have changed sides.
+    assert (dark(right) != dark(wrong)).mean() > 0.1
+
+
+@pytest.mark.parametrize("size", [1, 4, 20, 150])
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_confusion_of_many_classes(tmp_path, size):
+    counts = np.eye(size, dtype=int) * 50
+    counts[0] = 0  # a class without examples must not divide by zero
+    confusion_png(
+        counts,
+        [rf"class $\frac{{$ {i} with a very long name indeed" for i in range(size)],
+        tmp_path / "c.png",
+    )
+    height, width, _ = pixels(tmp_path / "c.png").shape
+    assert 200 < height < 2_000
+    assert 200 < width < 2_000
+
+
+def test_confusion_refuses_what_does_not_fit(tmp_path):
+    with pytest.raises(ValueError, match=r"got shape \(2, 3\), expected \(2, 2\)"):
+        confusion_png(np.ones((2, 3)), ["a", "b"], tmp_path / "c.png")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_search(tmp_path):
+    path = tmp_path / "search.png"
+    values = [0.80, 0.84, None, 0.70, 0.86]
+    search_png(values, [False] * 5, path)
+    everything = pixels(path)
+    assert count(everything, BLUE) > 50
+    assert count(everything, ORANGE) > 100  # the running best
+    search_png(values, [False, True, False, True, True], path)
+    # A pruned trial is no blue dot.
+    assert count(pixels(path), BLUE) < count(everything, BLUE) / 2
+
+
+def test_search_without_a_result(tmp_path):
+    for values in ([], [None, float("nan")]):
+        search_png(values, [False] * len(values), tmp_path / "s.png")
+        assert count(pixels(tmp_path / "s.png"), BLUE) < 50
+        assert ink(pixels(tmp_path / "s.png")) > 0.002
+
+
+def test_search_refuses_flags_that_do_not_fit(tmp_path):
+    with pytest.raises(ValueError, match="got 1 flags, expected 2"):
+        search_png([0.5, 0.6], [False], tmp_path / "s.png")
+
+
+def test_board(tmp_path):
+    finals = runs(0.88, 0.882, 0.878, model="cnn") + runs(0.85, 0.86, 0.84, tiers=("default",))
+    rows = build_board(finals, {})
+    board_png(rows, tmp_path / "plain.png")
+    board_png(rows, tmp_path / "seeds.png", seed_values={0: [0.88, 0.882, 0.878], 1: [0.85, 0.86, 0.84]})
+    plain, seeds = pixels(tmp_path / "plain.png"), pixels(tmp_path / "seeds.png")
+    assert 1_000 < plain.shape[1] < 2_000
+    assert count(plain, BLUE) > 500
+    assert count(plain, ORANGE) > 500
+    assert (plain != seeds).any()
+
+
+def test_board_grows_with_its_rows(tmp_path):
+    heights = []
+    for models in (3, 12):
+        finals = [run(0.8, seed, model=f"m{i}") for i in range(models) for seed in range(3)]
+        board_png(build_board(finals, {}), tmp_path / "b.png")
+        heights.append(pixels(tmp_path / "b.png").shape[0])
+    assert heights[1] > heights[0] + 300
+
+
+def test_smoke_tests_are_not_drawn_among_results(tmp_path):
+    smoke = runs(0.3, 0.3, 0.3, budget="smoke", model="quickie")
+    good = runs(0.88, 0.882, 0.878)
+    board_png(build_board(good, {}), tmp_path / "good.png")
+    board_png(build_board(good + smoke, {}), tmp_path / "both.png")
+    one, both = pixels(tmp_path / "good.png"), pixels(tmp_path / "both.png")
+    assert one.shape == both.shape
+    changed = np.flatnonzero((one != both).any(axis=(1, 2)))
+    assert changed.size  # the line that counts them
+    assert changed.min() > 0.85 * one.shape[0]
+
+
+def test_only_smoke_tests_carry_their_watermark(tmp_path):
+    board_png(build_board(runs(0.3, 0.3, 0.3, budget="smoke"), {}), tmp_path / "s.png")
+    picture = pixels(tmp_path / "s.png")
+    right_side = picture[:, int(0.75 * picture.shape[1]) :]
+    assert count(right_side, ORANGE) > 200
+    assert count(picture, BLUE) < 100
+
+
+@pytest.mark.parametrize(
+    "finals",
+    [
+        [],
+        runs(0, 0, status="failed"),
+        runs(0.8, seeds_expected=1),
+        runs(0.8, 0.8, 0.8, model="$\\frac{$ \u4e2d name that is rather too long to be shown in full"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Glyph")
+def test_odd_boards(tmp_path, finals):
+    board_png(build_board(finals, {}), tmp_path / "b.png")
+    assert ink(pixels(tmp_path / "b.png")) > 0.002
+
+
+def test_a_failed_write_leaves_the_old_picture(tmp_path, monkeypatch):
+    from matplotlib.figure import Figure
+
+    path = tmp_path / "curves.png"
+    curves_png(HISTORY, 2, path, "t")
+    before = path.read_bytes()
+
+    def half(self, target, **named):
+        target.write_bytes(b"half a pic")
+        raise OSError("disk full")
+
+    monkeypatch.setattr(Figure, "savefig", half)
+    with pytest.raises(OSError, match="disk full"):
+        curves_png(HISTORY, 2, path, "other")
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_threads_draw_at_once(tmp_path):
+    curves_png(HISTORY, 2, tmp_path / "alone.png", "t")
+    threads = [
+        threading.Thread(target=curves_png, args=(HISTORY, 2, tmp_path / f"{i}.png", "t")) for i in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    alone = (tmp_path / "alone.png").read_bytes()
+    assert all((tmp_path / f"{i}.png").read_bytes() == alone for i in range(4))
+
+
+def test_pyplot_stays_out(tmp_path):
+    code = (
+        "import sys\n"
+        "from benchmark.report.plots import curves_png\n"
+        "assert 'matplotlib' not in sys.modules\n"
+        f"curves_png({HISTORY!r}, 1, {str(tmp_path / 'c.png')!r}, 't')\n"
+        "print('matplotlib.pyplot' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"

@@ -1,0 +1,242 @@
+"""The search on real Optuna studies: continuing, repeating, pruning, choosing."""
+
+import optuna
+import pytest
+
+from benchmark.config import SweepConfig
+from benchmark.data.dataset import Dataset
+from benchmark.errors import UserError
+from benchmark.models.describe import describe
+from benchmark.plan import Plan, make_plan
+from benchmark.search.space import Space
+from benchmark.search.study import Search
+from benchmark.training.result import Result
+
+
+@pytest.fixture
+def dataset(tmp_path):
+    """Facts of a data set; a search needs no more than these."""
+    return Dataset(tmp_path, "toy", "0" * 32, ("a", "b"), {"train": 9, "validation": 3, "test": 3}, 50, 9)
+
+
+def make(dataset, *, space=None, **settings):
+    values = {"budget": "quick", "trials": 6, "seeds": 3, "epochs": 5, "train_share": 1.0, "pruner": "none"}
+    config = SweepConfig(**{**values, **settings})
+    plan = make_plan("avg-pool", dataset, config)
+    return Plan(plan.model, dataset, space, config) if space else plan
+
+
+def tiny_space(**search):
+    return Space.model_validate(
+        {
+            "model": "avg-pool",
+            "source": "a test",
+            "default": {**make_defaults(), "units": 16},
+            "search": {"units": {"type": "categorical", "choices": [0, 16]}, **search},
+        }
+    )
+
+
+def make_defaults():
+    return dict(describe("avg-pool").parameters)
+
+
+def run_all(search, value=lambda spec: 0.5, limit=100):
+    specs = []
+    for proposal, _ in zip(search.proposals(), range(limit), strict=False):
+        specs.append(proposal.spec)
+        search.tell(proposal.number, Result("ok", best_val_accuracy=value(proposal.spec), train_seconds=1.0))
+    return specs
+
+
+def test_the_published_default_is_trial_0(dataset, tmp_path):
+    plan = make(dataset)
+    first = next(Search(plan, None, tmp_path).proposals())
+    assert first.slot == 0
+    assert first.spec.flat() == plan.trial_spec(plan.default, 0).flat()
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "random", "qmc", "cmaes"])
+def test_samplers_are_seeded(dataset, tmp_path, sampler):
+    runs = []
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        (tmp_path / name).mkdir()
+        plan = make(dataset, sampler=sampler, seed=seed)
+        specs = run_all(Search(plan, None, tmp_path / name), lambda spec: spec.training.learning_rate)
+        runs.append([spec.flat() for spec in specs])
+    assert runs[0] == runs[1]
+    assert runs[0][1:] != runs[2][1:]
+    assert len({str(flat) for flat in runs[0]}) > 3
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "random", "qmc"])
+def test_a_search_that_goes_on_equals_one_without_a_pause(dataset, tmp_path, sampler):
+    def value(spec):
+        return spec.training.learning_rate
+
+    for name in ("whole", "parts"):
+        (tmp_path / name).mkdir()
+    whole = run_all(Search(make(dataset, sampler=sampler), None, tmp_path / "whole"), value)
+    parts = []
+    for trials in (2, 3, 6):
+        plan = make(dataset, sampler=sampler, trials=trials)
+        parts += run_all(Search(plan, None, tmp_path / "parts"), value)
+    assert [spec.spec_id for spec in parts] == [spec.spec_id for spec in whole]
+
+
+def test_trials_are_a_total(dataset, tmp_path):
+    assert len(run_all(Search(make(dataset), None, tmp_path))) == 6
+    assert run_all(Search(make(dataset), None, tmp_path)) == []
+    again = Search(make(dataset, trials=9), None, tmp_path)
+    assert len(run_all(again)) == 3
+    assert again.done == 9
+    assert again.seconds == 9.0
+
+
+def test_an_interrupted_trial_is_tried_first_in_its_slot(dataset, tmp_path):
+    search = Search(make(dataset, sampler="random"), None, tmp_path)
+    proposals = search.proposals()
+    search.tell(next(proposals).number, Result("ok", best_val_accuracy=0.6))
+    lost = next(proposals)  # this process ends without a word
+    again = next(Search(make(dataset, sampler="random"), None, tmp_path).proposals())
+    assert (again.slot, again.spec.spec_id) == (lost.slot, lost.spec.spec_id)
+    assert again.number != lost.number
+
+
+def test_a_trial_told_to_be_interrupted_does_not_count(dataset, tmp_path):
+    search = Search(make(dataset, trials=2), None, tmp_path)
+    proposals = search.proposals()
+    first = next(proposals)
+    search.tell(first.number, Result("interrupted"))
+    assert search.done == 0
+    assert next(proposals).spec.spec_id == first.spec.spec_id
+
+
+def test_a_repeated_configuration_gets_a_new_seed_and_the_mean(dataset, tmp_path):
+    plan = make(dataset, space=tiny_space(), trials=12, sampler="random")
+    search = Search(plan, None, tmp_path)
+    values = iter([0.9, 0.5, 0.7, 0.6, 0.8, 0.55, 0.65, 0.75, 0.85, 0.4, 0.45, 0.35])
+    by_config = {}
+    seeds = set()
+    for proposal in search.proposals():
+        value = next(values)
+        by_config.setdefault(proposal.spec.config_id, []).append(value)
+        seeds.add(proposal.spec.seeds.init)
+        search.tell(proposal.number, Result("ok", best_val_accuracy=value))
+        told = optuna.load_study(study_name=plan.study, storage=journal(tmp_path, plan)).trials[-1].value
+        mine = by_config[proposal.spec.config_id]
+        assert told == pytest.approx(sum(mine) / len(mine))
+    assert len(by_config) == 2
+    assert len(seeds) == 12
+    means = {config: sum(values) / len(values) for config, values in by_config.items()}
+    winner = search.winner()
+    assert winner.config_id == max(means, key=means.get)
+    assert winner.value == pytest.approx(max(means.values()))
+
+
+def journal(folder, plan):
+    backend = optuna.storages.journal.JournalFileBackend(str(folder / f"{plan.study}.journal"))
+    return optuna.storages.JournalStorage(backend)
+
+
+def test_how_statuses_are_told(dataset, tmp_path):
+    plan = make(dataset, trials=4)
+    search = Search(plan, None, tmp_path)
+    statuses = iter(["failed", "diverged", "pruned", "ok"])
+    for proposal in search.proposals():
+        status = next(statuses)
+        search.tell(proposal.number, Result(status, best_val_accuracy=0.5 if status == "ok" else None))
+    states = [
+        trial.state.name
+        for trial in optuna.load_study(study_name=plan.study, storage=journal(tmp_path, plan)).trials
+    ]
+    assert states == ["FAIL", "PRUNED", "PRUNED", "COMPLETE"]
+    assert search.winner().slot == 3
+    assert [row["status"] for row in search.table()] == ["failed", "diverged", "pruned", "ok"]
+
+
+def test_no_winner_without_a_successful_trial(dataset, tmp_path):
+    search = Search(make(dataset, trials=1), None, tmp_path)
+    search.tell(next(search.proposals()).number, Result("diverged"))
+    assert search.winner() is None
+
+
+@pytest.mark.parametrize("pruner", ["hyperband", "median", "percentile"])
+def test_poor_trials_are_pruned_but_never_the_default(dataset, tmp_path, pruner):
+    search = Search(make(dataset, trials=30, epochs=9, pruner=pruner), None, tmp_path)
+    pruned = []
+    for proposal in search.proposals():
+        level = 0.1 if proposal.slot in (0, 25, 26, 27, 28, 29) else 0.8 + proposal.slot / 1000
+        for epoch in range(1, 10):
+            if not search.report(proposal.number, epoch, level):
+                pruned.append(proposal.slot)
+                search.tell(proposal.number, Result("pruned"))
+                break
+        else:
+            search.tell(proposal.number, Result("ok", best_val_accuracy=level))
+    assert 0 not in pruned
+    assert {25, 26, 27, 28, 29} <= set(pruned)
+
+
+def test_a_grid_ends_with_its_last_point(dataset, tmp_path):
+    space = tiny_space(embedding_dim={"type": "categorical", "choices": [8, 16, 32]})
+    search = Search(make(dataset, space=space, sampler="grid", trials=50), None, tmp_path)
+    specs = run_all(search)
+    assert len(specs) == search.total == 6
+    assert len({(spec.hparams["units"], spec.hparams["embedding_dim"]) for spec in specs}) == 6
+
+
+def test_a_time_limit_starts_no_further_trial(dataset, tmp_path):
+    search = Search(make(dataset, timeout=1e-9), None, tmp_path)
+    assert list(search.proposals()) == []
+
+
+def test_a_database_remembers_like_a_journal(dataset, tmp_path):
+    url = f"sqlite:///{tmp_path / 'optuna.db'}"
+    first = run_all(Search(make(dataset, trials=3), url, tmp_path))
+    rest = run_all(Search(make(dataset, trials=5), url, tmp_path))
+    assert (len(first), len(rest)) == (3, 2)
+    assert not list(tmp_path.glob("*.journal"))
+
+
+def test_another_search_under_the_same_name_is_refused(dataset, tmp_path):
+    Search(make(dataset, study="mine"), None, tmp_path)
+    with pytest.raises(UserError, match="--study mine: this study was begun with another"):
+        Search(make(dataset, study="mine", seed=1), None, tmp_path)
+
+
+def test_totals_are_not_part_of_the_identity(dataset):
+    assert make(dataset, trials=3, seeds=9, timeout=5.0).study == make(dataset).study
+    assert make(dataset, seed=1).study != make(dataset).study
+
+
+def test_a_damaged_journal_is_one_clear_line(dataset, tmp_path):
+    plan = make(dataset)
+    run_all(Search(plan, None, tmp_path), limit=2)
+    path = tmp_path / f"{plan.study}.journal"
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join([*lines[:2], b'{"op_co\n', *lines[2:]]))
+    with pytest.raises(UserError, match=r"journal .* is damaged"):
+        Search(plan, None, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "url", ["nosuchdb://host/x", "sqlite:////no/such/folder/x.db", "postgresql://u:secret@127.0.0.1:1/x"]
+)
+def test_a_storage_that_cannot_be_used_is_one_clear_line(dataset, tmp_path, url):
+    with pytest.raises(UserError, match="--storage") as caught:
+        Search(make(dataset), url, tmp_path)
+    assert "secret" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_gp_without_pytorch_says_how_to_install_it(dataset, tmp_path):
+    pytest.importorskip("optuna")
+    try:
+        import torch  # noqa: F401
+    except ImportError:
+        search = Search(make(dataset, sampler="gp"), None, tmp_path)
+        with pytest.raises(UserError, match="textbench\\[gp\\]"):
+            next(search.proposals())
+    else:
+        assert len(run_all(Search(make(dataset, sampler="gp", trials=3), None, tmp_path))) == 3

@@ -1,0 +1,34 @@
+"""A stored model answers raw texts exactly as it was evaluated."""
+
+import numpy as np
+import pytest
+
+from benchmark.config import ViewSettings
+from benchmark.training.servable import Servable
+from benchmark.training.train import train
+from run_specs import make_spec
+
+
+@pytest.mark.parametrize(
+    "view", [{"padding": "post", "truncation": "post"}, {"padding": "pre", "truncation": "pre"}]
+)
+def test_raw_texts_give_the_evaluated_answer(sample, tmp_path, view):
+    settings = ViewSettings(vocabulary_size=500, sequence_length=20, **view)
+    spec = make_spec(sample, kind="final", view=settings, epochs=1)
+    result = train(spec, sample, ledger=tmp_path / "ledger.jsonl", servable=tmp_path / "model")
+    from benchmark.data.dataset import Store
+
+    store = Store(sample.folder / "test")
+    texts = [store.text(row) for row in range(sample.sizes["test"])]
+    served = Servable(tmp_path / "model")
+    assert served.class_names == ("neg", "pos")
+    np.testing.assert_allclose(served.predict(texts), result.test_probabilities, rtol=1e-5, atol=1e-6)
+
+
+def test_odd_texts_are_answered(sample, tmp_path):
+    train(make_spec(sample, epochs=1), sample, servable=tmp_path / "model")
+    served = Servable(tmp_path / "model")
+    answers = served.predict(["", "zzzz qqqq", "good " * 5000, "<br />", "ÉTÉ naïve 映画 🎬"])
+    assert answers.shape == (5, 2)
+    assert np.isfinite(answers).all()
+    assert served.predict([]).shape == (0, 2)
