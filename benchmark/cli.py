@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import os
+import select
 import shutil
 import signal
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
@@ -134,16 +136,21 @@ def run_command(run: Callable[[Sequence[str]], int], arguments: Sequence[str] | 
     words = list(sys.argv[1:] if arguments is None else arguments)
     _interrupt_on_terminate()
     try:
-        return run(words)
+        code = run(words)
+        sys.stdout.flush()
+        return code
     except UserError as error:
         if "--debug" in words:
-            raise
-        print(f"error: {error}", file=sys.stderr)
+            traceback.print_exc()
+        else:
+            print(f"error: {error}", file=sys.stderr)
         return WRONG_REQUEST
     except KeyboardInterrupt:
         print("interrupted: what was done is recorded; the same command continues it", file=sys.stderr)
         return INTERRUPTED
-    except BrokenPipeError:  # the reader of our output has gone, as in `| head`
+    except BrokenPipeError:
+        if not _reader_is_gone():  # another pipe: to a worker, to a server
+            raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
 
@@ -151,6 +158,13 @@ def run_command(run: Callable[[Sequence[str]], int], arguments: Sequence[str] | 
 def terminal_width() -> int | None:
     """Return the columns of the terminal, or None where the output goes elsewhere."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def _reader_is_gone() -> bool:
+    """Whether nobody reads our standard output any more, as in ``| head``."""
+    poll = select.poll()
+    poll.register(sys.stdout.fileno(), 0)
+    return any(event & select.POLLERR for _, event in poll.poll(0))
 
 
 def _interrupt_on_terminate() -> None:

@@ -35,7 +35,8 @@ class Registry:
 
     def targets(self) -> dict[str, str]:
         """Return every name and its target; built-in names win over entry points of the same name."""
-        plugins = {point.name: point.value for point in entry_points(group=self.group)}
+        points = entry_points(group=self.group)
+        plugins = {point.name: point.value.partition("[")[0].strip() for point in points}  # without extras
         return {**plugins, **self._targets}
 
     def __iter__(self) -> Iterator[str]:
@@ -99,25 +100,27 @@ def load_target(target: str, kind: str = "object") -> Any:
 def _load_module(name: str, kind: str) -> ModuleType:
     try:
         return importlib.import_module(name)
-    except ImportError as error:
-        raise UserError(f"the {kind} in '{name}' cannot be imported: {error}") from error
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise UserError(f"the {kind} in '{name}' cannot be imported: {reason}") from error
 
 
 def _load_file(path: Path, kind: str) -> ModuleType:
     if not path.is_file():
         raise UserError(f"--{kind} {path}: there is no such file")
     # One module per file content: two files of the same name, or an edited one, do not collide.
-    identity = hashlib.sha256(path.resolve().as_posix().encode() + path.read_bytes()).hexdigest()[:12]
+    content = path.read_bytes()
+    identity = hashlib.sha256(path.resolve().as_posix().encode() + content).hexdigest()[:12]
     name = f"textbench_{kind}_{path.stem}_{identity}"
     if name in sys.modules:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
-    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
-        spec.loader.exec_module(module)
+        # Not the loader: it takes cached byte code of a file edited twice within a second for the new one.
+        exec(compile(content, str(path), "exec"), vars(module))
     except Exception as error:
         del sys.modules[name]
         raise UserError(f"{path} fails at import: {type(error).__name__}: {error}") from error

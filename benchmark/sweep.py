@@ -190,10 +190,10 @@ def _run(plans: Sequence[Plan], dataset: Dataset, options: Namespace, display: D
     from benchmark.tracking.store import connect, ensure_runs_folder, resolve_uri
     from benchmark.training.devices import set_up_device
 
+    set_up_device(options.device)
     ensure_runs_folder(cli.RUNS)
     uri = resolve_uri(options.tracking_uri, cli.RUNS)
     stores = Stores(cli.RUNS, connect(uri), uri, options.storage)
-    set_up_device(options.device)
     outcomes = [run_sweep(plan, stores, display) for plan in plans]
     display.close()
     rows = board_rows(stores.client, dataset.name, stores.ledger)

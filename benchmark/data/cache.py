@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import shutil
@@ -51,6 +52,8 @@ def locked(path: Path) -> filelock.BaseFileLock:
 def write_entry(folder: Path, fill: Callable[[Path], dict[str, Any]]) -> None:
     """Make a cache entry: fill a temporary folder, seal it with checksums, rename it.
 
+    The caller holds the entry's lock, see `locked`.
+
     Parameters
     ----------
     folder : Path
@@ -58,14 +61,16 @@ def write_entry(folder: Path, fill: Callable[[Path], dict[str, Any]]) -> None:
     fill : callable
         Writes its files into the folder it is given, and returns the entry's description.
     """
+    for leftover in folder.parent.glob(f".{glob.escape(folder.name)}.*.tmp"):  # of a process that was killed
+        shutil.rmtree(leftover, ignore_errors=True)
     temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
     try:
         description = fill(temporary)
         files = sorted(path for path in temporary.rglob("*") if path.is_file())
         seals = {path.relative_to(temporary).as_posix(): _seal(path) for path in files}
-        write_atomically(temporary / META, json.dumps({**description, "files": seals}, indent=1).encode())
+        content = {**description, "files": seals}
+        (temporary / META).write_text(json.dumps({**content, "seal": _seal_of(content)}, indent=1))
         shutil.rmtree(folder, ignore_errors=True)
         temporary.rename(folder)
     finally:
@@ -75,16 +80,21 @@ def write_entry(folder: Path, fill: Callable[[Path], dict[str, Any]]) -> None:
 def read_entry(folder: Path) -> dict[str, Any] | None:
     """Return an entry's description, or None where it is missing or damaged.
 
-    Every file is held against its size and CRC-32 (about a gigabyte a second), so that flipped bits
-    are noticed before they become results.
+    Every file, and the description itself, is held against its CRC-32 (about a gigabyte a second), so
+    that flipped bits are noticed before they become results.
     """
     try:
         description: dict[str, Any] = json.loads((folder / META).read_bytes())
-        seals = description["files"]
-        whole = all(list(_seal(folder / name)) == seal for name, seal in seals.items())
+        whole = description.pop("seal") == _seal_of(description) and all(
+            list(_seal(folder / name)) == seal for name, seal in description["files"].items()
+        )
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
     return description if whole else None
+
+
+def _seal_of(description: dict[str, Any]) -> int:
+    return zlib.crc32(json.dumps(description, sort_keys=True).encode())
 
 
 def _seal(path: Path) -> tuple[int, int]:

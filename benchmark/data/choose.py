@@ -31,9 +31,10 @@ def choose_dataset(name: str | None, options: SourceOptions, notice: Callable[[s
     imdb = ImdbSource(options)
     if cached(imdb) is not None or imdb.prepared() is not None or imdb.reachable():
         return prepare(imdb)
+    ignored = "" if options.validation_share is None else " (--validation-share has no effect on it)"
     notice(
         "The IMDB reviews are neither on this machine nor can they be fetched (no network), so this takes "
-        "'sample', the built-in data set made by the program. Its results say nothing about real reviews. "
-        "To use the real ones, give a folder that has them with --data-dir."
+        f"'sample', the built-in data set made by the program{ignored}. Its results say nothing about real "
+        "reviews. To use the real ones, give a folder that has them with --data-dir."
     )
     return prepare(get_source("sample", SourceOptions(options.data_dir)))

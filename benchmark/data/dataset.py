@@ -16,6 +16,8 @@ PAD = 0
 OOV = 1
 """Ids 0 and 1 stand for padding and for words outside the vocabulary; words begin at 2."""
 
+_ROWS = 512  # texts cut at a time, so that memory stays near the size of the result
+
 
 @dataclass(frozen=True)
 class View:
@@ -44,6 +46,10 @@ class Store:
         self.labels: NDArray[np.int32] = np.load(folder / "labels.npy", mmap_mode="r")
         self.tokens: NDArray[np.int32] = np.load(folder / "tokens.npy", mmap_mode="r")
         self.token_ends: NDArray[np.int64] = np.load(folder / "token_ends.npy", mmap_mode="r")
+
+    def __reduce__(self) -> tuple[type[Store], tuple[Path]]:
+        # A data set goes to worker processes as a path: pickled maps would be copies of all the data.
+        return Store, (self.folder,)
 
     def text(self, row: int) -> str:
         """Return the raw text of a row."""
@@ -175,9 +181,10 @@ def cut(
         starts = starts + (lengths - kept)
     first = length - kept if settings.padding == "pre" else np.zeros_like(kept)
     result = np.full((len(starts), length), PAD, dtype=np.int32)
-    filled = np.arange(length) - first[:, None]
-    mask = (filled >= 0) & (filled < kept[:, None])
-    positions = (starts[:, None] + filled)[mask]
-    ids = tokens[positions]
-    result[mask] = np.where(ids < settings.vocabulary_size, ids, OOV)
+    for begin in range(0, len(starts), _ROWS):
+        block = slice(begin, begin + _ROWS)
+        filled = np.arange(length) - first[block, None]
+        mask = (filled >= 0) & (filled < kept[block, None])
+        ids = tokens[(starts[block, None] + filled)[mask]]
+        result[block][mask] = np.where(ids < settings.vocabulary_size, ids, OOV)
     return result

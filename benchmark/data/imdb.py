@@ -7,6 +7,7 @@ Source: Maas et al. 2011, "Learning word vectors for sentiment analysis"; Tensor
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -69,6 +70,17 @@ class ImdbSource:
                 f"data set 'imdb' cannot be fetched: {_HOST[0]} cannot be reached from here; give a folder "
                 "that holds tensorflow_datasets/imdb_reviews with --data-dir, or use --dataset sample"
             )
+        try:
+            yield from self._examples(split, folder)
+        except Exception as error:  # TensorFlow's and TensorFlow Datasets' errors have no common base
+            what = f"in {folder} cannot be read" if folder else f"cannot be fetched from {_HOST[0]}"
+            reason = " ".join(re.sub(r"{{.*?}}", "", str(error)).split())[:200]
+            raise UserError(
+                f"data set 'imdb' {what} ({type(error).__name__}: {reason}); "
+                f"{'prepare it again' if folder else 'try again'}, or give another folder with --data-dir"
+            ) from error
+
+    def _examples(self, split: str, folder: Path | None) -> Iterator[dict[str, Any]]:
         quiet_tensorflow()
         import tensorflow_datasets as tfds
 
@@ -76,7 +88,7 @@ class ImdbSource:
         if folder is None:
             builder.download_and_prepare()
         config = tfds.ReadConfig(interleave_cycle_length=1)
-        return iter(tfds.as_numpy(builder.as_dataset(split=split, read_config=config)))
+        yield from tfds.as_numpy(builder.as_dataset(split=split, read_config=config))
 
 
 def _folders(data_dir: Path | None) -> list[Path]:

@@ -65,9 +65,9 @@ def read_test(dataset: Dataset, spec: RunSpec, ledger: Path) -> View:
 def append(ledger: Path, entry: dict[str, Any]) -> None:
     """Append an entry that carries the hash of the one before."""
     ledger.parent.mkdir(parents=True, exist_ok=True)
-    with filelock.FileLock(f"{ledger}.lock"):
-        lines = _lines(ledger)
-        previous = json.loads(lines[-1])["hash"] if lines else _FIRST
+    with _lock(ledger):
+        entries = _entries(ledger)
+        previous = entries[-1]["hash"] if entries else _FIRST
         body = {"when": datetime.now(UTC).isoformat(timespec="seconds"), **entry, "previous": previous}
         line = json.dumps({**body, "hash": _hash(body)}, sort_keys=True)
         with ledger.open("ab") as file:
@@ -85,23 +85,47 @@ def looks(ledger: Path, dataset_digest: str | None = None) -> Counter[str]:
         ``mlruns/ledger.jsonl``; missing means no looks.
     dataset_digest : str, optional
         Count those at one data set only.
+
+    Raises
+    ------
+    UserError
+        When the chain of hashes is broken: an entry was changed, cut off or taken out.
     """
-    try:
-        entries = [json.loads(line) for line in _lines(ledger)]
-        return Counter(
-            entry["model"]
-            for entry in entries
-            if dataset_digest is None or entry["dataset_digest"] == dataset_digest
-        )
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{ledger} is damaged ({error}); restore it from a copy") from error
+    if not ledger.exists():
+        return Counter()
+    with _lock(ledger):
+        entries = _entries(ledger)
+    return Counter(
+        entry["model"]
+        for entry in entries
+        if dataset_digest is None or entry["dataset_digest"] == dataset_digest
+    )
 
 
-def _lines(ledger: Path) -> list[str]:
+def _entries(ledger: Path) -> list[dict[str, Any]]:
+    """Return the entries, each checked against its hash and the one before."""
     try:
-        return ledger.read_text(encoding="utf-8").splitlines()
+        lines = ledger.read_bytes().splitlines(keepends=True)
     except FileNotFoundError:
         return []
+    entries: list[dict[str, Any]] = []
+    previous = _FIRST
+    for number, line in enumerate(lines, 1):
+        try:
+            entry = json.loads(line)
+            body = {name: value for name, value in entry.items() if name != "hash"}
+            whole = entry["hash"] == _hash(body) and entry["previous"] == previous
+        except (ValueError, KeyError, AttributeError):
+            whole = False
+        if not whole or not line.endswith(b"\n"):
+            raise UserError(f"{ledger}, line {number}: the ledger is damaged; restore it from a copy")
+        entries.append(entry)
+        previous = entry["hash"]
+    return entries
+
+
+def _lock(ledger: Path) -> filelock.BaseFileLock:
+    return filelock.FileLock(f"{ledger}.lock")
 
 
 def _hash(body: dict[str, Any]) -> str:

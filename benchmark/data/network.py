@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import threading
 from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 PATIENCE = 4.0
 """Seconds before a host that does not answer counts as out of reach."""
@@ -24,9 +24,9 @@ def reachable(host: str, port: int) -> bool:
     bool
         Within `PATIENCE` seconds: a resolver that hangs is not waited for.
     """
-    proxy = os.environ.get("http_proxy") or os.environ.get("HTTP_PROXY")
+    proxy = "" if proxy_bypass(host) else getproxies().get("http", "")
     if proxy:
-        parts = urlsplit(proxy)
+        parts = urlsplit(proxy if "//" in proxy else f"//{proxy}")
         host, port = parts.hostname or host, parts.port or port
     answered = threading.Event()
 

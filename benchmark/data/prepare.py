@@ -168,6 +168,10 @@ def _fill(folder: Path, source: Source) -> dict[str, Any]:
 
 
 def _check(row: Row, source: Source) -> None:
+    if row.part not in ("train", "validation", "test"):
+        raise UserError(
+            f"data set '{source.name}': a text is of part '{row.part}'; expected train, validation or test"
+        )
     if not 0 <= row.label < len(source.class_names):
         raise UserError(
             f"data set '{source.name}': a text of {row.part} has label {row.label}; "

@@ -16,7 +16,8 @@ def tokenize(text: str) -> list[bytes]:
     Lower case (Unicode), ``<br />`` becomes a space, ASCII punctuation is removed, and the rest is
     split at ASCII white space. This is what the TensorFlow tutorial "Basic text classification" does
     with `keras.layers.TextVectorization`; the same steps exist as TensorFlow operations, so a text
-    layer inside an exported model gives the same tokens.
+    layer inside an exported model gives the same tokens. (Not for the NUL character, where TensorFlow
+    ends a token, nor for capital letters younger than Unicode 13, which it does not lower.)
 
     Parameters
     ----------

@@ -65,8 +65,10 @@ def describe(name: str) -> Description:
     except OSError as error:
         raise UserError(f"model file {file}: {(error.strerror or str(error)).lower()}") from error
     except (SyntaxError, ValueError) as error:
-        line = f", line {error.lineno}" if isinstance(error, SyntaxError) else ""
-        raise UserError(f"model file {file}{line}: not valid Python ({error})") from error
+        line, reason = "", str(error)
+        if isinstance(error, SyntaxError):
+            line, reason = f", line {error.lineno}", error.msg
+        raise UserError(f"model file {file}{line}: not valid Python ({reason})") from error
     function = next(
         (node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == attribute), None
     )
@@ -80,7 +82,7 @@ def describe(name: str) -> Description:
         file=file,
         summary=text.partition("\n")[0],
         source=_source_of(text),
-        parameters=_keywords(function) if function else {},
+        parameters=_keywords(function, file) if function else {},
         open_ended=function is None or function.args.kwarg is not None,
         digest="" if own else hashlib.sha256(content).hexdigest()[:16],
     )
@@ -96,21 +98,34 @@ def _module_file(module: str, name: str) -> Path:
     return Path(spec.origin)
 
 
-def _keywords(function: ast.FunctionDef) -> dict[str, Scalar]:
-    """Return the parameters with defaults that are plain values."""
+def _keywords(function: ast.FunctionDef, file: Path) -> dict[str, Scalar]:
+    """Return the parameters behind the first (the task) that have a default; None where it is required."""
     arguments = function.args
-    positional = arguments.args[len(arguments.args) - len(arguments.defaults) :]
-    pairs = [
-        *zip(positional, arguments.defaults, strict=True),
+    positional = [*arguments.posonlyargs, *arguments.args]
+    with_default = positional[len(positional) - len(arguments.defaults) :]
+    pairs: list[tuple[ast.arg, ast.expr | None]] = [
+        *zip(with_default, arguments.defaults, strict=True),
         *zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True),
     ]
-    values: dict[str, Scalar] = {}
-    for argument, default in pairs:
-        try:
-            values[argument.arg] = ast.literal_eval(default) if default is not None else None
-        except ValueError:
-            values[argument.arg] = None
-    return values
+    by_position = {*positional[:1], *arguments.posonlyargs}
+    return {
+        argument.arg: None if default is None else _plain(argument.arg, default, file)
+        for argument, default in pairs
+        if argument not in by_position
+    }
+
+
+def _plain(name: str, default: ast.expr, file: Path) -> Scalar:
+    try:
+        value = ast.literal_eval(default)
+    except (ValueError, TypeError):
+        value = ...
+    if not isinstance(value, Scalar):
+        raise UserError(
+            f"model file {file}, line {default.lineno}: the default of '{name}' is "
+            f"{ast.unparse(default)}; expected a plain value (number, text, true, false or None)"
+        )
+    return value
 
 
 def _source_of(text: str) -> str:

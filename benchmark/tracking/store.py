@@ -19,7 +19,7 @@ _PATIENCE = 3.0
 
 def resolve_uri(tracking_uri: str | None, runs: Path) -> str:
     """Return the tracking URI: the option, ``MLFLOW_TRACKING_URI``, or SQLite in the runs folder."""
-    return tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{runs / DATABASE}"
+    return tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(runs / DATABASE).resolve()}"
 
 
 def ensure_runs_folder(runs: Path) -> None:

@@ -1,0 +1,126 @@
+"""Fixtures of all tests: no test sees the user's files, settings or data unless it asks for them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from benchmark.data.prepare import prepare
+from benchmark.data.source import Row, SourceOptions, get_source
+
+ROOT = Path(__file__).resolve().parents[1]
+# Taken before any fixture unsets it; absolute, since every test runs in a folder of its own.
+_GIVEN = os.environ.get("BENCHMARK_DATA_DIR")
+_REAL_DATA = Path(_GIVEN).resolve() if _GIVEN else ROOT.parent / "shared" / "data"
+_UNSET = ("BENCHMARK_DATA_DIR", "MLFLOW_TRACKING_URI")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _hermetic_session(tmp_path_factory):
+    """Keep the cache in a folder of this session, and TensorFlow Datasets' own folder empty."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BENCHMARK_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("TFDS_DATA_DIR", str(tmp_path_factory.mktemp("tensorflow_datasets")))
+        for name in _UNSET:
+            patch.delenv(name, raising=False)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _hermetic(tmp_path, monkeypatch):
+    """Run in an empty folder, without what an earlier test may have left in the environment."""
+    monkeypatch.chdir(tmp_path)
+    for name in _UNSET:
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(scope="session")
+def sample(_hermetic_session):
+    """The built-in data set, prepared once a session."""
+    return prepare(get_source("sample", SourceOptions()))
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real data, for tests marked ``imdb``."""
+    if not _REAL_DATA.is_dir():
+        pytest.skip(f"no real data: BENCHMARK_DATA_DIR is not set and {_REAL_DATA} does not exist")
+    return _REAL_DATA
+
+
+@pytest.fixture
+def own_cache(tmp_path, monkeypatch) -> Path:
+    """An empty cache folder for this test alone."""
+    folder = tmp_path / "own-cache"
+    monkeypatch.setenv("BENCHMARK_CACHE_DIR", str(folder))
+    return folder
+
+
+@dataclass
+class RowsSource:
+    """A source made of rows in memory, each (part, text, label)."""
+
+    content: Sequence[tuple[str, str, int]]
+    name: str = "tiny"
+    class_names: tuple[str, ...] = ("neg", "pos")
+    validation_share: float = 0.2
+    home: str = "made by a test"
+    reads: int = field(default=0, init=False)
+
+    def key(self) -> str:
+        facts = (list(self.content), self.class_names, self.validation_share)
+        return hashlib.sha256(repr(facts).encode("utf-8", "surrogatepass")).hexdigest()
+
+    def rows(self) -> Iterator[Row]:
+        self.reads += 1
+        for part, text, label in self.content:
+            yield Row(part, text, label)
+
+
+@pytest.fixture
+def make_source() -> type[RowsSource]:
+    """``make_source(rows, class_names=…, validation_share=…)`` gives a source for `prepare`."""
+    return RowsSource
+
+
+@pytest.fixture
+def start_python():
+    """``start_python(code, *arguments)`` starts another Python on this package, as a `Popen`."""
+    started = []
+
+    def start(code: str, *arguments: object, stdout: int = subprocess.PIPE) -> subprocess.Popen[str]:
+        path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+        process = subprocess.Popen(
+            [sys.executable, "-c", code, *map(str, arguments)],
+            env={**os.environ, "PYTHONPATH": path},
+            stdout=stdout,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+@pytest.fixture
+def run_python(start_python):
+    """``run_python(code, *arguments)`` runs another Python to its end and returns what it printed."""
+
+    def run(code: str, *arguments: object) -> str:
+        process = start_python(code, *arguments)
+        output, errors = process.communicate(timeout=120)
+        assert process.returncode == 0, errors
+        return output
+
+    return run

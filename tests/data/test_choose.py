@@ -1,0 +1,73 @@
+"""Which data set: an explicit name never falls back; without one, `sample` with a notice."""
+
+import shutil
+import time
+
+import pytest
+
+from benchmark.data.choose import choose_dataset
+from benchmark.data.source import SourceOptions
+from benchmark.errors import UserError
+
+
+@pytest.fixture
+def notices():
+    return []
+
+
+@pytest.mark.usefixtures("no_network")
+def test_without_imdb_and_network_the_sample_is_taken_with_a_notice(sample, notices):
+    started = time.monotonic()
+    assert choose_dataset(None, SourceOptions(), notices.append) == sample
+    assert time.monotonic() - started < 6
+    assert len(notices) == 1
+    for word in ("IMDB", "'sample'", "say nothing about real reviews", "--data-dir"):
+        assert word in notices[0]
+    assert "--validation-share" not in notices[0]
+
+
+@pytest.mark.usefixtures("no_network", "sample")
+def test_the_notice_says_that_the_sample_ignores_the_share(notices):
+    dataset = choose_dataset(None, SourceOptions(validation_share=0.4), notices.append)
+    assert dataset.sizes["validation"] == 1000
+    assert "--validation-share has no effect" in notices[0]
+
+
+@pytest.mark.usefixtures("no_network")
+def test_an_explicit_name_never_falls_back(own_cache, notices):
+    with pytest.raises(UserError, match="'imdb' cannot be fetched"):
+        choose_dataset("imdb", SourceOptions(), notices.append)
+    assert notices == []
+
+
+@pytest.mark.usefixtures("no_network")
+def test_imdb_is_taken_where_it_is_prepared_and_later_from_the_cache(tiny_imdb, tmp_path, own_cache, notices):
+    shutil.copytree(tiny_imdb, tmp_path / "data")
+    options = SourceOptions(tmp_path / "data")
+    dataset = choose_dataset(None, options, notices.append)
+    assert dataset.name == "imdb"
+    shutil.rmtree(tmp_path / "data")
+    assert choose_dataset(None, SourceOptions(), notices.append) == dataset
+    assert notices == []
+
+
+def test_an_explicit_sample_needs_no_notice(sample, notices):
+    assert choose_dataset("sample", SourceOptions(), notices.append) == sample
+    assert notices == []
+
+
+def test_an_unknown_name_is_answered_with_the_nearest(notices):
+    with pytest.raises(UserError, match="there is no data set named 'smaple'; did you mean 'sample'"):
+        choose_dataset("smaple", SourceOptions(), notices.append)
+
+
+@pytest.mark.parametrize("name", [None, "imdb", "sample"])
+@pytest.mark.parametrize("share", [1.0, 1.5])
+def test_a_share_of_everything_is_refused(name, share, notices):
+    with pytest.raises(UserError, match=f"--validation-share: got {share}, expected less than 1"):
+        choose_dataset(name, SourceOptions(validation_share=share), notices.append)
+
+
+def test_the_sample_has_a_validation_part_of_its_own(notices):
+    with pytest.raises(UserError, match="'sample' has a validation part of its own"):
+        choose_dataset("sample", SourceOptions(validation_share=0.3), notices.append)

@@ -1,0 +1,184 @@
+"""What all commands share: errors in one line, exit codes, option types."""
+
+import os
+import signal
+import time
+
+import pytest
+
+from benchmark import cli
+from benchmark.errors import UserError
+
+
+@pytest.fixture
+def parser():
+    parser = cli.make_parser("try", "Try something.")
+    parser.add_argument("--trials", type=cli.whole_number(1), required=True)
+    parser.add_argument("--timeout", type=cli.positive_number)
+    parser.add_argument("--sampler", type=cli.choice("sampler", ("tpe", "random")))
+    return parser
+
+
+@pytest.fixture(autouse=True)
+def _restore_signal():
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+def error_of(parser, *words):
+    with pytest.raises(UserError) as caught:
+        parser.parse_args(words)
+    message = str(caught.value)
+    assert len(message.splitlines()) == 1
+    return message
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--trials=3", "--tiemout=5"], "there is no option '--tiemout'; did you mean '--timeout'?"),
+        (["--trials=3", "--trial", "4"], "there is no option '--trial'; did you mean '--trials'?"),
+        (["--trials=3", "extra"], "there is no option 'extra'"),
+        ([], "the following arguments are required: --trials"),
+        (["--trials"], "argument --trials: expected one argument"),
+        (["--trials=0"], "argument --trials: got 0, expected 1 or more"),
+        (["--trials=2.5"], "argument --trials: '2.5' is not a whole number"),
+        (["--trials=1", "--timeout=soon"], "argument --timeout: 'soon' is not a number"),
+        (["--trials=1", "--sampler=tep"], "argument --sampler: 'tep' is not a sampler; did you mean 'tpe'?"),
+    ],
+)
+def test_mistakes_are_one_line(parser, words, message, capsys):
+    assert error_of(parser, *words) == message
+    assert capsys.readouterr() == ("", "")
+
+
+def test_valid_words_are_accepted(parser):
+    options = parser.parse_args(["--trials", "20", "--timeout", "1e3", "--sampler", "tpe", "--debug"])
+    assert (options.trials, options.timeout, options.sampler, options.debug) == (20, 1000.0, "tpe", True)
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "nan", "inf", "-inf", "1e999", "", "one"])
+def test_a_positive_number_is_finite_and_above_0(parser, value):
+    assert "--timeout" in error_of(parser, "--trials=1", f"--timeout={value}")
+
+
+@pytest.mark.parametrize("value", ["-1", "1.0", "1e3", "", "x"])
+def test_a_whole_number_has_no_fraction(parser, value):
+    assert "--trials" in error_of(parser, f"--trials={value}")
+
+
+def test_0_may_be_allowed():
+    assert cli.whole_number(0)("0") == 0
+
+
+def test_help_exits_with_0_and_names_the_command(parser, capsys):
+    with pytest.raises(SystemExit) as caught:
+        parser.parse_args(["--help"])
+    assert caught.value.code == 0
+    assert "usage: python -m benchmark.try" in capsys.readouterr().out
+
+
+def raising(error):
+    def run(words):
+        raise error
+
+    return run
+
+
+@pytest.mark.parametrize("code", [cli.DONE, cli.SOME_FAILED])
+def test_the_exit_code_is_that_of_the_command(code):
+    assert cli.run_command(lambda words: code, []) == code
+
+
+def test_the_command_gets_the_words(monkeypatch):
+    seen = []
+    cli.run_command(lambda words: seen.extend(words) or 0, ["a", "--b"])
+    monkeypatch.setattr("sys.argv", ["program", "c"])
+    cli.run_command(lambda words: seen.extend(words) or 0)
+    assert seen == ["a", "--b", "c"]
+
+
+def test_a_users_mistake_is_one_line_and_2(capsys):
+    assert cli.run_command(raising(UserError("no such thing")), []) == cli.WRONG_REQUEST == 2
+    assert capsys.readouterr() == ("", "error: no such thing\n")
+
+
+def test_debug_shows_the_traceback_and_exits_with_2_all_the_same(capsys):
+    assert cli.run_command(raising(UserError("no such thing")), ["--debug"]) == 2
+    errors = capsys.readouterr().err
+    assert errors.startswith("Traceback")
+    assert "UserError: no such thing" in errors
+
+
+def test_an_interruption_is_130(capsys):
+    assert cli.run_command(raising(KeyboardInterrupt()), []) == cli.INTERRUPTED == 130
+    errors = capsys.readouterr().err
+    assert "the same command continues it" in errors
+    assert "Traceback" not in errors
+
+
+def test_a_defect_of_the_program_is_not_hidden():
+    with pytest.raises(ZeroDivisionError):
+        cli.run_command(raising(ZeroDivisionError()), [])
+
+
+TERMINATED = """
+import sys, time
+from benchmark import cli
+def run(words):
+    print("running", flush=True)
+    time.sleep(60)
+    return 0
+sys.exit(cli.run_command(run, []))
+"""
+
+
+def test_being_terminated_is_an_interruption(start_python):
+    process = start_python(TERMINATED)
+    assert process.stdout.readline() == "running\n"
+    started = time.monotonic()
+    process.terminate()
+    _, errors = process.communicate(timeout=30)
+    assert time.monotonic() - started < 10
+    assert process.returncode == 130
+    assert errors.startswith("interrupted:")
+
+
+PIPED = """
+import sys
+from benchmark import cli
+def run(words):
+    for number in range(int(sys.argv[1])):
+        print("line", number)
+    return 1
+sys.exit(cli.run_command(run, []))
+"""
+
+
+@pytest.mark.parametrize("lines", [1, 100_000])
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_reader_that_has_gone_is_no_error(start_python, monkeypatch, lines, unbuffered):
+    monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)
+    reader, writer = os.pipe()
+    os.close(reader)
+    process = start_python(PIPED, lines, stdout=writer)
+    os.close(writer)
+    _, errors = process.communicate(timeout=30)
+    assert (process.returncode, errors) == (0, "")
+
+
+def test_another_broken_pipe_is_an_error(capfd):
+    with pytest.raises(BrokenPipeError):
+        cli.run_command(raising(BrokenPipeError("a worker has died")), [])
+
+
+def test_the_data_folder(tmp_path, monkeypatch):
+    assert cli.data_dir(None) is None
+    assert cli.data_dir(str(tmp_path)) == tmp_path
+    with pytest.raises(UserError, match="--data-dir nowhere: there is no such folder"):
+        cli.data_dir("nowhere")
+    monkeypatch.setenv("BENCHMARK_DATA_DIR", "elsewhere")
+    with pytest.raises(UserError, match="BENCHMARK_DATA_DIR elsewhere: there is no such folder"):
+        cli.data_dir(None)
+    assert cli.data_dir(str(tmp_path)) == tmp_path

@@ -1,0 +1,30 @@
+"""Start-up chatter is held back, and shown where something fails."""
+
+import os
+
+import pytest
+
+from benchmark.quiet import quiet_stderr
+
+
+def test_native_chatter_is_held_back(capfd):
+    with quiet_stderr():
+        os.write(2, b"chatter\n")
+    os.write(2, b"afterwards\n")
+    assert capfd.readouterr().err == "afterwards\n"
+
+
+def test_it_is_shown_if_the_block_fails(capfd):
+    with pytest.raises(RuntimeError), quiet_stderr():
+        os.write(2, b"the reason\n")
+        raise RuntimeError
+    assert capfd.readouterr().err == "the reason\n"
+
+
+def test_importing_tensorflow_prints_nothing(start_python):
+    process = start_python(
+        "from benchmark.quiet import quiet_tensorflow; quiet_tensorflow()\n"
+        "import sys; sys.exit('tensorflow' not in sys.modules)"
+    )
+    assert process.communicate(timeout=120) == ("", "")
+    assert process.returncode == 0

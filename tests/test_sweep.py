@@ -1,0 +1,342 @@
+"""Sweeps as a user runs them: on the built-in data set, with real stores."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pytest
+from mlflow import MlflowClient
+
+from benchmark import leaderboard, sweep
+from benchmark.data.ledger import looks
+from benchmark.tracking import names
+from benchmark.tracking.tracker import all_runs
+
+TINY = """
+import keras
+
+def build(task, *, embedding_dim: int = 4, units: int = 0):
+    ids = keras.Input((task.sequence_length,), dtype="int32")
+    x = keras.layers.Embedding(task.vocabulary_size, embedding_dim)(ids)
+    x = keras.layers.GlobalMaxPooling1D()(x)
+    return keras.Model(ids, keras.layers.Dense(task.n_outputs)(x))
+"""
+
+FAST = ["--model", "avg-pool", "--dataset", "sample", "--epochs", "2", "--set", "batch_size=512"]
+FAST += ["--set", "embedding_dropout=0.0", "--set", "optimizer=adam"]
+
+
+def run(*arguments, code=0):
+    assert sweep.main([str(argument) for argument in arguments]) == code
+
+
+def client():
+    return MlflowClient(tracking_uri=f"sqlite:///{Path('mlruns/mlflow.db').resolve()}")
+
+
+def runs_by_kind(dataset="sample"):
+    experiment = client().get_experiment_by_name(dataset)
+    found = all_runs(client(), [experiment.experiment_id], "")
+    return {
+        kind: [run for run in found if run.data.tags[names.KIND] == kind]
+        for kind in (names.SWEEP, names.TRIAL_RUN, names.FINAL_RUN)
+    }
+
+
+def test_a_sweep_from_nothing_to_a_board(sample, capsys):
+    run(*FAST, "--trials", 3, "--seeds", 3)
+    out = capsys.readouterr().out
+    assert "sample, budget quick" in out
+    assert re.search(r"avg-pool\s+default\s+\d\d\.\d \[\d\d\.\d, \d\d\.\d\]", out)
+
+    runs = runs_by_kind()
+    (parent,) = runs[names.SWEEP]
+    tiers = [tier for final in runs[names.FINAL_RUN] for tier in final.data.tags[names.TIER].split("+")]
+    assert (len(runs[names.TRIAL_RUN]), sorted(tiers)) == (3, ["default"] * 3 + ["tuned"] * 3)
+    assert parent.info.status == "FINISHED"
+    assert parent.data.metrics[names.SEARCH_TRIALS] == 3
+    assert any(name.startswith("system/") for name in parent.data.metrics)
+    artifacts = {item.path for item in client().list_artifacts(parent.info.run_id)}
+    assert {names.TRIALS_CSV, names.SEARCH_PNG} <= artifacts
+
+    for child in (*runs[names.TRIAL_RUN], *runs[names.FINAL_RUN]):
+        assert child.data.tags[names.PARENT] == parent.info.run_id
+        assert child.info.status == "FINISHED"
+        assert {"units", "sequence_length", "learning_rate", "batch_size", "patience"} <= set(child.data.params)
+        assert {names.BEST_VAL_ACCURACY, names.PARAMETERS, names.EPOCHS_RUN} <= set(child.data.metrics)
+        (source,) = child.inputs.dataset_inputs
+        assert (source.dataset.name, source.dataset.digest) == ("sample", sample.digest)
+        for tag in ("MODEL", "STUDY", "SPEC_ID", "STATUS", "DEVICE", "PHASE", "BUDGET", "PROTOCOL", "SEED"):
+            assert child.data.tags[getattr(names, tag)]
+    # The curve has a value an epoch; the summary is that of the best one.
+    final = runs[names.FINAL_RUN][0]
+    curve = client().get_metric_history(final.info.run_id, "val_accuracy")
+    assert [point.step for point in curve] == [1, 2]
+    assert final.data.metrics[names.BEST_VAL_ACCURACY] == max(point.value for point in curve)
+
+
+def test_only_final_runs_look_at_the_test_part(sample):
+    run(*FAST, "--trials", 2, "--seeds", 2)
+    runs = runs_by_kind()
+    for trial in runs[names.TRIAL_RUN]:
+        assert names.TEST_ACCURACY not in trial.data.metrics
+    for final in runs[names.FINAL_RUN]:
+        folder = Path(client().download_artifacts(final.info.run_id, ""))
+        with np.load(folder / names.PREDICTIONS, allow_pickle=False) as predictions:
+            agreed = predictions["probabilities"].argmax(axis=1) == predictions["labels"]
+        assert final.data.metrics[names.TEST_ACCURACY] == pytest.approx(agreed.mean())
+        spec = json.loads((folder / names.SPEC_JSON).read_text())
+        assert spec["kind"] == "final"
+        for picture in (names.CURVES_PNG, names.CONFUSION_PNG):
+            assert (folder / picture).read_bytes().startswith(b"\x89PNG")
+    assert looks(Path("mlruns/ledger.jsonl"), sample.digest) == {"avg-pool": len(runs[names.FINAL_RUN])}
+
+
+def test_the_same_command_again_does_nothing_and_totals_can_be_raised(capsys):
+    run(*FAST, "--trials", 2, "--seeds", 2)
+    before = {kind: len(runs) for kind, runs in runs_by_kind().items()}
+    capsys.readouterr()
+    run(*FAST, "--trials", 2, "--seeds", 2)
+    assert "nothing to do: 2 of 2 trials and all final runs" in capsys.readouterr().out
+    assert {kind: len(runs) for kind, runs in runs_by_kind().items()} == before
+    run(*FAST, "--trials", 5, "--seeds", 3)
+    after = runs_by_kind()
+    assert len(after[names.SWEEP]) == 1
+    assert len(after[names.TRIAL_RUN]) == 5
+    seeds = [final.data.tags[names.SEED] for final in after[names.FINAL_RUN] if "default" in final.data.tags[names.TIER]]
+    assert sorted(seeds) == ["0", "1", "2"]
+    specs = [final.data.tags[names.SPEC_ID] for final in after[names.FINAL_RUN]]
+    assert len(set(specs)) == len(specs)
+
+
+def test_seeds_are_paired_across_models(tmp_path):
+    (tmp_path / "tiny.py").write_text(TINY)
+    run(*FAST, "--trials", 1, "--seeds", 2)
+    run("--model", tmp_path / "tiny.py", "--dataset", "sample", "--epochs", 1, "--trials", 1, "--seeds", 2)
+    finals = runs_by_kind()[names.FINAL_RUN]
+    seeds = {}
+    for final in finals:
+        spec = json.loads(Path(client().download_artifacts(final.info.run_id, names.SPEC_JSON)).read_text())
+        seeds.setdefault(final.data.tags[names.MODEL], set()).add(json.dumps(spec["seeds"], sort_keys=True))
+    assert set(seeds) == {"avg-pool", "tiny"}
+    assert seeds["avg-pool"] == seeds["tiny"]
+
+
+def test_a_model_from_a_file_with_every_sampler(tmp_path, capsys):
+    (tmp_path / "tiny.py").write_text(TINY)
+    for sampler, pruner in (("random", "none"), ("qmc", "median")):
+        run("--model", f"{tmp_path / 'tiny.py'}:build", "--dataset", "sample", "--sampler", sampler, "--pruner",
+            pruner, "--trials", 3, "--seeds", 1, "--epochs", 1)  # fmt: skip
+    rows = board_json(capsys)
+    assert {row["model"] for row in rows} == {"tiny"}
+    assert len({row["study"] for row in rows}) == 2
+    assert all(row["n_seeds"] == 1 and row["test_accuracy_ci_low"] is None for row in rows)
+
+
+def board_json(capsys, *arguments):
+    capsys.readouterr()
+    assert leaderboard.main(["--dataset", "sample", "--format", "json", *arguments]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_the_board_as_json_and_smoke_is_watermarked(capsys):
+    run(*FAST, "--trials", 2, "--seeds", 3)
+    run(*FAST, "--budget", "smoke")
+    rows = board_json(capsys)
+    keys = {"model", "tier", "budget", "test_accuracy_mean", "test_accuracy_ci_low", "test_accuracy_ci_high"}
+    keys |= {"n_seeds", "val_accuracy_mean", "parameters", "train_seconds_median"}
+    by_budget = {budget: [row for row in rows if row["budget"] == budget] for budget in ("quick", "smoke")}
+    assert [len(found) for found in by_budget.values()] == [2, 2]
+    for row in by_budget["quick"]:
+        assert keys <= set(row)
+        assert row["test_accuracy_ci_low"] <= row["test_accuracy_mean"] <= row["test_accuracy_ci_high"]
+        assert (row["n_seeds"], row["watermark"]) == (3, None)
+        assert row["rank"] is not None
+    for row in by_budget["smoke"]:
+        assert row["rank"] is None
+        assert "SMOKE" in row["watermark"]
+
+
+def test_a_winner_that_is_the_default_is_trained_once(capsys):
+    run(*FAST, "--trials", 1, "--seeds", 2)
+    finals = runs_by_kind()[names.FINAL_RUN]
+    assert [final.data.tags[names.TIER] for final in finals] == [names.BOTH_TIERS] * 2
+    assert {row["tier"] for row in board_json(capsys)} == {"default", "tuned"}
+
+
+def test_json_for_programs_leaves_stdout_to_one_document(capsys):
+    run(*FAST, "--trials", 1, "--seeds", 1, "--json")
+    captured = capsys.readouterr()
+    document = json.loads(captured.out)
+    assert document["dataset"] == "sample"
+    assert document["sweeps"][0]["trials"] == 1
+    assert {row["model"] for row in document["board"]} == {"avg-pool"}
+    assert "trial 0" in captured.err
+
+
+def test_a_dry_run_plans_and_starts_nothing(capsys):
+    run(*FAST, "--trials", 7, "--seeds", 4, "--dry-run")
+    out = capsys.readouterr().out
+    assert "search of 7 trials" in out
+    assert "4 seeds of each tier (8 final runs)" in out
+    assert "nothing was started" in out
+    assert not Path("mlruns").exists()
+    run(*FAST, "--trials", 7, "--dry-run", "--json")
+    (plan,) = json.loads(capsys.readouterr().out)["plan"]
+    assert (plan["trials"], plan["max_epochs"]) == (7, 2)
+    assert plan["estimated_seconds_at_most"] > 0
+
+
+def test_a_failing_model_is_recorded_and_the_exit_code_says_so(tmp_path, capsys):
+    (tmp_path / "bad.py").write_text("def build(task):\n    raise RuntimeError('no such layer')\n")
+    run("--model", tmp_path / "bad.py", "--dataset", "sample", "--trials", 2, "--seeds", 1, code=1)
+    assert "no such layer" in capsys.readouterr().out
+    runs = runs_by_kind()
+    assert {child.info.status for child in runs[names.TRIAL_RUN] + runs[names.FINAL_RUN]} == {"FAILED"}
+    assert runs[names.SWEEP][0].info.status == "FINISHED"
+    traceback = client().download_artifacts(runs[names.TRIAL_RUN][0].info.run_id, names.TRACEBACK)
+    assert "RuntimeError: no such layer" in Path(traceback).read_text()
+
+
+def test_an_interrupt_is_recorded_and_the_same_command_goes_on(monkeypatch, tmp_path, capsys):
+    from benchmark.search.study import Search
+
+    report = Search.report
+
+    def interrupt_second_trial(self, number, epoch, value):
+        if self._live[number].user_attrs["slot"] == 1:
+            raise KeyboardInterrupt
+        return report(self, number, epoch, value)
+
+    monkeypatch.setattr(Search, "report", interrupt_second_trial)
+    run(*FAST, "--trials", 3, "--seeds", 1, code=130)
+    assert "the same command continues it" in capsys.readouterr().err
+    statuses = [trial.data.tags[names.STATUS] for trial in runs_by_kind()[names.TRIAL_RUN]]
+    assert sorted(statuses) == ["interrupted", "ok"]
+    monkeypatch.setattr(Search, "report", report)
+    run(*FAST, "--trials", 3, "--seeds", 1)
+    trials = runs_by_kind()[names.TRIAL_RUN]
+    done = [trial for trial in trials if trial.data.tags[names.STATUS] != "interrupted"]
+    assert sorted(trial.data.tags[names.TRIAL] for trial in done) == ["0", "1", "2"]
+    assert not [trial for trial in trials if trial.info.status == "RUNNING"]
+
+
+def test_a_sweep_under_way_elsewhere_is_refused(capsys):
+    import filelock
+
+    run(*FAST, "--trials", 1, "--seeds", 1)
+    study = runs_by_kind()[names.SWEEP][0].data.tags[names.STUDY]
+    with filelock.FileLock(f"mlruns/studies/{study}.lock"):
+        run(*FAST, "--trials", 2, "--seeds", 1, code=2)
+    assert "another process" in capsys.readouterr().err
+
+
+def test_the_servable_model_takes_raw_text(sample):
+    run(*FAST, "--trials", 1, "--seeds", 1)
+    (final,) = runs_by_kind()[names.FINAL_RUN]
+    folder = client().download_artifacts(final.info.run_id, names.SERVABLE)
+    from benchmark.data.dataset import Store
+
+    texts = [Store(sample.folder / "test").text(row) for row in range(200)]
+    answer = mlflow.pyfunc.load_model(folder).predict(texts)
+    with np.load(client().download_artifacts(final.info.run_id, names.PREDICTIONS)) as predictions:
+        expected = predictions["probabilities"][:200]
+    assert list(answer.columns) == ["label", "probability_neg", "probability_pos"]
+    np.testing.assert_allclose(answer[["probability_neg", "probability_pos"]], expected, rtol=1e-5, atol=1e-6)
+    assert list(answer["label"]) == [("neg", "pos")[number] for number in expected.argmax(axis=1)]
+
+
+WRONG = [
+    (["--model", "lstn"], "there is no model named 'lstn'; did you mean 'lstm'?"),
+    (["--model", "lstm", "--dataset", "imbd"], "there is no data set named 'imbd'; did you mean 'imdb'?"),
+    (["--model", "lstm", "--trials", "-3"], "argument --trials: got -3, expected 1 or more"),
+    (["--model", "lstm", "--trials", "many"], "argument --trials: 'many' is not a whole number"),
+    (["--model", "lstm", "--trails", "3"], "there is no option '--trails'; did you mean '--trials'?"),
+    (["--model", "lstm", "--budget", "quik"], "there is no budget named 'quik'; did you mean 'quick'?"),
+    (["--model", "lstm", "--sampler", "tpa"], "'tpa' is not a sampler; did you mean 'tpe'?"),
+    (["--model", "lstm", "--set", "unit=3"], "--set unit: 'lstm' has no such parameter; did you mean 'units'?"),
+    (["--model", "lstm", "--set", "units"], "--set units: expected NAME=VALUE"),
+    (["--model", "lstm", "--device", "gpu"], "--device gpu: TensorFlow sees no GPU here"),
+    (["--model", "lstm", "--data-dir", "nowhere"], "--data-dir nowhere: there is no such folder"),
+    (["--model", "lstm", "--space", "nowhere.yaml"], "nowhere.yaml"),
+    (["--model", "nowhere.py:build"], "nowhere.py"),
+    (["--model", "lstm", "--tracking-uri", "http://127.0.0.1:9"], "does not answer"),
+    (["--model", "lstm", "--tracking-uri", "file:///tmp/x"], "MLflow no longer keeps runs in plain folders"),
+    (["--model", "lstm", "--timeout", "0"], "expected a number above 0"),
+    (["--model", "lstm", "--validation-share", "1.5", "--dataset", "imdb"], "expected less than 1"),
+    ([], "the following arguments are required: --model"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message"), WRONG, ids=lambda value: " ".join(value) if isinstance(value, list) else "")
+def test_wrong_requests_get_one_line_and_leave_nothing(arguments, message, capsys):
+    if "--dataset" not in arguments and "--model" in arguments:
+        arguments = [*arguments, "--dataset", "sample"]
+    run(*arguments, code=2)
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert message in error
+    assert error.count("\n") == 1
+    assert not Path("mlruns/mlflow.db").exists()
+
+
+def test_a_space_file_error_names_file_and_line(tmp_path, capsys):
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        "model: lstm\nsource: me\ndefault:\n  units: 100\nsearch:\n  units: {type: int, low: 200, high: 100}\n"
+    )
+    run("--model", "lstm", "--dataset", "sample", "--space", path, code=2)
+    assert re.search(r"mine\.yaml, line 6: .*200.*100", capsys.readouterr().err)
+
+
+def test_runs_that_cannot_be_written(capsys):
+    Path("mlruns").write_text("a file in the way")
+    run(*FAST, code=2)
+    assert "mlruns cannot be written" in capsys.readouterr().err
+
+
+def test_a_damaged_cache_is_rebuilt(monkeypatch, tmp_path, capsys):
+    monkeypatch.setenv("BENCHMARK_CACHE_DIR", str(tmp_path / "cache"))
+    run(*FAST, "--trials", 1, "--seeds", 1)
+    (tokens,) = (tmp_path / "cache").glob("datasets/sample-*/open/tokens.npy")
+    content = bytearray(tokens.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    tokens.write_bytes(content)
+    capsys.readouterr()
+    run(*FAST, "--trials", 1, "--seeds", 1)
+    assert "nothing to do" in capsys.readouterr().out  # the digest, so the study, is the same
+    assert tokens.read_bytes() != bytes(content)
+
+
+def test_help_imports_nothing_heavy():
+    code = (
+        "import sys\nfrom benchmark import sweep, leaderboard, datasets, ui, __main__\n"
+        "[module.parser().format_help() for module in (sweep, leaderboard, datasets, ui)]\n"
+        "print([n for n in ('tensorflow', 'keras', 'mlflow', 'optuna', 'numpy', 'pydantic') if n in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_list_of_commands(capsys):
+    from benchmark.__main__ import COMMANDS, main
+
+    assert main([]) == 0
+    listed = capsys.readouterr().out
+    assert all(name in listed for name in COMMANDS)
+    assert main(["swep"]) == 2
+    assert "did you mean 'sweep'?" in capsys.readouterr().err
+    assert main(["models"]) == 0
+    assert "lstm" in capsys.readouterr().out
+    assert main(["models", "lstm"]) == 0
+    assert "recurrent_dropout" in capsys.readouterr().out
+    assert main(["datasets", "show", "sample"]) == 0
+    assert "4000" in capsys.readouterr().out
+    assert main(["datasets"]) == 0
+    assert "imdb" in capsys.readouterr().out
+    assert main(["leaderboard"]) == 2
+    assert "run a sweep first" in capsys.readouterr().err
