@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import select
 import shutil
@@ -153,6 +154,11 @@ def run_command(run: Callable[[Sequence[str]], int], arguments: Sequence[str] | 
             raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT) or "--debug" in words:
+            raise
+        print(f"error: the disk is full ({error}); free some room and run the command again", file=sys.stderr)
+        return WRONG_REQUEST
 
 
 def terminal_width() -> int | None:

@@ -91,7 +91,9 @@ def leaderboard(arguments: Sequence[str]) -> int:
     rows = board_rows(client, dataset, cli.RUNS / "ledger.jsonl")
     to_terminal = options.output is None and sys.stdout.isatty()
     writers = {
-        "table": lambda: export.to_table(rows, width=cli.terminal_width(), color=to_terminal, wide=options.wide),
+        "table": lambda: export.to_table(
+            rows, width=cli.terminal_width(), color=to_terminal, wide=options.wide
+        ),
         "md": lambda: export.to_markdown(rows),
         "csv": lambda: export.to_csv(rows),
         "json": lambda: export.to_json(rows),

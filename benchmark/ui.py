@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
@@ -44,7 +45,9 @@ def ui(arguments: Sequence[str]) -> int:
             print(f"{experiment.name}: {address}/#/experiments/{experiment.experiment_id}")
     print(f"MLflow UI: {address} (Ctrl-C ends it)", flush=True)
     words = ["server", "--backend-store-uri", uri, "--host", "127.0.0.1", "--port", str(options.port)]
-    return subprocess.call([sys.executable, "-m", "mlflow", *words])
+    # MLflow starts its web server by name, so the programs of this environment must be found.
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+    return subprocess.call([sys.executable, "-m", "mlflow", *words], env={**os.environ, "PATH": path})
 
 
 def _free(port: int) -> bool:

@@ -51,7 +51,7 @@ def sample(_hermetic_session):
 def real_data() -> Path:
     """The folder of real data, for tests marked ``imdb``."""
     if not _REAL_DATA.is_dir():
-        pytest.skip(f"no real data: BENCHMARK_DATA_DIR is not set and {_REAL_DATA} does not exist")
+        pytest.skip(f"no real data: there is no folder {_REAL_DATA}; name it with BENCHMARK_DATA_DIR")
     return _REAL_DATA
 
 

@@ -15,9 +15,13 @@ def test_native_chatter_is_held_back(capfd):
 
 
 def test_it_is_shown_if_the_block_fails(capfd):
-    with pytest.raises(RuntimeError), quiet_stderr():
-        os.write(2, b"the reason\n")
-        raise RuntimeError
+    def fail():
+        with quiet_stderr():
+            os.write(2, b"the reason\n")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
     assert capfd.readouterr().err == "the reason\n"
 
 

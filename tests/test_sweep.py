@@ -66,7 +66,9 @@ def test_a_sweep_from_nothing_to_a_board(sample, capsys):
     for child in (*runs[names.TRIAL_RUN], *runs[names.FINAL_RUN]):
         assert child.data.tags[names.PARENT] == parent.info.run_id
         assert child.info.status == "FINISHED"
-        assert {"units", "sequence_length", "learning_rate", "batch_size", "patience"} <= set(child.data.params)
+        assert {"units", "sequence_length", "learning_rate", "batch_size", "patience"} <= set(
+            child.data.params
+        )
         assert {names.BEST_VAL_ACCURACY, names.PARAMETERS, names.EPOCHS_RUN} <= set(child.data.metrics)
         (source,) = child.inputs.dataset_inputs
         assert (source.dataset.name, source.dataset.digest) == ("sample", sample.digest)
@@ -107,7 +109,11 @@ def test_the_same_command_again_does_nothing_and_totals_can_be_raised(capsys):
     after = runs_by_kind()
     assert len(after[names.SWEEP]) == 1
     assert len(after[names.TRIAL_RUN]) == 5
-    seeds = [final.data.tags[names.SEED] for final in after[names.FINAL_RUN] if "default" in final.data.tags[names.TIER]]
+    seeds = [
+        final.data.tags[names.SEED]
+        for final in after[names.FINAL_RUN]
+        if "default" in final.data.tags[names.TIER]
+    ]
     assert sorted(seeds) == ["0", "1", "2"]
     specs = [final.data.tags[names.SPEC_ID] for final in after[names.FINAL_RUN]]
     assert len(set(specs)) == len(specs)
@@ -129,8 +135,8 @@ def test_seeds_are_paired_across_models(tmp_path):
 def test_a_model_from_a_file_with_every_sampler(tmp_path, capsys):
     (tmp_path / "tiny.py").write_text(TINY)
     for sampler, pruner in (("random", "none"), ("qmc", "median")):
-        run("--model", f"{tmp_path / 'tiny.py'}:build", "--dataset", "sample", "--sampler", sampler, "--pruner",
-            pruner, "--trials", 3, "--seeds", 1, "--epochs", 1)  # fmt: skip
+        words = ["--sampler", sampler, "--pruner", pruner, "--trials", 3, "--seeds", 1, "--epochs", 1]
+        run("--model", f"{tmp_path / 'tiny.py'}:build", "--dataset", "sample", *words)
     rows = board_json(capsys)
     assert {row["model"] for row in rows} == {"tiny"}
     assert len({row["study"] for row in rows}) == 2
@@ -258,7 +264,10 @@ WRONG = [
     (["--model", "lstm", "--trails", "3"], "there is no option '--trails'; did you mean '--trials'?"),
     (["--model", "lstm", "--budget", "quik"], "there is no budget named 'quik'; did you mean 'quick'?"),
     (["--model", "lstm", "--sampler", "tpa"], "'tpa' is not a sampler; did you mean 'tpe'?"),
-    (["--model", "lstm", "--set", "unit=3"], "--set unit: 'lstm' has no such parameter; did you mean 'units'?"),
+    (
+        ["--model", "lstm", "--set", "unit=3"],
+        "--set unit: 'lstm' has no such parameter; did you mean 'units'?",
+    ),
     (["--model", "lstm", "--set", "units"], "--set units: expected NAME=VALUE"),
     (["--model", "lstm", "--device", "gpu"], "--device gpu: TensorFlow sees no GPU here"),
     (["--model", "lstm", "--data-dir", "nowhere"], "--data-dir nowhere: there is no such folder"),
@@ -272,7 +281,9 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(("arguments", "message"), WRONG, ids=lambda value: " ".join(value) if isinstance(value, list) else "")
+@pytest.mark.parametrize(
+    ("arguments", "message"), WRONG, ids=lambda value: " ".join(value) if isinstance(value, list) else ""
+)
 def test_wrong_requests_get_one_line_and_leave_nothing(arguments, message, capsys):
     if "--dataset" not in arguments and "--model" in arguments:
         arguments = [*arguments, "--dataset", "sample"]
@@ -287,7 +298,8 @@ def test_wrong_requests_get_one_line_and_leave_nothing(arguments, message, capsy
 def test_a_space_file_error_names_file_and_line(tmp_path, capsys):
     path = tmp_path / "mine.yaml"
     path.write_text(
-        "model: lstm\nsource: me\ndefault:\n  units: 100\nsearch:\n  units: {type: int, low: 200, high: 100}\n"
+        "model: lstm\nsource: me\ndefault:\n  units: 100\n"
+        "search:\n  units: {type: int, low: 200, high: 100}\n"
     )
     run("--model", "lstm", "--dataset", "sample", "--space", path, code=2)
     assert re.search(r"mine\.yaml, line 6: .*200.*100", capsys.readouterr().err)
@@ -316,7 +328,8 @@ def test_help_imports_nothing_heavy():
     code = (
         "import sys\nfrom benchmark import sweep, leaderboard, datasets, ui, __main__\n"
         "[module.parser().format_help() for module in (sweep, leaderboard, datasets, ui)]\n"
-        "print([n for n in ('tensorflow', 'keras', 'mlflow', 'optuna', 'numpy', 'pydantic') if n in sys.modules])"
+        "heavy = ('tensorflow', 'keras', 'mlflow', 'optuna', 'numpy', 'pydantic')\n"
+        "print([name for name in heavy if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 
 from benchmark.data.dataset import Dataset
@@ -29,8 +30,11 @@ def choose_dataset(name: str | None, options: SourceOptions, notice: Callable[[s
     if name is not None:
         return prepare(get_source(name, options))
     imdb = ImdbSource(options)
-    if cached(imdb) is not None or imdb.prepared() is not None or imdb.reachable():
+    if cached(imdb) is not None or imdb.prepared() is not None:
         return prepare(imdb)
+    if imdb.reachable():
+        with contextlib.suppress(UserError):  # something answers, as behind some proxies, but not the data
+            return prepare(imdb)
     ignored = "" if options.validation_share is None else " (--validation-share has no effect on it)"
     notice(
         "The IMDB reviews are neither on this machine nor can they be fetched (no network), so this takes "

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
+from run_specs import make_spec
 
 from benchmark.config import ViewSettings
 from benchmark.training.servable import Servable
 from benchmark.training.train import train
-from run_specs import make_spec
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
+from run_specs import make_spec
 
 from benchmark.config import ViewSettings
 from benchmark.data.ledger import looks
 from benchmark.training.train import share_of, train
-from run_specs import make_spec
 
 BUILDERS = """
 import keras
