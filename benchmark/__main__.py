@@ -12,6 +12,7 @@ from benchmark.errors import did_you_mean
 COMMANDS = {
     "sweep": ("benchmark.sweep", "search, then final runs on fresh seeds, then the board: the main job"),
     "leaderboard": ("benchmark.leaderboard", "the board of a data set: table, Markdown, CSV or JSON"),
+    "predict": ("benchmark.predict", "label raw texts with a trained model"),
     "datasets": ("benchmark.datasets", "list, describe and prepare data sets"),
     "models": ("benchmark.models.__main__", "list and describe architectures"),
     "ui": ("benchmark.ui", "the MLflow UI on this folder's runs"),

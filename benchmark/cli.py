@@ -13,9 +13,12 @@ import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from benchmark.errors import UserError, did_you_mean
+
+if TYPE_CHECKING:
+    from benchmark.data.source import SourceOptions
 
 RUNS = Path("mlruns")
 """Everything that a sweep leaves behind lies here, below the current folder."""
@@ -110,6 +113,26 @@ def add_data_options(parser: argparse.ArgumentParser) -> None:
         metavar="X",
         help="share of train that becomes validation, below 1 (default: 0.2; part of the data digest)",
     )
+    parser.add_argument("--encoding", metavar="X", help="of text files, for example latin-1 (default: utf-8)")
+    for what in ("text", "label"):
+        parser.add_argument(
+            f"--{what}-column",
+            metavar="NAME",
+            help=f"column that is the {what}, for csv:PATH and tfds:NAME (default: found by its name)",
+        )
+
+
+def source_options(options: argparse.Namespace) -> SourceOptions:
+    """Return what the options of `add_data_options` say."""
+    from benchmark.data.source import SourceOptions
+
+    return SourceOptions(
+        data_dir=data_dir(options.data_dir),
+        validation_share=options.validation_share,
+        encoding=options.encoding,
+        text_column=options.text_column,
+        label_column=options.label_column,
+    )
 
 
 def data_dir(option: str | None) -> Path | None:
@@ -159,6 +182,16 @@ def run_command(run: Callable[[Sequence[str]], int], arguments: Sequence[str] | 
             raise
         print(f"error: the disk is full ({error}); free some room and run the command again", file=sys.stderr)
         return WRONG_REQUEST
+
+
+def check_embedded_store(uri: str) -> None:
+    """Refuse to read from a SQLite store that is not there, rather than make an empty one."""
+    file = uri.removeprefix("sqlite:///")
+    if file != uri and not Path(file).is_file():
+        raise UserError(
+            f"there are no runs here ({file} does not exist); run a sweep first: "
+            "python -m benchmark.sweep --model avg-pool"
+        )
 
 
 def terminal_width() -> int | None:

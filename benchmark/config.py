@@ -89,14 +89,16 @@ class RunSpec(Frozen):
         Name and content digest of the data set.
     kind : {"trial", "final"}
         Only a final run reads the test part.
-    view, training : ViewSettings, TrainSettings
-        Settings shared by all architectures.
+    view, training : ViewSettings, TrainSettings or None
+        Settings shared by all architectures that read ids; None for pipelines that read raw texts.
     hparams : dict
         The architecture's own hyper-parameters, given to its builder.
     seeds : SeedBundle
         Named random streams.
     train_share : float
         Share of the training part that is used, drawn stratified from the ``fewshot`` stream.
+    train_examples : int or None
+        Number of training texts, drawn likewise; takes the place of the share.
     """
 
     model: str
@@ -104,11 +106,12 @@ class RunSpec(Frozen):
     dataset: str
     dataset_digest: str
     kind: Literal["trial", "final"]
-    view: ViewSettings
-    training: TrainSettings
+    view: ViewSettings | None
+    training: TrainSettings | None
     hparams: dict[str, Scalar]
     seeds: SeedBundle
     train_share: float = Field(default=1.0, gt=0, le=1)
+    train_examples: int | None = Field(default=None, ge=1)
 
     @property
     def spec_id(self) -> str:
@@ -122,7 +125,8 @@ class RunSpec(Frozen):
 
     def flat(self) -> dict[str, Scalar]:
         """Every hyper-parameter and training setting under its own name, as MLflow shows them."""
-        return {**self.view.model_dump(), **self.training.model_dump(), **self.hparams}
+        shared = [settings.model_dump() for settings in (self.view, self.training) if settings is not None]
+        return {**{name: value for part in shared for name, value in part.items()}, **self.hparams}
 
 
 class SweepConfig(Frozen):
@@ -149,6 +153,7 @@ class SweepConfig(Frozen):
     epochs: int = Field(ge=1)
     epochs_exact: bool = False
     train_share: float = Field(gt=0, le=1)
+    train_examples: int | None = Field(default=None, ge=1)
     timeout: float | None = Field(default=None, gt=0)
     sampler: Literal["tpe", "random", "qmc", "gp", "cmaes", "grid"] = "tpe"
     pruner: Literal["hyperband", "median", "percentile", "none"] = "hyperband"

@@ -5,9 +5,13 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from benchmark import cli
 from benchmark.errors import UserError, did_you_mean
+
+if TYPE_CHECKING:
+    from benchmark.data.source import SourceOptions
 
 _ACTIONS = ("list", "show", "prepare")
 
@@ -16,11 +20,16 @@ def parser() -> cli.Parser:
     """Return the command's argument parser."""
     parser = cli.make_parser(
         "datasets",
-        "List the data sets, prepare one (read and tokenise it once), or show what is in one.",
-        "examples:\n  python -m benchmark.datasets\n  python -m benchmark.datasets show sample",
+        "List the data sets, prepare one (read and tokenise it once), or show what is in one: sizes, class "
+        "counts, lengths, repeated texts, and three examples of train. Showing is no look at the test part.",
+        "examples:\n  python -m benchmark.datasets\n  python -m benchmark.datasets show sample\n"
+        "  python -m benchmark.datasets show dir:path/to/20news --encoding latin-1\n"
+        "  python -m benchmark.datasets show csv:reviews.csv --text-column body --label-column stars",
     )
     parser.add_argument("action", nargs="?", default="list", metavar="ACTION", help="list, show or prepare")
-    parser.add_argument("name", nargs="?", metavar="D", help="the data set, for show and prepare")
+    parser.add_argument(
+        "name", nargs="?", metavar="D", help="a name, dir:PATH, csv:PATH or tfds:NAME, for show and prepare"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
     cli.add_data_options(parser)
     return parser
@@ -30,44 +39,45 @@ def datasets(arguments: Sequence[str]) -> int:
     """Carry out the command; see `parser` for its arguments."""
     options = parser().parse_args(arguments)
     from benchmark.data.choose import choose_dataset
-    from benchmark.data.prepare import cached
-    from benchmark.data.source import DATASETS, SourceOptions, get_source
+    from benchmark.data.show import describe, to_text
 
     if options.action not in _ACTIONS:
         raise UserError(f"there is no action '{options.action}'; {did_you_mean(options.action, _ACTIONS)}")
-    source_options = SourceOptions(cli.data_dir(options.data_dir), options.validation_share)
+    source_options = cli.source_options(options)
     if options.action == "list":
-        records = []
-        for name in DATASETS:
-            source = get_source(name, source_options)
-            prepared = cached(source) is not None
-            records.append({"name": name, "prepared": prepared, "home": source.home})
-        if options.json:
-            print(json.dumps(records, indent=1))
-        else:
-            for record in records:
-                state = "prepared" if record["prepared"] else "-"
-                print(f"{record['name']:<16} {state:<10} {record['home']}")
-        return cli.DONE
+        return _list(source_options, options.json)
     if options.name is None:
         raise UserError(f"datasets {options.action}: name a data set, for example 'sample'")
-    dataset = choose_dataset(options.name, source_options, print)
-    facts = {
-        "name": dataset.name,
-        "digest": dataset.digest,
-        "home": dataset.home,
-        "classes": list(dataset.class_names),
-        **dataset.sizes,
-        "vocabulary": dataset.vocabulary_total,
-        "longest": dataset.longest,
-        "validation_share": dataset.validation_share,
-        "folder": str(dataset.folder),
-    }
-    if options.json:
-        print(json.dumps(facts, indent=1))
-    else:
-        print("\n".join(f"{name:<18} {value}" for name, value in facts.items()))
+    facts = describe(choose_dataset(options.name, source_options, lambda _: None))  # notices are among them
+    _print(json.dumps(facts, indent=1) if options.json else to_text(facts))
     return cli.DONE
+
+
+def _list(options: SourceOptions, as_json: bool) -> int:
+    from benchmark.data.prepare import cached
+    from benchmark.data.source import DATASETS, SourceOptions, get_source
+
+    records = []
+    for name in DATASETS:
+        try:
+            source = get_source(name, SourceOptions(options.data_dir))
+            records.append({"name": name, "prepared": cached(source) is not None, "home": source.home})
+        except UserError as error:
+            records.append({"name": name, "prepared": False, "home": f"not usable: {error}"})
+    if as_json:
+        print(json.dumps(records, indent=1))
+        return cli.DONE
+    for record in records:
+        state = "prepared" if record["prepared"] else "-"
+        _print(f"{record['name']:<16} {state:<10} {record['home']}")
+    print("also: dir:PATH (a folder per class), csv:PATH (also TSV, JSON Lines, Parquet), tfds:NAME")
+    return cli.DONE
+
+
+def _print(text: str) -> None:
+    """Print a text on any terminal, also one that lacks some of its characters."""
+    encoding = sys.stdout.encoding or "utf-8"
+    print(text.encode(encoding, "replace").decode(encoding))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -148,6 +148,7 @@ class _Sweep:
             with system_metrics(self.tracker.client, self.tracker.parent_id):
                 self._run_phase(_SearchPhase(self))
                 finals.tag_tiers()
+                self.display.finals_planned(finals.expected()[0])
                 self._run_phase(finals)
         except BaseException as error:
             self.tracker.abort("KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
@@ -213,7 +214,8 @@ class _Phase:
     def started(self, job: Job) -> None:
         tags = {names.KIND: self.kind, names.PHASE: self.phase, **self.tags(job)}
         self.under_way[job.number] = job
-        self.runs[job.number] = self.sweep.tracker.start(job.spec, self.label(job), tags)
+        name = f"{self.sweep.plan.model.label} {self.label(job)}"
+        self.runs[job.number] = self.sweep.tracker.start(job.spec, name, tags)
         self.sweep.display.run_started(self.label(job), job.number, self.phase, job.spec.flat())
 
     def epoch(self, job: Job, report: EpochReport) -> bool:

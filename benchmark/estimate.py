@@ -43,14 +43,10 @@ def estimate(plan: Plan) -> Estimate:
         cheaper or dearer than the default.
     """
     spec = plan.spec(plan.default, "trial", seed_bundle(plan.config.seed, "search", 0))
-    total = plan.dataset.sizes["train"] * plan.config.train_share
+    total = plan.config.train_examples or plan.dataset.sizes["train"] * plan.config.train_share
     share = min(1.0, _EXAMPLES / plan.dataset.sizes["train"])
-    short = spec.model_copy(
-        update={
-            "train_share": share,
-            "training": spec.training.model_copy(update={"epochs": 2, "patience": 2}),
-        }
-    )
+    training = spec.training.model_copy(update={"epochs": 2, "patience": 2}) if spec.training else None
+    short = spec.model_copy(update={"train_share": share, "train_examples": None, "training": training})
     began = time.perf_counter()
     result = train(short, plan.dataset, device=plan.config.device, compile=plan.config.compile)
     wall = time.perf_counter() - began

@@ -74,18 +74,15 @@ def board_rows(client: Any, dataset: str, ledger: Path) -> list[BoardRow]:
 def leaderboard(arguments: Sequence[str]) -> int:
     """Carry out the command; see `parser` for its arguments."""
     options = parser().parse_args(arguments)
+    from benchmark.data.source import experiment_name
     from benchmark.report import export
     from benchmark.tracking.reader import latest_dataset
     from benchmark.tracking.store import connect, resolve_uri
 
     uri = resolve_uri(options.tracking_uri, cli.RUNS)
-    if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).is_file():
-        raise UserError(
-            f"there are no runs here ({uri.removeprefix('sqlite:///')} does not exist); "
-            "run a sweep first: python -m benchmark.sweep --model avg-pool"
-        )
+    cli.check_embedded_store(uri)
     client = connect(uri)
-    dataset = options.dataset or latest_dataset(client)
+    dataset = experiment_name(options.dataset) if options.dataset else latest_dataset(client)
     if dataset is None:
         raise UserError("this store has no sweeps; run one: python -m benchmark.sweep --model avg-pool")
     rows = board_rows(client, dataset, cli.RUNS / "ledger.jsonl")

@@ -51,7 +51,16 @@ class Plan:
             "space": self.space.model_dump(mode="json", exclude={"source", "note"}),
             "config": self.config.model_dump(
                 mode="json",
-                include={"budget", "epochs", "epochs_exact", "train_share", "sampler", "pruner", "seed"},
+                include={
+                    "budget",
+                    "epochs",
+                    "epochs_exact",
+                    "train_share",
+                    "train_examples",
+                    "sampler",
+                    "pruner",
+                    "seed",
+                },
             ),
         }
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
@@ -72,10 +81,12 @@ class Plan:
     def spec(self, hparams: Mapping[str, Scalar], kind: str, seeds: SeedBundle) -> RunSpec:
         """Return the run spec of a configuration with a seed bundle."""
         values = dict(hparams)
-        own = values.pop("epochs", TrainSettings().epochs)
-        limit = self.config.epochs
-        assert isinstance(own, int)
-        values["epochs"] = limit if self.config.epochs_exact else min(own, limit)
+        reads_ids = self.model.input == "ids"
+        if reads_ids:
+            own = values.pop("epochs", TrainSettings().epochs)
+            limit = self.config.epochs
+            assert isinstance(own, int)
+            values["epochs"] = limit if self.config.epochs_exact else min(own, limit)
         return RunSpec.model_validate(
             {
                 "model": self.model.name,
@@ -83,11 +94,12 @@ class Plan:
                 "dataset": self.dataset.name,
                 "dataset_digest": self.dataset.digest,
                 "kind": kind,
-                "view": {key: values[key] for key in values if key in VIEW_KEYS},
-                "training": {key: values[key] for key in values if key in TRAIN_KEYS},
+                "view": {key: values[key] for key in values if key in VIEW_KEYS} if reads_ids else None,
+                "training": {key: values[key] for key in values if key in TRAIN_KEYS} if reads_ids else None,
                 "hparams": {k: v for k, v in values.items() if k not in VIEW_KEYS | TRAIN_KEYS},
                 "seeds": seeds,
                 "train_share": self.config.train_share,
+                "train_examples": self.config.train_examples,
             }
         )
 
@@ -103,7 +115,8 @@ class Plan:
     @property
     def max_epochs(self) -> int:
         """Most epochs that a run of the default configuration may take."""
-        return self.final_specs(self.default)[0].training.epochs
+        training = self.final_specs(self.default)[0].training
+        return training.epochs if training else 1
 
 
 def make_plan(model: str, dataset: Dataset, config: SweepConfig, space_file: Path | None = None) -> Plan:
@@ -128,6 +141,11 @@ def make_plan(model: str, dataset: Dataset, config: SweepConfig, space_file: Pat
     description = describe(model)
     space = resolve_space(description, space_file).fix(config.overrides)
     plan = Plan(description, dataset, space, config)
+    wanted, there = config.train_examples, dataset.sizes["train"]
+    if wanted is not None and not len(dataset.class_names) <= wanted <= there:
+        raise UserError(
+            f"--train-examples: got {wanted}, expected {len(dataset.class_names)} (one a class) to {there}"
+        )
     try:
         plan.trial_spec(plan.default, 0)
     except ValidationError as error:
@@ -141,7 +159,7 @@ def resolve_space(model: Description, space_file: Path | None = None) -> Space:
     own_file = model.file.with_suffix(".yaml")
     shipped = find_space(model.name)
     path = space_file or shipped or (own_file if model.digest and own_file.is_file() else None)
-    known = {**ViewSettings().model_dump(), **TrainSettings().model_dump(), **model.parameters}
+    known = shared_settings(model)
     if path is None:
         return generic_space(model)
     names = None if model.open_ended else set(known)
@@ -149,19 +167,30 @@ def resolve_space(model: Description, space_file: Path | None = None) -> Space:
     return space.model_copy(update={"default": {**known, **space.default}})
 
 
+def shared_settings(model: Description) -> dict[str, Scalar]:
+    """Return every hyper-parameter of a model with its default, the settings of views and training too."""
+    if model.input == "texts":
+        return dict(model.parameters)
+    return {**ViewSettings().model_dump(), **TrainSettings().model_dump(), **model.parameters}
+
+
 def generic_space(model: Description) -> Space:
     """Make a space for a model without one: its own defaults, and the settings that matter to all."""
-    settings = {**ViewSettings().model_dump(), **TrainSettings().model_dump(), **model.parameters}
+    settings = shared_settings(model)
+    if model.input == "texts":
+        search = {}
+    else:
+        search = {
+            "sequence_length": {"type": "int", "low": 64, "high": 512, "step": 64},
+            "vocabulary_size": {"type": "categorical", "choices": [5000, 10000, 20000, 30000]},
+            "learning_rate": {"type": "float", "low": 1e-4, "high": 1e-2, "log": True},
+            "batch_size": {"type": "categorical", "choices": [32, 64, 128, 256, 512]},
+        }
     return Space.model_validate(
         {
             "model": model.name,
             "source": f"defaults of {model.file.name}",
             "default": settings,
-            "search": {
-                "sequence_length": {"type": "int", "low": 64, "high": 512, "step": 64},
-                "vocabulary_size": {"type": "categorical", "choices": [5000, 10000, 20000, 30000]},
-                "learning_rate": {"type": "float", "low": 1e-4, "high": 1e-2, "log": True},
-                "batch_size": {"type": "categorical", "choices": [32, 64, 128, 256, 512]},
-            },
+            "search": search,
         }
     )

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from benchmark.config import SweepConfig
     from benchmark.data.dataset import Dataset
+    from benchmark.data.source import SourceOptions
     from benchmark.plan import Plan
     from benchmark.report.live import Display
 
@@ -43,11 +44,22 @@ def parser() -> cli.Parser:
         metavar="M",
         help="architecture: a registered name, 'all', or path/to/file.py:build; may be repeated",
     )
-    add("--dataset", metavar="D", help="data set (default: imdb where it can be had, otherwise sample)")
+    add(
+        "--dataset",
+        metavar="D",
+        help="data set: a name, dir:PATH, csv:PATH or tfds:NAME (default: imdb where it can be had, "
+        "otherwise sample)",
+    )
     add("--budget", default="quick", metavar="B", help="smoke, quick (default), standard or full")
     add("--trials", type=count, metavar="N", help="trials of the search in total")
     add("--seeds", type=count, metavar="K", help="final runs of each tier in total")
     add("--epochs", type=count, metavar="E", help="most epochs of a run")
+    add(
+        "--train-examples",
+        type=count,
+        metavar="N",
+        help="train on N texts, stratified and drawn anew for each run (default: the budget's share)",
+    )
     add("--timeout", type=cli.positive_number, metavar="S", help="seconds after which no trial is started")
     samplers = ("tpe", "random", "qmc", "gp", "cmaes", "grid")
     pruners = ("hyperband", "median", "percentile", "none")
@@ -101,7 +113,6 @@ def sweep(arguments: Sequence[str]) -> int:
     """Carry out the command; see `parser` for its arguments."""
     options = parser().parse_args(arguments)
     from benchmark.data.choose import choose_dataset
-    from benchmark.data.source import SourceOptions
     from benchmark.plan import make_plan
     from benchmark.report.live import make_display
 
@@ -110,8 +121,8 @@ def sweep(arguments: Sequence[str]) -> int:
     space_file = _space_file(options, models)
     display = make_display(json=options.json, stream=sys.stderr if options.json else sys.stdout)
     try:
-        source = SourceOptions(cli.data_dir(options.data_dir), options.validation_share)
-        _check_names(models, options, space_file)
+        source = cli.source_options(options)
+        _check_names(models, options, space_file, source)
         dataset = choose_dataset(options.dataset, source, display.notice)
         plans = [make_plan(model, dataset, config, space_file) for model in models]
         if options.dry_run:
@@ -141,6 +152,7 @@ def sweep_config(options: Namespace) -> SweepConfig:
         epochs=options.epochs or budget.epochs,
         epochs_exact=options.epochs is not None,
         train_share=budget.train_share,
+        train_examples=options.train_examples,
         timeout=options.timeout or budget.seconds,
         sampler=options.sampler,
         pruner=options.pruner,
@@ -169,9 +181,11 @@ def _space_file(options: Namespace, models: Sequence[str]) -> Path | None:
     return Path(options.space)
 
 
-def _check_names(models: Sequence[str], options: Namespace, space_file: Path | None) -> None:
+def _check_names(
+    models: Sequence[str], options: Namespace, space_file: Path | None, source: SourceOptions
+) -> None:
     """Find out what is misspelt before any data is prepared."""
-    from benchmark.data.source import DATASETS
+    from benchmark.data.source import get_source
     from benchmark.models.describe import describe
     from benchmark.plan import resolve_space
     from benchmark.search.samplers import make_sampler
@@ -179,7 +193,7 @@ def _check_names(models: Sequence[str], options: Namespace, space_file: Path | N
     for model in models:
         resolve_space(describe(model), space_file)
     if options.dataset is not None:
-        DATASETS.target(options.dataset)
+        get_source(options.dataset, source)
     make_sampler(options.sampler, 0, 0)
 
 

@@ -31,11 +31,7 @@ def ui(arguments: Sequence[str]) -> int:
         connect(uri)
         print(f"the runs are on a tracking server; open {uri}")
         return cli.DONE
-    if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).is_file():
-        raise UserError(
-            "there are no runs here (mlruns/mlflow.db does not exist); run a sweep first: "
-            "python -m benchmark.sweep --model avg-pool"
-        )
+    cli.check_embedded_store(uri)
     if not _free(options.port):
         raise UserError(f"--port {options.port} is taken; choose another, for example {options.port + 1}")
     client = connect(uri)

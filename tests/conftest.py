@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from benchmark.data.prepare import prepare
@@ -45,6 +46,33 @@ def _hermetic(tmp_path, monkeypatch):
 def sample(_hermetic_session):
     """The built-in data set, prepared once a session."""
     return prepare(get_source("sample", SourceOptions()))
+
+
+class ThreeClasses:
+    """Texts of three classes that any model can learn: one word of nine tells, always the seventh."""
+
+    name = "three"
+    class_names = ("tea", "coffee", "water")
+    validation_share = 0.2
+    home = "made by a test"
+
+    def key(self):
+        return "three v1"
+
+    def rows(self):
+        generator = np.random.default_rng(0)
+        filler = [f"word{number}" for number in range(50)]
+        for part, size in (("train", 400), ("test", 100)):
+            for number in range(size):
+                label = number % 3
+                words = [*generator.choice(filler, 6), self.class_names[label], *generator.choice(filler, 2)]
+                yield Row(part, " ".join(words), label)
+
+
+@pytest.fixture(scope="session")
+def three_classes(_hermetic_session):
+    """A data set of three classes that any model can learn, prepared once a session."""
+    return prepare(ThreeClasses())
 
 
 @pytest.fixture(scope="session")

@@ -32,6 +32,7 @@ CHANGES = {
     "hparams": {"units": 32, "dropout": 0.5, "mask": True, "cell": "gru"},
     "seeds": seed_bundle(0, "search", 1),
     "train_share": 0.5,
+    "train_examples": 200,
 }
 VIEW_CHANGES = {"vocabulary_size": 9_999, "sequence_length": 255, "padding": "pre", "truncation": "pre"}
 TRAIN_CHANGES = {

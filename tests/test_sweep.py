@@ -171,6 +171,7 @@ def test_a_winner_that_is_the_default_is_trained_once(capsys):
     run(*FAST, "--trials", 1, "--seeds", 2)
     finals = runs_by_kind()[names.FINAL_RUN]
     assert [final.data.tags[names.TIER] for final in finals] == [names.BOTH_TIERS] * 2
+    assert "2/2 final runs" in capsys.readouterr().out
     assert {row["tier"] for row in board_json(capsys)} == {"default", "tuned"}
 
 

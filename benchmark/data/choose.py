@@ -8,6 +8,7 @@ from collections.abc import Callable
 from benchmark.data.dataset import Dataset
 from benchmark.data.imdb import ImdbSource
 from benchmark.data.prepare import cached, prepare
+from benchmark.data.show import notices
 from benchmark.data.source import SourceOptions, get_source
 from benchmark.errors import UserError
 
@@ -18,17 +19,25 @@ def choose_dataset(name: str | None, options: SourceOptions, notice: Callable[[s
     Parameters
     ----------
     name : str or None
-        An explicit name never falls back. None means ``imdb`` where it is prepared or can be fetched,
-        otherwise ``sample``.
+        A name, ``dir:PATH``, ``csv:PATH`` or ``tfds:NAME``, which never falls back. None means ``imdb``
+        where it is prepared or can be fetched, otherwise ``sample``.
     options : SourceOptions
-        Data folder and validation share.
+        Data folder, validation share, encoding and columns.
     notice : callable
-        Told when ``sample`` is taken instead, and why.
+        Told when ``sample`` is taken instead, and why, and what was left out of files or drawn from them.
     """
     if options.validation_share is not None and not options.validation_share < 1:
         raise UserError(f"--validation-share: got {options.validation_share}, expected less than 1")
     if name is not None:
-        return prepare(get_source(name, options))
+        dataset = prepare(get_source(name, options))
+        said = notices(dataset)
+        if said:
+            notice("\n".join(said))
+        return dataset
+    for option in ("encoding", "text_column", "label_column"):
+        if getattr(options, option) is not None:
+            dashed = "--" + option.replace("_", "-")
+            raise UserError(f"{dashed}: name the data set that it is about with --dataset")
     imdb = ImdbSource(options)
     if cached(imdb) is not None or imdb.prepared() is not None:
         return prepare(imdb)

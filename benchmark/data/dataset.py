@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -30,12 +31,19 @@ class View:
     y : ndarray of int32, shape [n]
         Class numbers.
     rows : ndarray of int64, shape [n]
-        Numbers of the rows in their part's store, for finding the texts again.
+        Numbers of the rows in their part's store.
+    store : Store
+        Where the texts are.
     """
 
     x: NDArray[np.int32]
     y: NDArray[np.int32]
     rows: NDArray[np.int64]
+    store: Store
+
+    def texts(self) -> list[str]:
+        """Return the raw texts of the rows, in their order."""
+        return self.store.texts(self.rows)
 
 
 class Store:
@@ -58,10 +66,21 @@ class Store:
             file.seek(int(start))
             return file.read(int(end - start)).decode("utf-8")
 
-    def view(self, rows: NDArray[np.int64], settings: ViewSettings, length: int) -> View:
-        """Cut the view of some rows at a length."""
-        x = cut(self.tokens, self.token_ends[:-1][rows], np.diff(self.token_ends)[rows], settings, length)
-        return View(x=x, y=np.asarray(self.labels)[rows], rows=rows)
+    def texts(self, rows: NDArray[np.int64]) -> list[str]:
+        """Return the raw texts of some rows."""
+        ends = np.load(self.folder / "text_ends.npy", mmap_mode="r")
+        with (self.folder / "texts.bin").open("rb") as file:
+            content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            with content:
+                return [content[ends[row] : ends[row + 1]].decode("utf-8") for row in rows]
+
+    def view(self, rows: NDArray[np.int64], settings: ViewSettings | None, length: int) -> View:
+        """Cut the view of some rows at a length; without settings, one of texts and labels alone."""
+        if settings is None:
+            x = np.zeros((len(rows), 0), dtype=np.int32)
+        else:
+            x = cut(self.tokens, self.token_ends[:-1][rows], np.diff(self.token_ends)[rows], settings, length)
+        return View(x=x, y=np.asarray(self.labels)[rows], rows=rows, store=self)
 
 
 @dataclass(frozen=True)
@@ -130,15 +149,15 @@ class Dataset:
         words = (self.folder / "vocabulary.txt").read_bytes().split(b"\n")
         return [word.decode("utf-8") for word in words[: self.vocabulary_size(settings) - OOV - 1]]
 
-    def view(self, part: Literal["train", "validation"], settings: ViewSettings) -> View:
+    def view(self, part: Literal["train", "validation"], settings: ViewSettings | None) -> View:
         """Cut a view of the training or validation part, in well under a second.
 
         Parameters
         ----------
         part : {"train", "validation"}
             Never the test part.
-        settings : ViewSettings
-            Vocabulary size, length, padding and truncation side.
+        settings : ViewSettings or None
+            Vocabulary size, length, padding and truncation side; None for models that read raw texts.
 
         Returns
         -------
@@ -148,7 +167,7 @@ class Dataset:
         if part not in ("train", "validation"):
             raise ValueError(f"got part {part!r}, expected 'train' or 'validation'")
         rows = np.load(self.folder / f"{part}_rows.npy")
-        return self._open.view(rows, settings, self.length(settings))
+        return self._open.view(rows, settings, self.length(settings) if settings else 0)
 
 
 def cut(

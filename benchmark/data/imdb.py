@@ -33,7 +33,7 @@ class ImdbSource:
         self.validation_share = (
             VALIDATION_SHARE if options.validation_share is None else options.validation_share
         )
-        self._folders = _folders(options.data_dir)
+        self._folders = tfds_folders(options.data_dir)
 
     def prepared(self) -> Path | None:
         """Return the folder that holds the prepared data set, if there is one."""
@@ -91,7 +91,7 @@ class ImdbSource:
         yield from tfds.as_numpy(builder.as_dataset(split=split, read_config=config))
 
 
-def _folders(data_dir: Path | None) -> list[Path]:
+def tfds_folders(data_dir: Path | None) -> list[Path]:
     """Return where prepared data may lie: the user's folder, then TensorFlow Datasets' own."""
     default = os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
     own = [data_dir / "tensorflow_datasets"] if data_dir else []

@@ -48,6 +48,8 @@ def read_test(dataset: Dataset, spec: RunSpec, ledger: Path) -> View:
     """
     if spec.kind != "final":
         raise ValueError("a trial of the search may not read the test part")
+    if spec.dataset_digest != dataset.digest:
+        raise ValueError(f"the run is on data {spec.dataset_digest}, not on {dataset.digest}")
     append(
         ledger,
         {
@@ -59,7 +61,8 @@ def read_test(dataset: Dataset, spec: RunSpec, ledger: Path) -> View:
         },
     )
     rows = np.arange(dataset.sizes["test"])
-    return Store(dataset.folder / "test").view(rows, spec.view, dataset.length(spec.view))
+    length = dataset.length(spec.view) if spec.view else 0
+    return Store(dataset.folder / "test").view(rows, spec.view, length)
 
 
 def append(ledger: Path, entry: dict[str, Any]) -> None:

@@ -24,7 +24,7 @@ def reachable(host: str, port: int) -> bool:
     bool
         Within `PATIENCE` seconds: a resolver that hangs is not waited for.
     """
-    proxy = "" if proxy_bypass(host) else getproxies().get("http", "")
+    proxy = "" if proxy_bypass(host) else getproxies().get("https" if port == 443 else "http", "")
     if proxy:
         parts = urlsplit(proxy if "//" in proxy else f"//{proxy}")
         host, port = parts.hostname or host, parts.port or port

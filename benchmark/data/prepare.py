@@ -16,14 +16,13 @@ from numpy.typing import NDArray
 
 from benchmark.data.cache import cache_root, locked, read_entry, write_entry
 from benchmark.data.dataset import OOV, Dataset
+from benchmark.data.facts import FactFinder
+from benchmark.data.parts import SPLIT_SEED, draw_stratified
 from benchmark.data.source import Row, Source
 from benchmark.data.text import STANDARDIZER_VERSION, tokenize
 from benchmark.errors import UserError
 
-SPLIT_SEED = 20_110_620
-"""Fixed for ever, so that the validation part is a property of the data set, not of a run."""
-
-_FORMAT = 1
+_FORMAT = 2
 _CHUNK = 1 << 22
 
 
@@ -46,6 +45,10 @@ def prepare(source: Source) -> Dataset:
     dataset = cached(source)
     if dataset is not None:
         return dataset
+    if len(source.class_names) < 2:  # asked first: a source that reads its data for it may raise here
+        raise UserError(
+            f"data set '{source.name}' has one class only, {list(source.class_names)}; expected two or more"
+        )
     folder = _entry(source)
     with locked(folder):
         dataset = cached(source)
@@ -124,7 +127,7 @@ class _Writer:
 def _fill(folder: Path, source: Source) -> dict[str, Any]:
     open_part, test = _Writer(folder / "open"), _Writer(folder / "test")
     numbers: defaultdict[bytes, int] = defaultdict(itertools.count().__next__)
-    own_validation = array("b")
+    own_validation, facts = array("b"), FactFinder(folder)
     digest = hashlib.sha256(json.dumps([source.class_names, source.validation_share]).encode())
     for row in source.rows():
         _check(row, source)
@@ -136,6 +139,7 @@ def _fill(folder: Path, source: Source) -> dict[str, Any]:
             own_validation.append(row.part == "validation")
         digest.update(f"\x00{row.part}\x00{row.label}\x00{len(content)}\x00".encode())
         digest.update(content)
+        facts.add(row, content)
     open_part.close()
     test.close()
 
@@ -154,6 +158,8 @@ def _fill(folder: Path, source: Source) -> dict[str, Any]:
     for part, size in sizes.items():
         if not size:
             raise UserError(f"data set '{source.name}' has no {part} texts")
+    found = facts.finish(train, validation, open_part.lengths(), len(source.class_names))
+    _check_classes(source, found["class_counts"])
     return {
         "name": source.name,
         "digest": digest.hexdigest()[:32],
@@ -164,6 +170,8 @@ def _fill(folder: Path, source: Source) -> dict[str, Any]:
         "sizes": sizes,
         "vocabulary": len(words),
         "longest": int(open_part.lengths()[train].max(initial=1)),
+        "facts": found,
+        "notices": list(getattr(source, "notices", ())),  # optional, see `Source`
     }
 
 
@@ -177,6 +185,15 @@ def _check(row: Row, source: Source) -> None:
             f"data set '{source.name}': a text of {row.part} has label {row.label}; "
             f"expected 0 to {len(source.class_names) - 1}"
         )
+
+
+def _check_classes(source: Source, counts: dict[str, list[int]]) -> None:
+    for number, name in enumerate(source.class_names):
+        tested = counts["test"][number]
+        if tested and not counts["train"][number]:
+            raise UserError(
+                f"data set '{source.name}': the class '{name}' has {tested:,} test texts and none to train on"
+            )
 
 
 def split_validation(
@@ -200,11 +217,7 @@ def split_validation(
         Row numbers, ascending.
     """
     if not own.any():
-        generator = np.random.default_rng(SPLIT_SEED)
-        own = np.zeros(len(labels), dtype=bool)
-        for label in np.unique(labels):
-            rows = np.flatnonzero(labels == label)
-            own[generator.permutation(rows)[: round(share * len(rows))]] = True
+        own = draw_stratified(labels, share, SPLIT_SEED)
     return np.flatnonzero(~own), np.flatnonzero(own)
 
 

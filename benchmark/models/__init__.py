@@ -12,10 +12,19 @@ MODELS = Registry(
     "textbench.models",
     {
         "avg-pool": "benchmark.models.avg_pool:build",
+        "bilstm": "benchmark.models.bilstm:build",
+        "cnn": "benchmark.models.cnn:build",
+        "fasttext": "benchmark.models.fasttext:build",
+        "flatten": "benchmark.models.flatten:build",
+        "gru": "benchmark.models.gru:build",
         "lstm": "benchmark.models.lstm:build",
+        "majority": "benchmark.models.majority:build",
+        "nbsvm": "benchmark.models.nbsvm:build",
+        "tfidf-logreg": "benchmark.models.tfidf_logreg:build",
+        "transformer": "benchmark.models.transformer:build",
     },
 )
-"""Builders ``(Task, **hyper-parameters) -> keras.Model`` by name."""
+"""Builders ``(Task, **hyper-parameters) -> keras.Model`` or scikit-learn pipeline, by name."""
 
 
 def load_builder(name: str) -> Callable[..., Any]:

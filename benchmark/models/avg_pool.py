@@ -11,6 +11,7 @@ from typing import Any
 
 import keras
 
+from benchmark.models.masked_average import MaskedAverage
 from benchmark.models.task import Task
 
 
@@ -51,7 +52,7 @@ def build(
     ids = keras.Input((task.sequence_length,), dtype="int32")
     x = keras.layers.Embedding(task.vocabulary_size, embedding_dim, mask_zero=mask)(ids)
     x = keras.layers.Dropout(embedding_dropout)(x) if embedding_dropout else x
-    x = keras.layers.GlobalAveragePooling1D()(x)
+    x = MaskedAverage()(x) if mask else keras.layers.GlobalAveragePooling1D()(x)
     x = keras.layers.Dense(units, activation="relu")(x) if units else x
     x = keras.layers.Dropout(dropout)(x) if dropout else x
     return keras.Model(ids, keras.layers.Dense(task.n_outputs)(x))

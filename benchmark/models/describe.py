@@ -34,6 +34,8 @@ class Description:
         The builder's hyper-parameters with their defaults.
     open_ended : bool
         Whether the builder takes any keyword (``**kwargs``).
+    input : {"ids", "texts"}
+        What the model reads: a module with ``INPUT = "texts"`` builds a pipeline that reads raw texts.
     digest : str
         Of the file's content, for models from outside the package; "" for built-in ones.
     """
@@ -46,6 +48,7 @@ class Description:
     parameters: dict[str, Scalar]
     open_ended: bool
     digest: str
+    input: str = "ids"
 
 
 def describe(name: str) -> Description:
@@ -85,6 +88,7 @@ def describe(name: str) -> Description:
         parameters=_keywords(function, file) if function else {},
         open_ended=function is None or function.args.kwarg is not None,
         digest="" if own else hashlib.sha256(content).hexdigest()[:16],
+        input=_input(tree),
     )
 
 
@@ -126,6 +130,14 @@ def _plain(name: str, default: ast.expr, file: Path) -> Scalar:
             f"{ast.unparse(default)}; expected a plain value (number, text, true, false or None)"
         )
     return value
+
+
+def _input(tree: ast.Module) -> str:
+    """Return the value of a module's ``INPUT``, or "ids"."""
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and any(getattr(name, "id", "") == "INPUT" for name in node.targets):
+            return str(ast.literal_eval(node.value))
+    return "ids"
 
 
 def _source_of(text: str) -> str:

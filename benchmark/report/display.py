@@ -27,6 +27,9 @@ class Display(Protocol):
     ) -> None:
         """Begin a sweep; what an earlier process has done counts as done."""
 
+    def finals_planned(self, total: int) -> None:
+        """Say how many final runs there are in all, once the search has its winner."""
+
     def run_started(self, label: str, number: int, phase: str, params: Mapping[str, object]) -> None:
         """Begin a run.
 
@@ -90,4 +93,6 @@ class SilentDisplay:
     def _ignore(self, *arguments: Any, **named: Any) -> None:
         """Take what any method of `Display` takes, and drop it."""
 
-    notice = line = sweep_started = run_started = epoch = run_ended = sweep_ended = close = _ignore
+    notice = line = sweep_started = finals_planned = run_started = epoch = run_ended = sweep_ended = close = (
+        _ignore
+    )

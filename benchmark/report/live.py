@@ -65,6 +65,11 @@ class PlainDisplay(SilentDisplay):
             f"{_to_do(finals_total, finals_done)} final runs to do"
         )
 
+    def finals_planned(self, total: int) -> None:
+        """Correct the number of final runs."""
+        if self._state is not None:
+            self._state.total["final"] = total
+
     def run_started(self, label: str, number: int, phase: str, params: Mapping[str, object]) -> None:
         """Remember the parameters for the line at the run's end."""
         if self._state is not None:
@@ -144,6 +149,11 @@ class LiveDisplay(SilentDisplay):
         """Begin a new table; it appears with the first run, as there may be none."""
         self._stop()
         self._state = _state(model, dataset, study, trials_total, trials_done, finals_total, finals_done)
+
+    def finals_planned(self, total: int) -> None:
+        """Correct the number of final runs."""
+        if self._state is not None:
+            self._state.total["final"] = total
 
     def run_started(self, label: str, number: int, phase: str, params: Mapping[str, object]) -> None:
         """Add a row."""

@@ -116,6 +116,8 @@ class Search:
     @property
     def total(self) -> int:
         """Trials in all: as many as asked for, but a grid ends with its last point."""
+        if not self._plan.space.search:
+            return 1  # the default is all there is
         if self._grid is None:
             return self._plan.config.trials
         return min(self._plan.config.trials, len(self._grid))

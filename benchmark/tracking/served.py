@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import warnings
 from importlib.metadata import version
 from pathlib import Path
@@ -23,9 +22,18 @@ def pack_model(servable: Path, target: Path) -> None:
     target : Path
         Folder of the MLflow model; must not exist.
     """
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     package = Path(benchmark.__file__).parent
-    needs = ("tensorflow", "keras", "numpy", "pandas", "pydantic", "filelock", "platformdirs")
+    needs = (
+        "skops",
+        "tensorflow",
+        "keras",
+        "numpy",
+        "pandas",
+        "pydantic",
+        "filelock",
+        "platformdirs",
+        "scikit-learn",
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import mlflow.pyfunc

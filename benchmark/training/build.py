@@ -36,6 +36,7 @@ def build_model(spec: RunSpec, task: Task, steps_per_epoch: int) -> keras.Model:
     keras.Model
         With loss and metric by number of classes; for two, logits above 0 mean the second.
     """
+    assert spec.training is not None
     keras.utils.set_random_seed(spec.seeds.init)
     with quiet_stderr():
         model = load_builder(spec.model)(task, **spec.hparams)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmark.config import CompileMode, Device, RunSpec, TrainSettings
 from benchmark.data.dataset import Dataset, View
@@ -88,44 +89,82 @@ def _train(
     ledger: Path | None,
     servable: Path | None,
 ) -> None:
-    from benchmark.training.build import build_model
-    from benchmark.training.epochs import make_epoch, make_predict
-
     train_part = share_of(dataset.view("train", spec.view), spec)
     validation = dataset.view("validation", spec.view)
-    task = Task(dataset.class_names, dataset.vocabulary_size(spec.view), dataset.length(spec.view))
-    steps = math.ceil(len(train_part.y) / spec.training.batch_size)
-    model = build_model(spec, task, steps)
-    mode = compile_mode(spec) if compile == "auto" else compile
-    result.parameters, result.compile = int(model.count_params()), mode
-    epoch = make_epoch(model, train_part.x, train_part.y, spec.training.batch_size, mode)
-    predict = make_predict(model)
-
-    shuffle = np.random.default_rng(spec.seeds.shuffle)
-
-    def train_epoch() -> dict[str, float]:
-        return epoch(shuffle.permutation(len(train_part.y)).astype(np.int32))
-
-    def validate() -> Score:
-        return score(predict(validation.x), validation.y)
-
-    _run_epochs(spec.training, result, model, train_epoch, validate, on_epoch)
-    speeds = [len(train_part.y) / seconds for seconds in result.history.get("epoch_seconds", ())]
-    result.examples_per_second = float(np.median(speeds[1:] or speeds)) if speeds else None
+    if spec.view is None:
+        answer, save = _fit_pipeline(spec, dataset, result, train_part, validation, on_epoch)
+    else:
+        answer, save = _fit_network(spec, dataset, result, train_part, validation, on_epoch, compile)
     if result.status != "ok":
         return
     if spec.kind == "final":
         if ledger is None:
             raise ValueError("a final run needs the ledger of test reads")
         test = read_test(dataset, spec, ledger)
-        logits = predict(test.x)
+        logits = answer(test)
         result.test_loss, result.test_accuracy = score(logits, test.y)
         result.test_probabilities, result.test_labels = probabilities(logits), test.y
     if servable is not None:
-        from benchmark.training.servable import save_servable
-
-        save_servable(servable, model, dataset, spec.view)
+        save(servable)
         result.servable = servable
+
+
+Answer = Callable[[View], NDArray[np.float32]]
+Save = Callable[[Path], None]
+
+
+def _fit_pipeline(
+    spec: RunSpec, dataset: Dataset, result: Result, train: View, validation: View, on_epoch: OnEpoch
+) -> tuple[Answer, Save]:
+    """Fit a scikit-learn pipeline; return how it answers a view, and how it is stored."""
+    from benchmark.training.estimators import fit_pipeline, log_probabilities
+    from benchmark.training.servable import save_pipeline
+
+    pipeline = fit_pipeline(spec, Task(dataset.class_names, 0, 0), train, validation, result, on_epoch)
+    return (
+        lambda view: log_probabilities(pipeline, view.texts()),
+        lambda folder: save_pipeline(folder, pipeline, dataset.class_names),
+    )
+
+
+def _fit_network(
+    spec: RunSpec,
+    dataset: Dataset,
+    result: Result,
+    train: View,
+    validation: View,
+    on_epoch: OnEpoch,
+    compile: CompileMode,
+) -> tuple[Answer, Save]:
+    """Train a Keras model; return how it answers a view, and how it is stored."""
+    from benchmark.training.build import build_model
+    from benchmark.training.epochs import make_epoch, make_predict
+    from benchmark.training.servable import save_servable
+
+    settings, training = spec.view, spec.training
+    assert settings is not None
+    assert training is not None
+    task = Task(dataset.class_names, dataset.vocabulary_size(settings), dataset.length(settings))
+    model = build_model(spec, task, math.ceil(len(train.y) / training.batch_size))
+    mode = compile_mode(spec) if compile == "auto" else compile
+    result.parameters, result.compile = int(model.count_params()), mode
+    epoch = make_epoch(model, train.x, train.y, training.batch_size, mode)
+    predict = make_predict(model)
+    shuffle = np.random.default_rng(spec.seeds.shuffle)
+
+    def train_epoch() -> dict[str, float]:
+        return epoch(shuffle.permutation(len(train.y)).astype(np.int32))
+
+    def validate() -> Score:
+        return score(predict(validation.x), validation.y)
+
+    _run_epochs(training, result, model, train_epoch, validate, on_epoch)
+    speeds = [len(train.y) / seconds for seconds in result.history.get("epoch_seconds", ())]
+    result.examples_per_second = float(np.median(speeds[1:] or speeds)) if speeds else None
+    return (
+        lambda view: predict(view.x),
+        lambda folder: save_servable(folder, model, dataset, settings),
+    )
 
 
 def _run_epochs(
@@ -172,16 +211,19 @@ def _run_epochs(
 
 
 def share_of(part: View, spec: RunSpec) -> View:
-    """Draw the spec's share of the training part, stratified, from the ``fewshot`` stream."""
-    if spec.train_share >= 1:
+    """Draw the spec's share or number of training texts, stratified, from the ``fewshot`` stream."""
+    wanted = spec.train_examples or round(spec.train_share * len(part.y))
+    if wanted >= len(part.y):
         return part
     generator = np.random.default_rng(spec.seeds.fewshot)
-    chosen = []
-    for label in np.unique(part.y):
-        rows = np.flatnonzero(part.y == label)
-        chosen.append(generator.permutation(rows)[: max(1, round(spec.train_share * len(rows)))])
+    order = generator.permutation(len(part.y))
+    classes, counts = np.unique(part.y, return_counts=True)
+    exact = wanted * counts / len(part.y)
+    quotas = np.floor(exact).astype(int)
+    quotas[np.argsort(quotas - exact, kind="stable")[: wanted - quotas.sum()]] += 1
+    chosen = [order[part.y[order] == label][:quota] for label, quota in zip(classes, quotas, strict=True)]
     rows = np.sort(np.concatenate(chosen))
-    return View(part.x[rows], part.y[rows], part.rows[rows])
+    return View(part.x[rows], part.y[rows], part.rows[rows], part.store)
 
 
 def compile_mode(spec: RunSpec) -> Literal["fit", "graph", "xla"]:

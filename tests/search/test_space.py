@@ -20,7 +20,7 @@ from benchmark.search.folders import spaces_folder
 from benchmark.search.schema import SCHEMAS, main, schema_text, stale
 from benchmark.search.space import Space, find_space, load_space
 
-SHIPPED = ("avg-pool", "lstm")
+SHIPPED = ("avg-pool", "bilstm", "cnn", "fasttext", "flatten", "gru", "lstm", "transformer")
 BASE = """\
 model: toy
 source: here

@@ -215,3 +215,18 @@ def test_no_model_beats_the_ceiling(sample, tmp_path):
     assert max(accuracies.values()) <= CEILING
     assert 0.6 < accuracies["avg-pool"] < CEILING - 0.1
     assert accuracies["lstm"] > accuracies["avg-pool"] + 0.05
+
+
+def test_a_masked_average_survives_a_text_without_words(make_source):
+    """Average pooling over no word at all is zeros, not a loss that is not finite."""
+    from benchmark.data.prepare import prepare
+
+    rows = [
+        (part, text, number % 2)
+        for part in ("train", "test")
+        for number, text in enumerate(["", "a", "b"] * 20)
+    ]
+    dataset = prepare(make_source(rows, class_names=("x", "y"), validation_share=0.2))
+    result = train(make_spec(dataset, hparams={"mask": True}, batch_size=8), dataset)
+    assert result.status == "ok", result.error
+    assert np.isfinite(result.history["loss"]).all()

@@ -1,0 +1,104 @@
+"""Archives of data: fetched with a limit, unpacked so that nothing lands outside the folder."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import tarfile
+import urllib.request
+import zlib
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from benchmark.data.network import reachable
+from benchmark.errors import UserError
+
+_CHUNK = 1 << 18
+_PATIENCE = 30.0
+_MOST_BYTES = 1 << 29
+_MOST_MEMBERS = 100_000
+
+
+def download(url: str, path: Path, most_bytes: int, instead: str) -> None:
+    """Fetch a file; it appears whole or not at all.
+
+    Parameters
+    ----------
+    url : str
+        Where from.
+    path : Path
+        Where to; its folder is made.
+    most_bytes : int
+        The fetch ends with an error where there are more.
+    instead : str
+        What the user can do when it cannot be fetched, for the message.
+
+    Raises
+    ------
+    UserError
+        Within seconds where there is no network.
+    """
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if not reachable(host, parts.port or (443 if parts.scheme == "https" else 80)):
+        raise UserError(f"{url} cannot be fetched: {host} cannot be reached from here; {instead}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with (
+            urllib.request.urlopen(url, timeout=_PATIENCE) as answer,  # the project's own addresses
+            temporary.open("wb") as file,
+        ):
+            expected = answer.headers.get("Content-Length")
+            while chunk := answer.read(_CHUNK):
+                file.write(chunk)
+                if file.tell() > most_bytes:
+                    raise UserError(f"{url} is larger than {most_bytes >> 20} MiB, so it is not the data")
+            if expected is not None and file.tell() != int(expected):
+                raise UserError(f"{url} was cut off after {file.tell():,} of {expected} bytes; try again")
+        temporary.replace(path)
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        raise UserError(f"{url} cannot be fetched ({type(error).__name__}: {error}); {instead}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def unpack(archive: Path, folder: Path) -> None:
+    """Unpack a tar archive below a folder, by Python's ``data`` filter (PEP 706) and with a limit.
+
+    Parameters
+    ----------
+    archive : Path
+        The archive, compressed or not.
+    folder : Path
+        An empty folder.
+
+    Raises
+    ------
+    UserError
+        For a member that would land outside, one that is no file or folder, too much data, and an
+        archive that is damaged. The folder may then hold a part of it.
+    """
+    if not hasattr(tarfile, "data_filter"):
+        raise UserError(f"{archive}: this Python cannot unpack it safely; use 3.11.4 or newer")
+    total = 0
+    try:
+        with tarfile.open(archive) as tar:
+            for number, member in enumerate(tar):
+                total += member.size
+                if number >= _MOST_MEMBERS or total > _MOST_BYTES:
+                    raise UserError(
+                        f"{archive} holds more than {_MOST_BYTES >> 20} MiB or {_MOST_MEMBERS:,} files, so "
+                        "it is not the data"
+                    )
+                tar.extract(member, folder, filter="data")
+            # To the end, where the checksum stands: tarfile takes a damaged header for the end of the data.
+            while tar.fileobj is not None and (rest := tar.fileobj.read(_CHUNK)):
+                total += len(rest)
+                if total > 2 * _MOST_BYTES:
+                    raise UserError(f"{archive} goes on after its last file, so it is not the data")
+    except tarfile.FilterError as error:
+        raise UserError(f"{archive} is not safe to unpack: {error}") from error
+    except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(f"{archive} cannot be unpacked ({type(error).__name__}: {reason})") from error

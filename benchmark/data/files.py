@@ -1,0 +1,110 @@
+"""Files of texts: their encoding, errors that name file and byte, and fingerprints."""
+
+from __future__ import annotations
+
+import codecs
+import difflib
+import hashlib
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from benchmark.errors import UserError, did_you_mean
+
+_KNOWN = ("utf-8", "latin-1", "cp1252", "utf-16", "ascii", "iso-8859-15", "koi8-r", "shift_jis", "gb18030")
+_SPECIAL = {"undefined", "idna", "punycode", "unicode-escape", "raw-unicode-escape"}
+_FEW = 3
+
+
+class FirstFew:
+    """Counts places and keeps the first few, for messages."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.first: list[str] = []
+
+    def add(self, where: str) -> None:
+        """Count a place."""
+        self.count += 1
+        if self.count <= _FEW:
+            self.first.append(where)
+
+    def __str__(self) -> str:
+        return ", ".join(self.first) + (", …" if self.count > _FEW else "")
+
+
+def check_encoding(encoding: str | None) -> str:
+    """Return Python's name of an encoding, UTF-8 for None.
+
+    Raises
+    ------
+    UserError
+        For one that does not exist, with the nearest.
+    """
+    try:
+        info = codecs.lookup("utf-8" if encoding is None else encoding)
+        name = info.name if getattr(info, "_is_text_encoding", True) else ""  # base64 is none
+    except (LookupError, ValueError):  # a NUL in the name is a ValueError
+        name = ""
+    if not name or name in _SPECIAL:
+        raise UserError(f"--encoding {encoding}: no such encoding; {did_you_mean(str(encoding), _KNOWN)}")
+    return "utf-8" if name == "utf-8-sig" else name  # a byte order mark is dropped in any case
+
+
+def decode(content: bytes, encoding: str, where: str) -> str:
+    """Decode the whole content of a file, without a byte order mark.
+
+    Raises
+    ------
+    UserError
+        Names file, byte offset and the way out.
+    """
+    try:
+        text = content.decode(encoding)
+    except UnicodeDecodeError as error:
+        raise not_encoded(where, error.start, content[error.start], encoding) from None
+    if "\x00" in text:
+        raise not_text(where, len(text[: text.index("\x00")].encode(encoding)))
+    return text.removeprefix("\ufeff")
+
+
+def not_encoded(where: str, offset: int, byte: int, encoding: str) -> UserError:
+    """Return the error for a byte that does not fit the encoding."""
+    other = "latin-1" if encoding == "utf-8" else "utf-8"
+    return UserError(
+        f"{where}: byte {offset} (0x{byte:02x}) is not {encoding} text; "
+        f"if it is in another encoding say which, for example --encoding {other}"
+    )
+
+
+def not_text(where: str, offset: int) -> UserError:
+    """Return the error for a file with NUL characters, which no text has."""
+    return UserError(f"{where}: byte {offset} is NUL, so this is a binary file; expected texts")
+
+
+def fingerprint(files: Iterable[tuple[str, int, int]], *facts: object) -> str:
+    """Return a digest of names, sizes, modification times (in ns), and of what else decides the rows."""
+    digest = hashlib.sha256(repr(facts).encode("utf-8", "surrogatepass"))
+    for name, size, modified in sorted(files):
+        digest.update(os.fsencode(name) + f"\x00{size}\x00{modified}\x00".encode())
+    return digest.hexdigest()
+
+
+def stamp(path: Path) -> tuple[str, int, int]:
+    """Return what `fingerprint` wants to know of one file; of a missing one, that it is missing."""
+    try:
+        status = path.stat()
+    except OSError:
+        return str(path.absolute()), -1, -1
+    return str(path.absolute()), status.st_size, status.st_mtime_ns
+
+
+def missing(spelling: str, path: Path, what: str) -> UserError:
+    """Return the error for a path that is not there, with the nearest one beside it."""
+    try:
+        beside = [entry.name for entry in path.absolute().parent.iterdir()]
+    except OSError:
+        beside = []
+    close = difflib.get_close_matches(path.name, beside, n=1, cutoff=0.6)
+    hint = f"; did you mean '{path.with_name(close[0])}'?" if close else ""
+    return UserError(f"{spelling}: there is no such {what}{hint}")

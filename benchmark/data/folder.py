@@ -1,0 +1,186 @@
+"""Texts in folders, one folder a class and one file a text: ``dir:PATH``.
+
+The layout is that of `keras.utils.text_dataset_from_directory`, with or without folders ``train``,
+``test`` and ``val`` (or ``validation``) around it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from benchmark.data.files import check_encoding, decode, fingerprint, missing
+from benchmark.data.parts import TEST_NOTICE, draw_test, part_of, validation_share
+from benchmark.data.source import Row, Source, SourceOptions, experiment_name
+from benchmark.errors import UserError
+
+_ORDER = ("train", "validation", "test")
+_UNLABELLED = "unsup"  # of aclImdb
+_LARGEST = 1 << 24
+
+
+class _File(NamedTuple):
+    part: str
+    class_name: str
+    path: Path
+    size: int
+    modified: int
+
+
+class FolderSource:
+    """A folder per class.
+
+    Parameters
+    ----------
+    root : Path
+        The folder.
+    options : SourceOptions
+        Encoding and validation share.
+    name, spelling : str
+        Of the data set: for results, and as the user wrote it.
+    shown : Path, optional
+        What messages say instead of the folder, as the archive that it came from.
+    """
+
+    def __init__(
+        self, root: Path, options: SourceOptions, name: str, spelling: str, shown: Path | None = None
+    ) -> None:
+        self.name, self.home, self._spelling, self._root = name, str(root.absolute()), spelling, root
+        self._shown = shown or root
+        self._encoding = check_encoding(options.encoding)
+        self._strays = 0
+        try:
+            self._files = list(self._find())
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise UserError(f"{spelling}: {error.filename}: {reason}") from error
+        self.class_names: tuple[str, ...] = tuple(sorted({file.class_name for file in self._files}))
+        self.parts = {file.part for file in self._files}
+        self._check()
+        self.validation_share = validation_share(
+            options.validation_share, "validation" in self.parts, spelling
+        )
+        self.notices: list[str] = []
+        if self._strays:
+            what = "file that belongs" if self._strays == 1 else "files that belong"
+            self.notices.append(f"{spelling}: {self._strays:,} {what} to no class ignored")
+        if "test" not in self.parts:
+            self.notices.append(f"{spelling}: {TEST_NOTICE}")
+
+    def key(self) -> str:
+        """Return a digest of paths, sizes and times of the files, encoding and share."""
+        files = ((str(file.path), file.size, file.modified) for file in self._files)
+        return fingerprint(files, self.home, self._encoding, self.validation_share)
+
+    def rows(self) -> Iterator[Row]:
+        """Yield train, validation, test, in each the classes and files in the order of their names."""
+        numbers = {name: number for number, name in enumerate(self.class_names)}
+        labels = np.array([numbers[file.class_name] for file in self._files], dtype=np.int32)
+        drawn = draw_test(labels, np.array([file.part for file in self._files]))
+        for file, label, to_test in zip(self._files, labels.tolist(), drawn.tolist(), strict=True):
+            where = file.path.relative_to(self._root).as_posix()
+            text = self._read(file.path, str(self._shown / where))
+            yield Row("test" if to_test else file.part, text, label, where)
+
+    def _read(self, path: Path, shown: str) -> str:
+        try:
+            with path.open("rb") as file:
+                content = file.read(_LARGEST + 1)
+        except OSError as error:
+            raise UserError(f"{shown}: {(error.strerror or str(error)).lower()}") from error
+        if len(content) > _LARGEST:
+            raise UserError(f"{shown} is larger than {_LARGEST >> 20} MiB; expected one text a file")
+        return decode(content, self._encoding, shown)
+
+    def _find(self) -> Iterator[_File]:
+        for part, folder in self._class_folders():
+            yield from self._class_files(part, folder)
+
+    def _class_folders(self) -> Iterator[tuple[str, Path]]:
+        folders = self._folders(self._root)
+        parts = {folder: part for folder in folders if (part := part_of(folder.name))}
+        if not _holds_train(parts):
+            # As the archive of 20 Newsgroups has it: 20news-bydate-train and 20news-bydate-test.
+            parts = {folder: part for folder in folders if (part := part_of(_last_word(folder.name)))}
+            if len(parts) < len(folders) or not _holds_train(parts):
+                yield from (("train", folder) for folder in folders)
+                return
+        self._strays += sum(_count(folder) for folder in folders if folder not in parts)
+        for part in _ORDER:
+            same = [folder for folder, own in parts.items() if own == part]
+            if len(same) > 1:
+                names = " and ".join(folder.name for folder in same)
+                raise UserError(f"{self._spelling}: {names} mean the same part, {part}; expected one of them")
+            yield from ((part, folder) for parent in same for folder in self._folders(parent))
+
+    def _folders(self, parent: Path) -> list[Path]:
+        """Return the visible folders in a folder, in order; everything else in it is a stray."""
+        folders = []
+        for path in sorted(parent.iterdir()):
+            if not path.is_dir():
+                self._strays += 1
+            elif path.name.startswith(".") or path.name == _UNLABELLED:
+                self._strays += _count(path)
+            else:
+                folders.append(path)
+        return folders
+
+    def _class_files(self, part: str, top: Path) -> list[_File]:
+        class_name = os.fsencode(top.name).decode("utf-8", "replace")
+        found = []
+        for where, folders, names in os.walk(top, onerror=_raise):
+            hidden = [name for name in folders if name.startswith(".")]
+            self._strays += sum(_count(Path(where, name)) for name in hidden)
+            folders[:] = [name for name in folders if name not in hidden]
+            for name in names:
+                path = Path(where, name)
+                if name.startswith(".") or not path.is_file():
+                    self._strays += 1
+                    continue
+                status = path.stat()
+                found.append(_File(part, class_name, path, status.st_size, status.st_mtime_ns))
+        return sorted(found)
+
+    def _check(self) -> None:
+        if not self._files:
+            raise UserError(
+                f"{self._spelling}: found no texts; expected a folder per class with a file per text in it "
+                "(with or without train/ and test/ around them)"
+            )
+        if len(self.class_names) < 2:
+            raise UserError(
+                f"{self._spelling}: found one class only, '{self.class_names[0]}'; expected a folder per "
+                "class, two or more"
+            )
+
+
+def _holds_train(parts: dict[Path, str]) -> bool:
+    """Whether a folder of the training part has folders in it; a class may be called train, too."""
+    return any(part == "train" and any(map(Path.is_dir, path.iterdir())) for path, part in parts.items())
+
+
+def _last_word(name: str) -> str:
+    return re.split(r"[-_. ]", name)[-1]
+
+
+def _count(folder: Path) -> int:
+    return sum(len(names) for _, _, names in os.walk(folder))
+
+
+def _raise(error: OSError) -> None:
+    raise error
+
+
+def source(argument: str, options: SourceOptions) -> Source:
+    """Return the source of ``dir:PATH``."""
+    spelling, root = f"dir:{argument}", Path(argument).expanduser()
+    if not root.exists():
+        raise missing(spelling, root, "folder")
+    if not root.is_dir():
+        raise UserError(f"{spelling} is a file; to read a table write csv:{argument}")
+    return FolderSource(root, options, experiment_name(spelling), spelling)

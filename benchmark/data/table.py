@@ -1,0 +1,168 @@
+"""Texts in a table, one record a text: ``csv:PATH`` (CSV, TSV, JSON Lines, Parquet)."""
+
+from __future__ import annotations
+
+import re
+from array import array
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from benchmark.data.columns import find_columns
+from benchmark.data.files import FirstFew, check_encoding, decode, fingerprint, missing, stamp
+from benchmark.data.parts import TEST_NOTICE, draw_test, part_of, validation_share
+from benchmark.data.records import open_table
+from benchmark.data.source import Row, Source, SourceOptions, experiment_name
+from benchmark.errors import UserError
+
+_PARTS = ("train", "validation", "test")
+_MOST_CLASSES = 10_000
+
+
+class _Scan(NamedTuple):
+    """What the first reading finds out: classes, and class and part of each record."""
+
+    class_names: tuple[str, ...]
+    labels: array[int]
+    parts: array[int]
+
+
+class TableSource:
+    """A table. It is read twice: first labels and parts, then the texts, and never held in memory.
+
+    Parameters
+    ----------
+    path : Path
+        The file; the end of its name says what it is.
+    options : SourceOptions
+        Encoding, columns and validation share.
+    """
+
+    def __init__(self, path: Path, options: SourceOptions) -> None:
+        self._spelling, self._path = f"csv:{path}", path
+        self.name, self.home = experiment_name(self._spelling), str(path.absolute())
+        self._encoding = check_encoding(options.encoding)
+        self._table = open_table(path, self._encoding)
+        self._columns = find_columns(
+            self._spelling, self._table.columns, options.text_column, options.label_column
+        )
+        self._asked_share = options.validation_share
+        self.notices: list[str] = []
+
+    def key(self) -> str:
+        """Return a digest of path, size and time of the file, encoding, columns and share."""
+        return fingerprint([stamp(self._path)], self._encoding, self._columns, self._asked_share)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The labels in order: by number where all are whole numbers, otherwise by name."""
+        return self._scan.class_names
+
+    @property
+    def validation_share(self) -> float:
+        """The share that was asked for, unless the table has a validation part."""
+        own = _PARTS.index("validation") in self._scan.parts
+        return validation_share(self._asked_share, own, self._spelling)
+
+    def rows(self) -> Iterator[Row]:
+        """Yield the records in the order of the file."""
+        scan = self._scan
+        parts = np.array(_PARTS)[np.array(scan.parts)]
+        drawn = draw_test(np.array(scan.labels, dtype=np.int32), parts)
+        if drawn.any():
+            self.notices = [f"{self._spelling}: {TEST_NOTICE}"]
+        records = self._table.records([self._columns.text])
+        number = -1
+        for number, (where, (text,)) in enumerate(records):
+            if number >= len(drawn):
+                break
+            part = "test" if drawn[number] else _PARTS[scan.parts[number]]
+            yield Row(part, self._text(text, where), scan.labels[number], where)
+        if number != len(drawn) - 1:
+            raise UserError(f"{self._path} was changed while it was read; try again")
+
+    @cached_property
+    def _scan(self) -> _Scan:
+        classes: dict[str, int] = {}
+        labels, parts = array("i"), array("b")
+        unlabelled, textless = FirstFew(), FirstFew()
+        text_column, label_column, part_column = self._columns
+        wanted = [text_column, label_column, *([part_column] if part_column else [])]
+        for where, (text, label, *part) in self._table.records(wanted):
+            name = self._label(label, where)
+            if not name:
+                unlabelled.add(where)
+            if text is None:
+                textless.add(where)
+            labels.append(classes.setdefault(name, len(classes)))
+            parts.append(_PARTS.index(self._part(part[0], where)) if part else 0)
+            if len(classes) > _MOST_CLASSES:
+                raise UserError(
+                    f"{self._spelling}: the column '{label_column}' has more than {_MOST_CLASSES:,} "
+                    "different values; is it the label? name another with --label-column"
+                )
+        for few, what, column in (
+            (unlabelled, "no label", label_column),
+            (textless, "no text", text_column),
+        ):
+            if few.count:
+                raise UserError(
+                    f"{self._spelling}: {few.count:,} of {len(labels):,} records have {what} in the column "
+                    f"'{column}' ({few})"
+                )
+        if not labels:
+            raise UserError(f"{self._spelling} has column names and no records")
+        if len(classes) < 2:
+            raise UserError(
+                f"{self._spelling}: all {len(labels):,} records have the label '{next(iter(classes))}'; "
+                "expected two classes or more"
+            )
+        numbers = all(re.fullmatch(r"[+-]?[0-9]{1,18}", name) for name in classes)
+        order = sorted(classes, key=lambda name: (int(name) if numbers else 0, name))
+        place = {name: number for number, name in enumerate(order)}
+        ranks = [place[name] for name in classes]
+        return _Scan(tuple(order), array("i", (ranks[label] for label in labels)), parts)
+
+    def _text(self, value: Any, where: str) -> str:
+        if isinstance(value, bytes):
+            return decode(value, self._encoding, f"{self._path}, {where}")
+        if not isinstance(value, str):
+            raise UserError(f"{self._path}, {where}: the text is {_kind(value)}; expected a string")
+        return value
+
+    def _label(self, value: Any, where: str) -> str:
+        if isinstance(value, bytes):
+            value = decode(value, self._encoding, f"{self._path}, {where}")
+        if value is not None and not isinstance(value, str | int | float):
+            raise UserError(
+                f"{self._path}, {where}: the label is {_kind(value)}; expected a word or a number"
+            )
+        return "" if value is None or value != value else str(value).strip()
+
+    def _part(self, value: Any, where: str) -> str:
+        part = part_of(str(value))
+        if part is None:
+            raise UserError(
+                f"{self._path}, {where}: '{'' if value is None else value}' in the column "
+                f"'{self._columns.part}' is no part; expected train, validation or test"
+            )
+        return part
+
+
+def _kind(value: Any) -> str:
+    return "nothing" if value is None else f"of type {type(value).__name__}"
+
+
+def source(argument: str, options: SourceOptions) -> Source:
+    """Return the source of ``csv:PATH``."""
+    path = Path(argument).expanduser()
+    if path.is_dir():
+        raise UserError(f"csv:{argument} is a folder; to read a folder per class write dir:{argument}")
+    if not path.exists():
+        raise missing(f"csv:{argument}", path, "file")
+    if not path.is_file():
+        raise UserError(f"csv:{argument} is not a regular file")
+    return TableSource(path, options)

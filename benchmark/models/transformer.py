@@ -1,0 +1,82 @@
+"""Transformer: word vectors that look at one another through attention, then averaged.
+
+Source: keras.io, "Text classification with Transformer" (20,000 words, length 200, token and position
+vectors of 32, one encoder block with 2 heads and 32 units, dropout 0.1, hidden layer of 20). Block:
+Vaswani et al. 2017.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+from benchmark.models.task import Task
+
+
+def build(
+    task: Task,
+    *,
+    embedding_dim: int = 32,
+    heads: int = 2,
+    ff_units: int = 32,
+    blocks: int = 1,
+    units: int = 20,
+    dropout: float = 0.1,
+) -> keras.Model:
+    """Encode the word vectors with their positions, average, then classify.
+
+    Parameters
+    ----------
+    task : Task
+        Vocabulary size, length and classes.
+    embedding_dim : int
+        Width of the word vectors, and of every head (as in the source, not divided among them).
+    heads : int
+        Attention heads of a block.
+    ff_units : int
+        Hidden units of a block's feed-forward part (relu).
+    blocks : int
+        Encoder blocks, one after another.
+    units : int
+        Width of the hidden layer after the average (relu); 0 leaves it out, with its dropout.
+    dropout : float
+        Dropout after attention, feed-forward part, average and hidden layer.
+
+    Returns
+    -------
+    keras.Model
+        int32 [batch, length] to logits [batch, n_outputs].
+    """
+    ids = keras.Input((task.sequence_length,), dtype="int32")
+    x = keras.layers.Embedding(task.vocabulary_size, embedding_dim)(ids)
+    x = AddPositions()(x)
+    for _ in range(blocks):
+        x = _encoder_block(x, heads, ff_units, dropout)
+    x = keras.layers.GlobalAveragePooling1D()(x)
+    x = keras.layers.Dropout(dropout)(x)
+    if units:
+        x = keras.layers.Dense(units, activation="relu")(x)
+        x = keras.layers.Dropout(dropout)(x)
+    return keras.Model(ids, keras.layers.Dense(task.n_outputs)(x))
+
+
+def _encoder_block(x: Any, heads: int, ff_units: int, dropout: float) -> Any:
+    width = x.shape[-1]
+    seen = keras.layers.MultiHeadAttention(heads, key_dim=width)(x, x)
+    x = keras.layers.LayerNormalization(epsilon=1e-6)(x + keras.layers.Dropout(dropout)(seen))
+    changed = keras.layers.Dense(width)(keras.layers.Dense(ff_units, activation="relu")(x))
+    return keras.layers.LayerNormalization(epsilon=1e-6)(x + keras.layers.Dropout(dropout)(changed))
+
+
+@keras.saving.register_keras_serializable(package="textbench")
+class AddPositions(keras.layers.Layer):
+    """Adds a learned vector for each position to vectors [batch, steps, dim]."""
+
+    def build(self, shape: tuple[int | None, ...]) -> None:
+        """Make one vector a step."""
+        self.positions = self.add_weight(shape=shape[1:], initializer="uniform", name="positions")
+
+    def call(self, x: Any) -> Any:
+        """Add them."""
+        return x + self.positions

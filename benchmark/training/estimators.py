@@ -1,0 +1,95 @@
+"""Training of scikit-learn pipelines: raw texts in, the same kind of result out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils import check_random_state
+
+from benchmark.config import RunSpec
+from benchmark.data.dataset import View
+from benchmark.models import load_builder
+from benchmark.models.task import Task
+from benchmark.training.result import EpochReport, Result
+from benchmark.training.scores import score
+
+_SMALLEST = 1e-12  # probability; keeps the loss of a certain mistake finite
+
+
+def fit_pipeline(
+    spec: RunSpec,
+    task: Task,
+    train: View,
+    validation: View,
+    result: Result,
+    on_epoch: Callable[[EpochReport], bool],
+) -> Any:
+    """Fit a pipeline in one step, which counts as one epoch, and note its scores.
+
+    Parameters
+    ----------
+    spec : RunSpec
+        Model, hyper-parameters and seeds; every ``random_state`` of the pipeline is set from them.
+    task : Task
+        Classes.
+    train, validation : View
+        Parts with their texts.
+    result : Result
+        Receives history and summaries.
+    on_epoch : callable
+        Told about the only epoch; its answer is of no use any more.
+
+    Returns
+    -------
+    sklearn.pipeline.Pipeline
+        The fitted pipeline.
+    """
+    pipeline = load_builder(spec.model)(task, **spec.hparams)
+    state = check_random_state(spec.seeds.init)
+    seeded = {
+        name: int(state.randint(2**31 - 1))
+        for name in sorted(pipeline.get_params())
+        if name.endswith("random_state")
+    }
+    pipeline.set_params(**seeded)
+    texts = train.texts()
+    started = time.perf_counter()
+    pipeline.fit(texts, train.y)
+    seconds = time.perf_counter() - started
+    loss, accuracy = score(log_probabilities(pipeline, texts), train.y)
+    val_loss, val_accuracy = score(log_probabilities(pipeline, validation.texts()), validation.y)
+    metrics = {
+        "loss": loss,
+        "accuracy": accuracy,
+        "val_loss": val_loss,
+        "val_accuracy": val_accuracy,
+        "epoch_seconds": seconds,
+    }
+    result.history = {name: [value] for name, value in metrics.items()}
+    result.best_epoch, result.best_val_accuracy, result.best_val_loss = 1, val_accuracy, val_loss
+    result.train_seconds = time.perf_counter() - started
+    result.examples_per_second = len(train.y) / seconds
+    result.parameters = _weights(pipeline)
+    result.compile, result.device = "scikit-learn", "cpu"
+    on_epoch(EpochReport(1, 1, metrics, val_accuracy))
+    return pipeline
+
+
+def log_probabilities(pipeline: Any, texts: list[str]) -> NDArray[np.float32]:
+    """Return log probabilities, float32 [n, classes], which serve as logits."""
+    probabilities = np.asarray(pipeline.predict_proba(texts), dtype=np.float64)
+    logits: NDArray[np.float32] = np.log(np.clip(probabilities, _SMALLEST, 1)).astype(np.float32)
+    return logits
+
+
+def _weights(pipeline: Any) -> int:
+    """Count the weights of all linear models in a pipeline."""
+    last = pipeline.steps[-1][1]
+    linear = [
+        getattr(member, "steps", [(None, member)])[-1][1] for member in getattr(last, "estimators_", [last])
+    ]
+    return sum(int(model.coef_.size + model.intercept_.size) for model in linear if hasattr(model, "coef_"))

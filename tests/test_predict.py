@@ -1,0 +1,89 @@
+"""Raw text in, answer out, from the command line."""
+
+import io
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmark import predict, sweep
+
+
+@pytest.fixture
+def swept():
+    words = ["--model", "tfidf-logreg", "--dataset", "sample", "--trials", "1", "--seeds", "1"]
+    assert sweep.main(words) == 0
+
+
+def feed(monkeypatch, content):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
+
+
+def test_texts_from_arguments_file_and_standard_input(swept, monkeypatch, capsys, tmp_path):
+    texts = ["The acting was superb and the story was moving.", "The plot was dull."]
+    capsys.readouterr()
+    assert predict.main(["--best", "sample", *texts]) == 0
+    first = capsys.readouterr()
+    assert "model: tfidf-logreg" in first.err
+    lines = [line.split("\t") for line in first.out.splitlines()]
+    assert [line[0] for line in lines] == ["pos", "neg"]
+    assert [line[2] for line in lines] == texts
+    assert all(0.5 <= float(line[1]) <= 1 for line in lines)
+
+    (tmp_path / "texts.txt").write_text("\n".join(texts))
+    assert predict.main(["--best", "sample", "--file", "texts.txt"]) == 0
+    assert capsys.readouterr().out == first.out
+    feed(monkeypatch, "\n".join(texts).encode())
+    assert predict.main(["--best", "sample"]) == 0
+    assert capsys.readouterr().out == first.out
+
+
+def test_json_lines_hold_all_probabilities(swept, capsys):
+    capsys.readouterr()
+    assert predict.main(["--best", "sample", "--json", "It was great.", "It was bad."]) == 0
+    records = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    for record in records:
+        assert set(record["probabilities"]) == {"neg", "pos"}
+        assert sum(record["probabilities"].values()) == pytest.approx(1)
+        assert record["probability"] == max(record["probabilities"].values())
+
+
+def test_a_model_by_its_uri_or_folder(swept, capsys):
+    capsys.readouterr()
+    predict.main(["--best", "sample", "great"])
+    captured = capsys.readouterr()
+    run_id = captured.err.split("run ")[1].split()[0]
+    assert predict.main(["--model-uri", f"runs:/{run_id}/model", "great"]) == 0
+    assert capsys.readouterr().out == captured.out
+    (folder,) = Path("mlruns/artifacts").glob(f"**/{run_id}/artifacts/model")
+    assert predict.main(["--model-uri", str(folder), "great"]) == 0
+    assert capsys.readouterr().out == captured.out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["great"], "name one model"),
+        (["--best", "sample", "great"], "run a sweep first"),
+        (["--best", "sample", "--file", "nowhere.txt"], "--file nowhere.txt: no such file"),
+        (["--model-uri", "runs:/0000/model", "great"], "run a sweep first"),
+        (["--best", "sample", "--file", "x", "great"], "not both"),
+    ],
+)
+def test_wrong_requests(words, message, capsys):
+    assert predict.main(words) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+
+
+def test_no_texts_and_no_utf8(swept, monkeypatch, capsys):
+    feed(monkeypatch, b"\n\n")
+    assert predict.main(["--best", "sample"]) == 2
+    assert "there are no texts" in capsys.readouterr().err
+    feed(monkeypatch, b"caf\xe9\n")
+    assert predict.main(["--best", "sample"]) == 2
+    assert "standard input: not UTF-8 at byte 3" in capsys.readouterr().err
+    assert predict.main(["--model-uri", "runs:/0000/model", "great"]) == 2
+    assert "--model-uri runs:/0000/model: cannot be had" in capsys.readouterr().err

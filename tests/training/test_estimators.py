@@ -1,0 +1,99 @@
+"""scikit-learn pipelines run in the same sweep, with the same honesty."""
+
+import json
+
+import numpy as np
+import pytest
+import skops.io
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+from benchmark.config import RunSpec
+from benchmark.data.dataset import Store
+from benchmark.data.ledger import looks
+from benchmark.seeds import seed_bundle
+from benchmark.training.servable import Servable, save_pipeline
+from benchmark.training.train import train
+
+PIPELINES = ("majority", "tfidf-logreg", "nbsvm")
+
+
+def make_spec(dataset, model, *, kind="final", seed=0, examples=None, **hparams):
+    return RunSpec(
+        model=model,
+        dataset=dataset.name,
+        dataset_digest=dataset.digest,
+        kind=kind,
+        view=None,
+        training=None,
+        hparams=hparams,
+        seeds=seed_bundle(0, "final", seed),
+        train_examples=examples,
+    )
+
+
+@pytest.mark.parametrize("model", PIPELINES)
+def test_a_pipeline_is_measured_stored_and_answers_as_it_was_evaluated(sample, tmp_path, model):
+    spec = make_spec(sample, model)
+    result = train(spec, sample, ledger=tmp_path / "ledger.jsonl", servable=tmp_path / "model")
+    assert result.status == "ok", result.error
+    assert looks(tmp_path / "ledger.jsonl") == {model: 1}
+    assert result.history["val_accuracy"] == [result.best_val_accuracy]
+    texts = Store(sample.folder / "test").texts(np.arange(sample.sizes["test"]))
+    answers = Servable(tmp_path / "model").predict(texts)
+    np.testing.assert_allclose(answers, result.test_probabilities, rtol=1e-5, atol=1e-7)
+    agreed = (answers.argmax(axis=1) == result.test_labels).mean()
+    assert result.test_accuracy == pytest.approx(agreed)
+    again = train(spec, sample, ledger=tmp_path / "ledger.jsonl")
+    assert (again.test_probabilities == result.test_probabilities).all()
+
+
+def test_their_order_on_the_built_in_data(sample, tmp_path):
+    """Order of words matters there, so pairs of words help; nothing beats the ceiling."""
+    from benchmark.data.sample import CEILING
+
+    accuracy = {
+        model: train(make_spec(sample, model), sample, ledger=tmp_path / "ledger.jsonl").test_accuracy
+        for model in PIPELINES
+    }
+    assert accuracy["majority"] == pytest.approx(0.5, abs=0.01)
+    assert 0.6 < accuracy["tfidf-logreg"] < CEILING
+    assert 0.7 < accuracy["nbsvm"] < CEILING
+
+
+@pytest.mark.parametrize("model", PIPELINES)
+def test_three_classes(three_classes, tmp_path, model):
+    spec = make_spec(three_classes, model)
+    result = train(spec, three_classes, ledger=tmp_path / "ledger.jsonl", servable=tmp_path / "model")
+    assert result.status == "ok", result.error
+    assert result.test_probabilities.shape == (100, 3)
+    assert result.test_accuracy > (0.3 if model == "majority" else 0.95)
+    assert Servable(tmp_path / "model").predict(["some tea please"]).shape == (1, 3)
+
+
+def test_parameters_are_counted(three_classes, tmp_path):
+    result = train(
+        make_spec(three_classes, "tfidf-logreg", ngrams=1, min_count=1), three_classes, ledger=tmp_path / "l"
+    )
+    words = {word for row in three_classes.view("train", None).texts() for word in row.split()}
+    assert result.parameters == 3 * (len(words) + 1)
+
+
+def test_few_examples_are_drawn_by_seed(sample, tmp_path):
+    accuracies = {
+        train(
+            make_spec(sample, "tfidf-logreg", examples=100, seed=seed, min_count=1),
+            sample,
+            ledger=tmp_path / "l",
+        ).test_accuracy
+        for seed in range(3)
+    }
+    assert len(accuracies) > 1
+
+
+def test_a_stored_pipeline_with_foreign_types_is_refused(tmp_path):
+    pipeline = Pipeline([("shout", FunctionTransformer(json.dumps))])
+    save_pipeline(tmp_path, pipeline, ("a", "b"))
+    assert skops.io.get_untrusted_types(file=tmp_path / "pipeline.skops")
+    with pytest.raises(ValueError, match="not to be trusted"):
+        Servable(tmp_path)
