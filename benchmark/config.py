@@ -12,11 +12,8 @@ from benchmark.seeds import SeedBundle
 
 Scalar = str | int | float | bool | None
 Side = Literal["pre", "post"]
-Tier = Literal["default", "tuned"]
 Device = Literal["auto", "cpu", "gpu"]
 CompileMode = Literal["auto", "fit", "graph", "xla"]
-SAMPLERS = ("tpe", "random", "qmc", "gp", "cmaes", "grid")
-PRUNERS = ("hyperband", "median", "percentile", "none")
 
 
 class Frozen(BaseModel):

@@ -25,16 +25,6 @@ def cache_root() -> Path:
     return Path(os.environ.get("BENCHMARK_CACHE_DIR") or platformdirs.user_cache_dir("textbench"))
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file under a temporary name and rename it, so that readers see all of it or none."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(content)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
 def locked(path: Path) -> filelock.BaseFileLock:
     """Return the lock that guards a cache path; the folder is made if it is missing."""
     try:

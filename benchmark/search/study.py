@@ -86,7 +86,6 @@ class Search:
 
     def __init__(self, plan: Plan, storage: str | None, studies: Path) -> None:
         self._plan = plan
-        self._where = storage or str(studies / f"{plan.study}.journal")
         self._study = _open_study(plan, storage, studies)
         self._live: dict[int, optuna.Trial] = {}
         self._grid = grid_points(plan.space, plan.config.seed) if plan.config.sampler == "grid" else None

@@ -24,16 +24,12 @@ VERSIONS = PREFIX + "versions"
 SEEDS_EXPECTED = PREFIX + "seeds_expected"
 GIT_COMMIT = PREFIX + "git_commit"
 GIT_DIRTY = PREFIX + "git_dirty"
-NOTE = "mlflow.note.content"
 PARENT = "mlflow.parentRunId"
-RUN_NAME = "mlflow.runName"
 USER = "mlflow.user"
 SOURCE = "mlflow.source.name"
 
 SWEEP, TRIAL_RUN, FINAL_RUN = "sweep", "trial", "final"
 
-# Metrics by epoch.
-CURVES = ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "epoch_seconds")
 # Summaries: MLflow's table shows the last value of a metric, which for a curve is not the best one.
 BEST_VAL_ACCURACY = "best_val_accuracy"
 BEST_VAL_LOSS = "best_val_loss"
@@ -55,5 +51,5 @@ NO_TIER = "superseded"
 
 CURVES_PNG, CONFUSION_PNG, SPEC_JSON = "curves.png", "confusion.png", "spec.json"
 PREDICTIONS, TRACEBACK, SERVABLE = "predictions.npz", "traceback.txt", "model"
-TRIALS_CSV, SEARCH_PNG, BOARD_MD = "trials.csv", "search.png", "board.md"
+TRIALS_CSV, SEARCH_PNG = "trials.csv", "search.png"
 """Artifacts."""

@@ -10,7 +10,6 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-EPOCH_MODES = ("fit", "graph", "xla")
 _PREDICT_BATCH = 512
 
 EpochFunction = Callable[[NDArray[np.int32]], dict[str, float]]
