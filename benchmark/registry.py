@@ -37,7 +37,7 @@ class Registry:
         """Return every name and its target; built-in names win over entry points of the same name."""
         points = entry_points(group=self.group)
         plugins = {point.name: point.value.partition("[")[0].strip() for point in points}  # without extras
-        return {**plugins, **self._targets}
+        return {**self._targets, **{name: plugins[name] for name in plugins if name not in self._targets}}
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.targets())

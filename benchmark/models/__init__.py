@@ -11,17 +11,18 @@ MODELS = Registry(
     "model",
     "textbench.models",
     {
-        "avg-pool": "benchmark.models.avg_pool:build",
-        "bilstm": "benchmark.models.bilstm:build",
-        "cnn": "benchmark.models.cnn:build",
-        "fasttext": "benchmark.models.fasttext:build",
-        "flatten": "benchmark.models.flatten:build",
-        "gru": "benchmark.models.gru:build",
-        "lstm": "benchmark.models.lstm:build",
+        # Cheapest first, which is the order of `--model all`.
         "majority": "benchmark.models.majority:build",
-        "nbsvm": "benchmark.models.nbsvm:build",
         "tfidf-logreg": "benchmark.models.tfidf_logreg:build",
+        "nbsvm": "benchmark.models.nbsvm:build",
+        "flatten": "benchmark.models.flatten:build",
+        "avg-pool": "benchmark.models.avg_pool:build",
+        "fasttext": "benchmark.models.fasttext:build",
         "transformer": "benchmark.models.transformer:build",
+        "cnn": "benchmark.models.cnn:build",
+        "gru": "benchmark.models.gru:build",
+        "bilstm": "benchmark.models.bilstm:build",
+        "lstm": "benchmark.models.lstm:build",
     },
 )
 """Builders ``(Task, **hyper-parameters) -> keras.Model`` or scikit-learn pipeline, by name."""

@@ -146,9 +146,16 @@ def shared(rows: Sequence[BoardRow]) -> frozenset[int]:
     return frozenset(rank for rank, count in held.items() if count > 1)
 
 
-def noted(row: BoardRow) -> str | None:
-    """One line with a row's notes, or None."""
-    return f"{row.model} ({row.tier}): {'; '.join(row.notes)}" if row.notes else None
+def noted(rows: Sequence[BoardRow]) -> list[str]:
+    """Return a line for each note, or combination of notes, with the rows that have it."""
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        if row.notes:
+            found.setdefault("; ".join(row.notes), []).append(f"{row.model} ({row.tier})")
+    return [
+        f"{'every row' if 2 < len(names) == len(rows) else ', '.join(names)}: {note}"
+        for note, names in found.items()
+    ]
 
 
 def accuracy(row: BoardRow) -> str:

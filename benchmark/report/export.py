@@ -73,7 +73,7 @@ def _print_section(console: Console, section: Section, wide: bool) -> None:
     console.print(Text(plain(section.title), style="bold"))
     table, hidden = _fitting_table(console, section, columns(section.rows, wide=wide))
     console.print(table)
-    for note in filter(None, map(noted, section.rows)):
+    for note in noted(section.rows):
         console.print(Text(f"! {plain(note)}", style="yellow"))
     if hidden:
         console.print(Text(f"no room for: {', '.join(hidden)}", style="dim"))
@@ -149,7 +149,7 @@ def to_markdown(rows: Sequence[BoardRow]) -> str:
         lines = [[column.heading for column in chosen], ["---:" if c.numeric else ":---" for c in chosen]]
         lines += [[_escaped(column.text(row)) for column in chosen] for row in section.rows]
         blocks.append("\n".join(f"| {' | '.join(line)} |" for line in lines))
-        notes = [f"- {_escaped(note)}" for note in map(noted, section.rows) if note]
+        notes = [f"- {_escaped(note)}" for note in noted(section.rows)]
         if notes:
             blocks.append("\n".join(notes))
     blocks += [f"*{_escaped(line)}.*" for line in captions(rows)]

@@ -218,3 +218,12 @@ def test_empty_board_says_how_to_make_one():
     assert "python -m benchmark.sweep --model lstm" in to_markdown([])
     assert json.loads(to_json([])) == []
     assert to_csv([]) == ",".join(BoardRow.model_fields) + "\n"
+
+
+def test_rows_with_the_same_note_share_a_line(rows):
+    ranked = [row for row in rows if row.watermark is None][:3]
+    few = [BoardRow.model_validate({**row.model_dump(), "notes": ("too few seeds",)}) for row in ranked]
+    mixed = [BoardRow.model_validate({**few[0].model_dump(), "notes": ()}), *few[1:]]
+    assert "- every row: too few seeds\n" in to_markdown(few)
+    names = ", ".join(f"{row.model} ({row.tier})" for row in mixed[1:])
+    assert f"- {names}: too few seeds\n" in to_markdown(mixed)
