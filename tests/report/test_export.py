@@ -220,10 +220,11 @@ def test_empty_board_says_how_to_make_one():
     assert to_csv([]) == ",".join(BoardRow.model_fields) + "\n"
 
 
-def test_rows_with_the_same_note_share_a_line(rows):
-    ranked = [row for row in rows if row.watermark is None][:3]
-    few = [BoardRow.model_validate({**row.model_dump(), "notes": ("too few seeds",)}) for row in ranked]
-    mixed = [BoardRow.model_validate({**few[0].model_dump(), "notes": ()}), *few[1:]]
-    assert "- every row: too few seeds\n" in to_markdown(few)
-    names = ", ".join(f"{row.model} ({row.tier})" for row in mixed[1:])
-    assert f"- {names}: too few seeds\n" in to_markdown(mixed)
+def test_rows_with_the_same_note_share_a_line():
+    names = ("cnn", "gru", "lstm")
+    two_seeds = [run for name in names for run in runs(0.8, 0.81, model=name, seeds_expected=2)]
+    note = "no interval: needs 3 seeds, has 2"
+    assert f"- every row: {note}\n" in to_markdown(build_board(two_seeds, {}))
+    mixed = build_board([*two_seeds, *runs(0.9, 0.91, 0.92, model="nbsvm")], {})
+    assert f"- {', '.join(f'{name} (tuned)' for name in names)}: {note}\n" in to_markdown(mixed)
+    assert f"! nbsvm (tuned): {note}" not in to_table(mixed)
