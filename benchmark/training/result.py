@@ -62,7 +62,7 @@ class Result:
     compile : str
         How the epochs were run: ``fit``, ``graph`` or ``xla``.
     error : str
-        Traceback of a failed run.
+        Traceback of a failed run, or of the storing of a model that could not be stored.
     servable : Path or None
         Folder of the servable model, if one was asked for.
     """

@@ -105,8 +105,11 @@ def _train(
         result.test_loss, result.test_accuracy = score(logits, test.y)
         result.test_probabilities, result.test_labels = probabilities(logits), test.y
     if servable is not None:
-        save(servable)
-        result.servable = servable
+        try:
+            save(servable)
+            result.servable = servable
+        except Exception:  # a model that cannot be stored has been measured all the same
+            result.error = traceback.format_exc()
 
 
 Answer = Callable[[View], NDArray[np.float32]]

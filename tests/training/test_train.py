@@ -31,6 +31,16 @@ def nan(task):
 def raises(task):
     raise RuntimeError("this model cannot be built")
 
+class Secretive(keras.layers.Layer):
+    def call(self, x):
+        return x
+
+    def get_config(self):
+        raise NotImplementedError("no configuration")
+
+def unsavable(task):
+    return _model(task, Secretive())
+
 def too_wide(task):
     ids = keras.Input((task.sequence_length,), dtype="int32")
     return keras.Model(ids, keras.layers.Embedding(task.vocabulary_size, 7)(ids)[:, 0])
@@ -138,6 +148,15 @@ def test_a_model_that_raises_is_a_result_with_its_traceback(sample, builders):
     result = train(make_spec(sample, f"{builders}:raises"), sample)
     assert result.status == "failed"
     assert "this model cannot be built" in result.error
+
+
+def test_a_model_that_cannot_be_stored_keeps_its_result(sample, builders, tmp_path):
+    spec = make_spec(sample, f"{builders}:unsavable", kind="final", epochs=1)
+    result = train(spec, sample, ledger=tmp_path / "ledger.jsonl", servable=tmp_path / "model")
+    assert result.status == "ok"
+    assert result.test_accuracy is not None
+    assert result.servable is None
+    assert "no configuration" in result.error
 
 
 def test_wrong_number_of_outputs_is_explained(sample, builders):
