@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from benchmark.plan import Plan
     from benchmark.report.live import Display
 
+SAMPLERS = ("tpe", "random", "qmc", "gp", "cmaes", "grid")
+PRUNERS = ("hyperband", "median", "percentile", "none")
+
 _DESCRIPTION = """\
 Search hyper-parameters of one or more architectures with Optuna, retrain the published default and
 the winner on fresh seeds, measure them once on the test part, log everything to MLflow, and print
@@ -61,21 +64,19 @@ def parser() -> cli.Parser:
         help="train on N texts, stratified and drawn anew for each run (default: the budget's share)",
     )
     add("--timeout", type=cli.positive_number, metavar="S", help="seconds after which no trial is started")
-    samplers = ("tpe", "random", "qmc", "gp", "cmaes", "grid")
-    pruners = ("hyperband", "median", "percentile", "none")
     add(
         "--sampler",
-        type=cli.choice("sampler", samplers),
+        type=cli.choice("sampler", SAMPLERS),
         default="tpe",
         metavar="X",
-        help=f"{', '.join(samplers)} (default: tpe)",
+        help=f"{', '.join(SAMPLERS)} (default: tpe)",
     )
     add(
         "--pruner",
-        type=cli.choice("pruner", pruners),
+        type=cli.choice("pruner", PRUNERS),
         default="hyperband",
         metavar="X",
-        help=f"{', '.join(pruners)} (default: hyperband)",
+        help=f"{', '.join(PRUNERS)} (default: hyperband)",
     )
     add("--space", metavar="FILE", help="search space instead of the model's own (YAML)")
     add(

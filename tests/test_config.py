@@ -3,8 +3,9 @@
 import pytest
 from pydantic import ValidationError
 
-from benchmark.config import PRUNERS, SAMPLERS, RunSpec, SweepConfig, TrainSettings, ViewSettings
+from benchmark.config import RunSpec, SweepConfig, TrainSettings, ViewSettings
 from benchmark.seeds import seed_bundle
+from benchmark.sweep import PRUNERS, SAMPLERS
 
 
 @pytest.fixture
