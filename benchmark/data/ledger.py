@@ -53,7 +53,7 @@ def read_test(dataset: Dataset, spec: RunSpec, ledger: Path) -> View:
     append(
         ledger,
         {
-            "who": _user(),
+            "who": user_name(),
             "spec_id": spec.spec_id,
             "model": label_of(spec.model),
             "dataset": spec.dataset,
@@ -135,7 +135,8 @@ def _hash(body: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
 
 
-def _user() -> str:
+def user_name() -> str:
+    """Return the name of the account, or "unknown" where the system has none for it."""
     try:
         return getpass.getuser()
     except (OSError, KeyError):  # no account of that number, as in some containers

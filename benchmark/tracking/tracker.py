@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import getpass
 import json
 import time
 from collections.abc import Iterable, Mapping
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.config import RunSpec
+from benchmark.data.ledger import user_name
 from benchmark.plan import Plan
 from benchmark.tracking import names
 from benchmark.tracking.environment import git_state, versions
@@ -58,7 +58,7 @@ class Tracker:
             names.BUDGET: plan.config.budget,
             names.PROTOCOL: PROTOCOL,
             names.VERSIONS: versions(),
-            names.USER: _user(),
+            names.USER: user_name(),
             names.SOURCE: "benchmark.sweep",
         }
         if commit:
@@ -237,10 +237,3 @@ def all_runs(client: Any, experiment_ids: list[str], filters: str) -> list[Any]:
         token = page.token
         if not token:
             return runs
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):
-        return "unknown"
