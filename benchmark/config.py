@@ -56,9 +56,9 @@ class TrainSettings(Frozen):
         Examples per step.
     epochs : int
         Most epochs.
-    patience : int
+    patience : int or None
         Epochs without a better validation accuracy after which training stops; the best weights
-        are restored in any case.
+        are restored in any case. None trains all epochs and keeps the last weights, as tutorials do.
     """
 
     optimizer: Literal["adam", "adamw", "nadam", "rmsprop", "sgd"] = "adam"
@@ -66,7 +66,7 @@ class TrainSettings(Frozen):
     schedule: Literal["constant", "cosine", "exponential"] = "constant"
     batch_size: int = Field(default=64, ge=1)
     epochs: int = Field(default=10, ge=1)
-    patience: int = Field(default=3, ge=1)
+    patience: int | None = Field(default=3, ge=1)
 
 
 VIEW_KEYS = frozenset(ViewSettings.model_fields)
@@ -113,12 +113,17 @@ class RunSpec(Frozen):
     @property
     def spec_id(self) -> str:
         """16 hexadecimal digits that name this run; equal specs, and only those, have equal ids."""
-        return _digest(self.model_dump(mode="json"))
+        return _digest(self._content())
 
     @property
     def config_id(self) -> str:
         """16 hexadecimal digits that name the configuration: the spec without seeds and kind."""
-        return _digest(self.model_dump(mode="json", exclude={"seeds", "kind"}))
+        return _digest(self._content("seeds", "kind"))
+
+    def _content(self, *without: str) -> dict[str, Any]:
+        """Return what makes the run; a setting that came later and is not used leaves old ids alone."""
+        content = self.model_dump(mode="json", exclude=set(without))
+        return {name: value for name, value in content.items() if value is not None}
 
     def flat(self) -> dict[str, Scalar]:
         """Every hyper-parameter and training setting under its own name, as MLflow shows them."""
@@ -139,7 +144,7 @@ class SweepConfig(Frozen):
         True when ``--epochs`` was given: it then replaces the configuration's own number, otherwise
         the budget's number is a cap.
     timeout : float or None
-        Seconds after which the search starts no further trial.
+        Training seconds of all its trials after which the search starts no further one.
     overrides : dict
         ``--set name=value``: fixed values, taken out of the search.
     """

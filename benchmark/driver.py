@@ -136,7 +136,7 @@ class _Sweep:
             search.done,
             *finals.expected(),
         )
-        if search.done >= search.total and not finals.missing():
+        if search.finished and not finals.missing():
             finals.tag_tiers()
             self.display.line(
                 f"nothing to do: {search.done} of {search.total} trials and all final runs of "
@@ -319,7 +319,7 @@ class _FinalPhase(_Phase):
         """Final runs in all (two tiers, unless the default has won), and those already done."""
         total = 2 * self.sweep.plan.config.seeds
         configurations = self.configurations()
-        if self.sweep.search.done >= self.sweep.search.total:
+        if self.sweep.search.finished:
             total = sum(len(specs) for _, specs in configurations.values())
         return total, sum(len(specs) for _, specs in configurations.values()) - len(self.missing())
 

@@ -63,7 +63,12 @@ def parser() -> cli.Parser:
         metavar="N",
         help="train on N texts, stratified and drawn anew for each run (default: the budget's share)",
     )
-    add("--timeout", type=cli.positive_number, metavar="S", help="seconds after which no trial is started")
+    add(
+        "--timeout",
+        type=cli.positive_number,
+        metavar="S",
+        help="training seconds of the search after which no trial is started, earlier ones included",
+    )
     add(
         "--sampler",
         type=cli.choice("sampler", SAMPLERS),

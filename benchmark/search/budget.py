@@ -29,7 +29,7 @@ class Limits(Frozen):
     train_share: Annotated[Number, Field(le=1)]
     """Share of the training part that is used."""
     seconds: Number | None
-    """Seconds after which the search starts no further trial; null for no limit."""
+    """Training seconds of all trials after which the search starts no further one; null for no limit."""
     note: str = ""
     """What the budget is for."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import time
 import warnings
 from collections import defaultdict
 from collections.abc import Iterator
@@ -126,13 +125,15 @@ class Search:
         """Training seconds that all trials have cost."""
         return float(sum(trial.user_attrs.get("seconds", 0.0) for trial in self._trials()))
 
+    @property
+    def finished(self) -> bool:
+        """Whether the total of trials, or of their seconds, is reached."""
+        limit = self._plan.config.timeout
+        return self.done >= self.total or (limit is not None and self.seconds >= limit)
+
     def proposals(self) -> Iterator[Proposal]:
         """Ask for trials until the total or the time limit is reached."""
-        started = time.monotonic()
-        config = self._plan.config
-        while self.done + len(self._live) < self.total:
-            if config.timeout is not None and time.monotonic() - started >= config.timeout:
-                return
+        while self.done + len(self._live) < self.total and not self.finished:
             yield self._ask()
 
     def _ask(self) -> Proposal:

@@ -178,7 +178,7 @@ def _run_epochs(
     validate: Callable[[], Score],
     on_epoch: OnEpoch,
 ) -> None:
-    """Train with early stopping; the weights of the best epoch are restored at the end."""
+    """Train; with early stopping (``patience``), the best epoch's weights are restored at the end."""
     best, best_weights = (-math.inf, -math.inf), None
     started = time.perf_counter()
     for number in range(1, settings.epochs + 1):
@@ -208,9 +208,12 @@ def _run_epochs(
         if not on_epoch(EpochReport(number, settings.epochs, metrics, best[0])):
             result.status = "pruned"
             return
-        if number - (result.best_epoch or number) >= settings.patience:
+        if settings.patience and number - (result.best_epoch or number) >= settings.patience:
             break
-    model.set_weights(best_weights)
+    if settings.patience:
+        model.set_weights(best_weights)
+    else:
+        result.best_epoch, result.best_val_accuracy, result.best_val_loss = number, val_accuracy, val_loss
 
 
 def share_of(part: View, spec: RunSpec) -> View:

@@ -18,7 +18,7 @@ def test_shipped_budgets():
     }
     assert found == {
         "smoke": (2, 2, 2, 0.25, 60.0),
-        "quick": (8, 3, 40, 1.0, None),
+        "quick": (8, 3, 40, 1.0, 120.0),
         "standard": (30, 5, 40, 1.0, None),
         "full": (100, 10, 100, 1.0, None),
     }

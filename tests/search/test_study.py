@@ -186,9 +186,13 @@ def test_a_grid_ends_with_its_last_point(dataset, tmp_path):
     assert len({(spec.hparams["units"], spec.hparams["embedding_dim"]) for spec in specs}) == 6
 
 
-def test_a_time_limit_starts_no_further_trial(dataset, tmp_path):
-    search = Search(make(dataset, timeout=1e-9), None, tmp_path)
-    assert list(search.proposals()) == []
+def test_a_time_limit_counts_the_seconds_of_all_trials_the_earlier_ones_too(dataset, tmp_path):
+    spent = run_all(Search(make(dataset, trials=6, timeout=2.5), None, tmp_path))
+    assert len(spent) == 3
+    again = Search(make(dataset, trials=6, timeout=2.5), None, tmp_path)
+    assert again.finished
+    assert list(again.proposals()) == []
+    assert len(run_all(Search(make(dataset, trials=6, timeout=4.5), None, tmp_path))) == 2
 
 
 def test_a_database_remembers_like_a_journal(dataset, tmp_path):

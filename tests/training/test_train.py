@@ -112,6 +112,18 @@ def test_best_weights_are_restored(sample, tmp_path):
     assert ((served[:, 0] > 0) == validation.y).mean() == result.best_val_accuracy
 
 
+def test_without_patience_all_epochs_are_trained_and_the_last_weights_kept(sample):
+    spec = make_spec(sample, learning_rate=0.3, epochs=12, patience=None)
+    result = train(spec, sample)
+    values = result.history["val_accuracy"]
+    assert result.epochs_run == result.best_epoch == 12
+    stopped = train(make_spec(sample, learning_rate=0.3, epochs=12, patience=12), sample)
+    assert values == stopped.history["val_accuracy"]
+    assert result.best_val_accuracy == values[-1]
+    assert result.best_val_loss == result.history["val_loss"][-1] != stopped.best_val_loss
+    assert spec.spec_id != make_spec(sample, learning_rate=0.3, epochs=12, patience=12).spec_id
+
+
 def test_early_stopping_waits_for_its_patience(sample):
     result = train(make_spec(sample, learning_rate=0.3, epochs=40, patience=2), sample)
     assert result.epochs_run == result.best_epoch + 2 < 40
