@@ -144,6 +144,7 @@ def data_dir(option: str | None) -> Path | None:
     if not path.is_dir():
         where = "--data-dir" if option else "BENCHMARK_DATA_DIR"
         raise UserError(f"{where} {path}: there is no such folder")
+    os.environ["BENCHMARK_DATA_DIR"] = str(path)  # word vectors and modules are looked for there, too
     return path
 
 

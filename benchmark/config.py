@@ -13,6 +13,7 @@ from benchmark.seeds import SeedBundle
 Scalar = str | int | float | bool | None
 Side = Literal["pre", "post"]
 Device = Literal["auto", "cpu", "gpu"]
+Protocol = Literal["inductive", "unlabelled", "pretrained"]
 CompileMode = Literal["auto", "fit", "graph", "xla"]
 
 
@@ -69,6 +70,24 @@ class TrainSettings(Frozen):
     patience: int | None = Field(default=3, ge=1)
 
 
+class Resource(Frozen):
+    """What a run reads beside its data set: word vectors, or a module.
+
+    Attributes
+    ----------
+    digest : str
+        Of the content.
+    protocol : {"unlabelled", "pretrained"}
+        ``unlabelled`` when it was made from texts of the run's own data set, without labels.
+    dataset : str or None
+        Digest of the data set whose texts it was made from, where that is known.
+    """
+
+    digest: str
+    protocol: Literal["unlabelled", "pretrained"]
+    dataset: str | None = None
+
+
 VIEW_KEYS = frozenset(ViewSettings.model_fields)
 TRAIN_KEYS = frozenset(TrainSettings.model_fields)
 
@@ -86,8 +105,10 @@ class RunSpec(Frozen):
         Name and content digest of the data set.
     kind : {"trial", "final"}
         Only a final run reads the test part.
-    view, training : ViewSettings, TrainSettings or None
-        Settings shared by all architectures that read ids; None for pipelines that read raw texts.
+    view : ViewSettings or None
+        How texts become ids; None for models that read raw texts.
+    training : TrainSettings or None
+        How a network is trained; None for scikit-learn pipelines.
     hparams : dict
         The architecture's own hyper-parameters, given to its builder.
     seeds : SeedBundle
@@ -96,6 +117,8 @@ class RunSpec(Frozen):
         Share of the training part that is used, drawn stratified from the ``fewshot`` stream.
     train_examples : int or None
         Number of training texts, drawn likewise; takes the place of the share.
+    resources : dict of str to Resource, or None
+        What the hyper-parameters that name files stand for.
     """
 
     model: str
@@ -109,6 +132,13 @@ class RunSpec(Frozen):
     seeds: SeedBundle
     train_share: float = Field(default=1.0, gt=0, le=1)
     train_examples: int | None = Field(default=None, ge=1)
+    resources: dict[str, Resource] | None = None
+
+    @property
+    def protocol(self) -> Protocol:
+        """What the model has seen beside the training part: nothing, or the farthest of its resources."""
+        kinds = {resource.protocol for resource in (self.resources or {}).values()}
+        return "pretrained" if "pretrained" in kinds else "unlabelled" if kinds else "inductive"
 
     @property
     def spec_id(self) -> str:

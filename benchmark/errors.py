@@ -14,6 +14,10 @@ class UserError(Exception):
     """
 
 
+class MissingResource(UserError):
+    """Word vectors or a module that a model needs cannot be had; other models are not concerned."""
+
+
 def did_you_mean(name: str, choices: Iterable[str]) -> str:
     """Return a hint that names the nearest valid choice, or lists them all.
 

@@ -12,10 +12,20 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from benchmark.config import TRAIN_KEYS, VIEW_KEYS, RunSpec, Scalar, SweepConfig, TrainSettings, ViewSettings
+from benchmark.config import (
+    TRAIN_KEYS,
+    VIEW_KEYS,
+    Resource,
+    RunSpec,
+    Scalar,
+    SweepConfig,
+    TrainSettings,
+    ViewSettings,
+)
 from benchmark.data.dataset import Dataset
-from benchmark.errors import UserError
+from benchmark.errors import MissingResource, UserError
 from benchmark.models.describe import Description, describe
+from benchmark.registry import load_target
 from benchmark.search.space import Space, find_space, load_space
 from benchmark.seeds import SeedBundle, seed_bundle
 from benchmark.yamlfile import first_problem
@@ -49,6 +59,7 @@ class Plan:
             "model": [self.model.label, self.model.digest],
             "dataset": self.dataset.digest,
             "space": self.space.model_dump(mode="json", exclude={"source", "note"}),
+            **({"resources": resources} if (resources := self._resource_digests()) else {}),
             "config": self.config.model_dump(
                 mode="json",
                 include={
@@ -78,11 +89,16 @@ class Plan:
         """The published configuration."""
         return dict(self.space.default)
 
+    @property
+    def protocol(self) -> str:
+        """What the published configuration has seen beside the training part."""
+        return self.trial_spec(self.default, 0).protocol
+
     def spec(self, hparams: Mapping[str, Scalar], kind: str, seeds: SeedBundle) -> RunSpec:
         """Return the run spec of a configuration with a seed bundle."""
         values = dict(hparams)
-        reads_ids = self.model.input == "ids"
-        if reads_ids:
+        reads_ids, is_network = self.model.input == "ids", self.model.input != "texts"
+        if is_network:
             own = values.pop("epochs", TrainSettings().epochs)
             limit = self.config.epochs
             assert isinstance(own, int)
@@ -95,13 +111,27 @@ class Plan:
                 "dataset_digest": self.dataset.digest,
                 "kind": kind,
                 "view": {key: values[key] for key in values if key in VIEW_KEYS} if reads_ids else None,
-                "training": {key: values[key] for key in values if key in TRAIN_KEYS} if reads_ids else None,
+                "training": {key: values[key] for key in values if key in TRAIN_KEYS} if is_network else None,
                 "hparams": {k: v for k, v in values.items() if k not in VIEW_KEYS | TRAIN_KEYS},
                 "seeds": seeds,
                 "train_share": self.config.train_share,
                 "train_examples": self.config.train_examples,
+                "resources": self._resources(values),
             }
         )
+
+    def _resource_digests(self) -> dict[str, str]:
+        return {name: resource.digest for name, resource in (self._resources(self.default) or {}).items()}
+
+    def _resources(self, values: Mapping[str, Scalar]) -> dict[str, Resource] | None:
+        """Find the files and modules that a configuration names."""
+        found = {name: _identify(self.model, name, values[name]) for name in self.model.resources}
+        foreign = {
+            name: resource.model_copy(update={"protocol": "pretrained"})
+            for name, resource in found.items()
+            if resource.dataset != self.dataset.digest
+        }
+        return {**found, **foreign} or None
 
     def trial_spec(self, hparams: Mapping[str, Scalar], slot: int) -> RunSpec:
         """Return the spec of a trial; each trial has a search seed of its own."""
@@ -137,21 +167,45 @@ def make_plan(model: str, dataset: Dataset, config: SweepConfig, space_file: Pat
     ------
     UserError
         When the model, its space or an override is wrong.
+    MissingResource
+        When word vectors or a module that the model needs cannot be had.
     """
     description = describe(model)
-    space = resolve_space(description, space_file).fix(config.overrides)
+    space = resolve_space(description, space_file).fix(_own_overrides(description, config.overrides))
     plan = Plan(description, dataset, space, config)
     wanted, there = config.train_examples, dataset.sizes["train"]
     if wanted is not None and not len(dataset.class_names) <= wanted <= there:
         raise UserError(
             f"--train-examples: got {wanted}, expected {len(dataset.class_names)} (one a class) to {there}"
         )
+    for name in description.resources.keys() & space.search.keys():
+        for value in space.search[name].samples():  # found out now, not in the middle of the search
+            _identify(description, name, value)
     try:
         plan.trial_spec(plan.default, 0)
     except ValidationError as error:
         message = first_problem(error, TypeAdapter(RunSpec))[0]
         raise UserError(f"default configuration of '{model}': {message}") from error
     return plan
+
+
+def _own_overrides(model: Description, overrides: Mapping[str, Scalar]) -> dict[str, Scalar]:
+    """Return what ``--set`` says to one model: ``name`` is for all of a sweep, ``model.name`` for one."""
+    own: dict[str, Scalar] = {}
+    for name, value in overrides.items():
+        prefix, dot, rest = name.rpartition(".")
+        if not dot or prefix == model.label:
+            own[rest] = value
+    return own
+
+
+def _identify(model: Description, name: str, value: Scalar) -> Resource:
+    """Find what a hyper-parameter names."""
+    try:
+        resource: Resource = load_target(model.resources[name], "resource")(str(value))
+    except UserError as error:
+        raise MissingResource(f"{model.name}: {error}") from error
+    return resource
 
 
 def resolve_space(model: Description, space_file: Path | None = None) -> Space:
@@ -169,28 +223,25 @@ def resolve_space(model: Description, space_file: Path | None = None) -> Space:
 
 def shared_settings(model: Description) -> dict[str, Scalar]:
     """Return every hyper-parameter of a model with its default, the settings of views and training too."""
-    if model.input == "texts":
-        return dict(model.parameters)
-    return {**ViewSettings().model_dump(), **TrainSettings().model_dump(), **model.parameters}
+    view = ViewSettings().model_dump() if model.input == "ids" else {}
+    training = TrainSettings().model_dump() if model.input != "texts" else {}
+    return {**view, **training, **model.parameters}
 
 
 def generic_space(model: Description) -> Space:
     """Make a space for a model without one: its own defaults, and the settings that matter to all."""
     settings = shared_settings(model)
-    if model.input == "texts":
-        search = {}
-    else:
-        search = {
-            "sequence_length": {"type": "int", "low": 64, "high": 512, "step": 64},
-            "vocabulary_size": {"type": "categorical", "choices": [5000, 10000, 20000, 30000]},
-            "learning_rate": {"type": "float", "low": 1e-4, "high": 1e-2, "log": True},
-            "batch_size": {"type": "categorical", "choices": [32, 64, 128, 256, 512]},
-        }
+    search = {
+        "sequence_length": {"type": "int", "low": 64, "high": 512, "step": 64},
+        "vocabulary_size": {"type": "categorical", "choices": [5000, 10000, 20000, 30000]},
+        "learning_rate": {"type": "float", "low": 1e-4, "high": 1e-2, "log": True},
+        "batch_size": {"type": "categorical", "choices": [32, 64, 128, 256, 512]},
+    }
     return Space.model_validate(
         {
             "model": model.name,
             "source": f"defaults of {model.file.name}",
             "default": settings,
-            "search": search,
+            "search": {name: searched for name, searched in search.items() if name in settings},
         }
     )

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from benchmark import cli
-from benchmark.errors import UserError
+from benchmark.errors import MissingResource, UserError, did_you_mean
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -89,7 +90,8 @@ def parser() -> cli.Parser:
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="fix a hyper-parameter, in the default and in the search; may be repeated",
+        help="fix a hyper-parameter, in the default and in the search; MODEL.NAME=VALUE is for one model "
+        "of several; may be repeated",
     )
     add("--seed", type=cli.whole_number(0), default=0, metavar="S", help="root of all seeds (default: 0)")
     add("--study", metavar="NAME", help="name of the study (default: made from what is searched)")
@@ -128,9 +130,10 @@ def sweep(arguments: Sequence[str]) -> int:
     display = make_display(json=options.json, stream=sys.stderr if options.json else sys.stdout)
     try:
         source = cli.source_options(options)
-        _check_names(models, options, space_file, source)
+        _check_names(models, options, config, space_file, source)
         dataset = choose_dataset(options.dataset, source, display.notice)
-        plans = [make_plan(model, dataset, config, space_file) for model in models]
+        plan = partial(make_plan, dataset=dataset, config=config, space_file=space_file)
+        plans = _plans(models, options.model, plan, display)
         if options.dry_run:
             return _dry_run(plans, display, options.json)
         return _run(plans, dataset, options, display)
@@ -177,6 +180,21 @@ def _model_names(asked: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(names))
 
 
+def _plans(
+    models: Sequence[str], asked: Sequence[str], plan: Callable[[str], Plan], display: Display
+) -> list[Plan]:
+    """Plan each model; of ``all``, those are left out that need what is not there."""
+    plans = []
+    for model in models:
+        try:
+            plans.append(plan(model))
+        except MissingResource as error:
+            if model in asked:
+                raise
+            display.notice(f"left out of 'all': {error}")
+    return plans
+
+
 def _space_file(options: Namespace, models: Sequence[str]) -> Path | None:
     from pathlib import Path
 
@@ -188,7 +206,11 @@ def _space_file(options: Namespace, models: Sequence[str]) -> Path | None:
 
 
 def _check_names(
-    models: Sequence[str], options: Namespace, space_file: Path | None, source: SourceOptions
+    models: Sequence[str],
+    options: Namespace,
+    config: SweepConfig,
+    space_file: Path | None,
+    source: SourceOptions,
 ) -> None:
     """Find out what is misspelt before any data is prepared."""
     from benchmark.data.source import get_source
@@ -196,8 +218,14 @@ def _check_names(
     from benchmark.plan import resolve_space
     from benchmark.search.samplers import make_sampler
 
-    for model in models:
-        resolve_space(describe(model), space_file)
+    described = [describe(model) for model in models]
+    labels = [model.label for model in described]
+    for model in described:
+        resolve_space(model, space_file)
+    for name in config.overrides:
+        label, dot, _ = name.rpartition(".")
+        if dot and label not in labels:
+            raise UserError(f"--set {name}: no model '{label}' in this sweep; {did_you_mean(label, labels)}")
     if options.dataset is not None:
         get_source(options.dataset, source)
     make_sampler(options.sampler, 0, 0)

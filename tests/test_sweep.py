@@ -143,6 +143,40 @@ def test_a_model_from_a_file_with_every_sampler(tmp_path, capsys):
     assert all(row["n_seeds"] == 1 and row["test_accuracy_ci_low"] is None for row in rows)
 
 
+def test_a_network_that_reads_raw_texts_and_a_file_of_its_own(tmp_path, monkeypatch, capsys):
+    from test_plan import BUILDER
+
+    monkeypatch.chdir(tmp_path)
+    Path("reader.py").write_text(BUILDER.replace("__RESOURCE__", '"reader.py:identify"'))
+    wanted = ["--model", "reader.py:build", "--model", "majority", "--dataset", "sample", "--budget", "smoke"]
+    run(*wanted, code=2)
+    assert "error: reader.py:build: there is no file numbers.txt; bring one" in capsys.readouterr().err
+    assert not Path("mlruns").exists()
+
+    Path("numbers.txt").write_text("pretrained")
+    run(*wanted, "--set", "readr.units=3", code=2)
+    assert "no model 'readr' in this sweep; did you mean 'reader'?" in capsys.readouterr().err
+    run(*wanted, "--set", "reader.units=3")
+    finals = [item for item in runs_by_kind()[names.FINAL_RUN] if item.data.tags[names.MODEL] == "reader"]
+    assert {item.data.tags[names.STATUS] for item in finals} == {"ok"}
+    assert {item.data.tags[names.PROTOCOL] for item in finals} == {"pretrained"}
+    assert {item.data.metrics["numbers"] for item in finals} == {10.0}
+    assert {item.data.params["units"] for item in finals} == {"3"}
+    assert "protocol pretrained" in capsys.readouterr().out
+
+
+def test_all_leaves_out_what_needs_a_file_that_is_not_there(tmp_path, monkeypatch, capsys):
+    from test_plan import BUILDER
+
+    monkeypatch.chdir(tmp_path)
+    Path("reader.py").write_text(BUILDER.replace("__RESOURCE__", '"reader.py:identify"'))
+    monkeypatch.setattr(sweep, "_model_names", lambda asked: ["majority", "reader.py:build"])
+    run("--model", "all", "--dataset", "sample", "--budget", "smoke")
+    out = capsys.readouterr().out
+    assert "left out of 'all': reader.py:build: there is no file numbers.txt" in out
+    assert {item.data.tags[names.MODEL] for item in runs_by_kind()[names.FINAL_RUN]} == {"majority"}
+
+
 def board_json(capsys, *arguments):
     capsys.readouterr()
     assert leaderboard.main(["--dataset", "sample", "--format", "json", *arguments]) == 0

@@ -5,8 +5,9 @@ from __future__ import annotations
 import ast
 import hashlib
 import importlib.util
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from benchmark.config import Scalar
 from benchmark.errors import UserError
@@ -34,8 +35,12 @@ class Description:
         The builder's hyper-parameters with their defaults.
     open_ended : bool
         Whether the builder takes any keyword (``**kwargs``).
-    input : {"ids", "texts"}
-        What the model reads: a module with ``INPUT = "texts"`` builds a pipeline that reads raw texts.
+    input : {"ids", "texts", "strings"}
+        What the model reads, from the module's ``INPUT``: word ids, raw texts as a Python list (a
+        scikit-learn pipeline), or raw texts as a string tensor (a network).
+    resources : dict of str to str
+        From the module's ``RESOURCES``: hyper-parameters that name a file, folder or URL, each with the
+        function, ``package.module:name``, that finds it and returns a `benchmark.config.Resource`.
     digest : str
         Of the file's content, for models from outside the package; "" for built-in ones.
     """
@@ -49,6 +54,7 @@ class Description:
     open_ended: bool
     digest: str
     input: str = "ids"
+    resources: dict[str, str] = field(default_factory=dict)
 
 
 def describe(name: str) -> Description:
@@ -88,7 +94,8 @@ def describe(name: str) -> Description:
         parameters=_keywords(function, file) if function else {},
         open_ended=function is None or function.args.kwarg is not None,
         digest="" if own else hashlib.sha256(content).hexdigest()[:16],
-        input=_input(tree),
+        input=str(_constant(tree, "INPUT", "ids")),
+        resources=dict(_constant(tree, "RESOURCES", {})),
     )
 
 
@@ -132,12 +139,12 @@ def _plain(name: str, default: ast.expr, file: Path) -> Scalar:
     return value
 
 
-def _input(tree: ast.Module) -> str:
-    """Return the value of a module's ``INPUT``, or "ids"."""
+def _constant(tree: ast.Module, wanted: str, default: Any) -> Any:
+    """Return the literal that a module assigns to a name, or the default."""
     for node in tree.body:
-        if isinstance(node, ast.Assign) and any(getattr(name, "id", "") == "INPUT" for name in node.targets):
-            return str(ast.literal_eval(node.value))
-    return "ids"
+        if isinstance(node, ast.Assign) and any(getattr(name, "id", "") == wanted for name in node.targets):
+            return ast.literal_eval(node.value)
+    return default
 
 
 def _source_of(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 
@@ -17,11 +18,17 @@ class Task:
         Ids in the input lie in [0, vocabulary_size); 0 is padding, 1 a word outside the vocabulary.
     sequence_length : int
         Columns of the input.
+    vocabulary : tuple of str
+        The words with ids 2, 3, …
+    report : callable
+        Takes a name and a figure that the builder wants to be known; it becomes a metric of the run.
     """
 
     class_names: tuple[str, ...]
     vocabulary_size: int
     sequence_length: int
+    vocabulary: tuple[str, ...] = ()
+    report: Callable[[str, float], None] = lambda name, value: None
 
     @property
     def n_outputs(self) -> int:

@@ -16,7 +16,6 @@ from benchmark.tracking import names
 from benchmark.tracking.environment import git_state, versions
 from benchmark.training.result import EpochReport, Result
 
-PROTOCOL = "inductive"
 _FLUSH_SECONDS = 5.0
 _MOST_METRICS = 1000  # of one request
 
@@ -56,7 +55,7 @@ class Tracker:
             names.DATASET_DIGEST: plan.dataset.digest,
             names.STUDY: plan.study,
             names.BUDGET: plan.config.budget,
-            names.PROTOCOL: PROTOCOL,
+            names.PROTOCOL: plan.protocol,
             names.VERSIONS: versions(),
             names.USER: user_name(),
             names.SOURCE: "benchmark.sweep",
@@ -110,6 +109,7 @@ class Tracker:
         """Begin a child run, with every hyper-parameter as a param; return its id."""
         own = {
             names.PARENT: self.parent_id,
+            names.PROTOCOL: spec.protocol,
             names.SPEC_ID: spec.spec_id,
             names.CONFIG_ID: spec.config_id,
         }
@@ -161,7 +161,8 @@ class Tracker:
             names.TEST_ACCURACY: result.test_accuracy,
             names.TEST_LOSS: result.test_loss,
         }
-        metrics = [_metric(name, value, 0) for name, value in summaries.items() if value is not None]
+        known = {name: value for name, value in {**result.reports, **summaries}.items() if value is not None}
+        metrics = [_metric(name, value, 0) for name, value in known.items()]
         tags = {
             names.STATUS: result.status,
             names.DEVICE: result.device,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 import keras
 import numpy as np
@@ -17,7 +17,7 @@ EpochFunction = Callable[[NDArray[np.int32]], dict[str, float]]
 
 def make_epoch(
     model: keras.Model,
-    x: NDArray[np.int32],
+    x: NDArray[Any],
     y: NDArray[np.int32],
     batch_size: int,
     mode: Literal["fit", "graph", "xla"],
@@ -32,8 +32,8 @@ def make_epoch(
     ----------
     model : keras.Model
         Compiled with optimizer, loss and metrics.
-    x : ndarray of int32, shape [n, length]
-        Inputs.
+    x : ndarray, int32 [n, length] or object [n]
+        Inputs: word ids, or raw texts as UTF-8.
     y : ndarray of int32, shape [n]
         Labels.
     batch_size : int
@@ -49,10 +49,10 @@ def make_epoch(
     if mode == "fit":
         return lambda order: _fit(model, x[order], y[order], batch_size)
 
-    # Private, but the only way to make the metrics' variables before the loop is traced.
-    model._symbolic_build(data_batch=(x[:1], y[:1]))
-    model.optimizer.build(model.trainable_variables)
     data, labels = tf.constant(x), tf.constant(y)
+    # Private, but the only way to make the metrics' variables before the loop is traced.
+    model._symbolic_build(data_batch=(data[:1], labels[:1]))
+    model.optimizer.build(model.trainable_variables)
     steps, rest = divmod(len(x), batch_size)
 
     @tf.function(jit_compile=mode == "xla")
@@ -72,19 +72,19 @@ def make_epoch(
     return run
 
 
-def _fit(model: keras.Model, x: NDArray[np.int32], y: NDArray[np.int32], batch_size: int) -> dict[str, float]:
-    history = model.fit(x, y, batch_size=batch_size, shuffle=False, verbose=0).history
+def _fit(model: keras.Model, x: NDArray[Any], y: NDArray[np.int32], batch_size: int) -> dict[str, float]:
+    history = model.fit(tf.constant(x), y, batch_size=batch_size, shuffle=False, verbose=0).history
     return {name: float(values[-1]) for name, values in history.items()}
 
 
-def make_predict(model: keras.Model) -> Callable[[NDArray[np.int32]], NDArray[np.float32]]:
-    """Return a function from inputs, int32 [n, length], to logits, float32 [n, n_outputs]."""
+def make_predict(model: keras.Model) -> Callable[[NDArray[Any]], NDArray[np.float32]]:
+    """Return a function from inputs (see `make_epoch`) to logits, float32 [n, n_outputs]."""
 
     @tf.function(reduce_retracing=True)
     def forward(batch: tf.Tensor) -> tf.Tensor:
         return model(batch, training=False)
 
-    def predict(x: NDArray[np.int32]) -> NDArray[np.float32]:
+    def predict(x: NDArray[Any]) -> NDArray[np.float32]:
         batches = [
             forward(tf.constant(x[start : start + _PREDICT_BATCH])).numpy()
             for start in range(0, len(x), _PREDICT_BATCH)

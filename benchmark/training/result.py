@@ -57,6 +57,8 @@ class Result:
         Wall time of the epochs, compilation included.
     examples_per_second : float or None
         Training examples a second in the median epoch, compilation left out where possible.
+    reports : dict of str to float
+        Figures that the architecture's builder gave about itself.
     device : str
         ``cpu`` or the GPU's name.
     compile : str
@@ -79,6 +81,7 @@ class Result:
     parameters: int | None = None
     train_seconds: float = 0.0
     examples_per_second: float | None = None
+    reports: dict[str, float] = field(default_factory=dict)
     device: str = ""
     compile: str = ""
     error: str = ""

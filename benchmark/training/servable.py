@@ -12,32 +12,70 @@ from typing import Any
 import keras
 import numpy as np
 import skops.io
+import tensorflow as tf
 from numpy.typing import NDArray
 
 from benchmark.config import ViewSettings
 from benchmark.data.dataset import OOV, Dataset, cut
 from benchmark.data.text import STANDARDIZER_VERSION, tokenize
+from benchmark.quiet import quiet_stderr
 from benchmark.training.epochs import make_predict
 from benchmark.training.estimators import log_probabilities
 from benchmark.training.scores import probabilities
 
-_MODEL, _PIPELINE, _TEXT = "model.keras", "pipeline.skops", "text.json"
+_MODEL, _PROGRAM, _PIPELINE, _TEXT = "model.keras", "saved_model", "pipeline.skops", "text.json"
 _OWN = "benchmark.models."
 
 
-def save_servable(folder: Path, model: keras.Model, dataset: Dataset, view: ViewSettings) -> None:
-    """Write a trained model, its vocabulary and its view settings into a folder."""
+def save_servable(folder: Path, model: keras.Model, dataset: Dataset, view: ViewSettings | None) -> None:
+    """Write a trained network into a folder.
+
+    Parameters
+    ----------
+    folder : Path
+        Made if it is not there.
+    model : keras.Model
+        The network.
+    dataset : Dataset
+        Its classes, and the vocabulary of a view.
+    view : ViewSettings or None
+        How texts become ids, for a network that reads ids; None for one that reads raw texts.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    model.save(folder / _MODEL)
-    text = {
-        "standardizer": STANDARDIZER_VERSION,
-        "class_names": dataset.class_names,
-        "length": dataset.length(view),
-        "view": view.model_dump(),
-        "vocabulary": dataset.vocabulary(view),
-        "modules": _own_modules(model),
-    }
+    text: dict[str, Any] = {"standardizer": STANDARDIZER_VERSION, "class_names": dataset.class_names}
+    if view is None:
+        _save_program(folder / _PROGRAM, model)
+    else:
+        model.save(folder / _MODEL)
+        text |= {
+            "length": dataset.length(view),
+            "view": view.model_dump(),
+            "vocabulary": dataset.vocabulary(view),
+            "modules": _own_modules(model),
+        }
     (folder / _TEXT).write_text(json.dumps(text, ensure_ascii=False), encoding="utf-8")
+
+
+def _save_program(folder: Path, model: keras.Model) -> None:
+    """Write a network that reads raw texts as a SavedModel, which brings vocabularies and modules along.
+
+    Of a module, Keras's own format would keep the path alone, and its export every weight twice.
+    """
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
+    def logits(texts: tf.Tensor) -> tf.Tensor:
+        return model(texts, training=False)
+
+    program = tf.Module()
+    program.logits = logits
+    program.weights = [variable.value for variable in model.variables]
+    program.tables = [
+        part
+        for part in tf.train.TrackableView(model).descendants()
+        if isinstance(part, tf.saved_model.experimental.TrackableResource)
+    ]
+    with quiet_stderr():
+        tf.saved_model.save(program, str(folder))
 
 
 def save_pipeline(folder: Path, pipeline: Any, class_names: Sequence[str]) -> None:
@@ -72,7 +110,8 @@ class Servable:
     Parameters
     ----------
     folder : Path
-        The folder; the model is loaded in Keras's safe mode.
+        The folder. A network that reads ids is loaded in Keras's safe mode; one that reads raw texts is a
+        TensorFlow program, which could do anything: load it only if you trust where it comes from.
 
     Attributes
     ----------
@@ -92,6 +131,11 @@ class Servable:
         if (folder / _PIPELINE).is_file():
             self._logits = partial(log_probabilities, _load_pipeline(folder / _PIPELINE))
             return
+        if (folder / _PROGRAM).is_dir():
+            program = tf.saved_model.load(str(folder / _PROGRAM))
+            self._predict = make_predict(lambda texts, training: program.logits(texts))
+            self._logits = self._program_logits
+            return
         self._logits = self._network_logits
         self._view = ViewSettings(**text["view"])
         self._length = int(text["length"])
@@ -106,6 +150,9 @@ class Servable:
         if not texts:
             return np.zeros((0, len(self.class_names)), dtype=np.float32)
         return probabilities(self._logits(list(texts)))
+
+    def _program_logits(self, texts: list[str]) -> NDArray[np.float32]:
+        return self._predict(np.array([text.encode("utf-8", "replace") for text in texts], dtype=object))
 
     def _network_logits(self, texts: list[str]) -> NDArray[np.float32]:
         ids = [[self._ids.get(token, OOV) for token in tokenize(text)] for text in texts]

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.config import CompileMode, Device, RunSpec, TrainSettings
+from benchmark.config import CompileMode, Device, RunSpec, TrainSettings, ViewSettings
 from benchmark.data.dataset import Dataset, View
 from benchmark.data.ledger import read_test
 from benchmark.models import load_builder
@@ -91,7 +91,7 @@ def _train(
 ) -> None:
     train_part = share_of(dataset.view("train", spec.view), spec)
     validation = dataset.view("validation", spec.view)
-    if spec.view is None:
+    if spec.training is None:
         answer, save = _fit_pipeline(spec, dataset, result, train_part, validation, on_epoch)
     else:
         answer, save = _fit_network(spec, dataset, result, train_part, validation, on_epoch, compile)
@@ -145,29 +145,49 @@ def _fit_network(
     from benchmark.training.servable import save_servable
 
     settings, training = spec.view, spec.training
-    assert settings is not None
     assert training is not None
-    task = Task(dataset.class_names, dataset.vocabulary_size(settings), dataset.length(settings))
-    model = build_model(spec, task, math.ceil(len(train.y) / training.batch_size))
+    model = build_model(spec, _task(dataset, settings, result), math.ceil(len(train.y) / training.batch_size))
     mode = compile_mode(spec) if compile == "auto" else compile
     result.parameters, result.compile = int(model.count_params()), mode
-    epoch = make_epoch(model, train.x, train.y, training.batch_size, mode)
+    epoch = make_epoch(model, _inputs(train, settings), train.y, training.batch_size, mode)
     predict = make_predict(model)
     shuffle = np.random.default_rng(spec.seeds.shuffle)
+    validation_inputs = _inputs(validation, settings)
 
     def train_epoch() -> dict[str, float]:
         return epoch(shuffle.permutation(len(train.y)).astype(np.int32))
 
     def validate() -> Score:
-        return score(predict(validation.x), validation.y)
+        return score(predict(validation_inputs), validation.y)
 
     _run_epochs(training, result, model, train_epoch, validate, on_epoch)
     speeds = [len(train.y) / seconds for seconds in result.history.get("epoch_seconds", ())]
     result.examples_per_second = float(np.median(speeds[1:] or speeds)) if speeds else None
     return (
-        lambda view: predict(view.x),
+        lambda view: predict(_inputs(view, settings)),
         lambda folder: save_servable(folder, model, dataset, settings),
     )
+
+
+def _task(dataset: Dataset, settings: ViewSettings | None, result: Result) -> Task:
+    """Describe the data to a builder; what the builder reports goes into the result."""
+    report = result.reports.__setitem__
+    if settings is None:
+        return Task(dataset.class_names, 0, 0, report=report)
+    return Task(
+        dataset.class_names,
+        dataset.vocabulary_size(settings),
+        dataset.length(settings),
+        tuple(dataset.vocabulary(settings)),
+        report,
+    )
+
+
+def _inputs(view: View, settings: ViewSettings | None) -> NDArray[Any]:
+    """Return what a network reads: ids int32 [n, length], or raw texts as UTF-8, object [n]."""
+    if settings is not None:
+        return view.x
+    return np.array([text.encode("utf-8") for text in view.texts()], dtype=object)
 
 
 def _run_epochs(
