@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from benchmark.config import RunSpec, SweepConfig, TrainSettings, ViewSettings
+from benchmark.config import Resource, RunSpec, SweepConfig, TrainSettings, ViewSettings
 from benchmark.seeds import seed_bundle
 from benchmark.sweep import PRUNERS, SAMPLERS
 
@@ -34,6 +34,7 @@ CHANGES = {
     "seeds": seed_bundle(0, "search", 1),
     "train_share": 0.5,
     "train_examples": 200,
+    "resources": {"vectors": Resource(digest="f" * 32, protocol="pretrained")},
 }
 VIEW_CHANGES = {"vocabulary_size": 9_999, "sequence_length": 255, "padding": "pre", "truncation": "pre"}
 TRAIN_CHANGES = {
