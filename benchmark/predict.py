@@ -6,15 +6,14 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from benchmark import cli
 from benchmark.errors import UserError
+from benchmark.stored import add_model_options, check_model_options, find_model
 
 if TYPE_CHECKING:
     from argparse import Namespace
-
-    from benchmark.training.servable import Servable
 
 
 def parser() -> cli.Parser:
@@ -26,23 +25,20 @@ def parser() -> cli.Parser:
         "  python -m benchmark.predict --model-uri runs:/RUN_ID/model 'a dull film' 'a great one'",
     )
     parser.add_argument("texts", nargs="*", metavar="TEXT", help="texts to label")
-    parser.add_argument("--best", metavar="D", help="use the first row of this data set's board")
-    parser.add_argument("--model-uri", metavar="URI", help="use this MLflow model, or folder")
+    add_model_options(parser)
     parser.add_argument("--file", metavar="FILE", help="read texts from a file, one a line")
     parser.add_argument("--json", action="store_true", help="print JSON lines with all probabilities")
-    cli.add_store_options(parser)
     return parser
 
 
 def predict(arguments: Sequence[str]) -> int:
     """Carry out the command; see `parser` for its arguments."""
     options = parser().parse_args(arguments)
-    if (options.best is None) == (options.model_uri is None):
-        raise UserError("name one model: --best DATASET or --model-uri URI")
+    check_model_options(options)
     texts = _texts(options)
     if not texts:
         raise UserError("there are no texts; give them as arguments, with --file, or on standard input")
-    servable = _load(options)
+    servable = find_model(options).load()
     probabilities = servable.predict(texts)
     for text, row in zip(texts, probabilities, strict=True):
         best = int(row.argmax())
@@ -69,54 +65,6 @@ def _texts(options: Namespace) -> list[str]:
     except UnicodeDecodeError as error:
         where = options.file or "standard input"
         raise UserError(f"{where}: not UTF-8 at byte {error.start}") from error
-
-
-def _load(options: Namespace) -> Servable:
-    """Return the model, from the store or a folder."""
-    from benchmark.quiet import quiet_tensorflow
-    from benchmark.tracking.store import connect, resolve_uri
-
-    if options.model_uri and Path(options.model_uri).is_dir():
-        folder = Path(options.model_uri)
-    else:
-        uri = resolve_uri(options.tracking_uri, cli.RUNS)
-        cli.check_embedded_store(uri)
-        client = connect(uri)
-        source = options.model_uri or _best(client, options.best)
-        folder = _download(source, uri)
-    quiet_tensorflow()
-    from benchmark.training.servable import Servable
-
-    # An MLflow model keeps ours as one of its artifacts.
-    found = next(iter(sorted(folder.rglob("text.json"))), None)
-    if found is None:
-        raise UserError(f"{options.model_uri or options.best}: there is no Textbench model in {folder}")
-    return Servable(found.parent)
-
-
-def _best(client: Any, dataset: str) -> str:
-    """Return the URI of the stored model of the board's first row."""
-    from benchmark.data.source import experiment_name
-    from benchmark.leaderboard import board_rows
-    from benchmark.tracking import names
-
-    for row in board_rows(client, experiment_name(dataset), cli.RUNS / "ledger.jsonl"):
-        for run_id in row.run_ids:
-            if any(item.path == names.SERVABLE for item in client.list_artifacts(run_id)):
-                mark = f" ({row.watermark})" if row.watermark else ""
-                print(f"model: {row.model}, {row.tier}, run {run_id}{mark}", file=sys.stderr)
-                return f"runs:/{run_id}/{names.SERVABLE}"
-    raise UserError(f"no row of the board of '{dataset}' has a stored model; run a sweep on it")
-
-
-def _download(source: str, uri: str) -> Path:
-    import mlflow
-
-    try:
-        return Path(mlflow.artifacts.download_artifacts(artifact_uri=source, tracking_uri=uri))
-    except Exception as error:
-        reason = str(error).partition("\n")[0][:200]
-        raise UserError(f"--model-uri {source}: cannot be had ({reason})") from error
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -145,7 +145,6 @@ def sweep_config(options: Namespace) -> SweepConfig:
     """Turn parsed options into a configuration; the budget fills in what was left open."""
     from benchmark.config import SweepConfig
     from benchmark.search.budget import get_budget
-    from benchmark.yamlfile import parse_scalar
 
     budget = get_budget(options.budget)
     overrides = {}
@@ -153,7 +152,7 @@ def sweep_config(options: Namespace) -> SweepConfig:
         name, equals, value = text.partition("=")
         if not equals or not name:
             raise UserError(f"--set {text}: expected NAME=VALUE, for example --set units=64")
-        overrides[name.strip()] = parse_scalar(value)
+        overrides[name.strip()] = value
     return SweepConfig(
         budget=budget.name,
         trials=options.trials or budget.trials,

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmark import predict, sweep
+from benchmark.config import ViewSettings
 
 
 @pytest.fixture
@@ -37,6 +38,17 @@ def test_texts_from_arguments_file_and_standard_input(swept, monkeypatch, capsys
     feed(monkeypatch, "\n".join(texts).encode())
     assert predict.main(["--best", "sample"]) == 0
     assert capsys.readouterr().out == first.out
+
+
+def test_the_best_row_of_one_architecture(swept, capsys):
+    assert sweep.main(["--model", "majority", "--dataset", "sample", "--trials", "1", "--seeds", "1"]) == 0
+    capsys.readouterr()
+    assert predict.main(["--best", "sample", "--model", "majority", "great"]) == 0
+    assert "model: majority, " in capsys.readouterr().err
+    assert predict.main(["--best", "sample", "--model", "majorty", "great"]) == 2
+    assert "did you mean 'majority'?" in capsys.readouterr().err
+    assert predict.main(["--model-uri", "runs:/0/model", "--model", "majority", "great"]) == 2
+    assert "goes with --best" in capsys.readouterr().err
 
 
 def test_json_lines_hold_all_probabilities(swept, capsys):
@@ -87,3 +99,40 @@ def test_no_texts_and_no_utf8(swept, monkeypatch, capsys):
     assert "standard input: not UTF-8 at byte 3" in capsys.readouterr().err
     assert predict.main(["--model-uri", "runs:/0000/model", "great"]) == 2
     assert "--model-uri runs:/0000/model: cannot be had" in capsys.readouterr().err
+
+
+def test_a_model_with_a_layer_that_is_not_here(sample, capsys):
+    import keras
+
+    from benchmark.training.servable import save_servable
+
+    class Odd(keras.layers.Layer):
+        def call(self, x):
+            return x
+
+    ids = keras.Input((8,), dtype="int32")
+    x = keras.layers.Flatten()(Odd()(keras.layers.Embedding(20, 2)(ids)))
+    view = ViewSettings(vocabulary_size=20, sequence_length=8)
+    save_servable(Path("odd"), keras.Model(ids, keras.layers.Dense(1)(x)), sample, view)
+    assert predict.main(["--model-uri", "odd", "great"]) == 2
+    error = capsys.readouterr().err
+    assert error == "error: --model-uri odd: the model cannot be loaded (its layer 'Odd' is not known here)\n"
+
+
+def test_a_model_of_another_version(sample, capsys):
+    import keras
+
+    from benchmark.training.servable import save_servable
+
+    ids = keras.Input((8,), dtype="int32")
+    x = keras.layers.Flatten()(keras.layers.Embedding(20, 2)(ids))
+    view = ViewSettings(vocabulary_size=20, sequence_length=8)
+    save_servable(Path("old"), keras.Model(ids, keras.layers.Dense(1)(x)), sample, view)
+    text = json.loads(Path("old/text.json").read_text())
+    Path("old/text.json").write_text(json.dumps({**text, "standardizer": 0}))
+    assert predict.main(["--model-uri", "old", "great"]) == 2
+    error = capsys.readouterr().err
+    assert (
+        "--model-uri old: the model cannot be loaded (the model was made with standardiser version 0" in error
+    )
+    assert error.count("\n") == 1

@@ -15,7 +15,7 @@ from benchmark.config import TRAIN_KEYS, VIEW_KEYS, Frozen, Scalar, TrainSetting
 from benchmark.errors import UserError, did_you_mean
 from benchmark.search.folders import spaces_folder
 from benchmark.search.ranges import Categorical, FloatRange, IntRange, Range, Value, meets, options
-from benchmark.yamlfile import describe, first_problem, one_line, problem, read_yaml, validate
+from benchmark.yamlfile import describe, first_problem, one_line, parse_scalar, problem, read_yaml, validate
 
 if TYPE_CHECKING:
     from optuna.trial import BaseTrial
@@ -247,8 +247,13 @@ def _check_setting(kind: type[Frozen], name: str, value: Scalar, *at: str) -> No
 
 
 def _convert(name: str, value: Scalar, known: tuple[Scalar, ...]) -> Scalar:
-    """Return a value in a type that the known values of a parameter have."""
+    """Return a value in a type that the known values of a parameter have; text is read as in YAML."""
     kinds = {type(item) for item in known}
+    if isinstance(value, str):
+        parsed = parse_scalar(value)
+        value = value if str in kinds and type(parsed) not in kinds else parsed
+    elif kinds == {str} and type(value) in (int, float):
+        return str(value)  # --set widths=3 is the text "3"
     if type(value) in kinds or kinds == {type(None)}:
         return value
     if float in kinds and type(value) is int and abs(value) < 1e300:

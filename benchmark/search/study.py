@@ -24,6 +24,7 @@ from benchmark.search.samplers import make_pruner, make_sampler
 from benchmark.search.space import Space
 from benchmark.seeds import seed_bundle
 from benchmark.training.result import Result
+from benchmark.urls import redacted
 
 # Statuses that a trial has for good: it counts towards the total and is not tried again.
 _DONE = frozenset({"ok", "pruned", "diverged", "failed", "oom", "timeout"})
@@ -263,12 +264,12 @@ def _open_study(plan: Plan, storage: str | None, studies: Path) -> optuna.Study:
             f"the study's journal {place} is damaged ({error.msg}); move it away to start the search anew"
         ) from error
     except ImportError as error:
-        raise UserError(f"--storage: {_redacted(str(storage))} needs a driver: {error}") from error
+        raise UserError(f"--storage: {redacted(str(storage))} needs a driver: {error}") from error
     except Exception as error:
         if storage is None:
             raise
         raise UserError(
-            f"--storage: {_redacted(storage)} cannot be used ({type(error).__name__}); expected a database "
+            f"--storage: {redacted(storage)} cannot be used ({type(error).__name__}); expected a database "
             "URL such as postgresql+psycopg://user@host/name or sqlite:///file.db"
         ) from error
     known = study.user_attrs.get("identity")
@@ -280,9 +281,3 @@ def _open_study(plan: Plan, storage: str | None, studies: Path) -> optuna.Study:
             "sampler or seed; choose another name, or leave --study out"
         )
     return study
-
-
-def _redacted(url: str) -> str:
-    """Return a URL without user name and password."""
-    scheme, separator, rest = url.partition("://")
-    return f"{scheme}{separator}{rest.rpartition('@')[2]}" if separator else url

@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from benchmark.errors import UserError
+from benchmark.urls import redacted
 
 DATABASE = "mlflow.db"
 _PATIENCE = 3.0
@@ -92,13 +93,6 @@ def _check_server(uri: str) -> None:
             f"tracking server {redacted(uri)} does not answer ({reason}); start it, or leave out "
             "--tracking-uri and MLFLOW_TRACKING_URI to use mlruns/mlflow.db"
         ) from error
-
-
-def redacted(text: str) -> str:
-    """Return a URL, or a text with one, without user name and password."""
-    scheme, separator, rest = text.partition("://")
-    host, slash, tail = rest.partition("/")
-    return f"{scheme}{separator}{host.rpartition('@')[2]}{slash}{tail}" if separator else text
 
 
 def default_artifacts(uri: str, runs: Path, dataset: str) -> str | None:

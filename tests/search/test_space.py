@@ -270,6 +270,24 @@ def test_fix_converts_numbers_to_the_type_of_the_parameter(load):
 
 
 @pytest.mark.parametrize(
+    ("value", "text"),
+    [(3, "3"), (2.5, "2.5"), ("03", "03"), ("1e2", "1e2"), ("true", "true"), ("2,3", "2,3")],
+)
+def test_fix_keeps_the_text_of_a_parameter_that_is_text(value, text):
+    assert load_space(find_space("cnn")).fix({"widths": value}).default["widths"] == text
+
+
+def test_fix_reads_text_as_the_type_of_the_parameter(load):
+    fixed = load(BASE).fix({"dropout": "1e-1", "units": "32"})
+    assert exactly(fixed.default, {"units": 32, "dropout": 0.1, "epochs": 3})
+
+
+def test_fix_takes_no_truth_for_text():
+    with pytest.raises(UserError, match="--set widths=True: expected text, got true"):
+        load_space(find_space("cnn")).fix({"widths": True})
+
+
+@pytest.mark.parametrize(
     ("values", "expected"),
     [
         ({"unit": 3}, "--set unit: 'toy' has no such parameter; did you mean 'units'?"),

@@ -1,0 +1,91 @@
+"""Export a trained model for use without Textbench. Run as ``python -m benchmark.export``."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from benchmark import __version__, cli
+from benchmark.errors import UserError
+from benchmark.stored import add_model_options, check_model_options, find_model
+
+
+def parser() -> cli.Parser:
+    """Return the command's argument parser."""
+    parser = cli.make_parser(
+        "export",
+        "Write a trained model for use without Textbench: a TensorFlow SavedModel from raw texts to\n"
+        "probabilities, a plain Keras file from word ids, and a README that shows how to use both.",
+        "examples:\n  python -m benchmark.export --best imdb --output my-model\n"
+        "  python -m benchmark.export --model-uri runs:/RUN_ID/model --output my-model",
+    )
+    add_model_options(parser)
+    parser.add_argument("--output", metavar="DIR", required=True, help="new folder for the model")
+    return parser
+
+
+def export(arguments: Sequence[str]) -> int:
+    """Carry out the command; see `parser` for its arguments."""
+    options = parser().parse_args(arguments)
+    check_model_options(options)
+    target = Path(options.output)
+    _check_free(target)
+    stored = find_model(options)
+    if stored.is_pipeline:
+        raise UserError(
+            f"{stored.asked}: a scikit-learn pipeline cannot be a TensorFlow or Keras model; use it with "
+            "python -m benchmark.predict or as MLflow's pyfunc model, or name another by --model M or "
+            "--model-uri URI"
+        )
+    served = stored.load()
+    from benchmark.training.export import export_model
+    from benchmark.training.export_readme import readme
+
+    with written_at_once(target) as folder:
+        exported = export_model(stored.folder, served, folder)
+        (folder / "README.md").write_text(readme(exported, stored.facts, __version__), encoding="utf-8")
+    print(f"{target / 'saved_model'}: raw texts to probabilities, with TensorFlow alone")
+    if exported.no_keras:
+        print(f"no model.keras: {exported.no_keras}")
+    else:
+        print(
+            f"{target / 'model.keras'}: word ids to probabilities, with Keras alone (raw texts cannot be: "
+            "TextVectorization knows neither '<br />' nor the capitals beyond A to Z)"
+        )
+    print(f"{target / 'README.md'}: how to use them")
+    return cli.DONE
+
+
+def _check_free(target: Path) -> None:
+    if target.is_dir() and any(target.iterdir()):
+        raise UserError(f"--output {target}: the folder is not empty; name a new one")
+    if target.exists() and not target.is_dir():
+        raise UserError(f"--output {target}: this is a file; name a new folder")
+
+
+@contextmanager
+def written_at_once(target: Path) -> Iterator[Path]:
+    """Give a temporary folder that becomes the target when all is written, and is gone otherwise."""
+    folder = target.parent / f".{target.name}-{os.getpid()}"
+    try:
+        folder.mkdir(parents=True)
+    except OSError as error:
+        raise UserError(f"--output {target}: {(error.strerror or str(error)).lower()}") from error
+    try:
+        yield folder
+        folder.rename(target)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code."""
+    return cli.run_command(export, arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

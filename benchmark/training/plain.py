@@ -1,0 +1,88 @@
+"""The same network made of nothing but Keras's own layers and operations, with probabilities at its end."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+
+from benchmark.models.transformer import AddPositions
+
+
+class NotPlain(Exception):
+    """A network has a part that Keras alone does not have; the message is one line that names it."""
+
+
+def plain_model(model: keras.Model) -> keras.Model:
+    """Return a network that can be stored and loaded by Keras alone.
+
+    Layers of ours that have no weights are written in `keras.ops`: their operations take their place.
+    Weights are shared with the given network.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Functional or sequential; int32 [n, length] to logits [n, 1] or [n, classes].
+
+    Returns
+    -------
+    keras.Model
+        From the same ids to probabilities float32 [n, classes].
+
+    Raises
+    ------
+    NotPlain
+        When there is a layer that Keras has not, nor can be told in its operations.
+    """
+    functional = keras.Model(model.inputs[0], model.outputs[0])
+    for operation in functional.operations:
+        if not isinstance(operation, keras.layers.Layer):  # "add" may also be the name of one to come
+            operation.name = f"network_{operation.name}"
+    ids = keras.Input(model.inputs[0].shape[1:], dtype="int32", name="ids")
+    same = keras.models.clone_model(functional, ids, clone_function=lambda layer: layer, call_function=_call)
+    logits = same.outputs[0]
+    if logits.shape[-1] == 1:  # the softmax of 0 and x is the sigmoid of x, beside its complement
+        logits = keras.ops.concatenate([keras.ops.zeros_like(logits), logits], axis=-1)
+    plain = keras.Model(ids, keras.layers.Softmax(name="probabilities")(logits))
+    for part in _parts(json.loads(plain.to_json())):
+        if part["module"].partition(".")[0] != "keras":
+            name = part["config"] if part["class_name"] == "function" else part["class_name"]
+            raise NotPlain(f"it uses '{name}', which is not Keras's own")
+    return plain
+
+
+def _call(layer: Any, *inputs: Any, **options: Any) -> Any:
+    """Call a layer, or, where it is not Keras's own, do in operations what it does."""
+    if type(layer).__module__.startswith("keras."):
+        return layer(*inputs, **options)
+    if isinstance(layer, AddPositions):
+        return _add_positions(layer, inputs[0])
+    if layer.weights:
+        raise NotPlain(f"the layer '{type(layer).__name__}' is not Keras's own and has weights")
+    try:
+        return layer.call(*inputs, **options)
+    except ValueError as error:
+        raise NotPlain(f"the layer '{type(layer).__name__}' is not written in keras.ops") from error
+
+
+def _add_positions(layer: AddPositions, x: Any) -> Any:
+    steps, width = layer.positions.shape
+    ones = keras.ops.ones_like(x[:, :, 0], dtype="int32")
+    embedding = keras.layers.Embedding(steps, width, name=f"{layer.name}_vectors")
+    result = x + embedding(keras.ops.cumsum(ones, axis=1) - 1)
+    embedding.set_weights([layer.positions])
+    return result
+
+
+def _parts(config: Any) -> Iterator[dict[str, Any]]:
+    """Yield every object that a configuration names with the module it is from."""
+    if isinstance(config, dict):
+        if config.get("module") and "class_name" in config:
+            yield config
+        for value in config.values():
+            yield from _parts(value)
+    elif isinstance(config, list):
+        for value in config:
+            yield from _parts(value)
