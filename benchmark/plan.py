@@ -173,6 +173,10 @@ def make_plan(model: str, dataset: Dataset, config: SweepConfig, space_file: Pat
     description = describe(model)
     space = resolve_space(description, space_file).fix(_own_overrides(description, config.overrides))
     plan = Plan(description, dataset, space, config)
+    if description.input == "strings" and config.compile == "xla":
+        raise UserError(
+            f"--compile xla: '{model}' reads raw texts, which XLA cannot; expected auto, fit or graph"
+        )
     wanted, there = config.train_examples, dataset.sizes["train"]
     if wanted is not None and not len(dataset.class_names) <= wanted <= there:
         raise UserError(

@@ -97,6 +97,12 @@ def test_what_cannot_be_had_is_found_out_before_the_search(model, sample):
         make_plan(model, sample, CONFIG, Path("space.yaml"))
 
 
+def test_a_model_that_reads_raw_texts_is_not_for_xla(model, sample):
+    Path("numbers.txt").write_text("pretrained")
+    with pytest.raises(UserError, match=r"--compile xla: 'reader.py:build' reads raw texts"):
+        make_plan(model, sample, CONFIG.model_copy(update={"compile": "xla"}))
+
+
 def test_settings_for_one_model_of_several(model, sample):
     Path("numbers.txt").write_text("pretrained")
     config = CONFIG.model_copy(update={"overrides": {"reader.units": 8, "avg-pool.units": 32}})

@@ -17,6 +17,8 @@ MODELS = Registry(
         "nbsvm": "benchmark.models.nbsvm:build",
         "flatten": "benchmark.models.flatten:build",
         "avg-pool": "benchmark.models.avg_pool:build",
+        "glove": "benchmark.models.glove:build",
+        "hub": "benchmark.models.hub:build",
         "fasttext": "benchmark.models.fasttext:build",
         "transformer": "benchmark.models.transformer:build",
         "cnn": "benchmark.models.cnn:build",

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from benchmark.config import ViewSettings
 from benchmark.data.dataset import OOV
+from benchmark.data.text_ops import cut_ids, split_words
 from benchmark.quiet import quiet_stderr
 from benchmark.training.plain import NotPlain, plain_model
 from benchmark.training.servable import Servable
-from benchmark.training.text_ops import cut_ids, split_words
 
 SAVED_MODEL, KERAS_FILE = "saved_model", "model.keras"
 VOCABULARY, CLASSES = "vocabulary.txt", "classes.txt"

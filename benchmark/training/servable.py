@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from benchmark.config import ViewSettings
 from benchmark.data.dataset import OOV, Dataset, cut
 from benchmark.data.text import STANDARDIZER_VERSION, tokenize
-from benchmark.quiet import quiet_stderr
 from benchmark.training.epochs import make_predict
 from benchmark.training.estimators import log_probabilities
 from benchmark.training.scores import probabilities
@@ -74,8 +73,7 @@ def _save_program(folder: Path, model: keras.Model) -> None:
         for part in tf.train.TrackableView(model).descendants()
         if isinstance(part, tf.saved_model.experimental.TrackableResource)
     ]
-    with quiet_stderr():
-        tf.saved_model.save(program, str(folder))
+    tf.saved_model.save(program, str(folder))
 
 
 def save_pipeline(folder: Path, pipeline: Any, class_names: Sequence[str]) -> None:

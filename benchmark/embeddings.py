@@ -1,0 +1,153 @@
+"""Learn word vectors from a data set's own texts. Run as ``python -m benchmark.embeddings``."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import shutil
+import sys
+import time
+from argparse import Namespace
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmark import cli
+from benchmark.errors import UserError
+
+if TYPE_CHECKING:
+    from benchmark.data.train_vectors import VectorSettings
+
+_METHODS = ("skipgram", "cbow")
+_SETTINGS = ("dim", "epochs", "words", "min_count", "window", "method", "workers", "seed")
+
+
+def parser() -> cli.Parser:
+    """Return the command's argument parser."""
+    parser = cli.make_parser(
+        "embeddings",
+        "Learn word vectors (word2vec) from the training texts of a data set, and from its unlabelled texts "
+        "where it has some. Texts of the validation and test parts are left out. The folder that is written "
+        "has vectors.txt, for the architecture 'glove', and module/, for the architecture 'hub'. Needs "
+        "gensim: pip install 'textbench[vectors]'.",
+        "example:\n  python -m benchmark.embeddings --dataset imdb --output imdb-vectors\n"
+        "  python -m benchmark.sweep --model glove --set vectors=imdb-vectors/vectors.txt --dataset imdb",
+    )
+    parser.add_argument("--dataset", required=True, metavar="D", help="a name, dir:PATH, csv:PATH, tfds:NAME")
+    parser.add_argument("--output", required=True, metavar="DIR", help="the folder to make")
+    for name, low, default, text in (
+        ("--dim", 1, 50, "numbers of a vector"),
+        ("--epochs", 1, 5, "passes over the texts"),
+        ("--words", 1, 50_000, "most words that get a vector, the most frequent first"),
+        ("--min-count", 1, 5, "times a word must occur"),
+        ("--window", 1, 5, "words looked at on each side"),
+        ("--workers", 1, 1, "threads; with more than one, two trainings give different vectors"),
+        ("--seed", 0, 0, "of weights and draws"),
+    ):
+        help_text = f"{text} (default: {default})"
+        parser.add_argument(name, type=cli.whole_number(low), default=default, metavar="N", help=help_text)
+    parser.add_argument(
+        "--method",
+        type=cli.choice("method", _METHODS),
+        default="skipgram",
+        metavar="M",
+        help="skipgram, or cbow, which is several times as fast (default: skipgram)",
+    )
+    cli.add_data_options(parser)
+    return parser
+
+
+def embeddings(arguments: Sequence[str]) -> int:
+    """Carry out the command; see `parser` for its arguments."""
+    options = parser().parse_args(arguments)
+    output = Path(options.output).expanduser().absolute()
+    if output.exists() and not (output.is_dir() and not any(output.iterdir())):
+        raise UserError(f"--output {output} is there already; name a new folder, or an empty one")
+    from benchmark.data.train_vectors import VectorSettings, need_gensim
+
+    need_gensim()
+    settings = VectorSettings(**{name: getattr(options, name) for name in _SETTINGS})
+    temporary = output.with_name(f".{output.name}.{os.getpid()}.tmp")
+    try:
+        temporary.mkdir(parents=True)
+    except OSError as error:
+        raise UserError(
+            f"--output {output} cannot be made: {(error.strerror or str(error)).lower()}"
+        ) from error
+    try:
+        _fill(temporary, options, settings)
+        temporary.rename(output)
+    except KeyboardInterrupt:
+        print("interrupted: nothing was written", file=sys.stderr)
+        return cli.INTERRUPTED
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    print(f"written: {output / 'vectors.txt'} and {output / 'module'}")
+    return cli.DONE
+
+
+def _fill(folder: Path, options: Namespace, settings: VectorSettings) -> None:
+    """Train, and write all files into a folder."""
+    from benchmark.data.choose import choose_dataset
+    from benchmark.data.hub_writer import write_module
+    from benchmark.data.source import get_source
+    from benchmark.data.train_vectors import Corpus, own_texts, train_vectors
+    from benchmark.data.vectors import write_vectors
+
+    source_options = cli.source_options(options)
+    dataset = choose_dataset(options.dataset, source_options, _say)
+    training, unlabelled = own_texts(get_source(options.dataset, source_options), dataset)
+    tokens = folder / "tokens.txt"
+    corpus = Corpus(tokens, (text for texts in (training, unlabelled) for text in texts))
+    labelled = dataset.sizes["train"]
+    total = corpus.counts.total()
+    _say(
+        f"{options.dataset}: {corpus.texts:,} texts ({labelled:,} of the training part, "
+        f"{corpus.texts - labelled:,} unlabelled), {total:,} tokens, {len(corpus.counts):,} words"
+    )
+    started = time.perf_counter()
+
+    def on_epoch(epoch: int) -> None:
+        _say(f"epoch {epoch} of {settings.epochs}, {time.perf_counter() - started:.0f} s")
+
+    words, vectors = train_vectors(corpus, settings, on_epoch)
+    covered = sum(corpus.counts[word] for word in words) / total
+    _say(f"{len(words):,} words have a vector of {settings.dim}: {covered:.1%} of the tokens")
+    tokens.unlink()
+    write_vectors(folder / "vectors.txt", words, vectors)
+    write_module(folder / "module", words, vectors)
+    sidecar = {
+        "protocol": "unlabelled",
+        "dataset": dataset.name,
+        "dataset_digest": dataset.digest,
+        "texts": corpus.texts,
+        "words": len(words),
+        "dim": settings.dim,
+        "made_by": _command(options),
+    }
+    for path in (folder / "vectors.txt.json", folder / "module" / "textbench.json"):
+        path.write_text(json.dumps(sidecar, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _command(options: Namespace) -> str:
+    """Return the command with all that makes the vectors, defaults included."""
+    words = ["python", "-m", "benchmark.embeddings", "--dataset", options.dataset]
+    data = ("validation_share", "encoding", "text_column", "label_column")
+    given = {name: getattr(options, name) for name in (*data, *_SETTINGS)}
+    for name, value in given.items():
+        words += [] if value is None else [f"--{name.replace('_', '-')}", str(value)]
+    return shlex.join(words)
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code."""
+    return cli.run_command(embeddings, arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,126 @@
+"""GloVe: vectors from a file under a small classifier, frozen or not, and stored without the file."""
+
+import json
+import zipfile
+
+import keras
+import numpy as np
+import pytest
+
+from benchmark.config import TRAIN_KEYS, VIEW_KEYS, RunSpec, TrainSettings, ViewSettings
+from benchmark.data.dataset import Store
+from benchmark.data.vectors import write_vectors
+from benchmark.models.describe import describe
+from benchmark.models.glove import build
+from benchmark.models.task import Task
+from benchmark.search.space import find_space, load_space
+from benchmark.seeds import seed_bundle
+from benchmark.training.servable import Servable
+from benchmark.training.train import train
+
+WORDS = ("tea", "coffee", "water", *(f"word{number}" for number in range(40)))  # three_classes has ten more
+
+
+@pytest.fixture
+def vectors(tmp_path):
+    """A file of random vectors."""
+    table = np.random.default_rng(0).normal(size=(len(WORDS), 8)).astype(np.float32)
+    write_vectors(tmp_path / "v.txt", WORDS, table)
+    return tmp_path / "v.txt"
+
+
+def run(dataset, vectors, folder, *, epochs=8, **hparams):
+    spec = RunSpec(
+        model="glove",
+        dataset=dataset.name,
+        dataset_digest=dataset.digest,
+        kind="final",
+        view=ViewSettings(vocabulary_size=2000, sequence_length=9, padding="pre"),
+        training=TrainSettings(batch_size=24, learning_rate=0.01, epochs=epochs, patience=None),
+        hparams={"vectors": str(vectors), **hparams},
+        seeds=seed_bundle(0, "search", 0),
+    )
+    result = train(spec, dataset, ledger=folder / "ledger.jsonl", servable=folder / "served")
+    assert (result.status, result.error) == ("ok", "")
+    return result
+
+
+def table_of(model):
+    return np.asarray(model.layers[1].get_weights()[0])
+
+
+def test_it_is_the_network_of_the_notes(tmp_path):
+    (tmp_path / "glove.6B.100d.txt").write_text(f"word3{' 0.5' * 100}\n")  # here: the current folder
+    words = tuple(f"word{number}" for number in range(9998))
+    model = build(Task(("neg", "pos"), 10_000, 100, words))
+    kinds = [type(layer).__name__ for layer in model.layers]
+    assert kinds == ["InputLayer", "Embedding", "Flatten", "Dense", "Dense"]
+    assert model.count_params() == 1_320_065  # as the notes print it
+    assert sum(np.prod(weight.shape) for weight in model.trainable_weights) == 320_065
+
+
+def test_known_words_have_their_vectors_and_all_others_zeros(vectors):
+    reports = {}
+    words = ("water", "absent", "tea", "gone")
+    model = build(Task(("neg", "pos"), 6, 3, words, reports.__setitem__), vectors=str(vectors))
+    table = table_of(model)
+    rows = [line.split() for line in vectors.read_text().splitlines()]
+    wanted = {word: [float(number) for number in numbers] for word, *numbers in rows}
+    np.testing.assert_allclose(table[[2, 4]], [wanted["water"], wanted["tea"]], rtol=1e-6)
+    assert not table[[0, 1, 3, 5]].any()
+    assert reports == {"vector_coverage": 0.5}
+
+
+def test_it_learns_and_tells_its_coverage(three_classes, vectors, tmp_path):
+    result = run(three_classes, vectors, tmp_path)
+    assert result.test_accuracy > 0.9
+    assert result.reports == {"vector_coverage": pytest.approx(43 / 53)}
+
+
+@pytest.mark.parametrize("trainable", [False, True])
+def test_vectors_are_trained_only_where_asked_and_the_stored_model_needs_no_file(
+    three_classes, vectors, tmp_path, trainable
+):
+    before = table_of(
+        build(
+            Task(("a", "b", "c"), 55, 9, tuple(three_classes.vocabulary(ViewSettings()))),
+            vectors=str(vectors),
+        )
+    )
+    result = run(
+        three_classes, vectors, tmp_path, epochs=2, trainable=trainable, pooling="average", dropout=0.2
+    )
+    vectors.unlink()
+    served = Servable(tmp_path / "served")
+    store = Store(three_classes.folder / "test")
+    probabilities = served.predict([store.text(row) for row in range(three_classes.sizes["test"])])
+    np.testing.assert_allclose(probabilities, result.test_probabilities, rtol=1e-5, atol=1e-6)
+    model = keras.saving.load_model(tmp_path / "served" / "model.keras", compile=False)
+    assert (table_of(model) != before).any() == trainable
+    with zipfile.ZipFile(tmp_path / "served" / "model.keras") as archive:
+        config = json.loads(archive.read("config.json"))
+    assert len(json.dumps(config)) < 10_000  # the vectors are weights, no part of it
+    assert str(vectors) not in json.dumps(config)
+
+
+def test_an_average_forgets_the_order_of_words_and_flatten_does_not(vectors):
+    texts = np.array([[2, 3, 4], [4, 3, 2]])
+    for pooling, differs in (("average", False), ("flatten", True)):
+        keras.utils.set_random_seed(0)
+        model = build(Task(("neg", "pos"), 45, 3, WORDS), vectors=str(vectors), pooling=pooling, units=0)
+        first, second = np.asarray(model(texts))
+        assert (abs(first - second) > 1e-4) == differs
+
+
+def test_an_unknown_pooling(vectors):
+    with pytest.raises(ValueError, match=r"^got pooling 'avrage'; did you mean 'average'\?$"):
+        build(Task(("neg", "pos"), 45, 3, WORDS), vectors=str(vectors), pooling="avrage")
+
+
+def test_space_and_builder_agree():
+    description = describe("glove")
+    space = load_space(find_space("glove"), description.parameters)
+    own = {key: value for key, value in space.default.items() if key not in VIEW_KEYS | TRAIN_KEYS}
+    assert own == description.parameters
+    assert space.default.keys() - space.search.keys() == {"epochs", "patience", "vectors"}
+    assert description.resources == {"vectors": "benchmark.data.vectors:identify"}
