@@ -11,10 +11,13 @@ from benchmark.errors import did_you_mean
 
 COMMANDS = {
     "sweep": ("benchmark.sweep", "search, then final runs on fresh seeds, then the board: the main job"),
+    "reproduce": ("benchmark.reproduce", "published configurations of tutorials beside their figures"),
     "leaderboard": ("benchmark.leaderboard", "the board of a data set: table, Markdown, CSV or JSON"),
     "predict": ("benchmark.predict", "label raw texts with a trained model"),
+    "export": ("benchmark.export", "a trained model as a TensorFlow SavedModel and a plain Keras file"),
     "datasets": ("benchmark.datasets", "list, describe and prepare data sets"),
     "models": ("benchmark.models.__main__", "list and describe architectures"),
+    "embeddings": ("benchmark.embeddings", "learn word vectors from a data set's own texts"),
     "ui": ("benchmark.ui", "the MLflow UI on this folder's runs"),
 }
 

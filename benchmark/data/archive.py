@@ -7,7 +7,8 @@ import os
 import tarfile
 import urllib.request
 import zlib
-from pathlib import Path
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
 from benchmark.data.network import reachable
@@ -63,7 +64,7 @@ def download(url: str, path: Path, most_bytes: int, instead: str) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def unpack(archive: Path, folder: Path) -> None:
+def unpack(archive: Path, folder: Path, without: Sequence[str] = ()) -> None:
     """Unpack a tar archive below a folder, by Python's ``data`` filter (PEP 706) and with a limit.
 
     Parameters
@@ -72,6 +73,8 @@ def unpack(archive: Path, folder: Path) -> None:
         The archive, compressed or not.
     folder : Path
         An empty folder.
+    without : sequence of str
+        Folders of the archive that are left out.
 
     Raises
     ------
@@ -81,17 +84,20 @@ def unpack(archive: Path, folder: Path) -> None:
     """
     if not hasattr(tarfile, "data_filter"):
         raise UserError(f"{archive}: this Python cannot unpack it safely; use 3.11.4 or newer")
-    total = 0
+    total = number = 0
     try:
         with tarfile.open(archive) as tar:
-            for number, member in enumerate(tar):
+            for member in tar:
                 total += member.size
-                if number >= _MOST_MEMBERS or total > _MOST_BYTES:
+                kept = not any(PurePosixPath(member.name).is_relative_to(part) for part in without)
+                number += kept
+                if number > _MOST_MEMBERS or total > _MOST_BYTES:
                     raise UserError(
                         f"{archive} holds more than {_MOST_BYTES >> 20} MiB or {_MOST_MEMBERS:,} files, so "
                         "it is not the data"
                     )
-                tar.extract(member, folder, filter="data")
+                if kept:
+                    tar.extract(member, folder, filter="data")
             # To the end, where the checksum stands: tarfile takes a damaged header for the end of the data.
             while tar.fileobj is not None and (rest := tar.fileobj.read(_CHUNK)):
                 total += len(rest)

@@ -60,10 +60,9 @@ class PlainDisplay(SilentDisplay):
     ) -> None:
         """Write what is to be done."""
         self._state = _state(model, dataset, study, trials_total, trials_done, finals_total, finals_done)
-        self.line(
-            f"{model} on {dataset} (study {study}): {_to_do(trials_total, trials_done)} trials, "
-            f"{_to_do(finals_total, finals_done)} final runs to do"
-        )
+        trials = f"{_to_do(trials_total, trials_done)} trials, " if trials_total else ""
+        finals = f"{_to_do(finals_total, finals_done)} final runs to do"
+        self.line(f"{model} on {dataset} (study {study}): {trials}{finals}")
 
     def finals_planned(self, total: int) -> None:
         """Correct the number of final runs."""

@@ -95,7 +95,7 @@ def _is_best(state: SweepState, run: RunState) -> bool:
 def _progress(state: SweepState, width: int) -> Table:
     """One line: a bar over all runs, both counts, the best, and the time left."""
     done, total = sum(state.done.values()), sum(state.total.values())
-    words = [f"{state.done['search']}/{state.total['search']} trials"]
+    words = [f"{state.done['search']}/{state.total['search']} trials"] if state.total["search"] else []
     words.append(f"{state.done['final']}/{state.total['final']} finals")
     if state.best is not None:
         words.append(f"best {state.best:.4f}")

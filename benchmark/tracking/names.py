@@ -29,6 +29,8 @@ USER = "mlflow.user"
 SOURCE = "mlflow.source.name"
 
 SWEEP, TRIAL_RUN, FINAL_RUN = "sweep", "trial", "final"
+REPRODUCTION, PUBLISHED_RUN = "reproduction", "published"
+"""Values of `KIND`. The latter two are of the command ``reproduce``; no board counts them."""
 
 # Summaries: MLflow's table shows the last value of a metric, which for a curve is not the best one.
 BEST_VAL_ACCURACY = "best_val_accuracy"
@@ -48,6 +50,12 @@ BOTH_TIERS = "default+tuned"
 """Tier of a final run when the search's winner is the published default: one run, two rows."""
 NO_TIER = "superseded"
 """Tier of a final run whose configuration is no longer the winner, after a search went on."""
+
+PUBLISHED_TIER = "published"
+"""Tier of a published configuration, which is run as it is."""
+
+CURVES = ("loss", "accuracy", "val_loss", "val_accuracy")
+"""Metrics by epoch that are drawn."""
 
 CURVES_PNG, CONFUSION_PNG, SPEC_JSON = "curves.png", "confusion.png", "spec.json"
 PREDICTIONS, TRACEBACK, SERVABLE = "predictions.npz", "traceback.txt", "model"

@@ -51,6 +51,8 @@ def final_runs(client: Any, dataset: str) -> list[FinalRun]:
     for run in all_runs(client, [experiment.experiment_id], not_trials):
         if run.data.tags[names.KIND] == names.SWEEP:
             sweeps[run.data.tags[names.STUDY]] = run
+        elif run.data.tags[names.KIND] != names.FINAL_RUN:
+            continue  # of a published configuration, which no board counts
         elif run.info.status in ("FINISHED", "FAILED", "KILLED"):
             finals.append(run)
     return [_record(run, sweeps.get(run.data.tags[names.STUDY])) for run in finals]

@@ -38,6 +38,8 @@ class Tracker:
         The data set's experiment, and the sweep's run in it.
     """
 
+    parent_kind, run_kind, command = names.SWEEP, names.FINAL_RUN, "benchmark.sweep"
+
     def __init__(self, client: Any, plan: Plan, artifacts: str | None) -> None:
         self.client = client
         self._plan = plan
@@ -58,7 +60,7 @@ class Tracker:
             names.PROTOCOL: plan.protocol,
             names.VERSIONS: versions(),
             names.USER: user_name(),
-            names.SOURCE: "benchmark.sweep",
+            names.SOURCE: self.command,
         }
         if commit:
             tags |= {names.GIT_COMMIT: commit, names.GIT_DIRTY: str(dirty).lower()}
@@ -70,8 +72,8 @@ class Tracker:
 
     def begin(self) -> None:
         """Find the sweep's run and reopen it, or make it; close children that were left running."""
-        found = self._search_runs(f"tags.`{names.KIND}` = '{names.SWEEP}'")
-        for child in self._search_runs(f"tags.`{names.KIND}` != '{names.SWEEP}'", "status = 'RUNNING'"):
+        found = self._search_runs(f"tags.`{names.KIND}` = '{self.parent_kind}'")
+        for child in self._search_runs(f"tags.`{names.KIND}` != '{self.parent_kind}'", "status = 'RUNNING'"):
             self.client.set_tag(child.info.run_id, names.STATUS, "interrupted")
             self.client.set_terminated(child.info.run_id, "KILLED")
         if found:
@@ -81,7 +83,7 @@ class Tracker:
             return
         tags = {
             **self._tags(),
-            names.KIND: names.SWEEP,
+            names.KIND: self.parent_kind,
             names.SEEDS_EXPECTED: str(self._plan.config.seeds),
         }
         run = self.client.create_run(self.experiment_id, tags=tags, run_name=self._plan.study)
@@ -174,7 +176,7 @@ class Tracker:
 
     def finals(self) -> list[Any]:
         """Return the MLflow runs of this sweep's final phase that came to an end."""
-        runs = self._search_runs(f"tags.`{names.KIND}` = '{names.FINAL_RUN}'")
+        runs = self._search_runs(f"tags.`{names.KIND}` = '{self.run_kind}'")
         return [run for run in runs if run.info.status in ("FINISHED", "FAILED")]
 
     def tag(self, run_id: str, name: str, value: str) -> None:

@@ -1,0 +1,66 @@
+"""Curves of a published configuration as the tutorials plot them, with all of its seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from benchmark.report.plot_style import BLUE, GREY, drawable, figure, heading, save, say, style, whole_ticks
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+def reproduction_png(
+    histories: Sequence[Mapping[str, Sequence[float]]], path: Path | str, title: str
+) -> None:
+    """Draw loss and accuracy by epoch, for training and validation.
+
+    Parameters
+    ----------
+    histories : sequence of mapping of str to sequence of float
+        One of each seed: ``loss``, ``val_loss``, ``accuracy`` (shares in [0, 1]) and ``val_accuracy``,
+        each with a value for each epoch. Several are thin lines around their mean.
+    path : path-like
+        Where the PNG goes.
+    title : str
+        Shown as it is.
+    """
+    fig = figure(9, 3.6)
+    fig.subplots_adjust(left=0.075, right=0.985, top=0.82, bottom=0.15, wspace=0.2)
+    heading(fig, title)
+    panels = (("loss", "loss", 1.0), ("accuracy", "accuracy (%)", 100.0))
+    for axes, (name, label, scale) in zip(fig.subplots(1, 2), panels, strict=True):
+        style(axes)
+        axes.set_xlabel("epoch")
+        axes.set_ylabel(label)
+        for own, word, color, dashes in (
+            (name, "training", GREY, (4, 2)),
+            (f"val_{name}", "validation", BLUE, (1, 0)),
+        ):
+            _lines(
+                axes, [scale * drawable(history.get(own, ())) for history in histories], word, color, dashes
+            )
+        whole_ticks(axes)
+        if axes.lines:
+            axes.legend(frameon=False, fontsize=8)
+        else:
+            say(axes, "nothing recorded")
+    save(fig, path)
+
+
+def _lines(axes: Axes, curves: list[np.ndarray], word: str, color: str, dashes: tuple[float, float]) -> None:
+    """Draw the curves of all seeds thin, and their mean as far as all of them reach."""
+    curves = [curve for curve in curves if np.isfinite(curve).any()]
+    if not curves:
+        return
+    if len(curves) > 1:
+        for curve in curves:
+            axes.plot(np.arange(1, len(curve) + 1), curve, color=color, linewidth=0.6, alpha=0.45)
+        word = f"{word}, mean of {len(curves)} seeds"
+    mean = np.mean([curve[: min(map(len, curves))] for curve in curves], axis=0)
+    epochs = np.arange(1, len(mean) + 1)
+    axes.plot(epochs, mean, color=color, dashes=dashes, label=word, marker="o", markersize=2.5, linewidth=1.6)

@@ -1,0 +1,221 @@
+"""Published configurations beside their figures. Run as ``python -m benchmark.reproduce``."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmark import cli
+from benchmark.errors import UserError, did_you_mean
+from benchmark.urls import redacted
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from benchmark.publications import Case, Publication
+    from benchmark.report.reproduction import ReproductionRow
+    from benchmark.tracking.published import PublishedRun
+
+_DESCRIPTION = """\
+Run the published configurations of the tutorials exactly as published, over seeds, and print what
+comes out beside the published figures. Without a name: all of them, the cheapest first; slow ones
+then have one seed. The same command again trains nothing that is there; --seeds is a total."""
+
+_EPILOG = """\
+examples:
+  python -m benchmark.reproduce --list
+  python -m benchmark.reproduce --data-dir DATA
+  python -m benchmark.reproduce tf-basic keras-flatten --seeds 10
+  python -m benchmark.reproduce tf-hub glove-200 --vectors FOLDER_OF_THE_EMBEDDINGS_COMMAND"""
+
+
+def parser() -> cli.Parser:
+    """Return the command's argument parser; nothing heavy is imported for it."""
+    parser = cli.make_parser("reproduce", _DESCRIPTION, _EPILOG)
+    add = parser.add_argument
+    add("names", nargs="*", metavar="NAME", help="published configurations (default: all)")
+    add(
+        "--seeds",
+        type=cli.whole_number(1),
+        metavar="K",
+        help="runs of each in total (default: 5; with few labels at least 20 draws; of a slow one 1, unless "
+        "it is named)",
+    )
+    add(
+        "--data-dir",
+        metavar="DIR",
+        help="folder with data that need not be fetched (default: BENCHMARK_DATA_DIR)",
+    )
+    add(
+        "--vectors",
+        metavar="DIR",
+        help="folder of the embeddings command: what reads vectors or a module is measured with these, too",
+    )
+    add(
+        "--output",
+        metavar="DIR",
+        default=str(cli.RUNS / "reproduce"),
+        help="folder of reproduction.md, reproduction.csv and the curves (default: mlruns/reproduce)",
+    )
+    add("--published", metavar="DIR", help="folder of other published configurations (YAML files)")
+    add("--seed", type=cli.whole_number(0), default=0, metavar="S", help="root of all seeds (default: 0)")
+    add(
+        "--device",
+        type=cli.choice("device", ("auto", "cpu", "gpu")),
+        default="auto",
+        metavar="X",
+        help="auto (default), cpu or gpu",
+    )
+    cli.add_store_options(parser)
+    add("--list", action="store_true", help="list the published configurations, run nothing")
+    add("--json", action="store_true", help="print one JSON document at the end; progress goes to stderr")
+    return parser
+
+
+def reproduce(arguments: Sequence[str]) -> int:
+    """Carry out the command; see `parser` for its arguments."""
+    options = parser().parse_args(arguments)
+    if options.list:
+        return _list(_chosen(options), options.json)
+    command = redacted(shlex.join(["python", "-m", "benchmark.reproduce", *arguments]))
+    return _run(cases(options), options, command)
+
+
+def _chosen(options: Namespace) -> dict[str, Publication]:
+    """Return the publications that were asked for, in the order in which they are run."""
+    from benchmark.publications import load_publications
+
+    publications = load_publications(Path(options.published) if options.published else None)
+    for name in options.names:
+        if name not in publications:
+            hint = did_you_mean(name, publications)
+            raise UserError(f"there is no published configuration named '{name}'; {hint}")
+    return {name: publications[name] for name in publications if name in (options.names or publications)}
+
+
+def _list(publications: Mapping[str, Publication], as_json: bool) -> int:
+    from benchmark.report.reproduction import FIGURES, published_text
+
+    if as_json:
+        print(json.dumps([item.model_dump(mode="json") for item in publications.values()], indent=1))
+        return cli.DONE
+    for item in publications.values():
+        figures = ", ".join(f"{FIGURES[each.metric]} {published_text(each)}" for each in item.published)
+        print(f"{item.name}: {item.title} ({item.model} on {item.dataset.label}, {item.cost})")
+        print(f"  {item.source.title}" + (f", {item.source.url}" if item.source.url else ""))
+        print(f"  published: {figures or 'no figure'}")
+    return cli.DONE
+
+
+def cases(options: Namespace) -> list[Case]:
+    """Return what is to be measured, in the order in which it is run.
+
+    Parameters
+    ----------
+    options : Namespace
+        Of `parser`.
+
+    Raises
+    ------
+    UserError
+        For a name that does not exist, with the nearest, and for vectors that nothing asked for reads.
+    """
+    from benchmark.publications import Case
+
+    publications = _chosen(options)
+    vectors = None if options.vectors is None else Path(options.vectors)
+    if vectors is not None:
+        if not vectors.is_dir():
+            raise UserError(f"--vectors {vectors}: there is no such folder")
+        if not any(item.own_vectors for item in publications.values()):
+            raise UserError(f"--vectors: none of {', '.join(publications)} reads vectors or a module")
+    found = []
+    for name, item in publications.items():
+        seeds = item.runs(options.seeds, name in options.names)
+        found.append(Case(item, seeds))
+        if vectors is not None and item.own_vectors:
+            found.append(Case(item.with_vectors(vectors), seeds, own_vectors=True))
+    return found
+
+
+def _run(to_do: Sequence[Case], options: Namespace, command: str) -> int:
+    from benchmark.driver import Stores
+    from benchmark.measure import Means, measure
+    from benchmark.report.live import make_display
+    from benchmark.report.reproduction import reproduction_rows
+    from benchmark.report.reproduction_table import to_csv, to_markdown, to_table
+    from benchmark.tracking.store import connect, ensure_runs_folder, resolve_uri
+    from benchmark.training.devices import set_up_device
+
+    data_dir = cli.data_dir(options.data_dir)
+    set_up_device(options.device)
+    output = _output_folder(options.output)
+    ensure_runs_folder(cli.RUNS)
+    uri = resolve_uri(options.tracking_uri, cli.RUNS)
+    stores = Stores(cli.RUNS, connect(uri), uri)
+    display = make_display(json=options.json, stream=sys.stderr if options.json else sys.stdout)
+    means = Means(stores, display, data_dir, options.seed, options.device)
+    rows: list[ReproductionRow] = []
+    pictures: dict[str, str] = {}
+    try:
+        for case in to_do:
+            measured, runs = measure(case, means)
+            rows += (own := reproduction_rows(case, measured))
+            if runs:
+                pictures[own[0].label] = _draw(case, runs, output)
+    finally:
+        display.close()
+    _write(output / "reproduction.md", to_markdown(rows, command, pictures))
+    _write(output / "reproduction.csv", to_csv(rows))
+    if options.json:
+        print(json.dumps({"rows": [row.model_dump(mode="json") for row in rows]}, indent=1))
+    else:
+        print()
+        print(to_table(rows, width=cli.terminal_width(), color=sys.stdout.isatty()))
+        print(f"The same with curves and with what is not as published: {output / 'reproduction.md'}")
+    return cli.SOME_FAILED if any(row.incomplete for row in rows) else cli.DONE
+
+
+def _draw(case: Case, runs: Sequence[PublishedRun], output: Path) -> str:
+    """Draw the curves of all seeds; return the name of the file."""
+    from benchmark.report.reproduction_plot import reproduction_png
+
+    path = output / f"curves-{re.sub(r'[^a-z0-9]+', '-', case.name).strip('-')}.png"
+    reproduction_png([run.curves for run in runs], path, f"{case.name}: {case.publication.title}")
+    return path.name
+
+
+def _output_folder(name: str) -> Path:
+    """Make the folder, and make sure before anything is trained that it can be written."""
+    folder = Path(name)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _write(folder / f".probe-{os.getpid()}", "")
+        (folder / f".probe-{os.getpid()}").unlink()
+    except OSError as error:
+        raise UserError(f"--output {folder}: {(error.strerror or str(error)).lower()}") from error
+    return folder
+
+
+def _write(path: Path, text: str) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code."""
+    return cli.run_command(reproduce, arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
