@@ -1,4 +1,4 @@
-"""Intervals of a mean over seeds."""
+"""Intervals of a mean over seeds, and of what its test set leaves open."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 MIN_SEEDS = 3
 
@@ -79,3 +80,79 @@ def mean_interval(values: Sequence[float] | np.ndarray, level: float = 0.95) -> 
     half = quantile * float(sample.std(ddof=1)) / float(np.sqrt(sample.size))
     mean = float(sample.mean())
     return Interval(mean - half, mean + half, level)
+
+
+@dataclass(frozen=True)
+class SamplingError:
+    """What the choice of test examples leaves open in a mean accuracy.
+
+    Attributes
+    ----------
+    standard_error : float
+        Of the mean, over other test sets of the same size and kind, for the same trained models.
+    interval : Interval
+        Of the accuracy that the same trained models would have on all examples of this kind.
+    """
+
+    standard_error: float
+    interval: Interval
+
+
+def sampling_error(correct: NDArray[np.bool_] | NDArray[np.integer], level: float = 0.95) -> SamplingError:
+    """Tell how far the mean accuracy of these trained models may be off because of the test set's size.
+
+    The spread over seeds is another figure and is not in it: see `mean_interval`.
+
+    Parameters
+    ----------
+    correct : ndarray of bool or of 0 and 1, shape (K, N)
+        Whether the model of each seed has each example right; K at least 1, N at least 2.
+    level : float
+        Nominal coverage, in (0, 1).
+
+    Returns
+    -------
+    SamplingError
+        The standard error is ``s / sqrt(N)``, with s the standard deviation over examples of the share
+        of seeds that have an example right. The interval is Wilson's, for as many independent answers
+        as would have this standard error; so it has a width even where every answer is right.
+
+    Raises
+    ------
+    ValueError
+        When `correct` is not a table of 0 and 1, or `level` is not in (0, 1).
+
+    References
+    ----------
+    Wilson (1927), "Probable inference, the law of succession, and statistical inference", JASA 22(158),
+    209-212.
+    """
+    if not 0 < level < 1:
+        raise ValueError(f"level: got {level}, expected a number between 0 and 1")
+    from scipy.special import ndtri
+
+    shares = correctness(correct, "correct").mean(axis=0)
+    mean, n = float(shares.mean()), shares.size
+    error = float(shares.std(ddof=1)) / float(np.sqrt(n))
+    answers = mean * (1 - mean) / error**2 if error > 0 else float(n)
+    weight = float(ndtri((1 + level) / 2)) ** 2 / answers
+    centre = (mean + weight / 2) / (1 + weight)
+    half = float(np.sqrt(weight * mean * (1 - mean) + weight**2 / 4)) / (1 + weight)
+    return SamplingError(error, Interval(max(0.0, centre - half), min(1.0, centre + half), level))
+
+
+def too_few_seeds(n_seeds: int) -> str | None:
+    """Return why `n_seeds` allow no interval over seeds, or None where they do."""
+    if n_seeds >= MIN_SEEDS:
+        return None
+    return f"no interval: needs {MIN_SEEDS} seeds, has {n_seeds}"
+
+
+def correctness(table: NDArray[np.bool_] | NDArray[np.integer], name: str) -> NDArray[np.int64]:
+    """Return a table of seeds by examples as 0 and 1, or raise ValueError."""
+    array = np.asarray(table)
+    if array.ndim != 2 or array.shape[0] < 1 or array.shape[1] < 2:
+        raise ValueError(f"{name}: got shape {array.shape}, expected (seeds, examples), at least (1, 2)")
+    if array.dtype.kind not in "biu" or not ((array == 0) | (array == 1)).all():
+        raise ValueError(f"{name}: expected only 0 and 1 (or False and True)")
+    return array.astype(np.int64)

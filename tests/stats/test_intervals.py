@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from benchmark.stats.intervals import MIN_SEEDS, Interval, mean_interval
+from benchmark.stats.intervals import MIN_SEEDS, Interval, mean_interval, sampling_error, too_few_seeds
 
 
 @pytest.mark.parametrize("n", [3, 6, 10])
@@ -76,6 +76,63 @@ def test_overlap(other, expected):
 
 
 def test_import_is_cheap():
-    code = "import sys, benchmark.stats.intervals; print('scipy' in sys.modules)"
+    modules = "comparisons, verdicts, sequential, budget_curves"
+    code = f"import sys; from benchmark.stats import {modules}; print('scipy' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_sampling_error_of_one_model_is_that_of_a_share():
+    correct = np.arange(1000)[None, :] < 900
+    found = sampling_error(correct)
+    assert found.standard_error == pytest.approx(math.sqrt(0.09 / 999))
+    proportion = pytest.importorskip("statsmodels.stats.proportion")
+    low, high = proportion.proportion_confint(900, 1000, method="wilson")
+    assert found.interval.low == pytest.approx(low, abs=2e-5)
+    assert found.interval.high == pytest.approx(high, abs=2e-5)
+
+
+def test_sampling_error_by_hand():
+    # Shares of seeds that are right: 1, 1, 1/2, 0; their variance is 11/48, and N is 4.
+    found = sampling_error(np.array([[1, 1, 1, 0], [1, 1, 0, 0]]))
+    assert found.standard_error == pytest.approx(math.sqrt(11 / 48 / 4))
+
+
+def test_more_seeds_do_not_make_the_test_set_larger():
+    one = np.arange(500)[None, :] < 400
+    assert sampling_error(np.tile(one, (10, 1))) == sampling_error(one)
+
+
+def test_sampling_error_shrinks_with_the_test_set():
+    generator = np.random.default_rng(1)
+    correct = generator.random((5, 8000)) < generator.beta(4, 1, 8000)
+    quarter, whole = sampling_error(correct[:, :2000]), sampling_error(correct)
+    assert quarter.standard_error == pytest.approx(2 * whole.standard_error, rel=0.05)
+
+
+@pytest.mark.parametrize("right", [0, 1])
+def test_all_alike_still_leaves_other_examples(right):
+    interval = sampling_error(np.full((3, 500), right)).interval
+    assert interval.high - interval.low == pytest.approx(3.84 / 503.84, abs=1e-4)
+    assert 0 <= interval.low <= right <= interval.high + 1e-12 <= 1 + 1e-12
+
+
+def test_sampling_error_covers_the_accuracy_on_all_examples():
+    generator = np.random.default_rng(9)
+    covered = []
+    for _ in range(1500):
+        ease = generator.beta(4, 1, 500)
+        interval = sampling_error(generator.random((2, 500)) < ease).interval
+        covered.append(interval.low <= 0.8 <= interval.high)
+    assert 0.93 <= np.mean(covered) <= 0.97
+
+
+@pytest.mark.parametrize("bad", [np.ones(5, int), np.ones((2, 1), int), np.ones((2, 5)), np.full((2, 5), 3)])
+def test_sampling_error_refuses_other_tables(bad):
+    with pytest.raises(ValueError, match="correct: "):
+        sampling_error(bad)
+
+
+@pytest.mark.parametrize(("n", "reason"), [(1, "no interval: needs 3 seeds, has 1"), (3, None)])
+def test_tells_why_there_is_no_interval(n, reason):
+    assert too_few_seeds(n) == reason

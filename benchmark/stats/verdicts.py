@@ -1,0 +1,215 @@
+"""What may be said of two systems, and the ranks of a board."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmark.stats.comparisons import Comparison
+from benchmark.stats.crossed import critical_value
+from benchmark.stats.intervals import MIN_SEEDS
+
+MOST_SEEDS = 1000
+
+Outcome = Literal["better", "worse", "equivalent", "undecided"]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The outcome of a comparison, from A's side.
+
+    Attributes
+    ----------
+    outcome : str
+        ``better``, ``worse``, ``equivalent`` or ``undecided``.
+    more_seeds : int or None
+        For ``undecided``: how many further seeds it would take if difference and variances stayed as
+        they are. None where no number up to `MOST_SEEDS` in all would do.
+    test_set_is_limit : bool
+        Whether no number of seeds at all would do, since the test set has too few examples.
+    """
+
+    outcome: Outcome
+    more_seeds: int | None = None
+    test_set_is_limit: bool = False
+
+
+def verdict(comparison: Comparison, corrected_p: float | None = None) -> Verdict:
+    """Decide.
+
+    Parameters
+    ----------
+    comparison : Comparison
+        Of A and B.
+    corrected_p : float, optional
+        The p-value corrected for the other comparisons of a board (`holm`). If given, ``better`` and
+        ``worse`` need it below ``1 - level``, too.
+
+    Returns
+    -------
+    Verdict
+        ``equivalent`` where the whole interval lies within the margin, **also where it excludes 0**:
+        such a difference is real, and by the choice of margin not worth talking about. Otherwise
+        ``better`` or ``worse`` where the interval excludes 0, otherwise ``undecided``.
+    """
+    interval, alpha = comparison.interval, 1 - comparison.level
+    if interval is None:
+        return Verdict("undecided", MIN_SEEDS - comparison.n_seeds)
+    if max(-interval.low, interval.high) <= comparison.margin:
+        return Verdict("equivalent")
+    if (interval.low > 0 or interval.high < 0) and (corrected_p is None or corrected_p < alpha):
+        return Verdict("better" if interval.low > 0 else "worse")
+    if corrected_p is not None and comparison.p_value and corrected_p < 1:
+        alpha *= comparison.p_value / corrected_p
+    return _outlook(comparison, alpha)
+
+
+def _outlook(comparison: Comparison, alpha: float) -> Verdict:
+    """Find the first number of seeds with which the present difference and variances would decide."""
+    parts = comparison.components
+    assert parts is not None
+    seeds = np.arange(comparison.n_seeds + 1, MOST_SEEDS + 1, dtype=np.float64)
+    from_seeds = (parts.seeds + parts.interaction / comparison.n_examples) / seeds
+    from_examples = parts.examples / comparison.n_examples
+    variance = from_seeds + from_examples
+    distance, limit = abs(comparison.difference), 0.0
+    enough = np.zeros(seeds.size, dtype=bool)
+    # The interval excludes 0 at the corrected error, or lies within the margin at the plain one.
+    for error, target in ((alpha, distance), (1 - comparison.level, comparison.margin - distance)):
+        share = np.divide(from_seeds, variance, out=np.zeros_like(variance), where=variance > 0)
+        enough |= critical_value(error, seeds, share) * np.sqrt(variance) < target
+        normal = float(critical_value(error, 2, np.zeros(())))
+        limit = max(limit, target - normal * math.sqrt(from_examples))
+    found = np.flatnonzero(enough)
+    more = int(seeds[found[0]]) - comparison.n_seeds if found.size else None
+    return Verdict("undecided", more, test_set_is_limit=more is None and limit <= 0)
+
+
+def sentence(comparison: Comparison, name_a: str, name_b: str, found: Verdict | None = None) -> str:
+    """Say the verdict in one sentence, in points (hundredths of accuracy).
+
+    ``nbsvm is better than avg-pool by 3.4 points (2.9 to 3.9)``
+    """
+    result = found or verdict(comparison)
+    size, interval = _points(abs(comparison.difference)), comparison.interval
+    if interval is None:
+        return f"{name_a} and {name_b}: undecided, {comparison.reason}"
+    ahead, behind = (name_a, name_b) if comparison.difference >= 0 else (name_b, name_a)
+    if result.outcome in ("better", "worse"):
+        ends = (
+            (interval.low, interval.high) if result.outcome == "better" else (-interval.high, -interval.low)
+        )
+        span = f"{size} points ({_points(ends[0])} to {_points(ends[1])})"
+        return f"{name_a} is {result.outcome} than {name_b} by {span}"
+    ends = (interval.low, interval.high) if ahead == name_a else (-interval.high, -interval.low)
+    state = f"{ahead} is ahead of {behind} by {size} points ({_points(ends[0])} to {_points(ends[1])})"
+    if comparison.difference == 0:
+        state = f"the difference is {size} points ({_points(ends[0])} to {_points(ends[1])})"
+    if result.outcome == "equivalent":
+        return f"{name_a} and {name_b} are equivalent within {_points(comparison.margin)} points: {state}"
+    return f"{name_a} and {name_b}: undecided, {state}; {_advice(comparison, result)}"
+
+
+def _advice(comparison: Comparison, result: Verdict) -> str:
+    if result.more_seeds is not None:
+        seeds = "seed" if result.more_seeds == 1 else "seeds"
+        return f"about {result.more_seeds} more {seeds} would decide if this difference stays"
+    if result.test_set_is_limit:
+        size = f"{comparison.n_examples:,} test examples"
+        return f"no number of seeds would decide if this difference stays: {size} are too few"
+    return f"more than {MOST_SEEDS:,} seeds would be needed"
+
+
+def _points(accuracy: float) -> str:
+    text = f"{100 * accuracy:.1f}"
+    return "0.0" if text == "-0.0" else text
+
+
+def holm(p_values: Sequence[float | None]) -> list[float | None]:
+    """Correct the p-values of all comparisons of a board, so that one false claim is unlikely.
+
+    Parameters
+    ----------
+    p_values : sequence of float or None
+        None stands for a comparison that was not tested; it stays None and does not count.
+
+    Returns
+    -------
+    list of float or None
+        In the given order: sorted upwards, the i-th of m is multiplied by ``m - i + 1``, is no smaller
+        than the one before it, and at most 1.
+
+    References
+    ----------
+    Holm (1979), "A simple sequentially rejective multiple test procedure", Scandinavian Journal of
+    Statistics 6(2), 65-70.
+    """
+    tested = [index for index, p in enumerate(p_values) if p is not None]
+    values = np.array([p_values[index] for index in tested], dtype=np.float64)
+    if not ((values >= 0) & (values <= 1)).all():
+        raise ValueError(f"p_values: got {list(p_values)}, expected numbers from 0 to 1")
+    order = np.argsort(values, kind="stable")
+    steps = values[order] * np.arange(values.size, 0, -1)
+    corrected: list[float | None] = [None] * len(p_values)
+    for place, value in zip(order, np.minimum(np.maximum.accumulate(steps), 1.0), strict=True):
+        corrected[tested[place]] = float(value)
+    return corrected
+
+
+def separations(n_rows: int, comparisons: Mapping[tuple[int, int], Comparison]) -> NDArray[np.bool_]:
+    """Tell which rows of a board can be separated.
+
+    Parameters
+    ----------
+    n_rows : int
+        Number of rows.
+    comparisons : mapping of (int, int) to Comparison
+        By the two rows' places; a pair that is absent or has no interval is not separated.
+
+    Returns
+    -------
+    ndarray of bool, shape (n_rows, n_rows), symmetric
+        True where the verdict is ``better`` or ``worse`` with the p-value corrected by `holm` over all
+        pairs. Rows that are equivalent within the margin are not separated, also where the interval
+        excludes 0.
+    """
+    separated = np.zeros((n_rows, n_rows), dtype=bool)
+    corrected = holm([comparison.p_value for comparison in comparisons.values()])
+    for ((i, j), comparison), p in zip(comparisons.items(), corrected, strict=True):
+        if p is not None and verdict(comparison, p).outcome in ("better", "worse"):
+            separated[i, j] = separated[j, i] = True
+    return separated
+
+
+def shared_ranks(means: Sequence[float], separated: NDArray[np.bool_]) -> list[int]:
+    """Rank rows so that a rank says no more than the comparisons do.
+
+    The rank of a row is 1 plus the number of rows with a higher mean from which it is separated: rank 1
+    is for every row that none was shown to beat, and rank 4 says that three were. One thing is added:
+    ranks do not fall going down by the mean. A row so noisy that little separates it from anything would
+    otherwise stand above better-measured rows with higher means; it takes the rank of the lowest-ranked
+    row above it instead.
+
+    Parameters
+    ----------
+    means : sequence of float, shape (n,)
+        Mean accuracy of each row, in any order.
+    separated : ndarray of bool, shape (n, n)
+        From `separations`.
+
+    Returns
+    -------
+    list of int, length n
+        In the order of `means`. Renumbering the rows changes nothing but that order. Where row 1 cannot
+        be separated from 2, nor 2 from 3, but 1 from 3, the ranks are 1, 1, 2.
+    """
+    values = np.asarray(means, dtype=np.float64)
+    higher = values[None, :] > values[:, None]
+    own = 1 + (higher & separated).sum(axis=1)
+    above = np.where(higher, own[None, :], 1).max(axis=1, initial=1)
+    return [int(rank) for rank in np.maximum(own, above)]
