@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ValidationError
 
 from benchmark.config import Resource
+from benchmark.data.cache import cache_root
 from benchmark.data.files import stamp
 from benchmark.errors import MissingResource, UserError
 
@@ -103,15 +104,25 @@ def identify(value: str) -> Resource:
     Raises
     ------
     UserError
-        When there is no such file, or its first line is no vector.
+        When there is no such file, or a line of it is no vector; names the line.
     """
     file = find(value)
-    line, _, numbers = next(_records(file))
-    _parse(numbers, f"{file}, line {line}")
     digest = _file_digest(*stamp(file.path))
     if file.member:
         digest = hashlib.sha256(f"{digest}#{file.member}".encode()).hexdigest()
+    _check(file, digest[:32])
     return trained_on(digest[:32], file.path.with_name(f"{file.path.name}.json"))
+
+
+def _check(file: VectorFile, digest: str) -> None:
+    """Read every line once; content that was found whole is remembered in the cache."""
+    whole = cache_root() / "vectors" / f"{digest}.whole"
+    if whole.is_file():
+        return
+    for line, _, numbers in _records(file):
+        _parse(numbers, f"{file}, line {line}")
+    whole.parent.mkdir(parents=True, exist_ok=True)
+    whole.touch()
 
 
 def trained_on(digest: str, sidecar: Path) -> Resource:

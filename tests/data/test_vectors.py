@@ -226,3 +226,21 @@ def test_a_real_file(real_data, monkeypatch):
     assert found[:2].all()
     good, bad = vectors[:2] / np.linalg.norm(vectors[:2], axis=1, keepdims=True)
     assert 0.6 < good @ bad < 0.9
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("film 0.3 x", r"vectors.txt, line 2: 'x' is not a finite number"),
+        ("film 0.3", r"vectors.txt, line 2 has 1 numbers; expected a word and 2 numbers"),
+    ],
+)
+def test_a_broken_line_is_found_before_anything_is_trained(tmp_path, own_cache, line, message):
+    path = tmp_path / "vectors.txt"
+    path.write_text(f"the 0.1 0.2\n{line}\n")
+    for _ in range(2):
+        with pytest.raises(UserError, match=message):
+            identify(str(path))
+    path.write_text("the 0.1 0.2\nfilm 0.25 0.4\n")
+    assert identify(str(path)) == identify(str(path))
+    assert len(list(own_cache.rglob("*.whole"))) == 1
