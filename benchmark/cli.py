@@ -90,6 +90,17 @@ def positive_number(value: str) -> float:
     return number
 
 
+def add_device_option(parser: argparse.ArgumentParser) -> None:
+    """Add the option that says where to train."""
+    parser.add_argument(
+        "--device",
+        type=choice("device", ("auto", "cpu", "gpu")),
+        default="auto",
+        metavar="X",
+        help="auto (default), cpu or gpu",
+    )
+
+
 def add_store_options(parser: argparse.ArgumentParser) -> None:
     """Add the option that says where results are kept."""
     parser.add_argument(

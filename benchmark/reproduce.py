@@ -65,13 +65,7 @@ def parser() -> cli.Parser:
     )
     add("--published", metavar="DIR", help="folder of other published configurations (YAML files)")
     add("--seed", type=cli.whole_number(0), default=0, metavar="S", help="root of all seeds (default: 0)")
-    add(
-        "--device",
-        type=cli.choice("device", ("auto", "cpu", "gpu")),
-        default="auto",
-        metavar="X",
-        help="auto (default), cpu or gpu",
-    )
+    cli.add_device_option(parser)
     cli.add_store_options(parser)
     add("--list", action="store_true", help="list the published configurations, run nothing")
     add("--json", action="store_true", help="print one JSON document at the end; progress goes to stderr")

@@ -96,13 +96,7 @@ def parser() -> cli.Parser:
     add("--seed", type=cli.whole_number(0), default=0, metavar="S", help="root of all seeds (default: 0)")
     add("--study", metavar="NAME", help="name of the study (default: made from what is searched)")
     add("--storage", metavar="URL", help="Optuna storage (default: a journal file in mlruns/studies)")
-    add(
-        "--device",
-        type=cli.choice("device", ("auto", "cpu", "gpu")),
-        default="auto",
-        metavar="X",
-        help="auto (default), cpu or gpu",
-    )
+    cli.add_device_option(parser)
     add(
         "--compile",
         type=cli.choice("way to compile", ("auto", "fit", "graph", "xla")),

@@ -46,23 +46,29 @@ def to_table(
     """
     if not rows:
         return EMPTY + "\n"
-    from rich.console import Console
     from rich.text import Text
 
-    console = Console(
-        file=io.StringIO(),
-        width=width or _UNLIMITED,
-        height=100,  # with both given, rich asks neither the terminal nor the environment
-        force_terminal=color,
-        color_system="standard" if color else None,
-        legacy_windows=False,
-    )
+    console = make_console(width or _UNLIMITED, color)
     with console.capture() as capture:
         for section in sections(rows):
             _print_section(console, section, wide)
         for line in captions(rows):
             console.print(Text(plain(line), style="dim"))
     return "\n".join(line.rstrip() for line in capture.get().splitlines()) + "\n"
+
+
+def make_console(width: int, color: bool) -> Console:
+    """Return a console whose output is captured, as wide as it is told, with ANSI escapes or without."""
+    from rich.console import Console
+
+    return Console(
+        file=io.StringIO(),
+        width=width,
+        height=100,  # with both given, rich asks neither the terminal nor the environment
+        force_terminal=color,
+        color_system="standard" if color else None,
+        legacy_windows=False,
+    )
 
 
 def _print_section(console: Console, section: Section, wide: bool) -> None:
@@ -174,7 +180,7 @@ def to_csv(rows: Sequence[BoardRow]) -> str:
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(BoardRow.model_fields)
     for record in map(_record, rows):
-        writer.writerow([_csv_cell(record[name]) for name in BoardRow.model_fields])
+        writer.writerow([csv_cell(record[name]) for name in BoardRow.model_fields])
     return stream.getvalue()
 
 
@@ -210,8 +216,9 @@ def _record(row: BoardRow) -> dict[str, Any]:
     return record
 
 
-def _csv_cell(value: Any) -> Any:
-    text = "; ".join(value) if isinstance(value, list) else value
+def csv_cell(value: Any) -> Any:
+    """Write several values as one text, and lead by an apostrophe what a spreadsheet would run."""
+    text = "; ".join(map(str, value)) if isinstance(value, list | tuple) else value
     if not isinstance(text, str):
         return text
     text = plain(text)

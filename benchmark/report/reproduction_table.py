@@ -7,14 +7,12 @@ import html
 import io
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-from benchmark.report.export import plain
+from benchmark.report.export import csv_cell, make_console, plain
 from benchmark.report.reproduction import FIGURES, ReproductionRow, number
 
 _NOTHING = "-"
 _WIDTH = 160  # where there is no terminal
-_FORMULA = ("=", "+", "-", "@")
 _HEADINGS = ("name", "source", "figure", "published", "measured", "seeds", "verdict")
 _NUMERIC = ("published", "measured", "seeds")
 
@@ -37,18 +35,10 @@ def to_table(rows: Sequence[ReproductionRow], *, width: int | None = None, color
         Ends with a newline.
     """
     from rich.box import SIMPLE_HEAD
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    console = Console(
-        file=io.StringIO(),
-        width=width or _WIDTH,
-        height=100,  # with both given, rich asks neither the terminal nor the environment
-        force_terminal=color,
-        color_system="standard" if color else None,
-        legacy_windows=False,
-    )
+    console = make_console(width or _WIDTH, color)
     table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for heading in _HEADINGS:
         table.add_column(heading, justify="right" if heading in _NUMERIC else "left", overflow="fold")
@@ -124,7 +114,7 @@ def to_csv(rows: Sequence[ReproductionRow]) -> str:
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(ReproductionRow.model_fields)
     for row in rows:
-        writer.writerow([_csv_cell(value) for value in row.model_dump().values()])
+        writer.writerow([csv_cell(value) for value in row.model_dump().values()])
     return stream.getvalue()
 
 
@@ -157,11 +147,3 @@ def _escaped(text: str) -> str:
 
 def _address(url: str) -> str:
     return re.sub(r"[<>|\s]", lambda match: f"%{ord(match[0]):02X}", url)
-
-
-def _csv_cell(value: Any) -> Any:
-    text = "; ".join(map(str, value)) if isinstance(value, tuple) else value
-    if not isinstance(text, str):
-        return text
-    text = plain(text)
-    return f"'{text}" if text.lstrip().startswith(_FORMULA) else text
