@@ -12,11 +12,16 @@ from benchmark.errors import did_you_mean
 COMMANDS = {
     "sweep": ("benchmark.sweep", "search, then final runs on fresh seeds, then the board: the main job"),
     "reproduce": ("benchmark.reproduce", "published configurations of tutorials beside their figures"),
-    "leaderboard": ("benchmark.leaderboard", "the board of a data set: table, Markdown, CSV or JSON"),
+    "leaderboard": (
+        "benchmark.leaderboard",
+        "the board of a data set: table, HTML, Markdown, LaTeX, CSV, JSON",
+    ),
+    "compare": ("benchmark.compare", "which of two models is better, or how many more seeds it takes"),
     "predict": ("benchmark.predict", "label raw texts with a trained model"),
     "export": ("benchmark.export", "a trained model as a TensorFlow SavedModel and a plain Keras file"),
     "datasets": ("benchmark.datasets", "list, describe and prepare data sets"),
     "models": ("benchmark.models.__main__", "list and describe architectures"),
+    "ledger": ("benchmark.ledger", "looks at test parts, and whether their record is whole"),
     "embeddings": ("benchmark.embeddings", "learn word vectors from a data set's own texts"),
     "ui": ("benchmark.ui", "the MLflow UI on this folder's runs"),
 }

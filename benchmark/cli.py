@@ -101,6 +101,28 @@ def add_device_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_margin_option(parser: argparse.ArgumentParser) -> None:
+    """Add the option that declares the smallest difference worth talking about."""
+    parser.add_argument(
+        "--margin",
+        type=_points,
+        default=0.005,
+        metavar="POINTS",
+        help="smallest difference worth talking about, in points of accuracy (default: 0.5)",
+    )
+
+
+def _points(value: str) -> float:
+    """Convert points of accuracy to a share."""
+    try:
+        points = float(value)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"'{value}' is not a number") from None
+    if not 0 <= points < 100:
+        raise argparse.ArgumentTypeError(f"got {value}, expected points of accuracy from 0 to below 100")
+    return points / 100
+
+
 def add_store_options(parser: argparse.ArgumentParser) -> None:
     """Add the option that says where results are kept."""
     parser.add_argument(

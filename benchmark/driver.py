@@ -27,7 +27,7 @@ from benchmark.tracking import names
 from benchmark.tracking.monitor import system_metrics
 from benchmark.tracking.published import PublishedTracker
 from benchmark.tracking.store import default_artifacts
-from benchmark.tracking.tracker import Tracker
+from benchmark.tracking.tracker import FurtherTracker, Tracker
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,8 @@ class Outcome:
         How many of them failed or diverged.
     winner : dict or None
         The tuned configuration.
+    run_id : str or None
+        The sweep's run in MLflow; None where nothing was to be done.
     """
 
     model: str
@@ -79,6 +81,7 @@ class Outcome:
     finals: int
     failed: int
     winner: dict[str, Scalar] | None
+    run_id: str | None = None
 
 
 def run_sweep(plan: Plan, stores: Stores, display: Display, engine: Engine | None = None) -> Outcome:
@@ -119,9 +122,39 @@ def run_published(plan: Plan, stores: Stores, display: Display, engine: Engine |
     UserError
         When the same configuration is under way in another process.
     """
+    tracker = PublishedTracker(stores.client, plan, _artifacts(plan, stores))
+    return _run_finals(plan, tracker, PublishedPhase(plan, tracker, display), stores, display, engine)
+
+
+def run_further(
+    plan: Plan, tier: str, stores: Stores, display: Display, engine: Engine | None = None
+) -> Outcome:
+    """Carry out the missing final runs of one row of a board.
+
+    Parameters
+    ----------
+    plan : Plan
+        Whose default is the row's configuration, with nothing to search, and whose study is the row's.
+    tier : str
+        As the row's runs are tagged.
+    stores, display, engine
+        As in `run_sweep`.
+
+    Raises
+    ------
+    UserError
+        When the row's sweep is under way in another process.
+    """
+    tracker = FurtherTracker(stores.client, plan, _artifacts(plan, stores))
+    specs = plan.final_specs(plan.default)
+    phase = FinalPhase(plan, tracker, display, lambda: {specs[0].config_id: (tier, specs)})
+    return _run_finals(plan, tracker, phase, stores, display, engine)
+
+
+def _run_finals(
+    plan: Plan, tracker: Tracker, phase: FinalPhase, stores: Stores, display: Display, engine: Engine | None
+) -> Outcome:
     with _alone(plan, stores, "wait for it"):
-        tracker = PublishedTracker(stores.client, plan, _artifacts(plan, stores))
-        phase = PublishedPhase(plan, tracker, display)
         started, left = time.monotonic(), len(phase.missing())
         done = phase.total - left
         display.sweep_started(plan.model.label, plan.dataset.name, plan.study, 0, 0, phase.total, done)
@@ -231,6 +264,7 @@ class _Sweep:
             self.finals.ran,
             self.trials.failed + self.finals.failed,
             winner.hparams if winner else None,
+            self.tracker.parent_id or None,
         )
 
     def _write_search(self, folder: Path) -> None:

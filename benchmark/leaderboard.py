@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,9 +11,11 @@ from benchmark import cli
 from benchmark.errors import UserError
 
 if TYPE_CHECKING:
-    from benchmark.report.rows import BoardRow
+    from argparse import Namespace
 
-_FORMATS = ("table", "md", "csv", "json")
+    from benchmark.report.rows import Board, Details
+
+_FORMATS = ("table", "md", "csv", "json", "tex", "html")
 
 
 def parser() -> cli.Parser:
@@ -21,8 +23,9 @@ def parser() -> cli.Parser:
     parser = cli.make_parser(
         "leaderboard",
         "Print the board of a data set: mean test accuracy of each model and tier over fresh seeds, with "
-        "its 95 % interval.",
+        "its 95 % interval, and ranks that rows share where nothing separates them.",
         "examples:\n  python -m benchmark.leaderboard --dataset imdb\n"
+        "  python -m benchmark.leaderboard --dataset imdb --format html --output board.html\n"
         "  python -m benchmark.leaderboard --dataset imdb --format json --output board.json",
     )
     parser.add_argument("--dataset", metavar="D", help="data set (default: that of the newest sweep)")
@@ -35,91 +38,117 @@ def parser() -> cli.Parser:
     )
     parser.add_argument("--output", metavar="FILE", help="write to a file instead of the terminal")
     parser.add_argument("--wide", action="store_true", help="all columns of the table")
-    parser.add_argument("--picture", metavar="FILE", help="also draw the board as a PNG")
+    parser.add_argument(
+        "--baseline",
+        metavar="M",
+        help="model or model:tier that rows are compared with (default: tfidf-logreg, else avg-pool, else "
+        "the last default row)",
+    )
+    cli.add_margin_option(parser)
+    parser.add_argument("--picture", metavar="FILE", help="also draw the board as a PNG or SVG")
+    parser.add_argument(
+        "--pictures", metavar="DIR", help="also draw board, cost and budget curves, as PNG and SVG"
+    )
     cli.add_store_options(parser)
     return parser
-
-
-def board_rows(client: Any, dataset: str, ledger: Path) -> list[BoardRow]:
-    """Compute the board of a data set.
-
-    Parameters
-    ----------
-    client : mlflow.MlflowClient
-        The store with the final runs.
-    dataset : str
-        Name of the data set.
-    ledger : Path
-        Ledger of test reads.
-
-    Returns
-    -------
-    list of BoardRow
-        Ranked rows first, then those that carry a watermark.
-    """
-    from benchmark.data.ledger import looks
-    from benchmark.report.board import build_board
-    from benchmark.tracking.reader import final_runs
-
-    runs = final_runs(client, dataset)
-    by_digest: dict[str, dict[str, int]] = {}
-    for digest in {run.dataset_digest for run in runs}:
-        by_digest[digest] = looks(ledger, digest)
-    rows = []
-    for digest, counted in sorted(by_digest.items()):
-        rows.extend(build_board([run for run in runs if run.dataset_digest == digest], counted))
-    return rows
 
 
 def leaderboard(arguments: Sequence[str]) -> int:
     """Carry out the command; see `parser` for its arguments."""
     options = parser().parse_args(arguments)
+    from benchmark.boards import read_board
     from benchmark.data.source import experiment_name
-    from benchmark.report import export
     from benchmark.tracking.reader import latest_dataset
-    from benchmark.tracking.store import connect, resolve_uri
+    from benchmark.tracking.store import open_store, resolve_uri
 
+    _check_picture(options.picture)
     uri = resolve_uri(options.tracking_uri, cli.RUNS)
     cli.check_embedded_store(uri)
-    client = connect(uri)
+    client = open_store(uri)
     dataset = experiment_name(options.dataset) if options.dataset else latest_dataset(client)
     if dataset is None:
         raise UserError("this store has no sweeps; run one: python -m benchmark.sweep --model avg-pool")
-    rows = board_rows(client, dataset, cli.RUNS / "ledger.jsonl")
-    to_terminal = options.output is None and sys.stdout.isatty()
-    writers = {
-        "table": lambda: export.to_table(
-            rows, width=cli.terminal_width(), color=to_terminal, wide=options.wide
-        ),
-        "md": lambda: export.to_markdown(rows),
-        "csv": lambda: export.to_csv(rows),
-        "json": lambda: export.to_json(rows),
-    }
-    text = writers[options.format]()
+    board = read_board(
+        client, dataset, cli.RUNS / "ledger.jsonl", margin=options.margin, baseline=options.baseline
+    )
+    details: Details | None = None
+    if options.format == "html" or options.pictures:
+        details = _details(client, dataset, board, uri, with_texts=options.format == "html")
+    text = _text(board, details, options)
     if options.picture:
-        _draw(rows, client, Path(options.picture))
+        _written(f"--picture {options.picture}", lambda: _draw_board(board, Path(options.picture)))
+    if options.pictures:
+        _written(f"--pictures {options.pictures}", lambda: _draw_all(board, details, Path(options.pictures)))
     if options.output is None:
         print(text.rstrip("\n"))
-        return cli.DONE
-    try:
-        Path(options.output).write_text(text.rstrip("\n") + "\n", encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"--output {options.output}: {(error.strerror or str(error)).lower()}") from error
+    else:
+        target = Path(options.output)
+        _written(f"--output {target}", lambda: target.write_text(text.rstrip("\n") + "\n", encoding="utf-8"))
     return cli.DONE
 
 
-def _draw(rows: list[BoardRow], client: Any, path: Path) -> None:
-    from benchmark.report.plots import board_png
-    from benchmark.tracking import names
+def _text(board: Board, details: Details | None, options: Namespace) -> str:
+    from benchmark.report import export
 
-    values = {
-        number: [client.get_run(run).data.metrics[names.TEST_ACCURACY] for run in row.run_ids]
-        for number, row in enumerate(rows)
-    }
+    if options.format == "tex":
+        from benchmark.report.latex import to_latex
+
+        return to_latex(board)
+    if options.format == "html":
+        from benchmark.report.html import to_html
+
+        return to_html(board, details)
+    if options.format == "table":
+        to_terminal = options.output is None and sys.stdout.isatty()
+        return export.to_table(board, width=cli.terminal_width(), color=to_terminal, wide=options.wide)
+    writers = {"md": export.to_markdown, "csv": export.to_csv, "json": export.to_json}
+    return writers[options.format](board)
+
+
+def _details(client: Any, dataset: str, board: Board, uri: str, *, with_texts: bool) -> Details:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from benchmark.data.ledger import read_test_texts
+    from benchmark.data.prepare import find_prepared
+    from benchmark.details import read_details
+    from benchmark.tracking.store import ui_address
+
+    def texts(digest: str, rows: NDArray[np.int64]) -> list[str] | None:
+        prepared = find_prepared(digest)
+        return None if prepared is None else read_test_texts(prepared, rows, cli.RUNS / "ledger.jsonl")
+
+    return read_details(client, dataset, board, texts=texts if with_texts else None, address=ui_address(uri))
+
+
+def _check_picture(picture: str | None) -> None:
+    if picture is not None and Path(picture).suffix not in (".png", ".svg"):
+        raise UserError(f"--picture {picture}: expected a name that ends in .png or .svg")
+
+
+def _draw_board(board: Board, path: Path) -> None:
+    from benchmark.report.board_plot import board_picture
+
+    board_picture(board, path)
+
+
+def _draw_all(board: Board, details: Details | None, folder: Path) -> None:
+    from benchmark.report.budget_plot import budget_picture
+    from benchmark.report.cost_plot import cost_picture
+
+    for suffix in (".png", ".svg"):
+        _draw_board(board, folder / f"board{suffix}")
+        cost_picture(board, folder / f"cost{suffix}")
+        if details is not None:
+            budget_picture(board, details, folder / f"budget{suffix}")
+
+
+def _written(option: str, write: Callable[[], object]) -> None:
+    """Write something to where an option says."""
     try:
-        board_png(rows, path, seed_values=values)
+        write()
     except OSError as error:
-        raise UserError(f"--picture {path}: {(error.strerror or str(error)).lower()}") from error
+        raise UserError(f"{option}: {(error.strerror or str(error)).lower()}") from error
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -106,11 +106,11 @@ def find_model(options: argparse.Namespace) -> StoredModel:
 
 def _best(client: Any, dataset: str, model: str | None) -> str:
     """Return the URI of the stored model of the board's first row, or the first one of a model."""
+    from benchmark.boards import read_board
     from benchmark.data.source import experiment_name
-    from benchmark.leaderboard import board_rows
     from benchmark.tracking import names
 
-    rows = board_rows(client, experiment_name(dataset), cli.RUNS / "ledger.jsonl")
+    rows = read_board(client, experiment_name(dataset), cli.RUNS / "ledger.jsonl").rows
     known = {row.model for row in rows}
     if model and model not in known:
         raise UserError(f"--model {model}: not on the board of '{dataset}'; {did_you_mean(model, known)}")

@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     from benchmark.config import SweepConfig
     from benchmark.data.dataset import Dataset
     from benchmark.data.source import SourceOptions
+    from benchmark.driver import Outcome, Stores
     from benchmark.plan import Plan
     from benchmark.report.live import Display
+    from benchmark.report.rows import Board
 
 SAMPLERS = ("tpe", "random", "qmc", "gp", "cmaes", "grid")
 PRUNERS = ("hyperband", "median", "percentile", "none")
@@ -225,8 +227,8 @@ def _check_names(
 
 
 def _run(plans: Sequence[Plan], dataset: Dataset, options: Namespace, display: Display) -> int:
+    from benchmark.boards import read_board
     from benchmark.driver import Stores, run_sweep
-    from benchmark.leaderboard import board_rows
     from benchmark.report.export import to_table
     from benchmark.tracking.store import connect, ensure_runs_folder, resolve_uri
     from benchmark.training.devices import set_up_device
@@ -237,16 +239,32 @@ def _run(plans: Sequence[Plan], dataset: Dataset, options: Namespace, display: D
     stores = Stores(cli.RUNS, connect(uri), uri, options.storage)
     outcomes = [run_sweep(plan, stores, display) for plan in plans]
     display.close()
-    rows = board_rows(stores.client, dataset.name, stores.ledger)
+    board = read_board(stores.client, dataset.name, stores.ledger)
+    _publish(board, outcomes, stores, dataset.name)
     if options.json:
-        records: list[dict[str, Any]] = [row.model_dump(mode="json") for row in rows]
         sweeps = [vars(outcome) for outcome in outcomes]
-        print(json.dumps({"dataset": dataset.name, "sweeps": sweeps, "board": records}, indent=1))
+        record = {"dataset": dataset.name, "sweeps": sweeps, "board": board.model_dump(mode="json")}
+        print(json.dumps(record, indent=1))
     else:
         print()
-        print(to_table(rows, width=cli.terminal_width(), color=sys.stdout.isatty()))
+        print(to_table(board, width=cli.terminal_width(), color=sys.stdout.isatty()))
         print("Compare the runs in the MLflow UI with: python -m benchmark.ui")
     return cli.SOME_FAILED if any(outcome.failed for outcome in outcomes) else cli.DONE
+
+
+def _publish(board: Board, outcomes: Sequence[Outcome], stores: Stores, dataset: str) -> None:
+    """Leave the board with the sweeps in MLflow that were carried out now."""
+    from benchmark.details import read_details
+    from benchmark.report.export import to_markdown
+    from benchmark.report.html import to_html
+    from benchmark.tracking.board_notes import write_notes
+    from benchmark.tracking.store import ui_address
+
+    sweeps = [outcome.run_id for outcome in outcomes if outcome.run_id]
+    if not sweeps:
+        return
+    details = read_details(stores.client, dataset, board, address=ui_address(stores.uri))
+    write_notes(stores.client, dataset, sweeps, to_markdown(board), to_html(board, details))
 
 
 def _dry_run(plans: Sequence[Plan], display: Display, as_json: bool) -> int:

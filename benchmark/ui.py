@@ -8,9 +8,12 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from benchmark import cli
 from benchmark.errors import UserError
+
+_MOST_COMPARED = 20  # what the page of the UI can show at once
 
 
 def parser() -> cli.Parser:
@@ -36,14 +39,50 @@ def ui(arguments: Sequence[str]) -> int:
         raise UserError(f"--port {options.port} is taken; choose another, for example {options.port + 1}")
     client = connect(uri)
     address = f"http://127.0.0.1:{options.port}"
-    for experiment in client.search_experiments():
-        if experiment.name != "Default":
-            print(f"{experiment.name}: {address}/#/experiments/{experiment.experiment_id}")
+    for line in addresses(client, address):
+        print(line)
     print(f"MLflow UI: {address} (Ctrl-C ends it)", flush=True)
     words = ["server", "--backend-store-uri", uri, "--host", "127.0.0.1", "--port", str(options.port)]
     # MLflow starts its web server by name, so the programs of this environment must be found.
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
     return subprocess.call([sys.executable, "-m", "mlflow", *words], env={**os.environ, "PATH": path})
+
+
+def addresses(client: Any, address: str) -> list[str]:
+    """Return a line for each data set, and one that opens the comparison of its board's rows.
+
+    Parameters
+    ----------
+    client : mlflow.MlflowClient
+        The store.
+    address : str
+        Of the UI.
+
+    Returns
+    -------
+    list of str
+        A row is stood for by its first seed, which is the same seed bundle for all rows.
+    """
+    from benchmark.boards import read_board
+    from benchmark.details import compare_address
+
+    lines = []
+    for experiment in client.search_experiments():
+        if experiment.name == "Default":
+            continue
+        number = experiment.experiment_id
+        lines.append(f"{experiment.name}: {address}/#/experiments/{number}")
+        try:
+            rows = read_board(client, experiment.name, cli.RUNS / "ledger.jsonl").rows
+        except UserError as error:  # a damaged ledger is no reason to show no runs
+            lines.append(f"  no board: {error}")
+            continue
+        first = dict.fromkeys(row.run_ids[0] for row in rows if row.rank is not None)
+        if len(first) > 1:
+            chosen = list(first)[:_MOST_COMPARED]
+            which = "rows" if len(chosen) == len(first) else f"first {len(chosen)} rows"
+            lines.append(f"  the board's {which}, compared: {compare_address(address, number, chosen)}")
+    return lines
 
 
 def _free(port: int) -> bool:

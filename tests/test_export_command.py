@@ -17,7 +17,7 @@ QUICK = ["--trials", "1", "--seeds", "1", "--epochs", "1", "--set", "sequence_le
 
 def test_a_model_of_the_board_leaves(capsys, tmp_path):
     assert sweep.main(["--model", "avg-pool", "--dataset", "sample", *QUICK, "--json"]) == 0
-    row, *_ = json.loads(capsys.readouterr().out)["board"]
+    row, *_ = json.loads(capsys.readouterr().out)["board"]["rows"]
     assert export.main(["--best", "sample", "--output", "new/model"]) == 0
     captured = capsys.readouterr()
     assert f"model: avg-pool, {row['tier']}" in captured.err

@@ -23,6 +23,8 @@ def test_an_installed_copy_works_outside_the_checkout(tmp_path):
     assert shipped == {path.name for path in (ROOT / "search_spaces").iterdir()}
     published = {path.name for path in (tmp_path / "site/benchmark/published").glob("*.yaml")}
     assert {"tf-basic.yaml", "lstm-notes.yaml"} <= published
+    page = {path.name for path in (tmp_path / "site/benchmark/report/page").iterdir()}
+    assert {"page.html", "page.css", "page.js"} <= page
     done = subprocess.run(
         [sys.executable, "-m", "benchmark.models", "lstm"],
         cwd=tmp_path / "site",

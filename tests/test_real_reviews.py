@@ -14,7 +14,7 @@ def test_average_pooling_is_in_its_band(real_data, capsys):
     assert sweep.main([*arguments, "--trials", "1", "--seeds", "3"]) == 0
     capsys.readouterr()
     assert leaderboard.main(["--dataset", "imdb", "--format", "json"]) == 0
-    rows = json.loads(capsys.readouterr().out)
+    rows = json.loads(capsys.readouterr().out)["rows"]
     (default,) = [row for row in rows if row["tier"] == "default"]
     assert default["n_seeds"] == 3
     assert 0.86 <= default["test_accuracy_mean"] <= 0.885

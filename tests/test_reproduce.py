@@ -136,12 +136,12 @@ def test_no_board_counts_them(tiny, capsys):
     run(*tiny, "--seeds", 1)
     capsys.readouterr()
     assert leaderboard.main(["--dataset", "sample", "--format", "json"]) == 0
-    assert json.loads(capsys.readouterr().out) == []
+    assert json.loads(capsys.readouterr().out)["rows"] == []
     words = ["--model", "majority", "--dataset", "sample", "--trials", "1", "--seeds", "1"]
     assert sweep.main(words) == 0
     capsys.readouterr()
     assert leaderboard.main(["--format", "json"]) == 0
-    assert {row["model"] for row in json.loads(capsys.readouterr().out)} == {"majority"}
+    assert {row["model"] for row in json.loads(capsys.readouterr().out)["rows"]} == {"majority"}
 
 
 def test_an_interrupt_is_recorded_and_the_same_command_goes_on(tiny, monkeypatch, capsys):

@@ -7,17 +7,22 @@ import hashlib
 import json
 import os
 from collections import Counter
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import filelock
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmark.config import RunSpec
 from benchmark.data.dataset import Dataset, Store, View
 from benchmark.errors import UserError
 from benchmark.registry import label_of
+
+SHOWN = "(examples shown)"
+"""Stands in the ledger for a model where test texts were shown to people."""
 
 _FIRST = "0" * 64
 
@@ -25,7 +30,7 @@ _FIRST = "0" * 64
 def read_test(dataset: Dataset, spec: RunSpec, ledger: Path) -> View:
     """Read the test part for one final run, after the look has been recorded.
 
-    This is the only function of the project that opens the test part.
+    This function and `read_test_texts` are the only ones of the project that open the test part.
 
     Parameters
     ----------
@@ -65,6 +70,35 @@ def read_test(dataset: Dataset, spec: RunSpec, ledger: Path) -> View:
     return Store(dataset.folder / "test").view(rows, spec.view, length)
 
 
+def read_test_texts(dataset: Dataset, rows: NDArray[np.int64], ledger: Path) -> list[str]:
+    """Read some test texts to be shown to people, after the look has been recorded.
+
+    Whoever sees test examples may be led by them, so this is a look like any other, under the name
+    `SHOWN` in place of a model's.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        The prepared data set.
+    rows : ndarray of int64, shape (n,)
+        Places in the test part.
+    ledger : Path
+        ``mlruns/ledger.jsonl``.
+    """
+    append(
+        ledger,
+        {
+            "who": user_name(),
+            "spec_id": "",
+            "model": SHOWN,
+            "dataset": dataset.name,
+            "dataset_digest": dataset.digest,
+            "examples": len(rows),
+        },
+    )
+    return Store(dataset.folder / "test").texts(rows)
+
+
 def append(ledger: Path, entry: dict[str, Any]) -> None:
     """Append an entry that carries the hash of the one before."""
     ledger.parent.mkdir(parents=True, exist_ok=True)
@@ -72,9 +106,8 @@ def append(ledger: Path, entry: dict[str, Any]) -> None:
         entries = _entries(ledger)
         previous = entries[-1]["hash"] if entries else _FIRST
         body = {"when": datetime.now(UTC).isoformat(timespec="seconds"), **entry, "previous": previous}
-        line = json.dumps({**body, "hash": _hash(body)}, sort_keys=True)
         with ledger.open("ab") as file:
-            file.write(line.encode() + b"\n")
+            file.write(_line({**body, "hash": _hash(body)}))
             file.flush()
             os.fsync(file.fileno())
 
@@ -94,41 +127,96 @@ def looks(ledger: Path, dataset_digest: str | None = None) -> Counter[str]:
     UserError
         When the chain of hashes is broken: an entry was changed, cut off or taken out.
     """
-    if not ledger.exists():
-        return Counter()
-    with _lock(ledger):
-        entries = _entries(ledger)
     return Counter(
         entry["model"]
-        for entry in entries
+        for entry in read_entries(ledger)
         if dataset_digest is None or entry["dataset_digest"] == dataset_digest
     )
 
 
+def read_entries(ledger: Path) -> list[dict[str, Any]]:
+    """Return the entries of a ledger that is whole; none where there is no file.
+
+    Raises
+    ------
+    UserError
+        When the chain of hashes is broken.
+    """
+    if not ledger.exists():
+        return []
+    with _lock(ledger):
+        return _entries(ledger)
+
+
+@dataclass(frozen=True)
+class Damage:
+    """What is wrong with one line of a ledger, counted from 1."""
+
+    line: int
+    what: str
+
+
+def examine(ledger: Path) -> tuple[list[dict[str, Any]], list[Damage]]:
+    """Read a ledger that may be damaged.
+
+    Parameters
+    ----------
+    ledger : Path
+        ``mlruns/ledger.jsonl``; missing means no entries.
+
+    Returns
+    -------
+    list of dict, list of Damage
+        All entries that can be read, and what is wrong, by line. Entries that were cut off at the end
+        leave no damage.
+    """
+    if not ledger.exists():
+        return [], []
+    with _lock(ledger):
+        return _examine(ledger)
+
+
 def _entries(ledger: Path) -> list[dict[str, Any]]:
     """Return the entries, each checked against its hash and the one before."""
+    entries, damage = _examine(ledger)
+    if damage:
+        raise UserError(f"{ledger}, line {damage[0].line}: the ledger is damaged; restore it from a copy")
+    return entries
+
+
+def _examine(ledger: Path) -> tuple[list[dict[str, Any]], list[Damage]]:
     try:
         lines = ledger.read_bytes().splitlines(keepends=True)
     except FileNotFoundError:
-        return []
-    entries: list[dict[str, Any]] = []
+        return [], []
+    entries, damage = [], []
     previous = _FIRST
     for number, line in enumerate(lines, 1):
         try:
             entry = json.loads(line)
             body = {name: value for name, value in entry.items() if name != "hash"}
-            whole = entry["hash"] == _hash(body) and entry["previous"] == previous
+            own, before = str(entry["hash"]), entry["previous"]
         except (ValueError, KeyError, AttributeError):
-            whole = False
-        if not whole or not line.endswith(b"\n"):
-            raise UserError(f"{ledger}, line {number}: the ledger is damaged; restore it from a copy")
+            damage.append(Damage(number, "this is no entry"))
+            continue
+        if own != _hash(body):
+            damage.append(Damage(number, "this entry was changed: its hash is of another one"))
+        elif line != _line(entry):
+            damage.append(Damage(number, "this entry was written anew or cut off"))
+        if before != previous:
+            place = "comes first" if number == 1 else f"follows line {number - 1}"
+            damage.append(Damage(number, f"this entry {place}, but was written after another one"))
         entries.append(entry)
-        previous = entry["hash"]
-    return entries
+        previous = own
+    return entries, damage
 
 
 def _lock(ledger: Path) -> filelock.BaseFileLock:
     return filelock.FileLock(f"{ledger}.lock")
+
+
+def _line(entry: dict[str, Any]) -> bytes:
+    return json.dumps(entry, sort_keys=True).encode() + b"\n"
 
 
 def _hash(body: dict[str, Any]) -> str:

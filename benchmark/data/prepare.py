@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import itertools
 import json
@@ -14,7 +15,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.data.cache import cache_root, locked, read_entry, write_entry
+from benchmark.data.cache import META, cache_root, locked, read_entry, write_entry
 from benchmark.data.dataset import OOV, Dataset
 from benchmark.data.facts import FactFinder
 from benchmark.data.parts import SPLIT_SEED, draw_stratified
@@ -66,6 +67,15 @@ def cached(source: Source) -> Dataset | None:
     folder = _entry(source)
     meta = read_entry(folder)
     return None if meta is None else Dataset.from_meta(folder, meta)
+
+
+def find_prepared(digest: str) -> Dataset | None:
+    """Return the prepared data set with this content, where the cache has a whole one."""
+    for path in sorted((cache_root() / "datasets").glob(f"*/{META}")):
+        with contextlib.suppress(OSError, ValueError, KeyError):
+            if json.loads(path.read_bytes())["digest"] == digest and (meta := read_entry(path.parent)):
+                return Dataset.from_meta(path.parent, meta)
+    return None
 
 
 def _entry(source: Source) -> Path:

@@ -1,32 +1,56 @@
-"""The board: final runs in, ranked rows out, and nothing claimed that the seeds do not support."""
+"""The board: final runs in, ranked rows out, and nothing claimed that the runs do not support."""
 
 from __future__ import annotations
 
 import math
 import statistics
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from benchmark.report.rows import WATERMARK, BoardRow
-from benchmark.stats.intervals import MIN_SEEDS, Interval, mean_interval
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmark.report.ranking import LEVEL, MARGIN, compared, ranked, with_differences
+from benchmark.report.rows import WATERMARK, Board, BoardRow
+from benchmark.stats.intervals import MIN_SEEDS, Interval, mean_interval, sampling_error
+from benchmark.stats.pairwise import Answers
 from benchmark.tracking.records import FinalRun
 
 _USUAL_PROTOCOL = "inductive"
+_UNKNOWN = "not compared: its predictions are missing or do not give its test accuracy"
+_ROUNDING = 1e-5  # of an accuracy in single precision
+
+ReadAnswers = Callable[[str], NDArray[np.bool_] | None]
+"""By the id of a run, which test examples it has right, shape (N,); None where that is not known."""
 
 
-def build_board(runs: Sequence[FinalRun], looks: Mapping[str, int]) -> list[BoardRow]:
-    """Compute the rows of a board.
+def build_board(
+    runs: Sequence[FinalRun],
+    looks: Mapping[tuple[str, str], int],
+    answers: ReadAnswers,
+    *,
+    margin: float = MARGIN,
+    baseline: str | None = None,
+) -> Board:
+    """Compute the board of a data set.
 
     Parameters
     ----------
     runs : sequence of FinalRun
         Final runs, in any order and with any status.
-    looks : mapping of str to int
-        How often each model has read the test part, by its name.
+    looks : mapping of (str, str) to int
+        How often the test part has been read, by digest of the data set and name of the model.
+    answers : callable
+        Asked for the runs that are compared or whose sampling error is told, and for no others.
+    margin : float
+        The smallest difference of accuracy worth talking about.
+    baseline : str, optional
+        ``model`` or ``model:tier``, to which each row's difference is told. See
+        `benchmark.report.ranking.baseline_of` for the choice where nothing is asked.
 
     Returns
     -------
-    list of BoardRow
+    Board
         One row for each data set (by digest), model, tier, budget, study and protocol; by mean test
         accuracy, best first, then rows without a finished seed, then smoke tests.
 
@@ -36,21 +60,26 @@ def build_board(runs: Sequence[FinalRun], looks: Mapping[str, int]) -> list[Boar
     latest run (``failed``, ``oom``, ``timeout``), or as missing where there is none or it was
     interrupted: nothing is known about such a seed, and the same command again runs it.
 
-    Ranks are given among rows of the same data set, budget and protocol only. **Provisional rule**:
-    going down by the mean, a row joins the current rank where its interval overlaps the interval of
-    the rank's first row, or where either has no interval; otherwise its rank is its place (1, 1, 3).
-    Overlap is conservative: it separates fewer rows than a paired comparison of the same seeds would.
+    Rows of the same data set, budget and protocol are compared, all with all, on the seeds that both
+    have; the p-values are corrected for all comparisons of the data set together (Holm). What rows
+    share a rank, `benchmark.stats.verdicts.shared_ranks` explains. A row with fewer than three seeds,
+    or without predictions, is compared with nothing and shares the rank of the lowest one above it.
     """
-    groups: dict[tuple[str, ...], list[FinalRun]] = defaultdict(list)
+    groups: dict[tuple[str, str, str, str, str, str], list[FinalRun]] = defaultdict(list)
     for run in runs:
         for tier in dict.fromkeys(run.tiers):
             key = (run.dataset_digest, run.model, tier, run.budget, run.study, run.protocol)
             groups[key].append(run)
-    rows = [_row(key[2], group, looks.get(key[1], 0)) for key, group in groups.items()]
-    return _ranked(sorted(rows, key=_order))
+    rows = sorted((_row(key[2], group, looks.get(key[:2], 0)) for key, group in groups.items()), key=_order)
+    known = [_answers(row, answers) for row in rows]
+    rows = [_with_sampling_error(row, own) for row, own in zip(rows, known, strict=True)]
+    found, pairs = compared(rows, known, margin)
+    rows = with_differences(ranked(rows, pairs), found, pairs, baseline)
+    return Board(margin=margin, level=LEVEL, rows=tuple(rows), comparisons=tuple(pairs))
 
 
 def _row(tier: str, runs: list[FinalRun], looks: int) -> BoardRow:
+    """Return a row that nothing is compared with yet."""
     by_seed: dict[int, list[FinalRun]] = defaultdict(list)
     for run in sorted(runs, key=lambda run: (run.ended_at, run.run_id)):
         by_seed[run.seed].append(run)
@@ -60,7 +89,8 @@ def _row(tier: str, runs: list[FinalRun], looks: int) -> BoardRow:
     n_diverged, interrupted = lost.count("diverged"), lost.count("interrupted")
     n_failed = len(lost) - n_diverged - interrupted
     accuracies = [run.test_accuracy for run in counted if run.test_accuracy is not None]
-    interval = _clipped(mean_interval(accuracies))
+    mean, validation = _mean(accuracies), _mean([run.val_accuracy for run in counted])
+    interval = _clipped(mean_interval(accuracies, LEVEL))
     latest = max(counted or runs, key=lambda run: (run.ended_at, run.run_id))
     smoke, searched = latest.budget == "smoke", tier != "default"
     row = BoardRow(
@@ -72,20 +102,32 @@ def _row(tier: str, runs: list[FinalRun], looks: int) -> BoardRow:
         dataset_digest=latest.dataset_digest,
         study=latest.study,
         protocol=latest.protocol,
-        test_accuracy_mean=_mean(accuracies),
+        test_accuracy_mean=mean,
         test_accuracy_ci_low=interval.low if interval else None,
         test_accuracy_ci_high=interval.high if interval else None,
         test_accuracy_std=statistics.stdev(accuracies) if len(accuracies) > 1 else None,
         test_accuracy_median=_median(accuracies),
         test_accuracy_min=min(accuracies, default=None),
         test_accuracy_max=max(accuracies, default=None),
+        test_accuracies=tuple(accuracies),
         test_loss_mean=_mean([run.test_loss for run in counted]),
+        sampling_error=None,
+        sampling_ci_low=None,
+        sampling_ci_high=None,
         n_seeds=len(counted),
         seeds_expected=expected,
         n_failed=n_failed,
         n_diverged=n_diverged,
         n_missing=expected - len(counted) - n_failed - n_diverged,
-        val_accuracy_mean=_mean([run.val_accuracy for run in counted]),
+        val_accuracy_mean=validation,
+        val_test_gap=None if validation is None or mean is None else validation - mean,
+        baseline=None,
+        difference=None,
+        difference_ci_low=None,
+        difference_ci_high=None,
+        difference_p=None,
+        difference_outcome=None,
+        seeds_needed=None,
         parameters=latest.parameters,
         train_seconds_median=_median([run.train_seconds for run in counted]),
         epochs_median=_median([run.epochs_run for run in counted]),
@@ -97,6 +139,7 @@ def _row(tier: str, runs: list[FinalRun], looks: int) -> BoardRow:
         test_looks=looks,
         watermark=WATERMARK if smoke else None,
         notes=(),
+        seeds=tuple(run.seed for run in counted),
         run_ids=tuple(run.run_id for run in counted),
     )
     return row.model_copy(update={"notes": _notes(row, counted)})
@@ -117,35 +160,26 @@ def _notes(row: BoardRow, counted: list[FinalRun]) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _ranked(rows: list[BoardRow]) -> list[BoardRow]:
-    """Give ranks to sorted rows; the rule stands in `build_board`."""
-    place: dict[tuple[str, str, str], int] = defaultdict(int)
-    top: dict[tuple[str, str, str], BoardRow] = {}
-    ranked = []
-    for row in rows:
-        if row.watermark is not None or row.test_accuracy_mean is None:
-            ranked.append(row)
-            continue
-        race = (row.dataset_digest, row.budget, row.protocol)
-        place[race] += 1
-        leader = top.get(race)
-        joins = leader is not None and not _separated(leader, row)
-        rank = leader.rank if leader is not None and joins else place[race]
-        ranked.append(row.model_copy(update={"rank": rank}))
-        if not joins:
-            top[race] = ranked[-1]
-    return ranked
+def _answers(row: BoardRow, answers: ReadAnswers) -> Answers:
+    """Read a row's answers by seed; nothing where it has no rank, or they do not give its accuracies."""
+    if row.watermark is not None:
+        return {}
+    found = {}
+    for seed, run_id, accuracy in zip(row.seeds, row.run_ids, row.test_accuracies, strict=True):
+        right = answers(run_id)
+        if right is None or abs(np.count_nonzero(right) / len(right) - accuracy) > _ROUNDING:
+            return {}
+        found[seed] = right
+    return found
 
 
-def _separated(a: BoardRow, b: BoardRow) -> bool:
-    first, second = _interval(a), _interval(b)
-    return first is not None and second is not None and not first.overlaps(second)
-
-
-def _interval(row: BoardRow) -> Interval | None:
-    if row.test_accuracy_ci_low is None or row.test_accuracy_ci_high is None:
-        return None
-    return Interval(row.test_accuracy_ci_low, row.test_accuracy_ci_high, 0.95)
+def _with_sampling_error(row: BoardRow, known: Answers) -> BoardRow:
+    if not known:
+        counts = row.n_seeds and row.watermark is None
+        return row.model_copy(update={"notes": (*row.notes, _UNKNOWN)}) if counts else row
+    error = sampling_error(np.stack(list(known.values())), LEVEL)
+    changes = {"sampling_ci_low": error.interval.low, "sampling_ci_high": error.interval.high}
+    return row.model_copy(update={"sampling_error": error.standard_error, **changes})
 
 
 def _order(row: BoardRow) -> tuple[bool, str, str, bool, float, str, str, str, str, str]:

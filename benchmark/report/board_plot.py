@@ -2,83 +2,82 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmark.report.columns import EMPTY, Section, accuracy, rank, sections, seeds, shared
 from benchmark.report.plot_style import (
-    BLUE,
     GREY,
     INK,
     ORANGE,
     PALE,
+    TIERS,
     figure,
+    footnote,
     heading,
     save,
     say,
     short,
+    smoke_left_out,
     style,
+    subtitle,
 )
-from benchmark.report.rows import BoardRow
+from benchmark.report.rows import Board, BoardRow
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.transforms import Transform
 
-_SUBTITLE = "Mean over seeds with 95 % interval: spread over seeds, not sampling error of the test set"
-_TIERS = {"default": (ORANGE, "s"), "tuned": (BLUE, "o")}
 _BAND = "#F3F5F8"
 # Inches.
 _WIDTH, _LEFT, _RIGHT, _TOP, _BOTTOM, _LINE = 9.0, 2.5, 2.25, 1.0, 0.6, 0.36
 _AXES = _WIDTH - _LEFT - _RIGHT
 
 
-def board_png(
-    rows: Sequence[BoardRow],
-    path: Path | str,
-    seed_values: Mapping[int, Sequence[float]] | None = None,
-) -> None:
+def board_picture(board: Board, path: Path | str) -> None:
     """Draw the board: one line for each row, the best at the top.
 
     Parameters
     ----------
-    rows : sequence of BoardRow
-        As `benchmark.report.board.build_board` gives them.
+    board : Board
+        What is to be drawn.
     path : path-like
-        Where the PNG goes.
-    seed_values : mapping of int to sequence of float, optional
-        Test accuracy of each seed in [0, 1], by the row's position in `rows`; drawn as small dots.
+        Where the picture goes; ``.png`` or ``.svg``.
+
+    Raises
+    ------
+    ValueError
+        When the name ends in something else.
 
     Notes
     -----
-    A hollow mark means that seeds are missing or too few for an interval. Smoke tests are left out
-    and counted below; where there is nothing else they are drawn in grey, under their watermark.
+    Small dots are the seeds. A hollow mark means that seeds are missing or too few for an interval.
+    Smoke tests are left out and counted below; where there is nothing else they are drawn in grey, under
+    their watermark.
     """
-    shown = [row for row in rows if not row.watermark] or list(rows)
-    by_row = {id(rows[position]): values for position, values in (seed_values or {}).items()}
+    shown = [row for row in board.rows if not row.watermark] or list(board.rows)
     parts = sections(shown)
     lines = len(shown) + (len(parts) if len(parts) > 1 else 0)
     height = _TOP + _BOTTOM + _LINE * max(lines, 2)
     fig = figure(_WIDTH, height, dpi=150)
     axes = fig.add_axes((_LEFT / _WIDTH, _BOTTOM / height, _AXES / _WIDTH, 1 - (_TOP + _BOTTOM) / height))
     heading(fig, f"Test accuracy on {parts[0].title}" if len(parts) == 1 else "Test accuracy")
-    fig.text(0.012, 1 - 0.4 / height, _SUBTITLE, va="top", fontsize=9, color=GREY)
+    subtitle(
+        fig,
+        f"Mean over seeds with {100 * board.level:g} % interval for other seeds on this test set",
+    )
     if shown:
-        _sections(axes, parts, by_row, max(lines, 2))
-        _legend(axes, shown, bool(by_row), 1 + 0.08 / (height - _TOP - _BOTTOM))
+        _sections(axes, parts, max(lines, 2))
+        _legend(axes, shown, 1 + 0.08 / (height - _TOP - _BOTTOM))
     else:
         axes.set_axis_off()
         say(axes, EMPTY)
-    if len(shown) < len(rows):
-        left_out = f"Smoke tests, not results, not drawn: {len(rows) - len(shown)}"
-        fig.text(0.012, 0.1 / height, left_out, fontsize=8, color=GREY)
+    footnote(fig, smoke_left_out(board, shown))
     save(fig, path)
 
 
-def _sections(
-    axes: Axes, parts: Sequence[Section], by_row: Mapping[int, Sequence[float]], lines: int
-) -> None:
+def _sections(axes: Axes, parts: Sequence[Section], lines: int) -> None:
     style(axes)
     axes.grid(visible=False, axis="y")
     axes.set_ylim(lines - 0.5, -0.5)
@@ -101,19 +100,19 @@ def _sections(
                 axes.axhspan(
                     *(line - 0.5, line + 0.5, _at(0), _at(_WIDTH)), color=_BAND, clip_on=False, zorder=0, lw=0
                 )
-            _marks(axes, line, row, by_row.get(id(row), ()))
+            _marks(axes, line, row)
             _texts(axes, line, row, rank(row, shared(part.rows)), place)
             line += 1
     axes.margins(x=0.05)
 
 
-def _marks(axes: Axes, line: int, row: BoardRow, values: Sequence[float]) -> None:
-    color, marker = _TIERS.get(row.tier, _TIERS["tuned"])
+def _marks(axes: Axes, line: int, row: BoardRow) -> None:
+    color, marker = TIERS.get(row.tier, TIERS["tuned"])
     color = GREY if row.watermark else color
     mean, low, high = row.test_accuracy_mean, row.test_accuracy_ci_low, row.test_accuracy_ci_high
     # Seeds stand a little lower, where neither the mark nor the interval hides them.
     axes.plot(
-        *([100 * value for value in values], [line + 0.3] * len(values), "o"),
+        *([100 * value for value in row.test_accuracies], [line + 0.3] * len(row.test_accuracies), "o"),
         color=color, markersize=3.4, alpha=0.55, markeredgewidth=0,
     )  # fmt: skip
     if low is not None and high is not None:
@@ -132,7 +131,7 @@ def _texts(axes: Axes, line: int, row: BoardRow, place_text: str, place: Transfo
 
     write(0.42, "" if row.rank is None else place_text, GREY, align="right")
     write(0.55, short(row.model, 18), INK)
-    write(_LEFT - 0.1, row.tier, _TIERS.get(row.tier, _TIERS["tuned"])[0], size=8.5, align="right")
+    write(_LEFT - 0.1, row.tier, TIERS.get(row.tier, TIERS["tuned"])[0], size=8.5, align="right")
     result = accuracy(row) if row.test_accuracy_mean is not None else "no seed finished"
     write(_WIDTH - _RIGHT + 0.12, row.watermark or result, ORANGE if row.watermark else INK)
     if not row.watermark:
@@ -144,18 +143,18 @@ def _at(inches: float) -> float:
     return (inches - _LEFT) / _AXES
 
 
-def _legend(axes: Axes, rows: Sequence[BoardRow], with_seeds: bool, y: float) -> None:
+def _legend(axes: Axes, rows: Sequence[BoardRow], y: float) -> None:
     from matplotlib.lines import Line2D
 
     def mark(label: str, marker: str, color: str, face: str, size: float = 7) -> Line2D:
         return Line2D([], [], ls="", marker=marker, color=color, mfc=face, markersize=size, label=label)
 
-    tiers = [tier for tier in _TIERS if any(row.tier == tier and not row.watermark for row in rows)]
-    marks = [mark(tier, _TIERS[tier][1], _TIERS[tier][0], _TIERS[tier][0]) for tier in tiers]
+    tiers = [tier for tier in TIERS if any(row.tier == tier and not row.watermark for row in rows)]
+    marks = [mark(tier, TIERS[tier][1], TIERS[tier][0], TIERS[tier][0]) for tier in tiers]
     drawn = [row for row in rows if row.test_accuracy_mean is not None]
     if any(not row.complete or row.test_accuracy_ci_low is None for row in drawn):
         marks.append(mark("seeds missing or too few", "o", GREY, "white"))
-    if with_seeds:
+    if any(row.test_accuracies for row in rows):
         marks.append(mark("one seed", "o", PALE, "#9CA3AF", 4))
     axes.legend(
         handles=marks, loc="lower left", bbox_to_anchor=(0, y), ncols=4, frameon=False, fontsize=8,

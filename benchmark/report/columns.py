@@ -1,12 +1,12 @@
-"""What the board's table and Markdown show: sections, columns, and how a figure is written."""
+"""What the board's tables show: sections, columns, how a figure is written, and what it means."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
-from benchmark.report.rows import BoardRow
+from benchmark.report.rows import Board, BoardRow
 
 EMPTY = "The board is empty. Make a result: python -m benchmark.sweep --model lstm"
 NOTHING = "-"
@@ -43,7 +43,7 @@ def sections(rows: Sequence[BoardRow]) -> list[Section]:
     Parameters
     ----------
     rows : sequence of BoardRow
-        As `benchmark.report.board.build_board` gives them.
+        As `Board.rows` has them.
 
     Returns
     -------
@@ -63,23 +63,73 @@ def sections(rows: Sequence[BoardRow]) -> list[Section]:
     return found
 
 
-def captions(rows: Sequence[BoardRow]) -> list[str]:
-    """Say, for each data set, what the figures are and how often its test part was read."""
-    groups: dict[str, list[BoardRow]] = defaultdict(list)
+def captions(board: Board) -> list[str]:
+    """Say what the figures of a board mean, how often test parts were read, and what is not equal."""
+    return [*_looks(board.rows), *_meanings(board), *_ranks(board), *_searches(board.rows)]
+
+
+def _looks(rows: Sequence[BoardRow]) -> list[str]:
+    groups: dict[str, dict[str, int]] = defaultdict(dict)
+    names: dict[str, str] = {}
     for row in rows:
-        groups[row.dataset_digest].append(row)
+        names[row.dataset_digest] = row.dataset
+        groups[row.dataset_digest][row.model] = row.test_looks
     lines = []
-    for digest, group in groups.items():
-        looks = sum({row.model: row.test_looks for row in group}.values())
+    for digest, looks in groups.items():
+        most_first = sorted(looks.items(), key=lambda item: (-item[1], item[0]))
+        told = ", ".join(f"{model} {count}" for model, count in most_first)
+        lines.append(f"{names[digest]} (digest {digest}): looks at the test part: {told}")
+    return lines
+
+
+def _meanings(board: Board) -> list[str]:
+    interval = f"{100 * board.level:g} % interval"
+    lines = []
+    if any(row.test_accuracy_mean is not None for row in board.rows):
+        lines.append(f"Test accuracy: mean over seeds with its {interval} for other seeds on this test set")
+    if any(row.sampling_error is not None for row in board.rows):
         lines.append(
-            f"{group[0].dataset} (digest {digest}): mean over seeds with 95 % interval (spread over seeds, "
-            f"not sampling error of the test set); {looks} looks at the test part"
+            "Sampling error: standard error, in points, for these trained models on other examples of this "
+            "kind; the spread over seeds is no part of it"
         )
-    if any(shared(section.rows) for section in sections(rows)):
-        lines.append("Rows that share a rank (=) are not separated: their intervals overlap, or one has none")
-    trials = {row.search_trials for row in rows if row.tier == "tuned" and row.watermark is None}
-    if len(trials) > 1:
-        lines.append(f"Search budgets differ: {min(trials)} to {max(trials)} trials")
+    if any(row.difference is not None for row in board.rows):
+        lines.append(
+            f"vs: difference in points on shared seeds with its {interval} for new seeds and new examples; "
+            f"p is corrected for all comparisons; equivalent: within {_margin(board)}; needs N seeds: about "
+            "N in all would decide, if this difference stays"
+        )
+    return lines
+
+
+def _ranks(board: Board) -> list[str]:
+    parts = [section.rows for section in sections(board.rows)]
+    if all(sum(row.rank is not None for row in rows) < 2 for rows in parts):
+        return []
+    line = (
+        f"Rank: 1 plus the number of rows shown to be better (corrected p below {1 - board.level:.2g}, and "
+        f"the interval not all within {_margin(board)}), and never a better rank than that of a row above"
+    )
+    if any(map(shared, parts)):
+        line += "; a shared rank (=) does not say that rows are equal"
+    return [line]
+
+
+def _margin(board: Board) -> str:
+    points = 100 * board.margin
+    # The default is told as in the documentation: 0.5, not 0.50.
+    return f"{points:.1f} points" if round(points, 1) == round(points, 9) else f"{points:g} points"
+
+
+def _searches(rows: Sequence[BoardRow]) -> list[str]:
+    parts = sections(rows)
+    lines = []
+    for part in parts:
+        trials = {row.search_trials for row in part.rows if row.tier == "tuned" and not part.watermark}
+        where = f" ({part.title})" if len(parts) > 1 else ""
+        if len(trials) > 1:
+            lines.append(f"Search budgets differ{where}: {min(trials)} to {max(trials)} trials")
+        elif trials:
+            lines.append(f"Search{where}: {trials.pop()} trials for each tuned row")
     return lines
 
 
@@ -100,21 +150,27 @@ def columns(rows: Sequence[BoardRow], *, wide: bool = False) -> list[Column]:
     ties = shared(rows)
     ambiguous = max(Counter((row.model, row.tier) for row in rows).values(), default=0) > 1
     chosen = [
-        Column("rank", lambda row: rank(row, ties), keep=6),
+        Column("rank", lambda row: rank(row, ties), keep=8),
         Column("model", lambda row: row.model, numeric=False, keep=9),
         Column("tier", lambda row: row.tier, numeric=False, keep=9),
     ]
     if ambiguous or wide:
-        chosen.append(Column("study", lambda row: row.study, numeric=False, keep=7))
+        chosen.append(Column("study", lambda row: row.study, numeric=False, keep=8))
     if any(row.watermark for row in rows):
         chosen.append(Column("watermark", lambda row: row.watermark or "", numeric=False, keep=9))
+    chosen.append(Column("test accuracy %", accuracy, keep=9))
+    if wide or any(row.sampling_error is not None for row in rows):
+        chosen.append(Column("sampling error", sampling_error, keep=5))
+    names = {row.baseline for row in rows if row.baseline is not None}
+    if names:
+        heading = f"vs {min(names)}" if len(names) == 1 else "vs baseline"
+        chosen.append(Column(heading, lambda row: _versus(row, names), keep=7))
     chosen += [
-        Column("test accuracy %", accuracy, keep=9),
-        Column("seeds", seeds, keep=5),
-        Column("val %", lambda row: percent(row.val_accuracy_mean), keep=4),
+        Column("seeds", seeds_in_words if wide else seeds, keep=6),
+        Column("val %", lambda row: percent(row.val_accuracy_mean), keep=3),
         Column("parameters", lambda row: whole(row.parameters), keep=2),
         Column("train s", lambda row: decimal(row.train_seconds_median, 1), keep=1),
-        Column("search trials", lambda row: whole(row.search_trials), keep=3),
+        Column("search trials", lambda row: whole(row.search_trials), keep=4),
     ]
     return chosen + (_more() if wide else [])
 
@@ -122,22 +178,34 @@ def columns(rows: Sequence[BoardRow], *, wide: bool = False) -> list[Column]:
 def _more() -> list[Column]:
     return [
         Column("search s", lambda row: decimal(row.search_seconds, 0)),
+        Column("val-test gap", lambda row: points(row.val_test_gap)),
         Column("std", lambda row: percent(row.test_accuracy_std, 2)),
-        Column("median %", lambda row: percent(row.test_accuracy_median)),
-        Column("min %", lambda row: percent(row.test_accuracy_min)),
-        Column("max %", lambda row: percent(row.test_accuracy_max)),
+        Column("median % [min, max]", median),
+        Column("sampling interval %", lambda row: _interval(row.sampling_ci_low, row.sampling_ci_high)),
+        Column("corrected p", lambda row: NOTHING if row.difference_p is None else f"{row.difference_p:.2g}"),
         Column("test loss", lambda row: decimal(row.test_loss_mean, 4)),
         Column("epochs", lambda row: decimal(row.epochs_median, 1)),
-        Column("failed", lambda row: whole(row.n_failed)),
-        Column("diverged", lambda row: whole(row.n_diverged)),
-        Column("missing", lambda row: whole(row.n_missing)),
         Column("looks", lambda row: whole(row.test_looks)),
         Column("protocol", lambda row: row.protocol, numeric=False),
         Column("device", lambda row: row.device, numeric=False),
         Column("versions", lambda row: row.versions, numeric=False),
         Column("commit", lambda row: row.git_commit, numeric=False),
+        Column("data digest", lambda row: row.dataset_digest, numeric=False),
         Column("runs", lambda row: " ".join(run_id[:8] for run_id in row.run_ids), numeric=False),
     ]
+
+
+def fitting(
+    chosen: Sequence[Column], fits: Callable[[Sequence[Column]], bool]
+) -> tuple[Sequence[Column], list[str]]:
+    """Leave out the least important columns until the rest fits; return it, and the headings left out."""
+    hidden: list[str] = []
+    while not fits(chosen) and any(column.keep < 9 for column in chosen):
+        # Of equally important ones the last goes first.
+        least = min(reversed(chosen), key=lambda column: column.keep)
+        chosen = [column for column in chosen if column is not least]
+        hidden.insert(0, least.heading)
+    return chosen, hidden
 
 
 def shared(rows: Sequence[BoardRow]) -> frozenset[int]:
@@ -151,7 +219,7 @@ def noted(rows: Sequence[BoardRow]) -> list[str]:
     found: dict[str, list[str]] = {}
     for row in rows:
         if row.notes:
-            found.setdefault("; ".join(row.notes), []).append(f"{row.model} ({row.tier})")
+            found.setdefault("; ".join(row.notes), []).append(row.name)
     return [
         f"{'every row' if 2 < len(names) == len(rows) else ', '.join(names)}: {note}"
         for note, names in found.items()
@@ -163,7 +231,43 @@ def accuracy(row: BoardRow) -> str:
     mean = percent(row.test_accuracy_mean)
     if row.test_accuracy_ci_low is None or row.test_accuracy_ci_high is None:
         return mean
-    return f"{mean} [{percent(row.test_accuracy_ci_low)}, {percent(row.test_accuracy_ci_high)}]"
+    return f"{mean} {_interval(row.test_accuracy_ci_low, row.test_accuracy_ci_high)}"
+
+
+def median(row: BoardRow) -> str:
+    """Median of the seeds in percent with the least and the greatest: ``87.3 [86.8, 87.9]``."""
+    if row.test_accuracy_median is None:
+        return NOTHING
+    return f"{percent(row.test_accuracy_median)} {_interval(row.test_accuracy_min, row.test_accuracy_max)}"
+
+
+def sampling_error(row: BoardRow) -> str:
+    """Standard error over other test examples, in points: ``±0.2``."""
+    return NOTHING if row.sampling_error is None else f"±{percent(row.sampling_error)}"
+
+
+def difference(row: BoardRow) -> str:
+    """Difference to the baseline in points, and what it says.
+
+    ``+1.8 [1.2, 2.4] p<0.001``, ``+0.1 [-0.3, 0.4] equivalent``, ``+0.4 [-0.2, 1.0] needs 9 seeds``
+    """
+    if row.difference is None:
+        return NOTHING
+    words = [points(row.difference)]
+    if row.difference_ci_low is not None and row.difference_ci_high is not None:
+        words.append(_interval(row.difference_ci_low, row.difference_ci_high))
+    if row.difference_outcome == "undecided":
+        words.append("undecided" if row.seeds_needed is None else f"needs {row.seeds_needed:,} seeds")
+    elif row.difference_outcome == "equivalent":
+        words.append("equivalent")
+    elif row.difference_p is not None:
+        words.append("p<0.001" if row.difference_p < 0.001 else f"p={row.difference_p:.3f}")
+    return " ".join(words)
+
+
+def _versus(row: BoardRow, baselines: Collection[str]) -> str:
+    # Another study may have a row of the same name, which is compared like any other.
+    return "baseline" if row.baseline is None and row.name in baselines else difference(row)
 
 
 def seeds(row: BoardRow) -> str:
@@ -171,9 +275,26 @@ def seeds(row: BoardRow) -> str:
     return str(row.n_seeds) if row.complete else f"{row.n_seeds} of {row.seeds_expected}"
 
 
+def seeds_in_words(row: BoardRow) -> str:
+    """Seeds in the mean, and what became of the others: ``3 of 5 (1 diverged, 1 missing)``."""
+    lost = (("failed", row.n_failed), ("diverged", row.n_diverged), ("missing", row.n_missing))
+    told = ", ".join(f"{count} {word}" for word, count in lost if count)
+    return f"{seeds(row)} ({told})" if told else seeds(row)
+
+
+def _interval(low: float | None, high: float | None) -> str:
+    return NOTHING if low is None or high is None else f"[{percent(low)}, {percent(high)}]"
+
+
 def percent(value: float | None, digits: int = 1) -> str:
-    """Write a share in [0, 1] as a percentage without its sign."""
-    return NOTHING if value is None else f"{100 * value:.{digits}f}"
+    """Write a share in [0, 1] as a percentage, or a difference in points, without a sign behind it."""
+    return NOTHING if value is None else f"{100 * value:z.{digits}f}"
+
+
+def points(value: float | None) -> str:
+    """Write a difference in points with its sign: ``+1.8``, ``-0.3``, ``0.0``."""
+    text = percent(value)
+    return f"+{text}" if value is not None and value > 0 and text != "0.0" else text
 
 
 def decimal(value: float | None, digits: int) -> str:

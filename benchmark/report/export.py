@@ -1,4 +1,4 @@
-"""The board as a terminal table, Markdown, CSV and JSON: pure functions of its rows."""
+"""The board as a terminal table, Markdown, CSV and JSON: pure functions of a `Board`."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from benchmark.report.columns import EMPTY, Column, Section, captions, columns, noted, sections
-from benchmark.report.rows import BoardRow
+from benchmark.report.columns import EMPTY, Column, Section, captions, columns, fitting, noted, sections
+from benchmark.report.rows import Board, BoardRow
 
 if TYPE_CHECKING:
     from rich.box import Box
@@ -22,15 +22,13 @@ _UNLIMITED = 100_000
 _FORMULA = ("=", "+", "-", "@")
 
 
-def to_table(
-    rows: Sequence[BoardRow], *, width: int | None = None, color: bool = False, wide: bool = False
-) -> str:
+def to_table(board: Board, *, width: int | None = None, color: bool = False, wide: bool = False) -> str:
     """Write the board as a table for a terminal.
 
     Parameters
     ----------
-    rows : sequence of BoardRow
-        As `benchmark.report.board.build_board` gives them.
+    board : Board
+        What is to be written.
     width : int, optional
         Columns of the terminal; the least important columns are left out to fit, and named below.
         As wide as needed where None.
@@ -44,15 +42,15 @@ def to_table(
     str
         Ends with a newline. Smoke tests stand below the ranked tables, under a banner.
     """
-    if not rows:
+    if not board.rows:
         return EMPTY + "\n"
     from rich.text import Text
 
     console = make_console(width or _UNLIMITED, color)
     with console.capture() as capture:
-        for section in sections(rows):
+        for section in sections(board.rows):
             _print_section(console, section, wide)
-        for line in captions(rows):
+        for line in captions(board):
             console.print(Text(plain(line), style="dim"))
     return "\n".join(line.rstrip() for line in capture.get().splitlines()) + "\n"
 
@@ -90,29 +88,22 @@ def _fitting_table(console: Console, section: Section, chosen: list[Column]) -> 
     """Move the columns together, then leave out the least important ones, until the table fits."""
     from rich.measure import Measurement
 
-    hidden: list[str] = []
     unlimited = console.options.update(max_width=_UNLIMITED)
-    while True:
-        for gap in (2, 1):
-            table = _table(section, chosen, gap)
-            if Measurement.get(console, unlimited, table).maximum <= console.width:
-                return table, hidden
-        removable = [column for column in chosen if column.keep < 9]
-        if not removable:
-            return table, hidden
-        # Of equally important ones the last goes first.
-        least = min(reversed(removable), key=lambda column: column.keep)
-        chosen = [column for column in chosen if column is not least]
-        hidden.insert(0, least.heading)
+
+    def fits(some: Sequence[Column], gap: int = 1) -> bool:
+        return Measurement.get(console, unlimited, _table(section, some, gap)).maximum <= console.width
+
+    left, hidden = fitting(chosen, fits)
+    return _table(section, left, 2 if fits(left, 2) else 1), hidden
 
 
-def _table(section: Section, chosen: list[Column], gap: int) -> Table:
+def _table(section: Section, chosen: Sequence[Column], gap: int) -> Table:
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=_box(), show_edge=False, pad_edge=False, padding=(0, gap - 1, 0, 0))
     for column in chosen:
-        heading = Text(column.heading.replace(" ", "\n", 1))
+        heading = Text(plain(column.heading).replace(" ", "\n", 1))
         table.add_column(
             heading, justify="right" if column.numeric else "left", vertical="bottom", overflow="fold"
         )
@@ -131,44 +122,44 @@ def _box() -> Box:
     return Box("\n".join([rule, empty, rule, empty, empty, empty, empty, rule]) + "\n")
 
 
-def to_markdown(rows: Sequence[BoardRow]) -> str:
+def to_markdown(board: Board) -> str:
     """Write the board as Markdown (GitHub's tables).
 
     Parameters
     ----------
-    rows : sequence of BoardRow
-        As `benchmark.report.board.build_board` gives them.
+    board : Board
+        What is to be written.
 
     Returns
     -------
     str
         Ends with a newline; names are escaped, so none can break the table or add HTML.
     """
-    if not rows:
+    if not board.rows:
         return EMPTY + "\n"
     blocks = []
-    for section in sections(rows):
+    for section in sections(board.rows):
         blocks.append(f"### {_escaped(section.title)}")
         if section.watermark:
             blocks.append(f"> **{section.watermark}**")
         chosen = columns(section.rows)
-        lines = [[column.heading for column in chosen], ["---:" if c.numeric else ":---" for c in chosen]]
+        lines = [[_escaped(c.heading) for c in chosen], ["---:" if c.numeric else ":---" for c in chosen]]
         lines += [[_escaped(column.text(row)) for column in chosen] for row in section.rows]
         blocks.append("\n".join(f"| {' | '.join(line)} |" for line in lines))
         notes = [f"- {_escaped(note)}" for note in noted(section.rows)]
         if notes:
             blocks.append("\n".join(notes))
-    blocks += [f"*{_escaped(line)}.*" for line in captions(rows)]
+    blocks += [f"*{_escaped(line)}.*" for line in captions(board)]
     return "\n\n".join(blocks) + "\n"
 
 
-def to_csv(rows: Sequence[BoardRow]) -> str:
+def to_csv(board: Board) -> str:
     """Write the board as CSV: the fields of `BoardRow`, floats not rounded, None as nothing.
 
     Parameters
     ----------
-    rows : sequence of BoardRow
-        As `benchmark.report.board.build_board` gives them.
+    board : Board
+        What is to be written.
 
     Returns
     -------
@@ -179,25 +170,35 @@ def to_csv(rows: Sequence[BoardRow]) -> str:
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(BoardRow.model_fields)
-    for record in map(_record, rows):
+    for record in _content(board)["rows"]:
         writer.writerow([csv_cell(record[name]) for name in BoardRow.model_fields])
     return stream.getvalue()
 
 
-def to_json(rows: Sequence[BoardRow]) -> str:
-    """Write the board as a JSON list of objects with the fields of `BoardRow`.
+def to_json(board: Board) -> str:
+    """Write the board as JSON: the fields of `Board`, by the published schema (`json_schema`).
 
     Parameters
     ----------
-    rows : sequence of BoardRow
-        As `benchmark.report.board.build_board` gives them.
+    board : Board
+        What is to be written.
 
     Returns
     -------
     str
         Floats are not rounded; what is not known is null, never NaN.
     """
-    return json.dumps([_record(row) for row in rows], indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+    return json.dumps(_content(board), indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+
+
+def json_schema() -> str:
+    """Return the JSON schema of what `to_json` writes: the content of ``docs/board.schema.json``."""
+    schema = Board.model_json_schema(mode="serialization")
+    for part in (schema, *schema["$defs"].values()):
+        part.pop("description", None)  # the docstrings, which are about Python
+        part["required"] = list(part["properties"])  # nothing is ever left out
+    head = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
+    return json.dumps({**head, **schema, "title": "Textbench board"}, indent=2) + "\n"
 
 
 def plain(text: str) -> str:
@@ -210,10 +211,10 @@ def _escaped(text: str) -> str:
     return re.sub(r"\](?=[(\[:])", r"\\]", marked)  # a link, but not the interval [86.9, 87.7]
 
 
-def _record(row: BoardRow) -> dict[str, Any]:
+def _content(board: Board) -> dict[str, Any]:
     # Pydantic writes NaN as null, even in a row that was copied past its validation.
-    record: dict[str, Any] = json.loads(row.model_dump_json())
-    return record
+    content: dict[str, Any] = json.loads(board.model_dump_json())
+    return content
 
 
 def csv_cell(value: Any) -> Any:

@@ -1,8 +1,9 @@
-"""What the plots share: colours, axes, and writing a file."""
+"""What the plots share: colours, axes, and writing a PNG or SVG."""
 
 from __future__ import annotations
 
 import math
+import threading
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,9 +15,19 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from benchmark.report.rows import Board, BoardRow
+
 # Okabe and Ito's palette: told apart with every common colour vision.
 BLUE, ORANGE = "#0072B2", "#D55E00"
 INK, GREY, PALE = "#1F2933", "#6B7280", "#E5E7EB"
+LINES = (BLUE, ORANGE, "#009E73", "#CC79A7", "#E69F00", "#56B4E9", INK)
+TIERS = {"default": (ORANGE, "s"), "tuned": (BLUE, "o")}
+"""Colour and mark of each tier."""
+
+FORMATS = (".png", ".svg")
+"""How a picture's file name may end."""
+
+_svg_lock = threading.Lock()
 
 
 def figure(width: float, height: float, dpi: int = 100) -> Figure:
@@ -50,11 +61,39 @@ def heading(fig: Figure, text: str) -> None:
     )
 
 
+def subtitle(fig: Figure, text: str) -> None:
+    """Write what the picture shows below its title."""
+    fig.text(0.012, 1 - 0.4 / fig.get_figheight(), text, va="top", fontsize=9, color=GREY)
+
+
+def footnote(fig: Figure, text: str) -> None:
+    """Write what is to be known at the lower left."""
+    fig.text(0.012, 0.1 / fig.get_figheight(), text, fontsize=8, color=GREY)
+
+
+def smoke_left_out(board: Board, shown: Sequence[BoardRow]) -> str:
+    """Say how many smoke tests are not among the rows that are drawn."""
+    count = len(board.rows) - len(shown)
+    return f"Smoke tests, not results, not drawn: {count}" if count else ""
+
+
 def whole_ticks(axes: Axes) -> None:
     """Number epochs and trials by whole numbers."""
     from matplotlib.ticker import MaxNLocator
 
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=10, min_n_ticks=1))
+
+
+def log_seconds(axes: Axes, seconds: Sequence[float]) -> None:
+    """Put seconds on a logarithmic axis with plain numbers, and room on both sides."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+    axes.set_xscale("log")
+    axes.set_xlim(min(seconds) / 1.5, max(seconds) * 1.5)
+    decades = math.log10(max(seconds) / min(seconds))
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if decades < 3 else (1,)))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
 
 
 def say(axes: Axes, text: str) -> None:
@@ -74,12 +113,35 @@ def short(text: str, limit: int = 24) -> str:
 
 
 def save(fig: Figure, path: Path | str) -> None:
-    """Write a PNG under a temporary name and rename it, so that no reader sees half of one."""
+    """Write a PNG or SVG, as the name ends, with the same bytes each time.
+
+    It is written under a temporary name and renamed, so that no reader sees half of one.
+
+    Raises
+    ------
+    ValueError
+        When the name ends in something else.
+    """
     target = Path(path)
+    if target.suffix not in FORMATS:
+        raise ValueError(
+            f"{target}: got a picture that ends in '{target.suffix}', expected {' or '.join(FORMATS)}"
+        )
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}.tmp")
     try:
-        fig.savefig(temporary, format="png", metadata={"Software": None})
+        if target.suffix == ".svg":
+            _save_svg(fig, temporary)
+        else:
+            fig.savefig(temporary, format="png", metadata={"Software": None})
         temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _save_svg(fig: Figure, path: Path) -> None:
+    import matplotlib
+
+    # Names inside an SVG come from random numbers unless a global setting says otherwise.
+    with _svg_lock, matplotlib.rc_context({"svg.hashsalt": "textbench"}):
+        fig.savefig(path, format="svg", metadata={"Date": None, "Creator": None})

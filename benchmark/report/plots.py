@@ -1,4 +1,4 @@
-"""Pictures as PNG files: curves of a run, a confusion matrix, a search, and the board."""
+"""Pictures of runs as PNG files: curves, a confusion matrix, a search."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmark.report.board_plot import board_png
 from benchmark.report.plot_style import (
     BLUE,
     GREY,
@@ -27,8 +26,6 @@ from benchmark.report.plot_style import (
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-__all__ = ["board_png", "confusion_png", "curves_png", "search_png"]
 
 _CELLS_WITH_TEXT = 15
 

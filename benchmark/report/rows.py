@@ -1,27 +1,54 @@
-"""A row of a board."""
+"""What a board is: rows, comparisons, and what its HTML page shows beyond them."""
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
 
 WATERMARK = "SMOKE TEST - not a result"
 
+Outcome = Literal["better", "worse", "equivalent", "undecided"]
 
-class BoardRow(BaseModel):
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=(), allow_inf_nan=False)
+
+
+class BoardRow(_Record):
     """One model in one tier on the board of a data set; floats are finite or None.
 
     Attributes
     ----------
     rank : int or None
-        Place among the rows of the same data set, budget and protocol; rows that cannot be
-        separated share it. None for smoke tests and where no seed finished.
+        1 plus the number of rows of the same data set, budget and protocol that were shown to be better;
+        rows that cannot be separated share it. None for smoke tests and where no seed finished.
     test_accuracy_mean, test_accuracy_ci_low, test_accuracy_ci_high : float or None
-        Mean over ok seeds in [0, 1], and its 95 % interval (None below 3 seeds).
+        Mean over ok seeds in [0, 1], and its 95 % interval over seeds (None below 3 seeds).
     test_accuracy_std : float or None
         Standard deviation over ok seeds (``ddof=1``), None below 2.
+    test_accuracies : tuple of float
+        Of each of `seeds`.
+    sampling_error, sampling_ci_low, sampling_ci_high : float or None
+        Standard error of the mean over other test examples of this kind, for the same trained models, and
+        the 95 % interval that follows. None where predictions are not at hand.
     n_seeds : int
         Seeds in the mean; with ``n_failed``, ``n_diverged`` and ``n_missing`` they add up to
         ``seeds_expected``.
+    val_test_gap : float or None
+        Mean validation accuracy less mean test accuracy.
+    baseline : str or None
+        The row that `difference` is to, as ``model (tier)``; None for the baseline itself and where the
+        rows cannot be compared.
+    difference, difference_ci_low, difference_ci_high : float or None
+        Test accuracy less that of the baseline on shared seeds, and its 95 % interval over new seeds and
+        new examples.
+    difference_p : float or None
+        p-value corrected for all comparisons of the board (Holm).
+    difference_outcome : str or None
+        ``better``, ``worse``, ``equivalent`` or ``undecided``.
+    seeds_needed : int or None
+        Where undecided: about how many seeds in all would decide, if the difference stays as it is.
     search_trials, search_seconds : int, float or None
         What the search cost; 0 for the default tier, which needed none.
     versions : str
@@ -30,11 +57,11 @@ class BoardRow(BaseModel):
         How often this model has read the test part.
     watermark : str or None
         Set for smoke tests.
+    seeds : tuple of int
+        The seed bundles in the mean.
     run_ids : tuple of str
-        The runs in the mean, by seed.
+        Their MLflow runs.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=(), allow_inf_nan=False)
 
     rank: int | None
     model: str
@@ -51,13 +78,25 @@ class BoardRow(BaseModel):
     test_accuracy_median: float | None
     test_accuracy_min: float | None
     test_accuracy_max: float | None
+    test_accuracies: tuple[float, ...]
     test_loss_mean: float | None
+    sampling_error: float | None
+    sampling_ci_low: float | None
+    sampling_ci_high: float | None
     n_seeds: int
     seeds_expected: int
     n_failed: int
     n_diverged: int
     n_missing: int
     val_accuracy_mean: float | None
+    val_test_gap: float | None
+    baseline: str | None
+    difference: float | None
+    difference_ci_low: float | None
+    difference_ci_high: float | None
+    difference_p: float | None
+    difference_outcome: Outcome | None
+    seeds_needed: int | None
     parameters: int | None
     train_seconds_median: float | None
     epochs_median: float | None
@@ -69,9 +108,147 @@ class BoardRow(BaseModel):
     test_looks: int
     watermark: str | None
     notes: tuple[str, ...]
+    seeds: tuple[int, ...]
     run_ids: tuple[str, ...]
 
     @property
     def complete(self) -> bool:
         """Whether every expected seed is in the mean."""
         return self.n_seeds == self.seeds_expected
+
+    @property
+    def name(self) -> str:
+        """The row in words: ``avg-pool (tuned)``."""
+        return f"{self.model} ({self.tier})"
+
+
+class Pair(_Record):
+    """What is known of two rows that are ranked together.
+
+    Attributes
+    ----------
+    a, b : int
+        Places of the two in `Board.rows`; a is the earlier one.
+    n_seeds : int
+        Seeds that both have.
+    difference, ci_low, ci_high : float
+        Test accuracy of a less that of b, with its 95 % interval over new seeds and new examples.
+    p_value, p_corrected : float
+        Of no difference; the latter corrected for all comparisons of the board (Holm).
+    outcome : str
+        From a's side, by the corrected p-value and the margin.
+    """
+
+    a: int
+    b: int
+    n_seeds: int
+    difference: float
+    ci_low: float
+    ci_high: float
+    p_value: float
+    p_corrected: float
+    outcome: Outcome
+
+
+class Board(_Record):
+    """All rows of a data set.
+
+    Attributes
+    ----------
+    version : int
+        Of this format.
+    margin : float
+        The smallest difference of accuracy worth talking about.
+    level : float
+        Nominal coverage of all intervals.
+    rows : tuple of BoardRow
+        By data set, best first, smoke tests last.
+    comparisons : tuple of Pair
+        Of all rows that are ranked together and have 3 seeds or more in common. Rows that are the same
+        runs (the default has won its search) are one system and are not compared.
+    """
+
+    version: Literal[1] = 1
+    margin: float = Field(ge=0)
+    level: float = Field(gt=0, lt=1)
+    rows: tuple[BoardRow, ...]
+    comparisons: tuple[Pair, ...]
+
+
+class SeedCurves(_Record):
+    """Curves of one final run, a value for each epoch; None where one was not finite."""
+
+    seed: int
+    loss: tuple[float | None, ...]
+    accuracy: tuple[float | None, ...]
+    val_loss: tuple[float | None, ...]
+    val_accuracy: tuple[float | None, ...]
+
+
+class SearchTrial(_Record):
+    """One trial of a search, in the order in which they were run.
+
+    Attributes
+    ----------
+    value : float or None
+        Best validation accuracy; None where the trial failed.
+    seconds : float
+        Wall time of its training.
+    status : str
+        ``ok``, ``pruned``, ``diverged``, ``failed``, ...
+    """
+
+    value: float | None
+    seconds: float
+    status: str
+
+
+class HardExample(_Record):
+    """A test example that no row of a section gets right in most of its seeds.
+
+    Attributes
+    ----------
+    index : int
+        Place in the test part, from 0.
+    label : str
+        Its class.
+    text : str or None
+        None where the data set is not at hand.
+    answers : dict of str to str
+        For each row, by `BoardRow.name`, the class that most of its seeds say.
+    """
+
+    index: int
+    label: str
+    text: str | None
+    answers: dict[str, str]
+
+
+class Details(_Record):
+    """What the HTML page shows beyond the board; rows are named by their place in `Board.rows`.
+
+    Attributes
+    ----------
+    curves : dict of int to tuple of SeedCurves
+        Final runs of a row.
+    searches : dict of int to tuple of SearchTrial
+        Of each tuned row.
+    confusions : dict of int to tuple of tuple of int
+        ``[i][j]`` answers j to examples of class i, summed over seeds.
+    class_names : dict of str to tuple of str
+        By digest of the data set.
+    hard_examples : dict of str to tuple of HardExample
+        By digest of the data set.
+    hard_total : dict of str to int
+        How many there are in all; only the first are listed.
+    links : dict of int to str
+        Address in the MLflow UI that compares the runs of a row.
+    """
+
+    curves: dict[int, tuple[SeedCurves, ...]] = {}
+    searches: dict[int, tuple[SearchTrial, ...]] = {}
+    confusions: dict[int, tuple[tuple[int, ...], ...]] = {}
+    class_names: dict[str, tuple[str, ...]] = {}
+    hard_examples: dict[str, tuple[HardExample, ...]] = {}
+    hard_total: dict[str, int] = {}
+    links: dict[int, str] = {}

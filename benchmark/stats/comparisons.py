@@ -35,8 +35,8 @@ class Components:
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """What is known of the accuracy of A less that of B; accuracies are shares, not points.
+class Difference:
+    """The accuracy of A less that of B, and all that a verdict needs; accuracies are shares, not points.
 
     Attributes
     ----------
@@ -56,18 +56,8 @@ class Comparison:
     p_value : float or None
         Of no expected difference, from the same machinery: below ``1 - level`` exactly where the
         interval excludes 0.
-    bootstrap : Interval or None
-        The hierarchical bootstrap's interval of the same difference, a check.
     components : Components or None
         Estimated variances, from which the number of further seeds is worked out.
-    sign_flip : SignFlip
-        Exact test over seeds, on this test set.
-    mcnemar : tuple of float, length K
-        P-value of McNemar's test for each pair of trained models.
-    win_probability : float or None
-        That A is better when both are trained once more, on this test set. None below `MIN_SEEDS`.
-    win_share : float
-        Share of the seeds in which A was better.
     """
 
     n_seeds: int
@@ -78,8 +68,28 @@ class Comparison:
     interval: Interval | None
     reason: str | None
     p_value: float | None
-    bootstrap: Interval | None
     components: Components | None
+
+
+@dataclass(frozen=True)
+class Comparison(Difference):
+    """A difference with what else the data say about it.
+
+    Attributes
+    ----------
+    bootstrap : Interval or None
+        The hierarchical bootstrap's interval of the same difference, a check.
+    sign_flip : SignFlip
+        Exact test over seeds, on this test set.
+    mcnemar : tuple of float, length K
+        P-value of McNemar's test for each pair of trained models.
+    win_probability : float or None
+        That A is better when both are trained once more, on this test set. None below `MIN_SEEDS`.
+    win_share : float
+        Share of the seeds in which A was better.
+    """
+
+    bootstrap: Interval | None
     sign_flip: SignFlip
     mcnemar: tuple[float, ...]
     win_probability: float | None

@@ -153,6 +153,6 @@ def correctness(table: NDArray[np.bool_] | NDArray[np.integer], name: str) -> ND
     array = np.asarray(table)
     if array.ndim != 2 or array.shape[0] < 1 or array.shape[1] < 2:
         raise ValueError(f"{name}: got shape {array.shape}, expected (seeds, examples), at least (1, 2)")
-    if array.dtype.kind not in "biu" or not ((array == 0) | (array == 1)).all():
+    if array.dtype.kind != "b" and (array.dtype.kind not in "iu" or not ((array == 0) | (array == 1)).all()):
         raise ValueError(f"{name}: expected only 0 and 1 (or False and True)")
     return array.astype(np.int64)

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.stats.comparisons import Comparison
+from benchmark.stats.comparisons import Difference
 from benchmark.stats.crossed import critical_value
 from benchmark.stats.intervals import MIN_SEEDS
 
@@ -39,12 +39,12 @@ class Verdict:
     test_set_is_limit: bool = False
 
 
-def verdict(comparison: Comparison, corrected_p: float | None = None) -> Verdict:
+def verdict(comparison: Difference, corrected_p: float | None = None) -> Verdict:
     """Decide.
 
     Parameters
     ----------
-    comparison : Comparison
+    comparison : Difference
         Of A and B.
     corrected_p : float, optional
         The p-value corrected for the other comparisons of a board (`holm`). If given, ``better`` and
@@ -57,19 +57,30 @@ def verdict(comparison: Comparison, corrected_p: float | None = None) -> Verdict
         such a difference is real, and by the choice of margin not worth talking about. Otherwise
         ``better`` or ``worse`` where the interval excludes 0, otherwise ``undecided``.
     """
-    interval, alpha = comparison.interval, 1 - comparison.level
-    if interval is None:
+    found = outcome(comparison, corrected_p)
+    if found != "undecided":
+        return Verdict(found)
+    if comparison.interval is None:
         return Verdict("undecided", MIN_SEEDS - comparison.n_seeds)
-    if max(-interval.low, interval.high) <= comparison.margin:
-        return Verdict("equivalent")
-    if (interval.low > 0 or interval.high < 0) and (corrected_p is None or corrected_p < alpha):
-        return Verdict("better" if interval.low > 0 else "worse")
+    alpha = 1 - comparison.level
     if corrected_p is not None and comparison.p_value and corrected_p < 1:
         alpha *= comparison.p_value / corrected_p
     return _outlook(comparison, alpha)
 
 
-def _outlook(comparison: Comparison, alpha: float) -> Verdict:
+def outcome(comparison: Difference, corrected_p: float | None = None) -> Outcome:
+    """Return the outcome of `verdict` alone, which costs far less than the number of further seeds."""
+    interval = comparison.interval
+    if interval is None:
+        return "undecided"
+    if max(-interval.low, interval.high) <= comparison.margin:
+        return "equivalent"
+    if corrected_p is not None and corrected_p >= 1 - comparison.level:
+        return "undecided"
+    return "better" if interval.low > 0 else "worse" if interval.high < 0 else "undecided"
+
+
+def _outlook(comparison: Difference, alpha: float) -> Verdict:
     """Find the first number of seeds with which the present difference and variances would decide."""
     parts = comparison.components
     assert parts is not None
@@ -90,7 +101,7 @@ def _outlook(comparison: Comparison, alpha: float) -> Verdict:
     return Verdict("undecided", more, test_set_is_limit=more is None and limit <= 0)
 
 
-def sentence(comparison: Comparison, name_a: str, name_b: str, found: Verdict | None = None) -> str:
+def sentence(comparison: Difference, name_a: str, name_b: str, found: Verdict | None = None) -> str:
     """Say the verdict in one sentence, in points (hundredths of accuracy).
 
     ``nbsvm is better than avg-pool by 3.4 points (2.9 to 3.9)``
@@ -115,7 +126,7 @@ def sentence(comparison: Comparison, name_a: str, name_b: str, found: Verdict | 
     return f"{name_a} and {name_b}: undecided, {state}; {_advice(comparison, result)}"
 
 
-def _advice(comparison: Comparison, result: Verdict) -> str:
+def _advice(comparison: Difference, result: Verdict) -> str:
     if result.more_seeds is not None:
         seeds = "seed" if result.more_seeds == 1 else "seeds"
         return f"about {result.more_seeds} more {seeds} would decide if this difference stays"
@@ -161,14 +172,14 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
     return corrected
 
 
-def separations(n_rows: int, comparisons: Mapping[tuple[int, int], Comparison]) -> NDArray[np.bool_]:
+def separations(n_rows: int, comparisons: Mapping[tuple[int, int], Difference]) -> NDArray[np.bool_]:
     """Tell which rows of a board can be separated.
 
     Parameters
     ----------
     n_rows : int
         Number of rows.
-    comparisons : mapping of (int, int) to Comparison
+    comparisons : mapping of (int, int) to Difference
         By the two rows' places; a pair that is absent or has no interval is not separated.
 
     Returns
@@ -181,7 +192,7 @@ def separations(n_rows: int, comparisons: Mapping[tuple[int, int], Comparison]) 
     separated = np.zeros((n_rows, n_rows), dtype=bool)
     corrected = holm([comparison.p_value for comparison in comparisons.values()])
     for ((i, j), comparison), p in zip(comparisons.items(), corrected, strict=True):
-        if p is not None and verdict(comparison, p).outcome in ("better", "worse"):
+        if p is not None and outcome(comparison, p) in ("better", "worse"):
             separated[i, j] = separated[j, i] = True
     return separated
 

@@ -27,6 +27,7 @@ GIT_DIRTY = PREFIX + "git_dirty"
 PARENT = "mlflow.parentRunId"
 USER = "mlflow.user"
 SOURCE = "mlflow.source.name"
+NOTE = "mlflow.note.content"
 
 SWEEP, TRIAL_RUN, FINAL_RUN = "sweep", "trial", "final"
 REPRODUCTION, PUBLISHED_RUN = "reproduction", "published"
@@ -59,5 +60,5 @@ CURVES = ("loss", "accuracy", "val_loss", "val_accuracy")
 
 CURVES_PNG, CONFUSION_PNG, SPEC_JSON = "curves.png", "confusion.png", "spec.json"
 PREDICTIONS, TRACEBACK, SERVABLE = "predictions.npz", "traceback.txt", "model"
-TRIALS_CSV, SEARCH_PNG = "trials.csv", "search.png"
+TRIALS_CSV, SEARCH_PNG, BOARD_HTML = "trials.csv", "search.png", "board.html"
 """Artifacts."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+from benchmark.config import RunSpec
 from benchmark.errors import UserError, did_you_mean
 from benchmark.tracking import names
 from benchmark.tracking.records import FinalRun
-from benchmark.tracking.tracker import all_runs
+from benchmark.tracking.stored_runs import StoredRun, experiment_id, stored_runs
 
 
 def datasets_with_runs(client: Any) -> list[str]:
@@ -40,31 +43,39 @@ def final_runs(client: Any, dataset: str) -> list[FinalRun]:
     UserError
         When nothing is known of the data set, with the nearest one.
     """
-    experiment = client.get_experiment_by_name(dataset)
+    experiment = experiment_id(client, dataset)
     if experiment is None:
         known = datasets_with_runs(client)
         hint = did_you_mean(dataset, known) if known else "run a sweep first: python -m benchmark.sweep"
         raise UserError(f"there are no runs on data set '{dataset}'; {hint}")
-    not_trials = f"tags.`{names.KIND}` != '{names.TRIAL_RUN}'"
-    sweeps: dict[str, Any] = {}
-    finals = []
-    for run in all_runs(client, [experiment.experiment_id], not_trials):
-        if run.data.tags[names.KIND] == names.SWEEP:
-            sweeps[run.data.tags[names.STUDY]] = run
-        elif run.data.tags[names.KIND] != names.FINAL_RUN:
-            continue  # of a published configuration, which no board counts
-        elif run.info.status in ("FINISHED", "FAILED", "KILLED"):
-            finals.append(run)
-    return [_record(run, sweeps.get(run.data.tags[names.STUDY])) for run in finals]
+    runs = stored_runs(client, experiment, (names.SWEEP, names.FINAL_RUN))
+    sweeps = {run.tags[names.STUDY]: run for run in runs if run.tags[names.KIND] == names.SWEEP}
+    return [
+        _record(run, sweeps.get(run.tags[names.STUDY]))
+        for run in runs
+        if run.tags[names.KIND] == names.FINAL_RUN and run.status in ("FINISHED", "FAILED", "KILLED")
+    ]
 
 
-def _record(run: Any, sweep: Any) -> FinalRun:
-    tags, metrics = run.data.tags, run.data.metrics
+def read_spec(client: Any, run_id: str) -> tuple[RunSpec, dict[str, str]]:
+    """Return the run spec of a final run, and its tags."""
+    text = Path(client.download_artifacts(run_id, names.SPEC_JSON)).read_text(encoding="utf-8")
+    return RunSpec.model_validate_json(text), dict(client.get_run(run_id).data.tags)
+
+
+def sweep_params(client: Any, tags: Mapping[str, str]) -> dict[str, str]:
+    """Return what the sweep was asked for that a run belongs to, by the run's tags."""
+    params = client.get_run(tags[names.PARENT]).data.params
+    return {name: value for name, value in params.items() if value != "None"}
+
+
+def _record(run: StoredRun, sweep: StoredRun | None) -> FinalRun:
+    tags, metrics = run.tags, run.metrics
     tier = tags.get(names.TIER, "")
-    totals = sweep.data.metrics if sweep else {}
-    expected = (sweep.data.tags if sweep else tags).get(names.SEEDS_EXPECTED, "0")
+    totals = sweep.metrics if sweep else {}
+    expected = (sweep.tags if sweep else tags).get(names.SEEDS_EXPECTED, "0")
     return FinalRun(
-        run_id=run.info.run_id,
+        run_id=run.run_id,
         model=tags[names.MODEL],
         tiers=() if tier == names.NO_TIER else tuple(tier.split("+")),
         budget=tags[names.BUDGET],
@@ -86,7 +97,7 @@ def _record(run: Any, sweep: Any) -> FinalRun:
         seeds_expected=int(expected),
         search_trials=_whole(totals.get(names.SEARCH_TRIALS)) or 0,
         search_seconds=totals.get(names.SEARCH_SECONDS),
-        ended_at=(run.info.end_time or 0) / 1000,
+        ended_at=(run.end_time or 0) / 1000,
     )
 
 

@@ -7,6 +7,7 @@ import os
 import urllib.error
 import urllib.request
 import warnings
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,6 +16,7 @@ from benchmark.errors import UserError
 from benchmark.urls import redacted
 
 DATABASE = "mlflow.db"
+UI_PORT = 5000
 _PATIENCE = 3.0
 
 
@@ -81,6 +83,40 @@ def connect(uri: str) -> Any:
     return client
 
 
+class LazyClient:
+    """The client of an embedded store, which is made when something asks for what the tables do not tell.
+
+    Importing MLflow takes longer than reading a board.
+
+    Parameters
+    ----------
+    uri : str
+        ``sqlite:///…`` of a file that exists.
+
+    Attributes
+    ----------
+    database : Path
+        That file.
+    """
+
+    def __init__(self, uri: str) -> None:
+        self.database = Path(uri.removeprefix("sqlite:///"))
+        self._uri = uri
+
+    @cached_property
+    def _client(self) -> Any:
+        return connect(self._uri)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+
+def open_store(uri: str) -> Any:
+    """Return a client for reading: a `LazyClient` where the store is a SQLite file, else as `connect`."""
+    file = uri.removeprefix("sqlite:///")
+    return LazyClient(uri) if file != uri and Path(file).is_file() else connect(uri)
+
+
 def _check_server(uri: str) -> None:
     try:
         with urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=_PATIENCE):
@@ -100,3 +136,10 @@ def default_artifacts(uri: str, runs: Path, dataset: str) -> str | None:
     if urlsplit(uri).scheme in ("http", "https"):
         return None
     return (runs / "artifacts" / dataset).resolve().as_uri()
+
+
+def ui_address(uri: str) -> str:
+    """Return where the MLflow UI of a store is: the server itself, or where ``benchmark.ui`` starts it."""
+    if urlsplit(uri).scheme in ("http", "https"):
+        return redacted(uri).rstrip("/")
+    return f"http://127.0.0.1:{UI_PORT}"

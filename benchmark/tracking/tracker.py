@@ -39,6 +39,7 @@ class Tracker:
     """
 
     parent_kind, run_kind, command = names.SWEEP, names.FINAL_RUN, "benchmark.sweep"
+    sets_seeds = True  # whether the sweep is asked for as many seeds as the plan says
 
     def __init__(self, client: Any, plan: Plan, artifacts: str | None) -> None:
         self.client = client
@@ -79,7 +80,8 @@ class Tracker:
         if found:
             self.parent_id = str(found[0].info.run_id)
             self.client.update_run(self.parent_id, status="RUNNING")
-            self.tag(self.parent_id, names.SEEDS_EXPECTED, str(self._plan.config.seeds))
+            if self.sets_seeds:
+                self.tag(self.parent_id, names.SEEDS_EXPECTED, str(self._plan.config.seeds))
             return
         tags = {
             **self._tags(),
@@ -213,6 +215,12 @@ class Tracker:
             params=[Param(name, value) for name, value in (params or {}).items()],
             tags=[RunTag(name, value) for name, value in (tags or {}).items()],
         )
+
+
+class FurtherTracker(Tracker):
+    """Adds runs to a sweep that `compare` asks for; the sweep's own number of seeds stays."""
+
+    command, sets_seeds = "benchmark.compare", False
 
 
 def _metric(name: str, value: float, step: int) -> Any:

@@ -4,7 +4,8 @@ import math
 
 import numpy as np
 import pytest
-from board_samples import run, runs
+from board_samples import EXAMPLES, run, runs
+from board_samples import rows as rows_of
 
 from benchmark.report.board import build_board
 from benchmark.report.rows import WATERMARK
@@ -12,12 +13,12 @@ from benchmark.stats.intervals import mean_interval
 
 
 def one(finals, looks=None):
-    (row,) = build_board(finals, looks or {})
+    (row,) = rows_of(finals, looks)
     return row
 
 
 def test_a_complete_row():
-    row = one(runs(0.86, 0.88, 0.87), {"lstm": 6, "gru": 9})
+    row = one(runs(0.86, 0.88, 0.87), {("d1", "lstm"): 6, ("d1", "gru"): 9, ("d2", "lstm"): 4})
     interval = mean_interval([0.86, 0.88, 0.87])
     assert row.rank == 1
     assert row.test_accuracy_mean == pytest.approx(0.87)
@@ -79,7 +80,7 @@ def test_the_latest_ok_run_of_a_seed_counts():
 
 
 def test_no_finished_seed_is_a_row_without_rank():
-    rows = build_board(runs(0, 0, 0, status="failed", model="gru") + runs(0.1, 0.1, 0.1), {})
+    rows = rows_of(runs(0, 0, 0, status="failed", model="gru") + runs(0.1, 0.1, 0.1))
     assert [(row.model, row.rank) for row in rows] == [("lstm", 1), ("gru", None)]
     assert rows[1].test_accuracy_mean is None
     assert rows[1].n_failed == 3
@@ -87,7 +88,7 @@ def test_no_finished_seed_is_a_row_without_rank():
 
 
 def test_a_run_of_both_tiers_makes_two_rows():
-    rows = build_board(runs(0.86, 0.88, 0.87, tiers=("default", "tuned")), {})
+    rows = rows_of(runs(0.86, 0.88, 0.87, tiers=("default", "tuned")))
     assert {row.tier: (row.search_trials, row.search_seconds) for row in rows} == {
         "default": (0, 0.0),  # the published configuration needed no search
         "tuned": (20, 300.5),
@@ -97,40 +98,13 @@ def test_a_run_of_both_tiers_makes_two_rows():
 
 @pytest.mark.parametrize("field", ["dataset_digest", "model", "budget", "study", "protocol"])
 def test_what_differs_is_never_averaged(field):
-    rows = build_board(runs(0.8, 0.8, 0.8) + runs(0.9, 0.9, 0.9, **{field: "other"}), {})
+    rows = rows_of(runs(0.8, 0.8, 0.8) + runs(0.9, 0.9, 0.9, **{field: "other"}))
     assert sorted(row.test_accuracy_mean for row in rows) == pytest.approx([0.8, 0.9])
-
-
-def test_separated_rows_take_their_place_and_others_share():
-    finals = (
-        runs(0.899, 0.9, 0.901, model="a")
-        + runs(0.898, 0.9, 0.8995, model="b")  # overlaps a
-        + runs(0.85, 0.851, 0.849, model="c")
-        + runs(0.80, 0.88, 0.84, model="d")  # wide: overlaps c
-        + runs(0.70, 0.70, 0.70, model="e")
-    )
-    rows = build_board(finals[::-1], {})
-    assert [(row.model, row.rank) for row in rows] == [("a", 1), ("b", 1), ("c", 3), ("d", 3), ("e", 5)]
-
-
-def test_a_rank_is_joined_through_its_top_row_only():
-    # b overlaps a, c overlaps b but not a: c is not carried up by b.
-    finals = (
-        runs(0.900, 0.901, 0.899, model="a")
-        + runs(0.890, 0.898, 0.894, model="b")
-        + runs(0.888, 0.889, 0.887, model="c")
-    )
-    assert [row.rank for row in build_board(finals, {})] == [1, 1, 3]
-
-
-def test_a_row_without_an_interval_is_not_separated():
-    finals = runs(0.9, 0.9, 0.9, model="a") + runs(0.5, 0.5, model="b") + runs(0.4, 0.4, 0.4, model="c")
-    assert [(row.model, row.rank) for row in build_board(finals, {})] == [("a", 1), ("b", 1), ("c", 3)]
 
 
 def test_smoke_comes_last_without_a_rank():
     smoke = runs(0.99, 0.99, 0.99, budget="smoke", model="a")
-    rows = build_board(smoke + runs(0.6, 0.6, 0.6, model="z"), {})
+    rows = rows_of(smoke + runs(0.6, 0.6, 0.6, model="z"))
     assert [(row.model, row.rank, row.watermark) for row in rows] == [("z", 1, None), ("a", None, WATERMARK)]
 
 
@@ -140,7 +114,7 @@ def test_protocols_and_budgets_are_ranked_apart():
         + runs(0.9, 0.9, 0.9, budget="full", model="big")
         + runs(0.8, 0.8, 0.8)
     )
-    rows = build_board(finals, {})
+    rows = rows_of(finals)
     assert [(row.model, row.rank) for row in rows] == [("hub", 1), ("big", 1), ("lstm", 1)]
     assert rows[0].notes == ("protocol pretrained: ranked among its own kind only",)
     assert rows[2].notes == ()
@@ -165,16 +139,44 @@ def test_a_mean_never_skips_what_a_seed_lacks():
     assert row.n_seeds == 3
 
 
+def test_sampling_error_is_told_beside_the_interval_over_seeds():
+    row = one(runs(0.9, 0.9, 0.9))
+    assert row.test_accuracy_ci_low == row.test_accuracy_ci_high == 0.9
+    assert row.sampling_ci_low < 0.9 < row.sampling_ci_high
+    assert row.sampling_error == pytest.approx(np.sqrt(0.9 * 0.1 / EXAMPLES), rel=0.2)
+    assert row.val_test_gap == pytest.approx(0.01)
+
+
+def test_one_seed_has_a_sampling_error_too():
+    assert one(runs(0.9)).sampling_error > 0
+
+
+def test_predictions_that_do_not_give_the_accuracy_are_not_used():
+    finals = runs(0.9, 0.9, 0.9)
+    for answers in (lambda run_id: None, lambda run_id: np.arange(EXAMPLES) < 1500):
+        (row,) = build_board(finals, {}, answers).rows
+        assert row.sampling_error is None
+        assert row.test_accuracy_mean == pytest.approx(0.9)
+        assert row.notes == ("not compared: its predictions are missing or do not give its test accuracy",)
+
+
+def test_predictions_are_read_only_for_what_is_compared():
+    asked = []
+    finals = runs(0.9, 0.8, 0.7, budget="smoke") + runs(0, seeds_expected=1, status="failed", model="gru")
+    build_board(finals, {}, asked.append)
+    assert asked == []
+
+
 def test_order_does_not_depend_on_the_order_of_runs():
     generator = np.random.default_rng(0)
     finals = [
-        run(float(generator.uniform()), seed, model=model, run_id=f"{model}{seed}")
+        run(round(float(generator.uniform()), 3), seed, model=model, run_id=f"{model}{seed}")
         for model in "abcd"
         for seed in range(3)
     ]
     shuffled = [finals[i] for i in generator.permutation(len(finals))]
-    assert build_board(finals, {}) == build_board(shuffled, {})
+    assert rows_of(finals) == rows_of(shuffled)
 
 
 def test_empty():
-    assert build_board([], {}) == []
+    assert rows_of([]) == ()

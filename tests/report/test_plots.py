@@ -6,11 +6,9 @@ import threading
 
 import numpy as np
 import pytest
-from board_samples import run, runs
-from matplotlib.image import imread
+from pictures import BLUE, ORANGE, count, ink, pixels
 
-from benchmark.report.board import build_board
-from benchmark.report.plots import board_png, confusion_png, curves_png, search_png
+from benchmark.report.plots import confusion_png, curves_png, search_png
 
 HISTORY = {
     "loss": [0.6, 0.4, 0.3],
@@ -18,22 +16,6 @@ HISTORY = {
     "accuracy": [0.7, 0.8, 0.9],
     "val_accuracy": [0.75, 0.82, 0.81],
 }
-BLUE, ORANGE = (0x00, 0x72, 0xB2), (0xD5, 0x5E, 0x00)
-
-
-def pixels(path):
-    """Red, green and blue of a picture, as whole numbers; fails for anything but a readable PNG."""
-    assert path.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
-    return np.rint(255 * imread(path)[..., :3]).astype(int)
-
-
-def count(picture, color):
-    return int((np.abs(picture - np.array(color)).max(axis=-1) < 12).sum())
-
-
-def ink(picture):
-    """Share of pixels that are not white."""
-    return float((picture.min(axis=-1) < 200).mean())
 
 
 def test_curves(tmp_path):
@@ -146,62 +128,6 @@ def test_search_without_a_result(tmp_path):
 def test_search_refuses_flags_that_do_not_fit(tmp_path):
     with pytest.raises(ValueError, match="got 1 flags, expected 2"):
         search_png([0.5, 0.6], [False], tmp_path / "s.png")
-
-
-def test_board(tmp_path):
-    finals = runs(0.88, 0.882, 0.878, model="cnn") + runs(0.85, 0.86, 0.84, tiers=("default",))
-    rows = build_board(finals, {})
-    board_png(rows, tmp_path / "plain.png")
-    board_png(rows, tmp_path / "seeds.png", seed_values={0: [0.88, 0.882, 0.878], 1: [0.85, 0.86, 0.84]})
-    plain, seeds = pixels(tmp_path / "plain.png"), pixels(tmp_path / "seeds.png")
-    assert 1_000 < plain.shape[1] < 2_000
-    assert count(plain, BLUE) > 500
-    assert count(plain, ORANGE) > 500
-    assert (plain != seeds).any()
-
-
-def test_board_grows_with_its_rows(tmp_path):
-    heights = []
-    for models in (3, 12):
-        finals = [run(0.8, seed, model=f"m{i}") for i in range(models) for seed in range(3)]
-        board_png(build_board(finals, {}), tmp_path / "b.png")
-        heights.append(pixels(tmp_path / "b.png").shape[0])
-    assert heights[1] > heights[0] + 300
-
-
-def test_smoke_tests_are_not_drawn_among_results(tmp_path):
-    smoke = runs(0.3, 0.3, 0.3, budget="smoke", model="quickie")
-    good = runs(0.88, 0.882, 0.878)
-    board_png(build_board(good, {}), tmp_path / "good.png")
-    board_png(build_board(good + smoke, {}), tmp_path / "both.png")
-    one, both = pixels(tmp_path / "good.png"), pixels(tmp_path / "both.png")
-    assert one.shape == both.shape
-    changed = np.flatnonzero((one != both).any(axis=(1, 2)))
-    assert changed.size  # the line that counts them
-    assert changed.min() > 0.85 * one.shape[0]
-
-
-def test_only_smoke_tests_carry_their_watermark(tmp_path):
-    board_png(build_board(runs(0.3, 0.3, 0.3, budget="smoke"), {}), tmp_path / "s.png")
-    picture = pixels(tmp_path / "s.png")
-    right_side = picture[:, int(0.75 * picture.shape[1]) :]
-    assert count(right_side, ORANGE) > 200
-    assert count(picture, BLUE) < 100
-
-
-@pytest.mark.parametrize(
-    "finals",
-    [
-        [],
-        runs(0, 0, status="failed"),
-        runs(0.8, seeds_expected=1),
-        runs(0.8, 0.8, 0.8, model="$\\frac{$ \u4e2d name that is rather too long to be shown in full"),
-    ],
-)
-@pytest.mark.filterwarnings("ignore:Glyph")
-def test_odd_boards(tmp_path, finals):
-    board_png(build_board(finals, {}), tmp_path / "b.png")
-    assert ink(pixels(tmp_path / "b.png")) > 0.002
 
 
 def test_a_failed_write_leaves_the_old_picture(tmp_path, monkeypatch):

@@ -68,7 +68,7 @@ def test_a_sweep_on_a_tracking_server(tmp_path, monkeypatch, capsys):
         monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
         capsys.readouterr()
         assert leaderboard.main(["--format", "json"]) == 0
-        rows = json.loads(capsys.readouterr().out)
+        rows = json.loads(capsys.readouterr().out)["rows"]
         assert {row["tier"] for row in rows} == {"default", "tuned"}
         client = MlflowClient(address)
         (run_id,) = rows[0]["run_ids"]

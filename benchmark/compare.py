@@ -1,0 +1,168 @@
+"""Two rows of a board, and what may be said of them. Run as ``python -m benchmark.compare``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from benchmark import cli
+from benchmark.errors import UserError
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from benchmark.driver import Stores
+    from benchmark.report.display import Display
+    from benchmark.report.rows import BoardRow
+    from benchmark.report.verdict import Compared
+
+_MOST_SEEDS = 20
+
+_DESCRIPTION = """\
+Say which of two models is better on a data set: the verdict in one sentence, and the figures behind it.
+Each is MODEL or MODEL:TIER, as on the board; without a tier, the tuned row. --until-decided trains further
+seeds of both, one by one, until the verdict is clear or there are --max-seeds of them. The error rate of
+5 % holds although the data are looked at after each seed (docs/statistics.md)."""
+
+_EPILOG = """\
+examples:
+  python -m benchmark.compare nbsvm avg-pool --dataset imdb
+  python -m benchmark.compare avg-pool:tuned avg-pool:default
+  python -m benchmark.compare avg-pool fasttext --until-decided --max-seeds 12"""
+
+
+def parser() -> cli.Parser:
+    """Return the command's argument parser."""
+    parser = cli.make_parser("compare", _DESCRIPTION, _EPILOG)
+    add = parser.add_argument
+    add("a", metavar="A", help="model, or model:tier")
+    add("b", metavar="B", help="what it is compared with")
+    add("--dataset", metavar="D", help="data set (default: that of the newest sweep)")
+    add("--budget", metavar="B", help="rows of this budget (default: the largest that both have)")
+    cli.add_margin_option(parser)
+    add("--until-decided", action="store_true", help="train further seeds until the verdict is clear")
+    add(
+        "--max-seeds",
+        type=cli.whole_number(3),
+        metavar="N",
+        help="with --until-decided: most seeds of each, those there are included (default: 20)",
+    )
+    add("--json", action="store_true", help="print the verdict and its figures as JSON")
+    cli.add_store_options(parser)
+    return parser
+
+
+def compare(arguments: Sequence[str]) -> int:
+    """Carry out the command; see `parser` for its arguments."""
+    options = parser().parse_args(arguments)
+    if options.max_seeds is not None and not options.until_decided:
+        raise UserError("--max-seeds: goes with --until-decided")
+    from benchmark.driver import Stores
+    from benchmark.report.live import make_display
+    from benchmark.report.verdict import to_text
+    from benchmark.tracking.store import connect, resolve_uri
+
+    uri = resolve_uri(options.tracking_uri, cli.RUNS)
+    cli.check_embedded_store(uri)
+    stores = Stores(cli.RUNS, connect(uri), uri)
+    display = make_display(options.json, sys.stderr if options.json else sys.stdout)
+    try:
+        compared = (
+            _until_decided(options, stores, display) if options.until_decided else _once(options, stores)
+        )
+    finally:
+        display.close()
+    if options.json:
+        print(json.dumps(compared.record(), indent=1, allow_nan=False))
+    else:
+        print(to_text(compared))
+    return cli.DONE
+
+
+def _once(options: Namespace, stores: Stores) -> Compared:
+    """Compare what is there."""
+    from benchmark.report.verdict import Compared
+    from benchmark.stats import comparisons
+    from benchmark.stats.verdicts import verdict
+
+    a, b, first, second = _read(options, stores)
+    if not len(first):
+        raise UserError(f"{a.name} and {b.name} have no seed in common with predictions of both")
+    comparison = comparisons.compare(first, second, margin=options.margin)
+    return Compared(a, b, comparison, verdict(comparison))
+
+
+def _until_decided(options: Namespace, stores: Stores, display: Display) -> Compared:
+    """Add seeds, one by one, and look after each, as a plan says that is fixed now."""
+    from benchmark.more_seeds import run_seeds
+    from benchmark.report.verdict import Compared
+    from benchmark.stats.sequential import SequentialPlan, take_look
+    from benchmark.stats.verdicts import sentence
+    from benchmark.training.devices import set_up_device
+
+    plan = SequentialPlan(options.max_seeds or _MOST_SEEDS)
+    a, b, first, second = _read(options, stores)
+    if len(first) > plan.max_seeds:
+        raise UserError(f"--max-seeds {plan.max_seeds}: there are {len(first)} seeds already; allow more")
+    tried = len(first)
+    set_up_device("auto")
+    while True:
+        before = len(first)
+        if before >= plan.first:
+            number = min(before, plan.max_seeds) - plan.first
+            look = take_look(first, second, plan, number, margin=options.margin)
+            display.line(f"{before} seeds: {sentence(look.comparison, a.name, b.name, look.verdict)}")
+            if look.stop:
+                return Compared(a, b, look.comparison, look.verdict, plan)
+        while len(first) == before:  # a seed that fails in one of the two is none of both
+            tried += 1
+            if tried > 2 * plan.max_seeds:
+                raise UserError(f"{a.name} and {b.name}: too many seeds fail; see their runs in MLflow")
+            for row in (a, b):
+                run_seeds(row, tried, stores, display)
+            a, b, first, second = _read(options, stores, (a, b))
+
+
+def _read(
+    options: Namespace, stores: Stores, rows: tuple[BoardRow, BoardRow] | None = None
+) -> tuple[BoardRow, BoardRow, NDArray[np.bool_], NDArray[np.bool_]]:
+    """Read the two rows, and which examples they have right on the seeds of both: [seeds, examples]."""
+    import numpy as np
+
+    from benchmark.boards import find_pair, read_board
+    from benchmark.data.source import experiment_name
+    from benchmark.tracking.answers import AnswerReader
+    from benchmark.tracking.reader import latest_dataset
+
+    dataset = experiment_name(options.dataset) if options.dataset else latest_dataset(stores.client)
+    if dataset is None:
+        raise UserError("this store has no sweeps; run one: python -m benchmark.sweep --model avg-pool")
+    board = read_board(stores.client, dataset, stores.ledger, margin=options.margin)
+    if rows is None:
+        a, b = find_pair(board.rows, options.a, options.b, options.budget)
+    else:
+        a, b = (next(new for new in board.rows if _same(old, new)) for old in rows)
+    read = AnswerReader(stores.client)
+    answers = [{seed: read(run) for seed, run in zip(row.seeds, row.run_ids, strict=True)} for row in (a, b)]
+    first, second = ({seed: right for seed, right in own.items() if right is not None} for own in answers)
+    shared = sorted(first.keys() & second.keys())
+    return a, b, np.array([first[seed] for seed in shared]), np.array([second[seed] for seed in shared])
+
+
+def _same(old: BoardRow, new: BoardRow) -> bool:
+    names = ("model", "tier", "budget", "study", "protocol", "dataset_digest")
+    return all(getattr(old, name) == getattr(new, name) for name in names)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code."""
+    return cli.run_command(compare, arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

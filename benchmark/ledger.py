@@ -1,0 +1,104 @@
+"""Looks at test parts, and whether their record is whole. Run as ``python -m benchmark.ledger``."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmark import cli
+
+if TYPE_CHECKING:
+    from benchmark.tracking.looked import Looked
+
+_VERIFY = "verify"
+
+
+def parser() -> cli.Parser:
+    """Return the command's argument parser."""
+    parser = cli.make_parser(
+        "ledger",
+        "Print how often each model has read each test part. With 'verify': find entries of "
+        "mlruns/ledger.jsonl that were changed, removed or reordered. Their hashes show what happened in the "
+        "middle; what is missing at the end shows when the ledger is held against the store, whose final and "
+        "published runs must each have an entry. Runs that were made from another folder, on a tracking "
+        "server that several share, have theirs in that folder's ledger and are reported here.",
+        "exit codes of verify: 0 intact, 1 damaged or incomplete, 2 the request is wrong",
+    )
+    parser.add_argument(
+        "action",
+        nargs="?",
+        type=cli.choice("word", (_VERIFY,)),
+        metavar=_VERIFY,
+        help="hold the entries against their hashes and the store (default: print the looks)",
+    )
+    cli.add_store_options(parser)
+    return parser
+
+
+def ledger(arguments: Sequence[str]) -> int:
+    """Carry out the command; see `parser` for its arguments."""
+    options = parser().parse_args(arguments)
+    file = cli.RUNS / "ledger.jsonl"
+    if options.action is None:
+        print(_looks(file))
+        return cli.DONE
+    from benchmark.data.ledger import examine
+    from benchmark.tracking.looked import runs_that_looked
+    from benchmark.tracking.store import connect, resolve_uri
+
+    uri = resolve_uri(options.tracking_uri, cli.RUNS)
+    cli.check_embedded_store(uri)
+    # Runs first: whoever reads a test part now writes the entry before the store hears of it.
+    runs = runs_that_looked(connect(uri))
+    entries, damage = examine(file)
+    problems = [f"{file}, line {found.line}: {found.what}" for found in damage]
+    problems += _unaccounted(file, entries, runs)
+    print("\n".join(problems) or _intact(entries, runs))
+    return cli.SOME_FAILED if problems else cli.DONE
+
+
+def _intact(entries: Sequence[dict[str, Any]], runs: Sequence[Looked]) -> str:
+    return f"ledger intact: {len(entries):,} entries, {len(runs):,} final runs accounted for"
+
+
+def _unaccounted(file: Path, entries: Sequence[dict[str, Any]], runs: Sequence[Looked]) -> list[str]:
+    """Name the runs that have read a test part more often than the ledger says."""
+    if runs and not file.exists():
+        return [f"{file}: there is no such file, but {len(runs):,} final runs have read a test part"]
+    counted = Counter(str(entry.get("spec_id", "")) for entry in entries)
+    by_spec: dict[str, list[Looked]] = defaultdict(list)
+    for run in runs:
+        by_spec[run.spec_id].append(run)
+    return [
+        f"{file}: {counted[spec_id]} entries, not {len(group)}, for {group[0].model} on {group[0].dataset} "
+        f"(run {', '.join(run.run_id for run in group)}): cut off at the end, taken out, or changed"
+        for spec_id, group in by_spec.items()
+        if counted[spec_id] < len(group)
+    ]
+
+
+def _looks(file: Path) -> str:
+    from benchmark.data.ledger import read_entries
+
+    counts: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+    for entry in read_entries(file):
+        counts[str(entry.get("dataset", "")), str(entry["dataset_digest"])][str(entry["model"])] += 1
+    if not counts:
+        return f"no looks at a test part: {file} has no entries"
+    lines = []
+    for (dataset, digest), models in sorted(counts.items()):
+        lines.append(f"{dataset} (digest {digest}): {models.total():,} looks at the test part")
+        lines += [f"  {model:<20} {count:>6,}" for model, count in models.most_common()]
+    return "\n".join(lines)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code."""
+    return cli.run_command(ledger, arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

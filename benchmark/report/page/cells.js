@@ -1,0 +1,139 @@
+// Columns of the table: what each is worth when sorted, and how its cell looks.
+const OUTCOMES = { better: ["▲", "better"], worse: ["▼", "worse"], equivalent: ["=", "equivalent"], undecided: ["?", "undecided"] };
+const SCALE = { width: 140, height: 26 };
+
+function outcome(word) {
+  const [sign, text] = OUTCOMES[word] || ["", word];
+  return el("span", { class: "outcome" }, el("span", { class: "sign", "aria-hidden": "true" }, sign), text);
+}
+
+function accuracyScale(rows) {
+  const range = accuracyRange(rows);
+  return range && linear(range, [5, SCALE.width - 5]);
+}
+
+/** Mean, interval and seeds of a row on the scale of its section. */
+function accuracyDrawing(row, scale) {
+  const root = svg("svg", { ...SCALE, viewBox: `0 0 ${SCALE.width} ${SCALE.height}`, "aria-hidden": "true" });
+  const kind = kindOf(row.tier);
+  const group = svg("g", { class: `t-${kind}` });
+  for (const tick of scale.ticks(5)) root.append(svg("line", { class: "grid", x1: scale(tick), x2: scale(tick), y1: 0, y2: SCALE.height }));
+  root.append(group);
+  if (row.test_accuracy_mean < scale.low) {
+    group.append(svg("path", { class: "fill", d: "M2,10l8,-5v10z" }));
+    return root;
+  }
+  for (const value of row.test_accuracies) {
+    if (value >= scale.low) group.append(svg("circle", { class: "fill seed", cx: scale(value), cy: 20, r: 1.9 }));
+  }
+  if (row.test_accuracy_ci_low != null) {
+    const ends = [row.test_accuracy_ci_low, row.test_accuracy_ci_high].map((value) => Math.max(0, scale(value)));
+    group.append(svg("line", { class: "stroke", "stroke-width": 2, x1: ends[0], x2: ends[1], y1: 10, y2: 10 }));
+  }
+  const whole = row.n_seeds === row.seeds_expected && row.test_accuracy_ci_low != null;
+  group.append(svg("path", { class: whole ? "fill" : "hollow", d: SHAPES[kind](scale(row.test_accuracy_mean), 10, 4) }));
+  return root;
+}
+
+function scaleTicks(scale) {
+  const root = svg("svg", { class: "scale", width: SCALE.width, height: 13, viewBox: `0 0 ${SCALE.width} 13`, "aria-hidden": "true" });
+  for (const tick of scale.ticks(5)) {
+    root.append(svg("text", { x: scale(tick), y: 10, "text-anchor": "middle" }, String(Number((100 * tick).toFixed(2)))));
+  }
+  return root;
+}
+
+function accuracyCell(row, scale) {
+  if (row.test_accuracy_mean == null) return el("span", { class: "marked" }, "no seed finished");
+  return el("div", { class: "accuracy" },
+    el("span", { class: "mean" }, percent(row.test_accuracy_mean)),
+    el("span", { class: "interval" }, between(row.test_accuracy_ci_low, row.test_accuracy_ci_high)),
+    accuracyDrawing(row, scale));
+}
+
+const lost = (row) => [["failed", row.n_failed], ["diverged", row.n_diverged], ["missing", row.n_missing]]
+  .filter(([, count]) => count).map(([word, count]) => `${count} ${word}`);
+
+function seedsCell(row) {
+  if (row.n_seeds === row.seeds_expected) return String(row.n_seeds);
+  return el("span", { class: "lines marked" }, el("span", {}, `${row.n_seeds} of ${row.seeds_expected}`), ...lost(row).map((text) => el("span", {}, text)));
+}
+
+function differenceCell(row) {
+  if (row.difference == null) {
+    const isBaseline = DATA.rows.some((other) => other.baseline === row.name && other.dataset_digest === row.dataset_digest
+      && other.budget === row.budget && other.protocol === row.protocol);
+    return isBaseline ? el("span", { class: "muted" }, "baseline") : unknown();
+  }
+  const needs = row.difference_outcome === "undecided" && row.seeds_needed != null;
+  const verdict = el("span", {}, outcome(row.difference_outcome));
+  if (row.difference_p != null && row.difference_outcome !== "undecided") verdict.append(`, p ${probability(row.difference_p)}`);
+  if (needs) {
+    verdict.replaceChildren(el("span", { class: "sign", "aria-hidden": "true" }, OUTCOMES.undecided[0]),
+      el("span", { class: "sr" }, "undecided, "), `needs about ${whole(row.seeds_needed)} seeds`);
+  }
+  return el("span", { class: "lines" },
+    el("span", {}, el("span", { class: "mean" }, points(row.difference)), " ",
+      el("span", { class: "interval" }, between(row.difference_ci_low, row.difference_ci_high, points))),
+    verdict);
+}
+
+function rankCell(row) {
+  if (row.watermark) return el("span", { class: "stamp" }, "SMOKE TEST");
+  return row.rank == null ? unknown() : row.rank_text;
+}
+
+function tierCell(row) {
+  return el("span", { class: "tier" }, tierMark(row.tier), named(row.tier));
+}
+
+function searchCell(row) {
+  if (!row.search_trials) return el("span", { class: "muted" }, "none");
+  return el("span", { class: "lines" }, el("span", {}, `${whole(row.search_trials)} trials`),
+    el("span", { class: "muted" }, row.search_seconds == null ? "not timed" : `${seconds(row.search_seconds)} s`));
+}
+
+const figure = (value, write) => (value == null ? unknown() : write(value));
+
+/** A column whose figure stands in one field. */
+function field(key, label, hint, write, more = {}) {
+  return { key, label, hint, number: true, value: (row) => row[key], cell: (row) => figure(row[key], write), ...more };
+}
+
+function wordField(key, label, hint = "") {
+  return { key, label, hint, className: "words", value: (row) => row[key], cell: (row) => (row[key] ? named(row[key]) : unknown()) };
+}
+
+const COLUMNS = [
+  { key: "rank", label: "rank", hint: "1 plus the rows shown to be better; = is shared", number: true, basic: true, className: "rank", rising: true,
+    value: (row) => row.rank, cell: rankCell },
+  { key: "model", label: "model", hint: "open a row by its name", basic: true, className: "model", value: (row) => row.model, cell: null },
+  { key: "tier", label: "tier", hint: "default as published, tuned by the search", basic: true, className: "tier-cell", value: (row) => row.tier, cell: tierCell },
+  { key: "accuracy", label: "test accuracy %", hint: "mean over seeds, interval over seeds, each seed as a dot", basic: true, className: "accuracy-cell",
+    value: (row) => row.test_accuracy_mean, cell: accuracyCell },
+  { key: "difference", label: "vs baseline, points", hint: "difference on shared seeds, interval over new seeds and examples, corrected p", basic: true, className: "difference-cell",
+    value: (row) => row.difference, cell: differenceCell },
+  { key: "seeds", label: "seeds", hint: "in the mean", number: true, basic: true, value: (row) => row.n_seeds, cell: seedsCell },
+  field("sampling_error", "sampling error", "standard error over other test examples, same trained models, in points", (v) => percent(v, 2), { basic: true, rising: true }),
+  field("val_test_gap", "val−test gap", "mean validation less mean test accuracy, in points", (v) => points(v), { basic: true }),
+  field("parameters", "params", "parameters of the network", compact, { basic: true, rising: true }),
+  field("train_seconds_median", "seconds a run", "median seconds of a final run", seconds, { basic: true, rising: true }),
+  { key: "search_trials", label: "search", hint: "what the search cost: its trials, and the seconds of all of them", number: true, basic: true, rising: true,
+    value: (row) => row.search_trials, cell: searchCell },
+  field("test_looks", "looks", "how often this model has read the test part", whole, { rising: true }),
+  field("search_seconds", "search s", "seconds of all trials", seconds, { rising: true }),
+  field("test_accuracy_std", "std", "over seeds, in points", (v) => percent(v, 2), { rising: true }),
+  field("test_accuracy_median", "median %", "over seeds", (v) => percent(v)),
+  field("test_accuracy_min", "min %", "over seeds", (v) => percent(v)),
+  field("test_accuracy_max", "max %", "over seeds", (v) => percent(v)),
+  field("test_loss_mean", "test loss", "mean over seeds", (v) => v.toFixed(4), { rising: true }),
+  field("val_accuracy_mean", "validation %", "mean over seeds", (v) => percent(v)),
+  field("sampling_ci_low", "sampling from %", "interval over other test examples", (v) => percent(v)),
+  field("sampling_ci_high", "sampling to %", "interval over other test examples", (v) => percent(v)),
+  field("epochs_median", "epochs", "median of a final run", (v) => String(v), { rising: true }),
+  field("n_failed", "failed", "seeds", whole),
+  field("n_diverged", "diverged", "seeds", whole),
+  field("n_missing", "missing", "seeds", whole),
+  wordField("study", "study"), wordField("protocol", "protocol"), wordField("budget", "budget"), wordField("dataset", "data set"),
+  wordField("device", "device"), wordField("versions", "versions"), wordField("git_commit", "commit"),
+];

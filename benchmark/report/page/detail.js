@@ -1,0 +1,119 @@
+// What an opened row shows.
+const METRICS = [
+  ["val_accuracy", "validation accuracy"], ["accuracy", "training accuracy"],
+  ["val_loss", "validation loss"], ["loss", "training loss"],
+];
+
+function rowDetail(index) {
+  const row = DATA.rows[index];
+  const warnings = row.notes.map((note) => el("li", {}, note));
+  return el("div", { class: "opened" },
+    warnings.length ? el("ul", { class: "warned wide" }, ...warnings) : null,
+    ownCurves(row, index),
+    el("div", {}, el("h4", {}, "Answers by class"), confusion(row, index)),
+    el("div", { class: "wide" }, el("h4", {}, "Test accuracy of each seed"), seedList(row)),
+    el("div", { class: "wide" }, el("h4", {}, "Against every other row"), comparisons(index)),
+    el("div", { class: "wide" }, el("h4", {}, "Where it comes from"), origin(row, index)));
+}
+
+function ownCurves(row, index) {
+  const seeds = DATA.curves[index];
+  const block = el("div", {}, el("h4", {}, "Learning curves of its seeds"));
+  if (!seeds || !seeds.length) {
+    block.append(notRecorded("Curves"));
+    return block;
+  }
+  let metric = "accuracy";
+  const host = el("div");
+  const render = chart(host, 230, (root, width, height) => {
+    const lines = seeds.flatMap((one, n) => [
+      { values: one[`val_${metric}`], classes: `s${n % 5} thin`, label: String(one.seed) },
+      { values: one[metric], classes: `s${n % 5} d2 thin`, label: "" },
+    ]);
+    drawCurves(root, width, height, lines, metric, `Learning curves of ${row.name}`, 40);
+  });
+  const pick = choice("Show", [["accuracy", "accuracy"], ["loss", "loss"]], metric, (value) => { metric = value; render(); });
+  const legend = el("ul", { class: "legend" },
+    el("li", {}, swatch("s4"), "validation"), el("li", {}, swatch("s4 d2 thin"), "training"), el("li", { class: "muted" }, "numbers: seeds"));
+  block.append(el("div", { class: "controls" }, pick), host, legend);
+  return block;
+}
+
+function confusion(row, index) {
+  const counts = DATA.confusions[index];
+  if (!counts) return notRecorded("Answers");
+  const names = DATA.classes[row.dataset_digest] || [];
+  const nameOf = (n) => named(names[n] ?? String(n));
+  const line = (values, n) => {
+    const total = values.reduce((sum, value) => sum + value, 0);
+    return el("tr", {}, el("th", { scope: "row" }, nameOf(n)), ...values.map((value) => {
+      const share = total ? value / total : 0;
+      const cell = el("td", {}, whole(value), el("span", { class: "small" }, `${(100 * share).toFixed(1)} %`));
+      cell.style.backgroundColor = `rgba(var(--heat), ${(0.3 * share).toFixed(3)})`;
+      return cell;
+    }));
+  };
+  return el("div", {},
+    el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": `Answers of ${row.name} by class` },
+      el("table", { class: "confusion" },
+        el("thead", {}, el("tr", {}, el("td", { class: "muted small" }, "true ↓ answered →"), ...counts.map((_, n) => el("th", { scope: "col" }, nameOf(n))))),
+        el("tbody", {}, ...counts.map(line)))),
+    el("p", { class: "note" }, "Summed over seeds; shares are of the true class."));
+}
+
+function seedList(row) {
+  if (!row.test_accuracies.length) return notRecorded("Test accuracies");
+  return el("ul", { class: "seed-list" }, ...row.test_accuracies.map((value, n) =>
+    el("li", {}, el("span", { class: "muted" }, `seed ${row.seeds[n] ?? n}: `), el("span", { class: "mean" }, percent(value, 2)))));
+}
+
+/** Comparisons of a row with all others, from its side. */
+function pairsOf(index) {
+  const turned = { better: "worse", worse: "better" };
+  return new Map(DATA.pairs.filter(([a, b]) => a === index || b === index).map(([a, b, n, difference, low, high, , p, word]) => (a === index
+    ? [b, { n, difference, low, high, p, word }]
+    : [a, { n, difference: -difference, low: -high, high: -low, p, word: turned[word] || word }])));
+}
+
+function comparisons(index) {
+  const found = pairsOf(index);
+  const section = DATA.sections.find((one) => one.rows.includes(index));
+  const others = section.rows.filter((other) => other !== index);
+  if (section.watermark) return el("p", { class: "empty" }, "Smoke tests are not compared.");
+  if (!others.length) return el("p", { class: "empty" }, "There is no other row.");
+  const inWords = {
+    better: "better", worse: "worse", undecided: "undecided",
+    equivalent: `no difference worth talking about (within ${percent(DATA.margin)} points)`,
+  };
+  const line = (other) => {
+    const pair = found.get(other);
+    const name = el("th", { scope: "row" }, named(DATA.rows[other].name));
+    if (!pair) return el("tr", {}, name, el("td", { colspan: 4, class: "muted" }, "not compared: the same runs, or fewer than 3 shared seeds"));
+    return el("tr", {}, name,
+      el("td", { class: "number" }, el("span", { class: "mean" }, points(pair.difference, 2)), " ",
+        el("span", { class: "interval" }, between(pair.low, pair.high, (value) => points(value, 2)))),
+      el("td", { class: "number" }, probability(pair.p)),
+      el("td", { class: "number" }, whole(pair.n)),
+      el("td", {}, el("span", { class: "sign", "aria-hidden": "true" }, OUTCOMES[pair.word][0]), inWords[pair.word]));
+  };
+  return el("div", { class: "scroll comparison-list", tabindex: "0", role: "region", "aria-label": `Comparisons of ${DATA.rows[index].name}` },
+    el("table", { class: "comparisons" },
+      el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "this row less"), el("th", { scope: "col", class: "number" }, "points, interval"),
+        el("th", { scope: "col", class: "number" }, "corrected p"), el("th", { scope: "col", class: "number" }, "seeds"), el("th", { scope: "col" }, "this row is"))),
+      el("tbody", {}, ...others.map(line))));
+}
+
+function origin(row, index) {
+  const runs = row.run_ids.length ? row.run_ids.join(" ") : null;
+  const link = webLink(DATA.links[index], "Compare its runs in MLflow");
+  const sampling = row.sampling_error == null ? null : `${percent(row.sampling_error, 2)} points, ${between(row.sampling_ci_low, row.sampling_ci_high)} %`;
+  const entries = [
+    ["sampling error", sampling], ["data set", `${row.dataset}, digest ${row.dataset_digest}`], ["study", row.study], ["budget", row.budget],
+    ["protocol", row.protocol], ["search", `${whole(row.search_trials)} trials, ${seconds(row.search_seconds)} s`],
+    ["median epochs", row.epochs_median == null ? null : String(row.epochs_median)],
+    ["looks at the test part", whole(row.test_looks)], ["device", row.device], ["versions", row.versions], ["commit", row.git_commit], ["runs", runs],
+  ];
+  return el("dl", { class: "facts" },
+    ...entries.flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, value ? named(value) : "not recorded")]),
+    el("dt", {}, "MLflow"), el("dd", {}, link || "not recorded"));
+}

@@ -1,0 +1,121 @@
+"""Budget curves of the searches of a section, for the HTML page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from benchmark.report.rows import SearchTrial
+from benchmark.stats.budget_curves import Curve, best_within_seconds, crossings, expected_best
+
+_RESAMPLES = 200  # enough for a band that is drawn, and a board of thirty searches takes seconds
+_SHORTEST = 1e-3  # seconds; a trial that failed at once has still taken some time
+
+
+def section_searches(searches: Mapping[int, Sequence[SearchTrial]]) -> dict[str, Any]:
+    """Compute the curves of expected best validation accuracy, and where they cross.
+
+    Parameters
+    ----------
+    searches : mapping of int to sequence of SearchTrial
+        By the place of the row.
+
+    Returns
+    -------
+    dict of str to object
+        For ``trials`` and for ``seconds``: ``curves`` by row, each with lists ``x``, ``mean``, ``low``
+        and ``high``, and ``crossings`` by rising budget. And ``counts`` by row: all trials, and those
+        without a value.
+
+    Notes
+    -----
+    A pruned trial counts with the value that it had reached. A trial without a value has cost budget and
+    left its user with nothing better: it counts as the worst value seen in its search. A search without
+    any value has no curve.
+    """
+    scores = {row: _scores(trials) for row, trials in searches.items()}
+    known = {row: values for row, values in scores.items() if values}
+    costs = {row: [max(trial.seconds, _SHORTEST) for trial in searches[row]] for row in known}
+    by_trials = {row: expected_best(values, resamples=_RESAMPLES) for row, values in known.items()}
+    by_seconds = {
+        row: best_within_seconds(values, costs[row], resamples=_RESAMPLES) for row, values in known.items()
+    }
+    return {
+        "counts": {
+            row: [len(trials), sum(trial.value is None for trial in trials)]
+            for row, trials in searches.items()
+        },
+        "trials": _unit(by_trials),
+        "seconds": _unit(by_seconds),
+    }
+
+
+def _scores(trials: Sequence[SearchTrial]) -> list[float]:
+    values = [trial.value for trial in trials if trial.value is not None]
+    return [min(values) if trial.value is None else trial.value for trial in trials] if values else []
+
+
+def _unit(curves: Mapping[int, Curve]) -> dict[str, Any]:
+    found = [
+        crossing
+        for first, second in combinations(curves, 2)
+        for crossing in _crossings(curves, first, second)
+    ]
+    return {
+        "curves": {row: _points(curve) for row, curve in curves.items()},
+        "crossings": sorted(found, key=lambda crossing: crossing["budget"]),
+    }
+
+
+def _points(curve: Curve) -> dict[str, list[float]]:
+    ok = np.isfinite(curve.mean) & np.isfinite(curve.low) & np.isfinite(curve.high)
+    columns = {"x": curve.budgets, "mean": curve.mean, "low": curve.low, "high": curve.high}
+    return {name: [float(f"{value:.5g}") for value in values[ok]] for name, values in columns.items()}
+
+
+def _crossings(curves: Mapping[int, Curve], first: int, second: int) -> list[dict[str, Any]]:
+    """Describe each crossing of two curves: who is ahead from there on, and whether the bands ever part.
+
+    Where two curves meet, their bands overlap. So it is told whether they part on the way to the crossing
+    before, and on the way to the next one.
+    """
+    a, b = curves[first], curves[second]
+    found = crossings(a, b)
+    ends = [-np.inf, *(crossing.budget for crossing in found), np.inf]
+    return [
+        {
+            "budget": float(f"{crossing.budget:.5g}"),
+            "ahead": first if crossing.leader == "first" else second,
+            "behind": second if crossing.leader == "first" else first,
+            "first_place": _leads(curves, crossing.budget, (first, second)),
+            "apart_before": _apart(a, b, ends[place], crossing.budget),
+            "apart_after": _apart(a, b, crossing.budget, ends[place + 2]),
+        }
+        for place, crossing in enumerate(found)
+    ]
+
+
+def _leads(curves: Mapping[int, Curve], budget: float, pair: tuple[int, int]) -> bool:
+    """Tell whether no other curve that is known at a budget is above the two that meet there."""
+    mine = _at(curves[pair[0]], curves[pair[0]].mean, budget)
+    others = (_at(curve, curve.mean, budget) for row, curve in curves.items() if row not in pair)
+    return not any(other > mine for other in others)
+
+
+def _apart(a: Curve, b: Curve, low: float, high: float) -> bool:
+    """Tell whether the bands of two curves are apart at any budget between two."""
+    budgets = np.union1d(a.budgets, b.budgets)
+    budgets = budgets[(budgets > low) & (budgets < high)]
+    return any(
+        _at(a, a.low, budget) > _at(b, b.high, budget) or _at(b, b.low, budget) > _at(a, a.high, budget)
+        for budget in budgets
+    )
+
+
+def _at(curve: Curve, values: np.ndarray[Any, np.dtype[np.float64]], budget: float) -> float:
+    """Value at a budget, on straight lines between the points; NaN where it is not known."""
+    ok = np.isfinite(curve.mean)
+    return float(np.interp(budget, curve.budgets[ok], values[ok], left=np.nan, right=np.nan))

@@ -1,0 +1,87 @@
+"""Which test examples a final run has right, from its stored predictions; kept in the cache once read."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmark.data.cache import cache_root
+from benchmark.tracking import names
+from benchmark.tracking.stored_runs import artifact
+
+
+class AnswerReader:
+    """Reads right and wrong answers by the id of a run.
+
+    Parameters
+    ----------
+    client : mlflow.MlflowClient
+        The store with the runs.
+
+    Notes
+    -----
+    Predictions of a run never change, so what was read is kept: one bit for each test example, in
+    ``answers/`` of the cache folder.
+    """
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        self._folder = cache_root() / "answers"
+
+    def __call__(self, run_id: str) -> NDArray[np.bool_] | None:
+        """Return what a run has right, shape (N,), or None where it has no readable predictions."""
+        path = self._folder / f"{run_id}.bits"
+        kept = _read(path)
+        if kept is not None:
+            return kept
+        predictions = read_predictions(self._client, run_id)
+        if predictions is None:
+            return None
+        probabilities, labels = predictions
+        right = np.asarray(probabilities.argmax(axis=1) == labels)
+        _write(path, right)
+        return right
+
+
+def read_predictions(client: Any, run_id: str) -> tuple[NDArray[np.float32], NDArray[np.int32]] | None:
+    """Return the test probabilities, shape (N, classes), and labels, shape (N,), of a final run.
+
+    None where the run has none, or they cannot be had at present.
+    """
+    try:
+        with np.load(artifact(client, run_id, names.PREDICTIONS), allow_pickle=False) as stored:
+            return stored["probabilities"], stored["labels"]
+    except (OSError, ValueError, KeyError, BadZipFile):
+        return None
+    except Exception as error:
+        if type(error).__module__ != "mlflow.exceptions":  # which takes seconds to import
+            raise
+        return None
+
+
+def _read(path: Path) -> NDArray[np.bool_] | None:
+    """Return the answers of a file: their number as 8 bytes, then a bit for each."""
+    try:
+        content = np.fromfile(path, dtype=np.uint8)
+    except OSError:
+        return None
+    size = int(content[:8].view(np.int64)[0]) if content.size >= 8 else -1
+    if size < 0 or content.size != 8 + (size + 7) // 8:
+        return None
+    return np.unpackbits(content[8:], count=size).astype(bool)
+
+
+def _write(path: Path, right: NDArray[np.bool_]) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    content = np.concatenate([np.array([right.size], dtype=np.int64).view(np.uint8), np.packbits(right)])
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(content.tobytes())
+        temporary.replace(path)
+    except OSError:  # a cache that cannot be written costs time, not the answer
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,130 @@
+"""``compare``: the verdict, further seeds until it is clear, and what is refused."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from benchmark import compare, sweep
+from benchmark.boards import read_board
+from benchmark.errors import UserError
+from benchmark.more_seeds import changed, plan_further
+from benchmark.tracking import names
+from benchmark.tracking.reader import read_spec
+from benchmark.tracking.store import connect, resolve_uri
+
+SWEEP = ["--dataset", "sample", "--trials", "1", "--epochs", "2", "--json"]
+
+
+@pytest.fixture(scope="module")
+def swept(sample, tmp_path_factory):
+    """A folder with three sweeps: a model without seeds' noise, one with it, and one that guesses."""
+    folder = tmp_path_factory.mktemp("swept")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        models = ["--model", "tfidf-logreg", "--model", "majority", "--model", "avg-pool"]
+        assert sweep.main([*models, *SWEEP, "--seeds", "3"]) == 0
+    return folder
+
+
+@pytest.fixture
+def inside(swept, monkeypatch):
+    monkeypatch.chdir(swept)
+    return swept
+
+
+def board():
+    client = connect(resolve_uri(None, Path("mlruns")))
+    return read_board(client, "sample", Path("mlruns/ledger.jsonl"))
+
+
+def test_the_verdict_and_its_figures(inside, capsys):
+    assert compare.main(["tfidf-logreg", "majority", "--dataset", "sample"]) == 0
+    first, *rest = capsys.readouterr().out.splitlines()
+    assert first.startswith("tfidf-logreg is better than majority by ")
+    text = "\n".join(rest)
+    for words in ("95 % interval", "needs 6 seeds, has 3", "McNemar", "wins the next run", "not corrected"):
+        assert words in text
+    assert compare.main(["majority", "tfidf-logreg"]) == 0
+    assert capsys.readouterr().out.startswith("majority is worse than tfidf-logreg by ")
+
+
+def test_the_same_as_json(inside, capsys):
+    assert compare.main(["tfidf-logreg", "majority", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["outcome"] == "better"
+    interval, rows = found["comparison"]["interval"], {row.model: row for row in board().rows}
+    assert interval["low"] < found["comparison"]["difference"] < interval["high"]
+    expected = rows["tfidf-logreg"].test_accuracy_mean - rows["majority"].test_accuracy_mean
+    assert found["comparison"]["difference"] == pytest.approx(expected)
+    assert (found["a"]["model"], found["b"]["model"], found["plan"]) == ("tfidf-logreg", "majority", None)
+
+
+def test_the_margin_is_used(inside, capsys):
+    assert compare.main(["tfidf-logreg", "majority", "--margin", "90"]) == 0
+    assert "are equivalent within 90.0 points" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["tfidf-logrg", "majority"], "did you mean 'tfidf-logreg'"),
+        (["tfidf-logreg", "majority:best"], "'majority:best' is not on this board"),
+        (["tfidf-logreg", "tfidf-logreg"], "are the same runs"),
+        (["tfidf-logreg", "majority", "--budget", "full"], "its budgets: quick"),
+        (["tfidf-logreg", "majority", "--dataset", "imbd"], "no runs on data set 'imbd'"),
+        (["tfidf-logreg", "majority", "--max-seeds", "5"], "goes with --until-decided"),
+        (["tfidf-logreg", "majority", "--until-decided", "--max-seeds", "2"], "expected 3 or more"),
+        (["tfidf-logreg", "majority", "--margin", "-1"], "expected points of accuracy"),
+    ],
+)
+def test_wrong_requests_are_one_line(inside, capsys, words, said):
+    before = Path("mlruns/ledger.jsonl").read_bytes()
+    assert compare.main(words) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
+    assert Path("mlruns/ledger.jsonl").read_bytes() == before
+
+
+def test_further_seeds_are_those_that_a_longer_sweep_would_run(swept, capsys, monkeypatch):
+    monkeypatch.chdir(swept)
+    # Without a margin nothing is equivalent, and these two are too close for a few seeds.
+    words = ["avg-pool", "majority", "--until-decided", "--max-seeds", "4", "--margin", "0", "--json"]
+    assert compare.main(words) == 0
+    found = json.loads(capsys.readouterr().out)
+    rows = {row.model: row for row in board().rows}
+    assert found["comparison"]["n_seeds"] == found["plan"]["max_seeds"] == 4
+    assert found["comparison"]["level"] > 0.95  # this look has a part of the error only
+    assert rows["avg-pool"].seeds == rows["majority"].seeds == (0, 1, 2, 3)
+    assert rows["avg-pool"].complete
+    assert rows["tfidf-logreg"].complete
+    assert rows["tfidf-logreg"].n_seeds == 3  # the sweeps themselves are asked for no more than before
+    assert sweep.main(["--model", "avg-pool", *SWEEP, "--seeds", "4"]) == 0
+    (outcome,) = json.loads(capsys.readouterr().out)["sweeps"]
+    assert (outcome["trials"], outcome["finals"]) == (0, 0)
+
+
+def test_a_row_that_would_not_be_trained_as_it_was_gets_no_seeds(inside, capsys):
+    row = next(row for row in board().rows if row.model == "tfidf-logreg")
+    client, ledger = connect(resolve_uri(None, Path("mlruns"))), Path("mlruns/ledger.jsonl").read_bytes()
+    spec, tags = read_spec(client, row.run_ids[0])
+    client.set_tag(row.run_ids[0], names.SPEC_ID, "of another version")
+    words = ["majority", "tfidf-logreg", "--until-decided", "--max-seeds", "20", "--margin", "99"]
+    assert compare.main([*words, "--json"]) == 0  # decided by the seeds there are: nothing is trained
+    with pytest.raises(UserError, match="cannot be trained again as it was: it was made by another version"):
+        plan_further(row, 9, client)
+    client.set_tag(row.run_ids[0], names.SPEC_ID, spec.spec_id)
+    plan, tier = plan_further(row, 9, client)
+    assert tier == tags[names.TIER]
+    assert [one.seeds.index for one in plan.final_specs(plan.default)] == list(range(9))
+    assert Path("mlruns/ledger.jsonl").read_bytes() == ledger
+
+
+def test_what_has_changed_is_named(inside):
+    row = next(row for row in board().rows if row.model == "avg-pool")
+    spec, _ = read_spec(connect(resolve_uri(None, Path("mlruns"))), row.run_ids[0])
+    other = spec.model_copy(update={"hparams": {**spec.hparams, "embedding_dim": 99}})
+    assert changed(spec, other) == f"hparams.embedding_dim was {spec.hparams['embedding_dim']} and is 99 now"
+    edited = spec.model_copy(update={"model_digest": "new"})
+    assert changed(spec, edited) == 'model_digest was "" and is "new" now'
