@@ -8,6 +8,7 @@ import pytest
 from benchmark import compare, sweep
 from benchmark.boards import read_board
 from benchmark.errors import UserError
+from benchmark.models import avg_pool
 from benchmark.more_seeds import changed, plan_further
 from benchmark.tracking import names
 from benchmark.tracking.reader import read_spec
@@ -128,3 +129,25 @@ def test_what_has_changed_is_named(inside):
     assert changed(spec, other) == f"hparams.embedding_dim was {spec.hparams['embedding_dim']} and is 99 now"
     edited = spec.model_copy(update={"model_digest": "new"})
     assert changed(spec, edited) == 'model_digest was "" and is "new" now'
+
+
+def test_a_model_is_not_better_than_itself_under_another_name(sample, capsys):
+    """The twin draws some random numbers first, so that its runs are other runs of the same model."""
+    source = Path(avg_pool.__file__).read_text(encoding="utf-8")
+    Path("original.py").write_text(source)
+    shifted = source.replace("    ids = ", "    keras.layers.Dense(1).build((None, 3))\n    ids = ", 1)
+    Path("twin.py").write_text(shifted)
+    assert (
+        sweep.main(["--model", "original.py:build", "--model", "twin.py:build", *SWEEP, "--seeds", "4"]) == 0
+    )
+    rows = json.loads(capsys.readouterr().out)["board"]["rows"]
+    original, twin = (next(r for r in rows if r["model"] == name) for name in ("original", "twin"))
+    assert set(original["test_accuracies"]).isdisjoint(twin["test_accuracies"])
+    assert original["rank"] == twin["rank"] == 1
+    assert compare.main(["original", "twin", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["outcome"] in ("undecided", "equivalent")
+    Path("copy.py").write_text(source)
+    assert sweep.main(["--model", "copy.py:build", *SWEEP, "--seeds", "4"]) == 0
+    capsys.readouterr()
+    assert compare.main(["original", "copy", "--json"]) == 0  # bit by bit the same runs
+    assert json.loads(capsys.readouterr().out)["outcome"] == "equivalent"

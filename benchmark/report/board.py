@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmark.data.ledger import SHOWN
 from benchmark.report.ranking import LEVEL, MARGIN, compared, ranked, with_differences
 from benchmark.report.rows import WATERMARK, Board, BoardRow
 from benchmark.stats.intervals import MIN_SEEDS, Interval, mean_interval, sampling_error
@@ -75,7 +76,13 @@ def build_board(
     rows = [_with_sampling_error(row, own) for row, own in zip(rows, known, strict=True)]
     found, pairs = compared(rows, known, margin)
     rows = with_differences(ranked(rows, pairs), found, pairs, baseline)
-    return Board(margin=margin, level=LEVEL, rows=tuple(rows), comparisons=tuple(pairs))
+    return Board(
+        margin=margin,
+        level=LEVEL,
+        rows=tuple(rows),
+        comparisons=tuple(pairs),
+        examples_shown={digest: count for (digest, name), count in looks.items() if name == SHOWN},
+    )
 
 
 def _row(tier: str, runs: list[FinalRun], looks: int) -> BoardRow:
@@ -222,4 +229,5 @@ def _median(values: Sequence[float | None]) -> float | None:
 
 
 def _joined(values: Iterable[str]) -> str:
-    return " / ".join(sorted(set(values)))
+    found = sorted(set(values))
+    return found[0] if len(found) == 1 else " / ".join(value or "unknown" for value in found)

@@ -65,19 +65,21 @@ def sections(rows: Sequence[BoardRow]) -> list[Section]:
 
 def captions(board: Board) -> list[str]:
     """Say what the figures of a board mean, how often test parts were read, and what is not equal."""
-    return [*_looks(board.rows), *_meanings(board), *_ranks(board), *_searches(board.rows)]
+    return [*_looks(board), *_meanings(board), *_ranks(board), *_searches(board.rows)]
 
 
-def _looks(rows: Sequence[BoardRow]) -> list[str]:
+def _looks(board: Board) -> list[str]:
     groups: dict[str, dict[str, int]] = defaultdict(dict)
     names: dict[str, str] = {}
-    for row in rows:
+    for row in board.rows:
         names[row.dataset_digest] = row.dataset
         groups[row.dataset_digest][row.model] = row.test_looks
     lines = []
     for digest, looks in groups.items():
         most_first = sorted(looks.items(), key=lambda item: (-item[1], item[0]))
         told = ", ".join(f"{model} {count}" for model, count in most_first)
+        if shown := board.examples_shown.get(digest):
+            told += f"; examples shown to people {shown}"
         lines.append(f"{names[digest]} (digest {digest}): looks at the test part: {told}")
     return lines
 

@@ -49,8 +49,8 @@ def compared(
         if known[place]:
             races[race(row)].setdefault(row.run_ids, place)
     found: dict[tuple[int, int], Difference] = {}
-    for systems in races.values():
-        places = list(systems.values())
+    for distinct in races.values():
+        places = list(distinct.values())
         compared = differences([known[place] for place in places], margin=margin, level=LEVEL)
         found |= {(places[i], places[j]): difference for (i, j), difference in compared.items()}
     corrected = holm([difference.p_value for difference in found.values()])
@@ -86,7 +86,7 @@ def ranked(rows: Sequence[BoardRow], pairs: Sequence[Pair]) -> list[BoardRow]:
             races[race(row)].append(place)
     # Where the shared seeds contradict the means of all seeds, a is "worse": nothing is separated.
     apart = {(pair.a, pair.b) for pair in pairs if pair.outcome == "better"}
-    system = _systems(rows)
+    system = systems(rows)
     found = list(rows)
     for places in races.values():
         separated = np.zeros((len(places), len(places)), dtype=bool)
@@ -98,7 +98,7 @@ def ranked(rows: Sequence[BoardRow], pairs: Sequence[Pair]) -> list[BoardRow]:
     return found
 
 
-def _systems(rows: Sequence[BoardRow]) -> list[int]:
+def systems(rows: Sequence[BoardRow]) -> list[int]:
     """Return for each row the place of the first one with the same runs: the two are one system."""
     first: dict[tuple[Race, tuple[str, ...]], int] = {}
     return [first.setdefault((race(row), row.run_ids), place) for place, row in enumerate(rows)]
@@ -116,7 +116,7 @@ def with_differences(
         if row.rank is not None:
             races[race(row)].append(place)
     corrected = {(pair.a, pair.b): pair.p_corrected for pair in pairs}
-    system = _systems(rows)
+    system = systems(rows)
     told = list(rows)
     for places in races.values():
         base = baseline_of([rows[place] for place in places], baseline)

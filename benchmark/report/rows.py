@@ -166,6 +166,8 @@ class Board(_Record):
     comparisons : tuple of Pair
         Of all rows that are ranked together and have 3 seeds or more in common. Rows that are the same
         runs (the default has won its search) are one system and are not compared.
+    examples_shown : dict of str to int
+        How often test examples were shown to people, by digest of the data set.
     """
 
     version: Literal[1] = 1
@@ -173,6 +175,7 @@ class Board(_Record):
     level: float = Field(gt=0, lt=1)
     rows: tuple[BoardRow, ...]
     comparisons: tuple[Pair, ...]
+    examples_shown: dict[str, int] = {}
 
 
 class SeedCurves(_Record):

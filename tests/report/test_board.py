@@ -4,10 +4,12 @@ import math
 
 import numpy as np
 import pytest
-from board_samples import EXAMPLES, run, runs
+from board_samples import EXAMPLES, answers_of, run, runs
 from board_samples import rows as rows_of
 
+from benchmark.data.ledger import SHOWN
 from benchmark.report.board import build_board
+from benchmark.report.columns import captions
 from benchmark.report.rows import WATERMARK
 from benchmark.stats.intervals import mean_interval
 
@@ -124,6 +126,8 @@ def test_mixed_machines_are_noted():
     row = one([*runs(0.8, 0.8), run(0.8, 2, device="gpu")])
     assert row.device == "cpu / gpu"
     assert row.notes == ("seeds differ in device: cpu / gpu",)
+    row = one([*runs(0.8, 0.8), run(0.8, 2, git_commit="")])
+    assert row.notes == ("seeds differ in git commit: unknown / d083e72",)
 
 
 def test_interval_stays_among_accuracies():
@@ -145,6 +149,14 @@ def test_sampling_error_is_told_beside_the_interval_over_seeds():
     assert row.sampling_ci_low < 0.9 < row.sampling_ci_high
     assert row.sampling_error == pytest.approx(np.sqrt(0.9 * 0.1 / EXAMPLES), rel=0.2)
     assert row.val_test_gap == pytest.approx(0.01)
+
+
+def test_examples_shown_to_people_are_told():
+    finals = runs(0.9, 0.9, 0.9)
+    looks = {("d1", "lstm"): 3, ("d1", SHOWN): 2, ("d2", SHOWN): 7}
+    made = build_board(finals, looks, answers_of(finals))
+    assert captions(made)[0].endswith("looks at the test part: lstm 3; examples shown to people 2")
+    assert "shown" not in captions(build_board(finals, {}, answers_of(finals)))[0]
 
 
 def test_one_seed_has_a_sampling_error_too():

@@ -46,6 +46,16 @@ def test_the_page_carries_every_row_comparison_and_detail():
     assert data["hard"]["d1"][1]["text"] is None
 
 
+def test_a_comparison_holds_for_all_rows_that_are_the_same_runs():
+    sample, details = small()
+    late, steady, plain, *rest = sample.rows
+    twin = plain.model_copy(update={"run_ids": steady.run_ids})  # the default has won the search of `steady`
+    data = data_of(to_html(sample.model_copy(update={"rows": (late, steady, twin, *rest)}), details))
+    first, second = data["pairs"]
+    assert [first[:2], second[:2]] == [[0, 1], [0, 2]]
+    assert first[2:] == second[2:]
+
+
 def test_names_cannot_leave_their_place():
     page = to_html(*hostile(), title=HOSTILE)
     assert page.count("</script") == 2, "the data and the script, and nothing that a name has closed"
