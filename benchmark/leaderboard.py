@@ -62,6 +62,8 @@ def leaderboard(arguments: Sequence[str]) -> int:
     from benchmark.tracking.store import open_store, resolve_uri
 
     _check_picture(options.picture)
+    if options.output is not None and not Path(options.output).parent.is_dir():
+        raise UserError(f"--output {options.output}: there is no folder {Path(options.output).parent}")
     uri = resolve_uri(options.tracking_uri, cli.RUNS)
     cli.check_embedded_store(uri)
     client = open_store(uri)

@@ -131,6 +131,7 @@ def test_what_has_changed_is_named(inside):
     assert changed(spec, edited) == 'model_digest was "" and is "new" now'
 
 
+@pytest.mark.long
 def test_a_model_is_not_better_than_itself_under_another_name(sample, capsys):
     """The twin draws some random numbers first, so that its runs are other runs of the same model."""
     source = Path(avg_pool.__file__).read_text(encoding="utf-8")

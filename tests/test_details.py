@@ -26,7 +26,7 @@ def folder(sample, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         words = ["--model", "flatten", "--model", "tfidf-logreg", "--dataset", "sample", "--json"]
-        assert sweep.main([*words, "--trials", "2", "--epochs", "2", "--seeds", "3"]) == 0
+        assert sweep.main([*words, "--trials", "1", "--epochs", "2", "--seeds", "3"]) == 0
     return folder
 
 
@@ -79,7 +79,7 @@ def test_curves_trials_and_confusions(store, board, sample):
         assert [one.seed for one in curves] == [0, 1, 2]
         assert all(len(one.val_accuracy) == len(one.loss) == epochs for one in curves)
         if row.tier == "tuned":
-            assert len(details.searches[place]) == 2
+            assert len(details.searches[place]) == 1
             assert all(trial.status == "ok" and trial.seconds > 0 for trial in details.searches[place])
         else:
             assert place not in details.searches
@@ -121,6 +121,14 @@ def test_the_page_has_texts_where_the_data_is_at_hand(store, board, sample, caps
     (text,) = read_test_texts(sample, np.array([example.index]), LEDGER)
     assert text.partition("<")[0] in page
     assert looks(LEDGER)[SHOWN] == before + 2  # one for the page, one here
+
+
+def test_a_page_that_cannot_be_written_shows_no_texts(folder, monkeypatch, capsys):
+    monkeypatch.chdir(folder)
+    before = LEDGER.read_bytes()
+    assert leaderboard.main(["--format", "html", "--output", "nowhere/board.html"]) == 2
+    assert capsys.readouterr().err == "error: --output nowhere/board.html: there is no folder nowhere\n"
+    assert LEDGER.read_bytes() == before
 
 
 def test_addresses_of_the_ui(store, board):

@@ -45,9 +45,11 @@ def test_the_page_of_a_real_board_in_a_browser(inside, tmp_path):
         words = page.one("input[type=search]")
         words.send_keys("avg")
         assert set(page.texts(".board:first-of-type tr.row .open")) == {"avg-pool"}
-        page.click(page.all("tr.row .open")[[row.text for row in page.all("tr.row .open")].index("avg-pool")])
+        button = next(one for one in page.all("tr.row .open") if one.text == "avg-pool")
+        page.click(button)
         page.settle()
-        detail = next(one for one in page.all("tr.detail") if one.is_displayed())
+        detail = page.one(f"#{button.get_attribute('aria-controls')}")
+        assert detail.is_displayed()
         assert len(detail.find_elements("css selector", "svg path.line.thin")) >= 6
         cells = [cell.text for cell in detail.find_elements("css selector", ".confusion tbody td")]
         assert len(cells) == 4
