@@ -109,8 +109,7 @@ def _until_decided(options: Namespace, stores: Stores, display: Display) -> Comp
     a, b, first, second = _read(options, stores)
     if len(first) > plan.max_seeds:
         raise UserError(f"--max-seeds {plan.max_seeds}: there are {len(first)} seeds already; allow more")
-    tried = len(first)
-    set_up_device("auto")
+    tried, ready = len(first), False
     while True:
         before = len(first)
         if before >= plan.first:
@@ -119,6 +118,9 @@ def _until_decided(options: Namespace, stores: Stores, display: Display) -> Comp
             display.line(f"{before} seeds: {sentence(look.comparison, a.name, b.name, look.verdict)}")
             if look.stop:
                 return Compared(a, b, look.comparison, look.verdict, plan)
+        if not ready:  # TensorFlow takes seconds to import, and a verdict may need no more seeds
+            set_up_device("auto")
+            ready = True
         while len(first) == before:  # a seed that fails in one of the two is none of both
             tried += 1
             if tried > 2 * plan.max_seeds:
