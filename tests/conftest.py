@@ -20,6 +20,11 @@ ROOT = Path(__file__).resolve().parents[1]
 # Taken before any fixture unsets it; absolute, since every test runs in a folder of its own.
 _GIVEN = os.environ.get("BENCHMARK_DATA_DIR")
 _REAL_DATA = Path(_GIVEN).resolve() if _GIVEN else ROOT.parent / "shared" / "data"
+# Two workers on two cores: each may use one, or they get in each other's way.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    for _name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"):
+        os.environ.setdefault(_name, "1")
+
 _UNSET = ("BENCHMARK_DATA_DIR", "MLFLOW_TRACKING_URI")
 
 

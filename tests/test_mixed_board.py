@@ -8,6 +8,8 @@ import pytest
 from benchmark import leaderboard, sweep
 from benchmark.report.rows import WATERMARK
 
+pytestmark = pytest.mark.long
+
 # A weight whose logarithm is not a number in the seeds that draw a negative one.
 UNLUCKY = """
 import keras

@@ -98,6 +98,7 @@ def test_only_final_runs_look_at_the_test_part(sample):
     assert looks(Path("mlruns/ledger.jsonl"), sample.digest) == {"avg-pool": len(runs[names.FINAL_RUN])}
 
 
+@pytest.mark.long
 def test_the_same_command_again_does_nothing_and_totals_can_be_raised(capsys):
     run(*FAST, "--trials", 2, "--seeds", 2)
     before = {kind: len(runs) for kind, runs in runs_by_kind().items()}
@@ -119,6 +120,7 @@ def test_the_same_command_again_does_nothing_and_totals_can_be_raised(capsys):
     assert len(set(specs)) == len(specs)
 
 
+@pytest.mark.long
 def test_seeds_are_paired_across_models(tmp_path):
     (tmp_path / "tiny.py").write_text(TINY)
     run(*FAST, "--trials", 1, "--seeds", 2)
@@ -132,6 +134,7 @@ def test_seeds_are_paired_across_models(tmp_path):
     assert seeds["avg-pool"] == seeds["tiny"]
 
 
+@pytest.mark.long
 def test_a_model_from_a_file_with_every_sampler(tmp_path, capsys):
     (tmp_path / "tiny.py").write_text(TINY)
     for sampler, pruner in (("random", "none"), ("qmc", "median")):
@@ -183,6 +186,7 @@ def board_json(capsys, *arguments):
     return json.loads(capsys.readouterr().out)["rows"]
 
 
+@pytest.mark.long
 def test_the_board_as_json_and_smoke_is_watermarked(capsys):
     run(*FAST, "--trials", 2, "--seeds", 3)
     run(*FAST, "--budget", "smoke")

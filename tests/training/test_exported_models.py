@@ -49,6 +49,9 @@ CASES = {
 }
 
 
+pytestmark = pytest.mark.long
+
+
 @dataclass
 class Case:
     """What an exported model is held against, and its answers in a fresh process."""

@@ -231,6 +231,7 @@ def test_three_classes_learn(three_classes, model):
     assert result.test_accuracy > 0.9
 
 
+@pytest.mark.long
 def test_no_model_beats_the_ceiling(sample, tmp_path):
     """The leak detector: 5 % of the labels are coin flips that no text tells."""
     from benchmark.data.sample import CEILING
