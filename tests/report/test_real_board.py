@@ -75,7 +75,7 @@ def test_the_texts_that_all_get_wrong_are_there(inside):
     data = json.loads(
         page.partition('type="application/json"')[2].partition(">")[2].partition("</script>")[0]
     )
-    (examples,) = data["hard_examples"].values()
+    (examples,) = data["hard"].values()
     assert examples
     assert all(
         example["text"] and example["label"] not in example["answers"].values() for example in examples
