@@ -15,14 +15,14 @@ FAST, SLOW = ("majority", "flatten", "avg-pool"), ("fasttext", "transformer")
 
 @pytest.fixture(scope="module")
 def folder(real_data, tmp_path_factory):
-    """Five architectures in both tiers: six seeds of the fast ones, one short run of the slow ones."""
+    """Five architectures in both tiers: six seeds of the fast ones, one run of the slow ones on few texts."""
     folder = tmp_path_factory.mktemp("board")
     common = ["--dataset", "imdb", "--data-dir", str(real_data), "--json"]
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         for models, limits in (
             (FAST, "--trials 3 --seeds 6 --epochs 4"),
-            (SLOW, "--trials 1 --seeds 1 --epochs 1"),
+            (SLOW, "--trials 1 --seeds 1 --epochs 1 --train-examples 2000"),
         ):
             named = [word for model in models for word in ("--model", model)]
             assert sweep.main([*named, *common, *limits.split()]) == 0
