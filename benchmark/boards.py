@@ -14,6 +14,23 @@ if TYPE_CHECKING:
 _BUDGETS = ("full", "standard", "quick")
 
 
+def chosen_dataset(client: Any, asked: str | None) -> str:
+    """Return the experiment of the data set that a user names, or else of the newest sweep.
+
+    Raises
+    ------
+    UserError
+        When none is named and there are no sweeps.
+    """
+    from benchmark.data.source import experiment_name
+    from benchmark.tracking.reader import latest_dataset
+
+    dataset = experiment_name(asked) if asked else latest_dataset(client)
+    if dataset is None:
+        raise UserError("this store has no sweeps; run one: python -m benchmark.sweep --model avg-pool")
+    return dataset
+
+
 def read_board(
     client: Any, dataset: str, ledger: Path, *, margin: float | None = None, baseline: str | None = None
 ) -> Board:

@@ -136,14 +136,10 @@ def _read(
     """Read the two rows, and which examples they have right on the seeds of both: [seeds, examples]."""
     import numpy as np
 
-    from benchmark.boards import find_pair, read_board
-    from benchmark.data.source import experiment_name
+    from benchmark.boards import chosen_dataset, find_pair, read_board
     from benchmark.tracking.answers import AnswerReader
-    from benchmark.tracking.reader import latest_dataset
 
-    dataset = experiment_name(options.dataset) if options.dataset else latest_dataset(stores.client)
-    if dataset is None:
-        raise UserError("this store has no sweeps; run one: python -m benchmark.sweep --model avg-pool")
+    dataset = chosen_dataset(stores.client, options.dataset)
     board = read_board(stores.client, dataset, stores.ledger, margin=options.margin)
     if rows is None:
         a, b = find_pair(board.rows, options.a, options.b, options.budget)

@@ -12,6 +12,7 @@ from urllib.parse import quote
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmark.report.ranking import systems
 from benchmark.report.rows import Board, BoardRow, Details, HardExample, SearchTrial, SeedCurves
 from benchmark.tracking import names
 from benchmark.tracking.answers import read_predictions
@@ -56,8 +57,10 @@ def read_details(
         digest: predictions.hard(digest, classes.get(digest, ()), texts)
         for digest in sorted(predictions.digests)
     }
+    first = systems(board.rows)
+    curves = {place: _curves(client, board.rows[place]) for place in dict.fromkeys(first[p] for p in shown)}
     return Details(
-        curves={place: _curves(client, board.rows[place]) for place in shown},
+        curves={place: curves[first[place]] for place in shown},
         searches=_searches(client, experiment, board.rows),
         confusions=predictions.confusions,
         class_names=classes,
@@ -137,9 +140,15 @@ class _Predictions:
         self._mean: dict[int, NDArray[np.float64]] = {}  # share of seeds that say each class, [N, classes]
         self._surely: dict[int, NDArray[np.float64]] = {}  # mean probability of the true class, [N]
         self.confusions: dict[int, tuple[tuple[int, ...], ...]] = {}
-        for place, row in enumerate(board.rows):
-            if row.watermark is None and row.run_ids:
+        for place, first in enumerate(systems(board.rows)):
+            row = board.rows[place]
+            if row.watermark is not None or not row.run_ids:
+                continue
+            if first == place:
                 self._read(client, place, row)
+            elif first in self.confusions:  # the same runs in another tier
+                self.confusions[place] = self.confusions[first]
+                self._mean[place], self._surely[place] = self._mean[first], self._surely[first]
         self.digests = set(self._labels)
 
     def _read(self, client: Any, place: int, row: BoardRow) -> None:

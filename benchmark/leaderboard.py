@@ -56,9 +56,7 @@ def parser() -> cli.Parser:
 def leaderboard(arguments: Sequence[str]) -> int:
     """Carry out the command; see `parser` for its arguments."""
     options = parser().parse_args(arguments)
-    from benchmark.boards import read_board
-    from benchmark.data.source import experiment_name
-    from benchmark.tracking.reader import latest_dataset
+    from benchmark.boards import chosen_dataset, read_board
     from benchmark.tracking.store import open_store, resolve_uri
 
     _check_picture(options.picture)
@@ -67,9 +65,7 @@ def leaderboard(arguments: Sequence[str]) -> int:
     uri = resolve_uri(options.tracking_uri, cli.RUNS)
     cli.check_embedded_store(uri)
     client = open_store(uri)
-    dataset = experiment_name(options.dataset) if options.dataset else latest_dataset(client)
-    if dataset is None:
-        raise UserError("this store has no sweeps; run one: python -m benchmark.sweep --model avg-pool")
+    dataset = chosen_dataset(client, options.dataset)
     board = read_board(
         client, dataset, cli.RUNS / "ledger.jsonl", margin=options.margin, baseline=options.baseline
     )

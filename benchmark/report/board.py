@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.data.ledger import SHOWN
-from benchmark.report.ranking import LEVEL, MARGIN, compared, ranked, with_differences
+from benchmark.report.ranking import LEVEL, MARGIN, compared, ranked, systems, with_differences
 from benchmark.report.rows import WATERMARK, Board, BoardRow
 from benchmark.stats.intervals import MIN_SEEDS, Interval, mean_interval, sampling_error
 from benchmark.stats.pairwise import Answers
@@ -72,7 +72,9 @@ def build_board(
             key = (run.dataset_digest, run.model, tier, run.budget, run.study, run.protocol)
             groups[key].append(run)
     rows = sorted((_row(key[2], group, looks.get(key[:2], 0)) for key, group in groups.items()), key=_order)
-    known = [_answers(row, answers) for row in rows]
+    first = systems(rows)
+    read = {place: _answers(rows[place], answers) for place in dict.fromkeys(first)}
+    known = [read[place] for place in first]
     rows = [_with_sampling_error(row, own) for row, own in zip(rows, known, strict=True)]
     found, pairs = compared(rows, known, margin)
     rows = with_differences(ranked(rows, pairs), found, pairs, baseline)

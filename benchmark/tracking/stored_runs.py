@@ -5,15 +5,17 @@ from __future__ import annotations
 import math
 import sqlite3
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from benchmark.tracking import names
 from benchmark.tracking.tracker import all_runs
+
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
@@ -57,12 +59,9 @@ def stored_runs(client: Any, experiment_id: str, kinds: Collection[str]) -> list
     the embedded database give the same in a tenth of that. Where they are not as expected (another version of
     MLflow), and for any other store, the client is asked.
     """
-    path = getattr(client, "database", None)
-    if path is not None:
-        try:
-            return _from_tables(path, experiment_id, kinds)
-        except sqlite3.Error:
-            pass
+    found = _ask(client, lambda database: _from_tables(database, experiment_id, kinds))
+    if found is not None:
+        return found
     kind = f"tags.`{names.KIND}`"
     filters = f"{kind} = '{next(iter(kinds))}'" if len(kinds) == 1 else f"{kind} != '{names.TRIAL_RUN}'"
     return [
@@ -74,15 +73,10 @@ def stored_runs(client: Any, experiment_id: str, kinds: Collection[str]) -> list
 
 def experiment_id(client: Any, dataset: str) -> str | None:
     """Return the id of a data set's experiment, or None where it has none."""
-    path = getattr(client, "database", None)
-    if path is not None:
-        try:
-            with closing(_open(path)) as database:
-                words = "SELECT experiment_id FROM experiments WHERE name = ? AND lifecycle_stage = 'active'"
-                row = database.execute(words, (dataset,)).fetchone()
-            return None if row is None else str(row[0])
-        except sqlite3.Error:
-            pass
+    words = "SELECT experiment_id FROM experiments WHERE name = ? AND lifecycle_stage = 'active'"
+    row = _ask(client, lambda database: database.execute(words, (dataset,)).fetchone())
+    if row is not None:
+        return str(row[0])
     found = client.get_experiment_by_name(dataset)
     return None if found is None else str(found.experiment_id)
 
@@ -95,25 +89,27 @@ def artifact(client: Any, run_id: str, name: str) -> Path:
     OSError or mlflow.exceptions.MlflowException
         When it is not there.
     """
-    path = getattr(client, "database", None)
-    if path is not None:
-        try:
-            with closing(_open(path)) as database:
-                words = "SELECT artifact_uri FROM runs WHERE run_uuid = ?"
-                row = database.execute(words, (run_id,)).fetchone()
-            uri = urlsplit(row[0] if row else "")
-            if uri.scheme == "file":
-                return Path(unquote(uri.path)) / name
-        except sqlite3.Error:
-            pass
+    words = "SELECT artifact_uri FROM runs WHERE run_uuid = ?"
+    row = _ask(client, lambda database: database.execute(words, (run_id,)).fetchone())
+    uri = urlsplit(row[0] if row else "")
+    if uri.scheme == "file":
+        return Path(unquote(uri.path)) / name
     return Path(client.download_artifacts(run_id, name))
 
 
-def _open(path: Path) -> sqlite3.Connection:
-    return sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=10)
+def _ask(client: Any, question: Callable[[sqlite3.Connection], Answer]) -> Answer | None:
+    """Ask the embedded database; None where there is none, or its tables are not as expected."""
+    path = getattr(client, "database", None)
+    if path is None:
+        return None
+    try:
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=10)) as database:
+            return question(database)
+    except sqlite3.Error:
+        return None
 
 
-def _from_tables(path: Path, experiment_id: str, kinds: Collection[str]) -> list[StoredRun]:
+def _from_tables(database: sqlite3.Connection, experiment_id: str, kinds: Collection[str]) -> list[StoredRun]:
     marks = ", ".join("?" * len(kinds))
     chosen = (
         "SELECT runs.run_uuid FROM runs JOIN tags ON tags.run_uuid = runs.run_uuid "
@@ -123,18 +119,17 @@ def _from_tables(path: Path, experiment_id: str, kinds: Collection[str]) -> list
     which = (experiment_id, names.KIND, *kinds)
     tags: dict[str, dict[str, str]] = defaultdict(dict)
     metrics: dict[str, dict[str, float]] = defaultdict(dict)
-    with closing(_open(path)) as database:
-        for run, key, value in database.execute(
-            f"SELECT run_uuid, key, value FROM tags WHERE run_uuid IN ({chosen})", which
-        ):
-            tags[run][key] = value
-        for run, key, value, is_nan in database.execute(
-            f"SELECT run_uuid, key, value, is_nan FROM latest_metrics WHERE run_uuid IN ({chosen})", which
-        ):
-            metrics[run][key] = math.nan if is_nan else value
-        found = database.execute(
-            f"SELECT run_uuid, status, end_time FROM runs WHERE run_uuid IN ({chosen}) "
-            "ORDER BY start_time DESC, run_uuid",
-            which,
-        )
-        return [StoredRun(run, status, end, tags[run], metrics[run]) for run, status, end in found]
+    for run, key, value in database.execute(
+        f"SELECT run_uuid, key, value FROM tags WHERE run_uuid IN ({chosen})", which
+    ):
+        tags[run][key] = value
+    for run, key, value, is_nan in database.execute(
+        f"SELECT run_uuid, key, value, is_nan FROM latest_metrics WHERE run_uuid IN ({chosen})", which
+    ):
+        metrics[run][key] = math.nan if is_nan else value
+    found = database.execute(
+        f"SELECT run_uuid, status, end_time FROM runs WHERE run_uuid IN ({chosen}) "
+        "ORDER BY start_time DESC, run_uuid",
+        which,
+    )
+    return [StoredRun(run, status, end, tags[run], metrics[run]) for run, status, end in found]
