@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import errno
 import os
 import select
 import shutil
@@ -12,10 +11,11 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import FrameType
+from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, NoReturn
 
-from benchmark.errors import UserError, did_you_mean
+from benchmark.errors import Unfinished, UserError, did_you_mean
+from benchmark.urls import redacted
 
 if TYPE_CHECKING:
     from benchmark.data.source import SourceOptions
@@ -193,16 +193,20 @@ def run_command(run: Callable[[Sequence[str]], int], arguments: Sequence[str] | 
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     _interrupt_on_terminate()
+    sys.excepthook = _print_traceback
     try:
         code = run(words)
         sys.stdout.flush()
         return code
     except UserError as error:
         if "--debug" in words:
-            traceback.print_exc()
+            print(redacted(traceback.format_exc()), end="", file=sys.stderr)
         else:
-            print(f"error: {error}", file=sys.stderr)
+            print(error_line(error), file=sys.stderr)
         return WRONG_REQUEST
+    except Unfinished as error:
+        print(error_line(error), file=sys.stderr)
+        return SOME_FAILED
     except KeyboardInterrupt:
         print("interrupted: what was done is recorded; the same command continues it", file=sys.stderr)
         return INTERRUPTED
@@ -211,11 +215,25 @@ def run_command(run: Callable[[Sequence[str]], int], arguments: Sequence[str] | 
             raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT) or "--debug" in words:
+    except Exception as error:
+        from benchmark.data.cache import disk_is_full
+
+        if "--debug" in words or not disk_is_full(error):
             raise
-        print(f"error: the disk is full ({error}); free some room and run the command again", file=sys.stderr)
-        return WRONG_REQUEST
+        # Not a wrong request: something was under way, and what it had recorded before stays.
+        reason = redacted(" ".join(str(error).split()))[:200]
+        print(
+            f"error: the disk is full ({reason}); what was recorded is kept: free some room and run the same "
+            "command again",
+            file=sys.stderr,
+        )
+        return SOME_FAILED
+
+
+def error_line(error: Exception) -> str:
+    """Return what a person is told of an error: one line, whatever names it quotes, without passwords."""
+    text = redacted(str(error))
+    return "error: " + "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
 def check_embedded_store(uri: str) -> None:
@@ -238,6 +256,11 @@ def _reader_is_gone() -> bool:
     poll = select.poll()
     poll.register(sys.stdout.fileno(), 0)
     return any(event & select.POLLERR for _, event in poll.poll(0))
+
+
+def _print_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Print a traceback as Python does, but for passwords: MLflow's errors quote the whole address."""
+    print(redacted("".join(traceback.format_exception(kind, error, trace))), end="", file=sys.stderr)
 
 
 def _interrupt_on_terminate() -> None:

@@ -62,19 +62,19 @@ def compare(arguments: Sequence[str]) -> int:
     options = parser().parse_args(arguments)
     if options.max_seeds is not None and not options.until_decided:
         raise UserError("--max-seeds: goes with --until-decided")
-    from benchmark.driver import Stores
+    from benchmark.driver import open_stores
     from benchmark.report.live import make_display
     from benchmark.report.verdict import to_text
-    from benchmark.tracking.store import connect, resolve_uri
+    from benchmark.tracking.store import resolve_uri
 
     uri = resolve_uri(options.tracking_uri, cli.RUNS)
     cli.check_embedded_store(uri)
-    stores = Stores(cli.RUNS, connect(uri), uri)
     display = make_display(options.json, sys.stderr if options.json else sys.stdout)
     try:
-        compared = (
-            _until_decided(options, stores, display) if options.until_decided else _once(options, stores)
-        )
+        with open_stores(cli.RUNS, options.tracking_uri, display) as stores:
+            compared = (
+                _until_decided(options, stores, display) if options.until_decided else _once(options, stores)
+            )
     finally:
         display.close()
     if options.json:

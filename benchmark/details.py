@@ -16,7 +16,7 @@ from benchmark.report.ranking import systems
 from benchmark.report.rows import Board, BoardRow, Details, HardExample, SearchTrial, SeedCurves
 from benchmark.tracking import names
 from benchmark.tracking.answers import read_predictions
-from benchmark.tracking.tracker import all_runs
+from benchmark.tracking.runs_query import all_runs
 
 MOST_RUNS = 400
 """Curves of more runs than this are left out, the lowest rows first: a page must stay light."""

@@ -3,31 +3,59 @@
 from __future__ import annotations
 
 import csv
-import re
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import filelock
-
-from benchmark.config import Scalar
-from benchmark.errors import UserError
-from benchmark.execution.engine import Engine
+from benchmark.config import RunSpec, Scalar
+from benchmark.errors import Unfinished, UserError
+from benchmark.execution.engine import Engine, Workplace
 from benchmark.execution.inline import InlineEngine
-from benchmark.phases import Configurations, FinalPhase, PublishedPhase, SearchPhase
+from benchmark.execution.processes import ProcessEngine
+from benchmark.phases import Configurations, FinalPhase, Phase, PublishedPhase, SearchPhase
 from benchmark.plan import Plan
 from benchmark.report.live import Display
 from benchmark.report.plots import search_png
-from benchmark.search.study import Search
+from benchmark.search.presence import Presence, open_presence
+from benchmark.search.study import Search, TrialEnd
 from benchmark.tracking import names
 from benchmark.tracking.monitor import system_metrics
+from benchmark.tracking.outbox import Outbox
 from benchmark.tracking.published import PublishedTracker
-from benchmark.tracking.store import default_artifacts
+from benchmark.tracking.spool import Spool
+from benchmark.tracking.store import connect, default_artifacts, ensure_runs_folder, resolve_uri
 from benchmark.tracking.tracker import FurtherTracker, Tracker
+
+_PATIENCE = 30.0
+_LAST_PATIENCE = 2.0
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How runs are carried out; none of it is part of what they are.
+
+    Attributes
+    ----------
+    workers : int or None
+        Worker processes; None trains in this process.
+    run_timeout : float or None
+        Seconds after which a run is ended; needs a worker process, so there is one at least.
+    recycle : int or None
+        Runs after which a worker process is replaced.
+    max_failures : int or None
+        Runs that fail in a row, after which a sweep is ended.
+    join : bool
+        Whether to help another process with its study.
+    """
+
+    workers: int | None = None
+    run_timeout: float | None = None
+    recycle: int | None = None
+    max_failures: int | None = None
+    join: bool = False
 
 
 @dataclass(frozen=True)
@@ -42,6 +70,8 @@ class Stores:
         A store that answers.
     uri : str
         Its address.
+    outbox : Outbox
+        Brings results there.
     storage : str or None
         URL of the Optuna storage, None for a journal file.
     """
@@ -49,12 +79,65 @@ class Stores:
     runs: Path
     client: Any
     uri: str
+    outbox: Outbox
     storage: str | None = None
 
     @property
     def ledger(self) -> Path:
         """The ledger of test reads."""
         return self.runs / "ledger.jsonl"
+
+    @property
+    def studies(self) -> Path:
+        """Journals and locks of the studies."""
+        return self.runs / "studies"
+
+
+@contextmanager
+def open_stores(
+    runs: Path, tracking_uri: str | None, display: Display, storage: str | None = None
+) -> Iterator[Stores]:
+    """Open the stores, and bring results to MLflow until the end; what cannot be brought stays in the spool.
+
+    Parameters
+    ----------
+    runs : Path
+        ``mlruns``, made where it is missing.
+    tracking_uri : str or None
+        As in `benchmark.tracking.store.resolve_uri`.
+    display : Display
+        Is told what happens to results.
+    storage : str, optional
+        URL of the Optuna storage.
+
+    Raises
+    ------
+    UserError
+        Where a store cannot be used; nothing has been begun then.
+    """
+    ensure_runs_folder(runs)
+    uri = resolve_uri(tracking_uri, runs)
+    client = connect(uri)
+    outbox = Outbox(client, Spool(runs, uri), display.notice)
+    patience = _LAST_PATIENCE
+    try:
+        yield Stores(runs, client, uri, outbox, storage)
+        patience = _PATIENCE
+    finally:
+        outbox.close(patience)
+
+
+def delivered(stores: Stores) -> bool:
+    """Whether every result is in MLflow; waits for a store that does not answer for half a minute."""
+    return stores.outbox.drain(_PATIENCE) == 0
+
+
+def make_engine(plan: Plan, stores: Stores, limits: Limits) -> Engine:
+    """Return what trains: this process, or worker processes."""
+    place = Workplace(plan.dataset, stores.ledger, plan.config.device, plan.config.compile)
+    if limits.workers is None and limits.run_timeout is None:
+        return InlineEngine(place)
+    return ProcessEngine(place, limits.workers or 1, limits.run_timeout, limits.recycle)
 
 
 @dataclass(frozen=True)
@@ -84,51 +167,33 @@ class Outcome:
     run_id: str | None = None
 
 
-def run_sweep(plan: Plan, stores: Stores, display: Display, engine: Engine | None = None) -> Outcome:
-    """Carry out a sweep, or go on with it: the search up to its total, then the missing final runs.
-
-    Parameters
-    ----------
-    plan : Plan
-        What to do.
-    stores : Stores
-        Where it is remembered.
-    display : Display
-        What a person sees.
-    engine : Engine, optional
-        What trains; by default this process.
-
-    Raises
-    ------
-    UserError
-        When the same sweep is under way in another process, or its study is another one.
-    """
-    with _alone(plan, stores, "wait for it, or use another --study"):
-        return _Sweep(plan, stores, display, engine).run()
-
-
-def run_published(plan: Plan, stores: Stores, display: Display, engine: Engine | None = None) -> Outcome:
+def run_published(plan: Plan, stores: Stores, display: Display, limits: Limits | None = None) -> Outcome:
     """Carry out the missing runs of a published configuration: final runs without a search.
 
     Parameters
     ----------
     plan : Plan
         A space with nothing to search, and the number of seeds.
-    stores, display, engine
-        As in `run_sweep`.
+    stores : Stores
+        Where it is remembered.
+    display : Display
+        What a person sees.
+    limits : Limits, optional
+        How the runs are carried out; by default in this process.
 
     Raises
     ------
     UserError
         When the same configuration is under way in another process.
     """
-    tracker = PublishedTracker(stores.client, plan, _artifacts(plan, stores))
-    return _run_finals(plan, tracker, PublishedPhase(plan, tracker, display), stores, display, engine)
+
+    def phase(tracker: Tracker) -> FinalPhase:
+        return PublishedPhase(plan, tracker, display)
+
+    return _run_finals(plan, PublishedTracker, phase, stores, display, limits or Limits())
 
 
-def run_further(
-    plan: Plan, tier: str, stores: Stores, display: Display, engine: Engine | None = None
-) -> Outcome:
+def run_further(plan: Plan, tier: str, stores: Stores, display: Display) -> Outcome:
     """Carry out the missing final runs of one row of a board.
 
     Parameters
@@ -137,49 +202,60 @@ def run_further(
         Whose default is the row's configuration, with nothing to search, and whose study is the row's.
     tier : str
         As the row's runs are tagged.
-    stores, display, engine
-        As in `run_sweep`.
+    stores, display
+        As in `run_published`.
 
     Raises
     ------
     UserError
         When the row's sweep is under way in another process.
     """
-    tracker = FurtherTracker(stores.client, plan, _artifacts(plan, stores))
     specs = plan.final_specs(plan.default)
-    phase = FinalPhase(plan, tracker, display, lambda: {specs[0].config_id: (tier, specs)})
-    return _run_finals(plan, tracker, phase, stores, display, engine)
+
+    def phase(tracker: Tracker) -> FinalPhase:
+        return FinalPhase(plan, tracker, display, lambda: {specs[0].config_id: (tier, specs)})
+
+    return _run_finals(plan, FurtherTracker, phase, stores, display, Limits())
 
 
 def _run_finals(
-    plan: Plan, tracker: Tracker, phase: FinalPhase, stores: Stores, display: Display, engine: Engine | None
+    plan: Plan,
+    kind: type[Tracker],
+    make_phase: Callable[[Tracker], FinalPhase],
+    stores: Stores,
+    display: Display,
+    limits: Limits,
 ) -> Outcome:
-    with _alone(plan, stores, "wait for it"):
+    presence = open_presence(None, stores.studies, plan.study)
+    with ExitStack() as stack:
+        stack.callback(presence.close)
+        _be_alone(presence, plan, "wait for it")
+        tracker = kind(stores.client, plan, _artifacts(plan, stores), stores.outbox)
+        phase = make_phase(tracker)
         started, left = time.monotonic(), len(phase.missing())
         done = phase.total - left
         display.sweep_started(plan.model.label, plan.dataset.name, plan.study, 0, 0, phase.total, done)
         if not left:
             display.line(f"nothing to do: all {phase.total} runs of '{plan.study}' are there")
             return Outcome(plan.model.name, plan.study, 0, 0, 0, None)
-        with _recorded(tracker), tempfile.TemporaryDirectory() as nothing:
-            phase.run(engine or _inline(plan, stores))
-            tracker.finish({}, Path(nothing))
+        engine = make_engine(plan, stores, limits)
+        stack.callback(engine.close)
+        with _recorded(tracker):
+            phase.run(engine)
+            tracker.finish({}, lambda folder: None)
+        if not delivered(stores):  # what follows reads it
+            raise Unfinished(
+                "the tracking store does not answer; what was measured is kept in "
+                f"{stores.runs / 'spool'}, and the same command goes on when it does"
+            )
         display.sweep_ended(plan.study, time.monotonic() - started)
         return Outcome(plan.model.name, plan.study, 0, phase.ran, phase.failed, None)
 
 
-@contextmanager
-def _alone(plan: Plan, stores: Stores, instead: str) -> Iterator[None]:
-    """Hold the lock of a study, or say what to do instead."""
-    studies = stores.runs / "studies"
-    studies.mkdir(parents=True, exist_ok=True)
-    lock = filelock.FileLock(studies / f"{re.sub(r'[^A-Za-z0-9._-]+', '-', plan.study)}.lock")
-    try:
-        lock.acquire(blocking=False)
-    except filelock.Timeout:
-        raise UserError(f"study {plan.study} is being worked on by another process; {instead}") from None
-    with lock:
-        yield
+def _be_alone(presence: Presence, plan: Plan, instead: str) -> None:
+    """Take the study, or say what to do instead."""
+    if not presence.take("study"):
+        raise UserError(f"study {plan.study} is being worked on by another process; {instead}")
 
 
 @contextmanager
@@ -194,22 +270,69 @@ def _recorded(tracker: Tracker) -> Iterator[None]:
         raise
 
 
-def _inline(plan: Plan, stores: Stores) -> Engine:
-    return InlineEngine(plan.dataset, stores.ledger, plan.config.device, plan.config.compile)
-
-
 def _artifacts(plan: Plan, stores: Stores) -> str | None:
     return default_artifacts(stores.uri, stores.runs, plan.dataset.name)
 
 
-class _Sweep:
-    def __init__(self, plan: Plan, stores: Stores, display: Display, engine: Engine | None) -> None:
-        self.plan, self.display = plan, display
-        self.engine = engine or _inline(plan, stores)
-        self.search = Search(plan, stores.storage, stores.runs / "studies")
-        self.tracker = Tracker(stores.client, plan, _artifacts(plan, stores))
-        self.trials = SearchPhase(plan, self.tracker, display, self.search)
-        self.finals = FinalPhase(plan, self.tracker, display, self.configurations)
+@dataclass
+class Sweep:
+    """A sweep, opened: its study is taken, and what is there already has been read.
+
+    Parameters
+    ----------
+    plan : Plan
+        What to do.
+    stores : Stores
+        Where it is remembered.
+    display : Display
+        What a person sees.
+    limits : Limits
+        How it is carried out.
+
+    Raises
+    ------
+    UserError
+        When the same sweep is under way in another process, or its study is another one.
+    """
+
+    plan: Plan
+    stores: Stores
+    display: Display
+    limits: Limits = field(default_factory=Limits)
+
+    def __post_init__(self) -> None:
+        plan, stores, limits = self.plan, self.stores, self.limits
+        self.presence = open_presence(stores.storage, stores.studies, plan.study)
+        try:
+            if not limits.join:
+                shared = "--join" if stores.storage else "--join and a shared --storage"
+                _be_alone(self.presence, plan, f"wait for it, help it with {shared}, or use another --study")
+            artifacts = _artifacts(plan, stores)
+            self.tracker = Tracker(stores.client, plan, artifacts, stores.outbox, self.presence)
+            self.search = Search(plan, stores.storage, stores.studies, self.presence, self._trial_end)
+        except BaseException:
+            self.presence.close()
+            raise
+        failures = limits.max_failures
+        self.trials = SearchPhase(plan, self.tracker, self.display, self.search, failures)
+        self.finals = FinalPhase(
+            plan, self.tracker, self.display, self.configurations, failures, claim=self._claim
+        )
+
+    def _trial_end(self, slot: int) -> TrialEnd | None:
+        """Return how a trial ended that MLflow knows the end of, or the spool."""
+        end = self.tracker.ended_trial(slot)
+        return None if end is None else TrialEnd(end.status, end.value, end.seconds)
+
+    def close(self) -> None:
+        """Let other processes have the study."""
+        self.presence.close()
+
+    def _claim(self, spec: RunSpec) -> bool:
+        """Take a final run; another process that shares the study may have it, or have done it."""
+        if not self.presence.take(f"final {spec.spec_id}"):
+            return False
+        return self.stores.storage is None or not self.tracker.has_ended(spec.spec_id)
 
     def configurations(self) -> Configurations:
         """Return the published default and, where it is another one, the winner of the search so far."""
@@ -222,7 +345,8 @@ class _Sweep:
         tuned = self.plan.final_specs(winner.hparams)
         return {default[0].config_id: ("default", default), tuned[0].config_id: ("tuned", tuned)}
 
-    def run(self) -> Outcome:
+    def run(self, engine: Engine) -> Outcome:
+        """Go on with the sweep: the search up to its total, then the missing final runs."""
         plan, search, finals = self.plan, self.search, self.finals
         started = time.monotonic()
         missing = finals.missing()
@@ -236,7 +360,7 @@ class _Sweep:
             finals.total if search.finished else 2 * plan.config.seeds,
             finals.total - len(missing),
         )
-        if search.finished and not missing:
+        if search.settled and not missing:
             finals.tag_tiers()
             self.display.line(
                 f"nothing to do: {search.done} of {search.total} trials and all final runs of "
@@ -244,16 +368,23 @@ class _Sweep:
             )
             return self._outcome()
         with _recorded(self.tracker):
-            self.trials.run(self.engine)
-            finals.tag_tiers()
-            self.display.finals_planned(finals.total)
-            finals.run(self.engine)
-        with tempfile.TemporaryDirectory() as folder:
-            self._write_search(Path(folder))
+            self.trials.run(engine)
+            if not self.trials.gave_up:
+                finals.tag_tiers()
+                self.display.finals_planned(finals.total)
+                finals.run(engine)
             totals = {names.SEARCH_TRIALS: float(search.done), names.SEARCH_SECONDS: search.seconds}
-            self.tracker.finish(totals, Path(folder))
+            self.tracker.finish(totals, self._write_search)
+        self._say_why_ended(self.trials, finals)
         self.display.sweep_ended(plan.model.label, time.monotonic() - started)
         return self._outcome()
+
+    def _say_why_ended(self, *phases: Phase) -> None:
+        if any(phase.gave_up for phase in phases):
+            self.display.line(
+                f"{self.plan.model.label}: ended, since {self.limits.max_failures} runs in a row failed (see "
+                "traceback.txt of each in MLflow); the same command goes on, --max-failures sets the number"
+            )
 
     def _outcome(self) -> Outcome:
         winner = self.search.winner()
@@ -269,6 +400,8 @@ class _Sweep:
 
     def _write_search(self, folder: Path) -> None:
         rows = self.search.table()
+        if not rows:
+            return
         with (folder / names.TRIALS_CSV).open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, list(dict.fromkeys(key for row in rows for key in row)))
             writer.writeheader()

@@ -1,4 +1,4 @@
-"""The one exception for mistakes that a user can mend, and the search for what they may have meant."""
+"""Mistakes that a user can mend, work that could not be ended, and the search for what users meant."""
 
 from __future__ import annotations
 
@@ -16,6 +16,13 @@ class UserError(Exception):
 
 class MissingResource(UserError):
     """Word vectors or a module that a model needs cannot be had; other models are not concerned."""
+
+
+class Unfinished(Exception):
+    """Work that was begun and could not be brought to its end; what was done is recorded.
+
+    Every command prints the message, one line, and exits with 1.
+    """
 
 
 def did_you_mean(name: str, choices: Iterable[str]) -> str:

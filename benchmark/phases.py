@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+import threading
+from collections import Counter, deque
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
 from benchmark.config import RunSpec
 from benchmark.execution.engine import Engine, Job
+from benchmark.interrupts import Stop, stoppable
 from benchmark.plan import Plan
 from benchmark.report.live import Display
 from benchmark.report.plots import confusion_png, curves_png
@@ -20,14 +23,18 @@ from benchmark.search.study import Proposal, Search
 from benchmark.tracking import names
 from benchmark.tracking.served import pack_model
 from benchmark.tracking.tracker import Tracker
-from benchmark.training.result import EpochReport, Result
+from benchmark.training.result import EpochReport, Result, Status
+
+_RETRIES = 2
+_LAST_PATIENCE = 2.0
+INTERRUPTED_LINE = "interrupted: what was done is recorded; the same command continues it"
 
 Configurations = Mapping[str, tuple[str, list[RunSpec]]]
 """Tier and run specs of each frozen configuration, by configuration id."""
 
 
 class Phase:
-    """Recording of one phase; the engine tells it what happens.
+    """Recording of one phase; the engine asks it for jobs and tells it what happens.
 
     Parameters
     ----------
@@ -37,33 +44,87 @@ class Phase:
         Writes them to MLflow.
     display : Display
         What a person sees.
+    max_failures : int, optional
+        Failed runs in a row, with no other between them, after which no further one is begun.
 
     Attributes
     ----------
     ran, failed : int
         Runs that ended in this process, and how many of them failed or diverged.
+    gave_up : bool
+        Whether the phase was ended since everything failed.
     """
 
     kind: str
     phase: Literal["search", "final"]
 
-    def __init__(self, plan: Plan, tracker: Tracker, display: Display) -> None:
+    def __init__(
+        self, plan: Plan, tracker: Tracker, display: Display, max_failures: int | None = None
+    ) -> None:
         self.plan, self.tracker, self.display = plan, tracker, display
         self.ran = self.failed = 0
+        self.gave_up = False
+        self._max_failures = max_failures
+        self._failures_in_a_row = 0
+        self._stop = Stop()
+        self._lost: Counter[str] = Counter()
         self._runs: dict[int, str] = {}
         self._under_way: dict[int, Job] = {}
+        # A thread takes over where the main thread is stuck in an epoch: see `give_up`.
+        self._lock = threading.RLock()
 
     def run(self, engine: Engine) -> None:
-        """Run all jobs; an interrupt is recorded in those under way."""
-        try:
-            engine.run(self.jobs(), self)
-        except KeyboardInterrupt:
-            for job in list(self._under_way.values()):
-                self.ended(job, Result("interrupted"))
-            raise
+        """Run all jobs.
 
-    def jobs(self) -> Iterator[Job]:
-        """Yield the runs that are still to be done."""
+        Raises
+        ------
+        KeyboardInterrupt
+            When somebody asked for an end; the runs under way are recorded as interrupted.
+        """
+        with stoppable(self.give_up) as self._stop:
+            try:
+                engine.run(self)
+            except KeyboardInterrupt:
+                self._stop.ask()
+            finally:
+                self._interrupt()
+        if self._stop.asked:
+            raise KeyboardInterrupt
+
+    def give_up(self) -> None:
+        """Record the end of everything, from another thread than the one that trains."""
+        with self._lock:
+            self._interrupt()
+            self.tracker.abort("KILLED")
+            self.tracker.outbox.close(_LAST_PATIENCE)
+        self.display.close()
+        self.display.line(INTERRUPTED_LINE)
+
+    def _interrupt(self) -> None:
+        for job in list(self._under_way.values()):
+            self.ended(job, Result("interrupted"))
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the runs under way are to end as soon as they can."""
+        return self._stop.asked
+
+    @property
+    def finished(self) -> bool:
+        """Whether there will be no further job once those under way have ended."""
+        return self.stopping or self.gave_up or self.exhausted
+
+    def next(self) -> Job | None:
+        """Return a job, or None where there is none at present."""
+        return None if self.stopping or self.gave_up else self.next_job()
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether all runs of the phase are done or under way."""
+        raise NotImplementedError
+
+    def next_job(self) -> Job | None:
+        """Return a run that is still to be done, or None."""
         raise NotImplementedError
 
     def label(self, job: Job) -> str:
@@ -77,14 +138,19 @@ class Phase:
     def started(self, job: Job) -> None:
         """Begin a run in MLflow and on the display."""
         tags = {names.KIND: self.kind, names.PHASE: self.phase, **self.tags(job)}
-        self._under_way[job.number] = job
         name = f"{self.plan.model.label} {self.label(job)}"
-        self._runs[job.number] = self.tracker.start(job.spec, name, tags)
+        with self._lock:
+            self._runs[job.number] = self.tracker.start(job.spec, name, tags)
+            self._under_way[job.number] = job
         self.display.run_started(self.label(job), job.number, self.phase, job.spec.flat())
 
-    def epoch(self, job: Job, report: EpochReport) -> bool:
-        """Record an epoch."""
-        self.tracker.epoch(self._runs[job.number], report)
+    def epoch(self, job: Job, report: EpochReport) -> Status | None:
+        """Record an epoch; the answer ends the run where it is not None."""
+        with self._lock:
+            if job.number not in self._under_way:
+                return "interrupted"
+            self.tracker.epoch(self._runs[job.number], report)
+            answer = self.judge(job, report)
         metrics = report.metrics
         self.display.epoch(
             self.label(job),
@@ -96,17 +162,40 @@ class Phase:
             metrics["val_accuracy"],
             metrics["epoch_seconds"],
         )
-        return True
+        return "interrupted" if self.stopping else answer
+
+    def judge(self, job: Job, report: EpochReport) -> Status | None:
+        """Return the status with which a run is to end after an epoch, or None."""
+        return None
 
     def ended(self, job: Job, result: Result) -> None:
-        """Record a result."""
-        with tempfile.TemporaryDirectory() as folder:
-            _write_artifacts(Path(folder), self.label(job), self.plan.dataset.class_names, result)
-            self.tracker.end(self._runs.pop(job.number), result, Path(folder))
-        del self._under_way[job.number]
-        if result.status != "interrupted":
-            self.ran += 1
-            self.failed += result.status not in ("ok", "pruned")
+        """Record a result. One that was lost with its process is tried again, twice at most."""
+        with self._lock:
+            if self._under_way.pop(job.number, None) is None:
+                return  # recorded as interrupted already
+            if result.status == "interrupted" and not self.stopping:
+                self._lost[job.spec.spec_id] += 1
+                if self._lost[job.spec.spec_id] > _RETRIES:
+                    result.status = "failed"
+            self._record(job, result)
+        if result.status == "interrupted":
+            return
+        self.ran += 1
+        self.failed += result.status not in ("ok", "pruned")
+        # A run that diverges has done what it was asked to.
+        broken = result.status in ("failed", "oom", "timeout")
+        self._failures_in_a_row = self._failures_in_a_row + 1 if broken else 0
+        if self._failures_in_a_row == self._max_failures:
+            self.gave_up = True
+
+    def _record(self, job: Job, result: Result) -> None:
+        """Commit a result; from then on it is not lost, whatever happens."""
+        title, classes = self.label(job), self.plan.dataset.class_names
+
+        def write(folder: Path) -> None:
+            _write_artifacts(folder, title, classes, result)
+
+        self.tracker.end(self._runs.pop(job.number), result, write)
 
     def show_end(self, job: Job, result: Result, value: float | None, best: float | None) -> None:
         """Tell the display how a run ended."""
@@ -127,16 +216,30 @@ class SearchPhase(Phase):
     kind = names.TRIAL_RUN
     phase = "search"
 
-    def __init__(self, plan: Plan, tracker: Tracker, display: Display, search: Search) -> None:
-        super().__init__(plan, tracker, display)
+    def __init__(
+        self,
+        plan: Plan,
+        tracker: Tracker,
+        display: Display,
+        search: Search,
+        max_failures: int | None = None,
+    ) -> None:
+        super().__init__(plan, tracker, display, max_failures)
         self._search = search
         self._proposals: dict[int, Proposal] = {}
 
-    def jobs(self) -> Iterator[Job]:
+    @property
+    def exhausted(self) -> bool:
+        """Whether the search is at its end, other processes included."""
+        return self._search.settled
+
+    def next_job(self) -> Job | None:
         """Ask the search."""
-        for proposal in self._search.proposals():
-            self._proposals[proposal.number] = proposal
-            yield Job(proposal.number, proposal.spec)
+        proposal = self._search.proposal()
+        if proposal is None:
+            return None
+        self._proposals[proposal.number] = proposal
+        return Job(proposal.number, proposal.spec)
 
     def label(self, job: Job) -> str:
         """Name a trial by its slot."""
@@ -147,14 +250,14 @@ class SearchPhase(Phase):
         slot = self._proposals[job.number].slot
         return {names.TRIAL: str(slot), names.SEED: str(job.spec.seeds.index)}
 
-    def epoch(self, job: Job, report: EpochReport) -> bool:
-        """Record an epoch; the search may end the trial."""
-        super().epoch(job, report)
-        return self._search.report(job.number, report.epoch, report.best_val_accuracy)
+    def judge(self, job: Job, report: EpochReport) -> Status | None:
+        """Let the search end the trial."""
+        goes_on = self._search.report(job.number, report.epoch, report.best_val_accuracy)
+        return None if goes_on else "pruned"
 
-    def ended(self, job: Job, result: Result) -> None:
-        """Record a result, in the search, too."""
-        super().ended(job, result)
+    def _record(self, job: Job, result: Result) -> None:
+        """Commit a result, then tell the search."""
+        super()._record(job, result)
         self._search.tell(job.number, result)
         winner = self._search.winner()
         self.show_end(job, result, result.best_val_accuracy, winner.value if winner else None)
@@ -167,6 +270,8 @@ class FinalPhase(Phase):
     ----------
     configurations : callable
         Asked each time, since the winner of a search that goes on may change.
+    claim : callable, optional
+        Whether this process is to do a run; False where another one does it.
     """
 
     kind = names.FINAL_RUN
@@ -180,24 +285,23 @@ class FinalPhase(Phase):
         tracker: Tracker,
         display: Display,
         configurations: Callable[[], Configurations],
+        max_failures: int | None = None,
+        claim: Callable[[RunSpec], bool] = lambda spec: True,
     ) -> None:
-        super().__init__(plan, tracker, display)
+        super().__init__(plan, tracker, display, max_failures)
         self._configurations = configurations
+        self._claim = claim
         self._tiers: dict[int, str] = {}
         self._best: float | None = None
-
-    @cached_property
-    def _earlier(self) -> list[Any]:
-        """Runs of earlier processes; this one alone adds to them, so that one question is enough."""
-        return self.tracker.finals()
+        self._queue: deque[tuple[str, RunSpec]] = deque()
+        self._number = 0
+        self._models: Path | None = None
 
     @cached_property
     def _ended_specs(self) -> set[str]:
         """Specs that need not be run again; one that failed by accident is tried anew each time."""
-        ended = (
-            run.data.tags for run in self._earlier if run.data.tags.get(names.STATUS) in ("ok", "diverged")
-        )
-        return {tags[names.SPEC_ID] for tags in ended}
+        tags = (run.tags for run in self.tracker.finals())
+        return {own[names.SPEC_ID] for own in tags if own.get(names.STATUS) in ("ok", "diverged")}
 
     @property
     def total(self) -> int:
@@ -217,18 +321,34 @@ class FinalPhase(Phase):
     def tag_tiers(self) -> None:
         """Let earlier final runs tell their present tier: a search that went on may have a new winner."""
         now = {config_id: tier for config_id, (tier, _) in self._configurations().items()}
-        for run in self._earlier:
-            tier = now.get(run.data.tags[names.CONFIG_ID], names.NO_TIER)
-            if run.data.tags.get(names.TIER) != tier:
-                self.tracker.tag(run.info.run_id, names.TIER, tier)
+        for run in self.tracker.finals():
+            tier = now.get(run.tags[names.CONFIG_ID], names.NO_TIER)
+            if run.tags.get(names.TIER) != tier:
+                self.tracker.tag(run, names.TIER, tier)
 
-    def jobs(self) -> Iterator[Job]:
-        """Yield the missing runs; the model of each tier's first seed is kept."""
+    def run(self, engine: Engine) -> None:
+        """Run what is missing; the model of each tier's first seed is kept."""
+        self._queue = deque(self.missing())
         with tempfile.TemporaryDirectory() as folder:
-            for number, (tier, spec) in enumerate(self.missing()):
-                self._tiers[number] = tier
-                kept = self.keeps_models and spec.seeds.index == 0
-                yield Job(number, spec, Path(folder) / str(number) if kept else None)
+            self._models = Path(folder)
+            super().run(engine)
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether no run is waiting."""
+        return not self._queue
+
+    def next_job(self) -> Job | None:
+        """Return the next missing run that no other process does."""
+        while self._queue:
+            tier, spec = self._queue.popleft()
+            if not self._claim(spec):
+                continue
+            number, self._number = self._number, self._number + 1
+            self._tiers[number] = tier
+            kept = self.keeps_models and spec.seeds.index == 0 and self._models is not None
+            return Job(number, spec, self._models / str(number) if kept and self._models else None)
+        return None
 
     def label(self, job: Job) -> str:
         """Name a run by tier and seed."""
@@ -238,9 +358,11 @@ class FinalPhase(Phase):
         """Return tier and seed."""
         return {names.TIER: self._tiers[job.number], names.SEED: str(job.spec.seeds.index)}
 
-    def ended(self, job: Job, result: Result) -> None:
-        """Record a result."""
-        super().ended(job, result)
+    def _record(self, job: Job, result: Result) -> None:
+        """Commit a result; a run that was lost is tried again."""
+        super()._record(job, result)
+        if result.status == "interrupted":
+            self._queue.appendleft((self._tiers[job.number], job.spec))
         if result.test_accuracy is not None:
             self._best = max(self._best or 0.0, result.test_accuracy)
         self.show_end(job, result, result.test_accuracy, self._best if self.shows_best else None)
@@ -253,9 +375,12 @@ class PublishedPhase(FinalPhase):
     keeps_models = False
     shows_best = False  # it is the mean that counts here
 
-    def __init__(self, plan: Plan, tracker: Tracker, display: Display) -> None:
+    def __init__(
+        self, plan: Plan, tracker: Tracker, display: Display, max_failures: int | None = None
+    ) -> None:
         specs = plan.final_specs(plan.default)
-        super().__init__(plan, tracker, display, lambda: {specs[0].config_id: (names.PUBLISHED_TIER, specs)})
+        tier = {specs[0].config_id: (names.PUBLISHED_TIER, specs)}
+        super().__init__(plan, tracker, display, lambda: tier, max_failures)
 
     def label(self, job: Job) -> str:
         """Name a run by configuration and seed."""

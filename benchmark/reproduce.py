@@ -139,30 +139,27 @@ def cases(options: Namespace) -> list[Case]:
 
 
 def _run(to_do: Sequence[Case], options: Namespace, command: str) -> int:
-    from benchmark.driver import Stores
+    from benchmark.driver import open_stores
     from benchmark.measure import Means, measure
     from benchmark.report.live import make_display
     from benchmark.report.reproduction import reproduction_rows
     from benchmark.report.reproduction_table import to_csv, to_markdown, to_table
-    from benchmark.tracking.store import connect, ensure_runs_folder, resolve_uri
     from benchmark.training.devices import set_up_device
 
     data_dir = cli.data_dir(options.data_dir)
     set_up_device(options.device)
     output = _output_folder(options.output)
-    ensure_runs_folder(cli.RUNS)
-    uri = resolve_uri(options.tracking_uri, cli.RUNS)
-    stores = Stores(cli.RUNS, connect(uri), uri)
     display = make_display(json=options.json, stream=sys.stderr if options.json else sys.stdout)
-    means = Means(stores, display, data_dir, options.seed, options.device)
     rows: list[ReproductionRow] = []
     pictures: dict[str, str] = {}
     try:
-        for case in to_do:
-            measured, runs = measure(case, means)
-            rows += (own := reproduction_rows(case, measured))
-            if runs:
-                pictures[own[0].label] = _draw(case, runs, output)
+        with open_stores(cli.RUNS, options.tracking_uri, display) as stores:
+            means = Means(stores, display, data_dir, options.seed, options.device)
+            for case in to_do:
+                measured, runs = measure(case, means)
+                rows += (own := reproduction_rows(case, measured))
+                if runs:
+                    pictures[own[0].label] = _draw(case, runs, output)
     finally:
         display.close()
     _write(output / "reproduction.md", to_markdown(rows, command, pictures))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
+from argparse import ArgumentTypeError
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from benchmark.config import SweepConfig
     from benchmark.data.dataset import Dataset
     from benchmark.data.source import SourceOptions
-    from benchmark.driver import Outcome, Stores
+    from benchmark.driver import Limits, Outcome, Stores
     from benchmark.plan import Plan
     from benchmark.report.live import Display
     from benchmark.report.rows import Board
@@ -96,8 +98,45 @@ def parser() -> cli.Parser:
         "of several; may be repeated",
     )
     add("--seed", type=cli.whole_number(0), default=0, metavar="S", help="root of all seeds (default: 0)")
-    add("--study", metavar="NAME", help="name of the study (default: made from what is searched)")
+    add(
+        "--study",
+        type=_study,
+        metavar="NAME",
+        help="name of the study (default: one that tells what is searched)",
+    )
     add("--storage", metavar="URL", help="Optuna storage (default: a journal file in mlruns/studies)")
+    add(
+        "--join",
+        action="store_true",
+        help="help another process with its sweep, on a --storage and a tracking store that both reach",
+    )
+    add(
+        "--workers",
+        type=count,
+        metavar="N",
+        help="train in N processes side by side, each with its share of the cores (default: in this process)",
+    )
+    add(
+        "--run-timeout",
+        type=cli.positive_number,
+        metavar="S",
+        help="seconds after which a run is ended, with status timeout; runs are then trained in a process of "
+        "their own",
+    )
+    add(
+        "--recycle",
+        type=count,
+        default=100,
+        metavar="N",
+        help="runs after which a worker process is replaced by a fresh one (default: 100)",
+    )
+    add(
+        "--max-failures",
+        type=count,
+        default=5,
+        metavar="N",
+        help="end a sweep of which N runs in a row have failed (default: 5)",
+    )
     cli.add_device_option(parser)
     add(
         "--compile",
@@ -113,6 +152,15 @@ def parser() -> cli.Parser:
     return parser
 
 
+def _study(name: str) -> str:
+    """Accept a name that is safe as a file's and in questions to stores."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}", name):
+        raise ArgumentTypeError(
+            f"'{name}' is not a name of a study; expected letters, digits, '.', '_' and '-', at most 200"
+        )
+    return name
+
+
 def sweep(arguments: Sequence[str]) -> int:
     """Carry out the command; see `parser` for its arguments."""
     options = parser().parse_args(arguments)
@@ -120,6 +168,8 @@ def sweep(arguments: Sequence[str]) -> int:
     from benchmark.plan import make_plan
     from benchmark.report.live import make_display
 
+    if options.join and not options.storage:
+        raise UserError("--join: two processes share a study through a database; name it with --storage URL")
     config = sweep_config(options)
     models = _model_names(options.model)
     space_file = _space_file(options, models)
@@ -227,29 +277,51 @@ def _check_names(
 
 
 def _run(plans: Sequence[Plan], dataset: Dataset, options: Namespace, display: Display) -> int:
-    from benchmark.boards import read_board
-    from benchmark.driver import Stores, run_sweep
-    from benchmark.report.export import to_table
-    from benchmark.tracking.store import connect, ensure_runs_folder, resolve_uri
+    from benchmark.driver import Limits, delivered, open_stores
+
+    limits = Limits(options.workers, options.run_timeout, options.recycle, options.max_failures, options.join)
+    with open_stores(cli.RUNS, options.tracking_uri, display, options.storage) as stores:
+        outcomes = _sweep_all(plans, stores, limits, display)
+        display.close()
+        failed = any(outcome.failed for outcome in outcomes)
+        if not delivered(stores):
+            return cli.SOME_FAILED
+        _show(outcomes, dataset, stores, as_json=options.json)
+    return cli.SOME_FAILED if failed else cli.DONE
+
+
+def _sweep_all(plans: Sequence[Plan], stores: Stores, limits: Limits, display: Display) -> list[Outcome]:
+    """Carry out all sweeps, one after another, by the same workers."""
+    from contextlib import ExitStack, closing
+
+    from benchmark.driver import Sweep, make_engine
+    from benchmark.execution.inline import InlineEngine
     from benchmark.training.devices import set_up_device
 
-    set_up_device(options.device)
-    ensure_runs_folder(cli.RUNS)
-    uri = resolve_uri(options.tracking_uri, cli.RUNS)
-    stores = Stores(cli.RUNS, connect(uri), uri, options.storage)
-    outcomes = [run_sweep(plan, stores, display) for plan in plans]
-    display.close()
+    with ExitStack() as stack:
+        # All that has to be read is read now: the tracking store may be gone for a while later.
+        sweeps = [stack.enter_context(closing(Sweep(plan, stores, display, limits))) for plan in plans]
+        engine = stack.enter_context(closing(make_engine(plans[0], stores, limits)))
+        if isinstance(engine, InlineEngine):
+            set_up_device(plans[0].config.device)
+        return [sweep.run(engine) for sweep in sweeps]
+
+
+def _show(outcomes: Sequence[Outcome], dataset: Dataset, stores: Stores, *, as_json: bool) -> None:
+    """Print the board, and leave it in MLflow."""
+    from benchmark.boards import read_board
+    from benchmark.report.export import to_table
+
     board = read_board(stores.client, dataset.name, stores.ledger)
     _publish(board, outcomes, stores, dataset.name)
-    if options.json:
+    if as_json:
         sweeps = [vars(outcome) for outcome in outcomes]
         record = {"dataset": dataset.name, "sweeps": sweeps, "board": board.model_dump(mode="json")}
         print(json.dumps(record, indent=1))
-    else:
-        print()
-        print(to_table(board, width=cli.terminal_width(), color=sys.stdout.isatty()))
-        print("Compare the runs in the MLflow UI with: python -m benchmark.ui")
-    return cli.SOME_FAILED if any(outcome.failed for outcome in outcomes) else cli.DONE
+        return
+    print()
+    print(to_table(board, width=cli.terminal_width(), color=sys.stdout.isatty()))
+    print("Compare the runs in the MLflow UI with: python -m benchmark.ui")
 
 
 def _publish(board: Board, outcomes: Sequence[Outcome], stores: Stores, dataset: str) -> None:

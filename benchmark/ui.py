@@ -27,12 +27,14 @@ def parser() -> cli.Parser:
 def ui(arguments: Sequence[str]) -> int:
     """Carry out the command: it becomes the MLflow server until it is stopped."""
     options = parser().parse_args(arguments)
+    from benchmark.databases import engine_url
     from benchmark.tracking.store import connect, resolve_uri
+    from benchmark.urls import redacted
 
     uri = resolve_uri(options.tracking_uri, cli.RUNS)
     if uri.startswith(("http://", "https://")):
         connect(uri)
-        print(f"the runs are on a tracking server; open {uri}")
+        print(f"the runs are on a tracking server; open {redacted(uri)}")
         return cli.DONE
     cli.check_embedded_store(uri)
     if not _free(options.port):
@@ -42,10 +44,15 @@ def ui(arguments: Sequence[str]) -> int:
     for line in addresses(client, address):
         print(line)
     print(f"MLflow UI: {address} (Ctrl-C ends it)", flush=True)
-    words = ["server", "--backend-store-uri", uri, "--host", "127.0.0.1", "--port", str(options.port)]
-    # MLflow starts its web server by name, so the programs of this environment must be found.
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
-    return subprocess.call([sys.executable, "-m", "mlflow", *words], env={**os.environ, "PATH": path})
+    words = ["server", "--host", "127.0.0.1", "--port", str(options.port)]
+    environment = {
+        **os.environ,
+        # MLflow starts its web server by name, so the programs of this environment must be found.
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
+        # Not on the command line, where everybody on this machine could read a password.
+        "MLFLOW_BACKEND_STORE_URI": engine_url(uri),
+    }
+    return subprocess.call([sys.executable, "-m", "mlflow", *words], env=environment)
 
 
 def addresses(client: Any, address: str) -> list[str]:

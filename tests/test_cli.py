@@ -1,7 +1,10 @@
 """What all commands share: errors in one line, exit codes, option types."""
 
+import errno
 import os
+import shutil
 import signal
+import sqlite3
 import time
 
 import pytest
@@ -121,6 +124,49 @@ def test_an_interruption_is_130(capsys):
 def test_a_defect_of_the_program_is_not_hidden():
     with pytest.raises(ZeroDivisionError):
         cli.run_command(raising(ZeroDivisionError()), [])
+
+
+def wrapped(error):
+    """An error as a library tells it on: MLflow and SQLAlchemy wrap those of the database."""
+    try:
+        raise error
+    except type(error) as first:
+        try:
+            raise RuntimeError("could not be written\nat all") from first
+        except RuntimeError as second:
+            return second
+
+
+FULL = [
+    OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "mlruns/x"),
+    OSError(errno.EDQUOT, os.strerror(errno.EDQUOT)),
+    OSError("62500 requested and 31712 written"),  # NumPy
+    shutil.Error([("a", "b", f"[Errno 28] {os.strerror(errno.ENOSPC)}: 'b'")]),
+    sqlite3.OperationalError("database or disk is full"),
+]
+
+
+@pytest.mark.parametrize("error", [*FULL, *map(wrapped, FULL)], ids=repr)
+def test_a_full_disk_is_one_line_and_no_wrong_request(error, capsys):
+    assert cli.run_command(raising(error), []) == cli.SOME_FAILED == 1
+    output, errors = capsys.readouterr()
+    assert output == ""
+    assert errors.startswith("error: the disk is full (")
+    assert errors.endswith("what was recorded is kept: free some room and run the same command again\n")
+    assert len(errors.splitlines()) == 1
+    with pytest.raises(type(error)):
+        cli.run_command(raising(error), ["--debug"])
+
+
+@pytest.mark.parametrize("error", [OSError(errno.EIO, "Input/output error"), wrapped(ValueError("is full"))])
+def test_another_error_of_the_disk_is_not_hidden(error):
+    with pytest.raises(type(error)):
+        cli.run_command(raising(error), [])
+
+
+def test_names_from_outside_cannot_break_the_line(capsys):
+    assert cli.run_command(raising(UserError("no 'a\nb\x1b[2J\udcff'")), []) == 2
+    assert capsys.readouterr().err == "error: no 'a\\nb\\x1b[2J\\udcff'\n"
 
 
 TERMINATED = """

@@ -1,19 +1,35 @@
 """What a sweep asks and tells MLflow about its final runs."""
 
+import threading
+
+from mlflow import MlflowClient
+
 from benchmark import sweep
-from benchmark.phases import _error_line
-from benchmark.tracking.tracker import Tracker
+from benchmark.phases import Phase, _error_line
 
-WORDS = ["--model", "majority", "--dataset", "sample", "--trials", "1", "--seeds"]
+WORDS = ["--model", "majority", "--dataset", "sample", "--trials", "1", "--seeds", "2"]
 
 
-def test_a_sweep_asks_once_which_final_runs_are_there(sample, monkeypatch):
-    finals, asked = Tracker.finals, []
-    monkeypatch.setattr(Tracker, "finals", lambda self: asked.append(self) or finals(self))
-    for seeds in ("1", "1"):
-        assert sweep.main([*WORDS, seeds]) == 0
-        assert len(asked) == 1
-        asked.clear()
+def test_nothing_is_asked_of_the_store_while_runs_are_under_way(sample, monkeypatch):
+    """It may be gone then; the outbox's thread alone talks to it."""
+    under_way, asked = threading.Event(), []
+    run, search = Phase.run, MlflowClient.search_runs
+
+    def watched(phase, engine):
+        under_way.set()
+        run(phase, engine)
+        under_way.clear()
+
+    def noted(client, *words, **options):
+        main = threading.current_thread() is threading.main_thread()
+        asked.append((main, under_way.is_set()))
+        return search(client, *words, **options)
+
+    monkeypatch.setattr(Phase, "run", watched)
+    monkeypatch.setattr(MlflowClient, "search_runs", noted)
+    assert sweep.main(WORDS) == 0
+    assert (True, False) in asked
+    assert (True, True) not in asked
 
 
 def test_the_line_that_names_an_error_is_found_among_those_that_follow_it():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import lzma
 import os
 import tarfile
 import urllib.request
@@ -11,8 +12,10 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
+from benchmark.data.cache import disk_is_full
 from benchmark.data.network import reachable
 from benchmark.errors import UserError
+from benchmark.urls import redacted
 
 _CHUNK = 1 << 18
 _PATIENCE = 30.0
@@ -40,9 +43,9 @@ def download(url: str, path: Path, most_bytes: int, instead: str) -> None:
         Within seconds where there is no network.
     """
     parts = urlsplit(url)
-    host = parts.hostname or ""
+    host, shown = parts.hostname or "", redacted(url)
     if not reachable(host, parts.port or (443 if parts.scheme == "https" else 80)):
-        raise UserError(f"{url} cannot be fetched: {host} cannot be reached from here; {instead}")
+        raise UserError(f"{shown} cannot be fetched: {host} cannot be reached from here; {instead}")
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -54,12 +57,15 @@ def download(url: str, path: Path, most_bytes: int, instead: str) -> None:
             while chunk := answer.read(_CHUNK):
                 file.write(chunk)
                 if file.tell() > most_bytes:
-                    raise UserError(f"{url} is larger than {most_bytes >> 20} MiB, so it is not the data")
+                    raise UserError(f"{shown} is larger than {most_bytes >> 20} MiB, so it is not the data")
             if expected is not None and file.tell() != int(expected):
-                raise UserError(f"{url} was cut off after {file.tell():,} of {expected} bytes; try again")
+                raise UserError(f"{shown} was cut off after {file.tell():,} of {expected} bytes; try again")
         temporary.replace(path)
     except (OSError, http.client.HTTPException, ValueError) as error:
-        raise UserError(f"{url} cannot be fetched ({type(error).__name__}: {error}); {instead}") from error
+        if disk_is_full(error):
+            raise
+        reason = f"{type(error).__name__}: {redacted(str(error))}"
+        raise UserError(f"{shown} cannot be fetched ({reason}); {instead}") from error
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -105,6 +111,8 @@ def unpack(archive: Path, folder: Path, without: Sequence[str] = ()) -> None:
                     raise UserError(f"{archive} goes on after its last file, so it is not the data")
     except tarfile.FilterError as error:
         raise UserError(f"{archive} is not safe to unpack: {error}") from error
-    except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
+    except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, OSError) as error:
+        if disk_is_full(error):
+            raise
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"{archive} cannot be unpacked ({type(error).__name__}: {reason})") from error

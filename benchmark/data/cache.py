@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import glob
 import json
 import os
+import re
 import shutil
 import zlib
 from collections.abc import Callable
@@ -18,6 +20,11 @@ from benchmark.errors import UserError
 
 META = "meta.json"
 _CHUNK = 1 << 22
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+# NumPy says how many items it could not write; HDF5, TensorFlow, shutil and SQLite use words, too.
+_SAYS_FULL = re.compile(
+    "|".join([*map(os.strerror, _FULL), "database or disk is full", r"\d+ requested and \d+ written"])
+)
 
 
 def cache_root() -> Path:
@@ -37,6 +44,15 @@ def locked(path: Path) -> filelock.BaseFileLock:
             "set BENCHMARK_CACHE_DIR to a folder that can"
         ) from error
     return filelock.FileLock(f"{path}.lock")
+
+
+def disk_is_full(error: BaseException | None) -> bool:
+    """Whether an error says that nothing more can be written, or comes from one that says so."""
+    while error is not None:
+        if (isinstance(error, OSError) and error.errno in _FULL) or _SAYS_FULL.search(str(error)):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def write_entry(folder: Path, fill: Callable[[Path], dict[str, Any]]) -> None:
@@ -78,7 +94,7 @@ def read_entry(folder: Path) -> dict[str, Any] | None:
         whole = description.pop("seal") == _seal_of(description) and all(
             list(_seal(folder / name)) == seal for name, seal in description["files"].items()
         )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
     return description if whole else None
 

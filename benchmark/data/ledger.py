@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import hashlib
 import json
 import os
 from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -100,16 +103,44 @@ def read_test_texts(dataset: Dataset, rows: NDArray[np.int64], ledger: Path) -> 
 
 
 def append(ledger: Path, entry: dict[str, Any]) -> None:
-    """Append an entry that carries the hash of the one before."""
+    """Append an entry that carries the hash of the one before; it is on the disk when this returns.
+
+    Half an entry at the end, as a machine that loses its power may leave, stands for a look that never took
+    place. It is cut off, and its text is kept in the new entry under ``torn``.
+
+    Raises
+    ------
+    OSError
+        When it cannot be written, as on a full disk; the file is then as long as it was.
+    UserError
+        When the chain of hashes is broken.
+    """
     ledger.parent.mkdir(parents=True, exist_ok=True)
     with _lock(ledger):
-        entries = _entries(ledger)
+        entries, torn = _entries(ledger)
         previous = entries[-1]["hash"] if entries else _FIRST
         body = {"when": datetime.now(UTC).isoformat(timespec="seconds"), **entry, "previous": previous}
-        with ledger.open("ab") as file:
-            file.write(_line({**body, "hash": _hash(body)}))
-            file.flush()
+        if torn:
+            body["torn"] = torn.decode("utf-8", "backslashreplace")
+        _write(ledger, len(torn), _line({**body, "hash": _hash(body)}))
+
+
+def _write(ledger: Path, torn: int, line: bytes) -> None:
+    """Write a line in place of the torn bytes at the end; on an error, leave the file without either."""
+    # Not buffered: a buffer would be written once more when the file is closed after an error.
+    with ledger.open("a+b", buffering=0) as file:
+        size = file.truncate(file.seek(0, os.SEEK_END) - torn)
+        file.seek(max(0, size - 1))
+        if size and file.read(1) != b"\n":
+            line = b"\n" + line
+        try:
+            while line:
+                line = line[file.write(line) :]
             os.fsync(file.fileno())
+        except BaseException:
+            with contextlib.suppress(OSError):  # the first error is the one to be shown
+                file.truncate(size)
+            raise
 
 
 def looks(ledger: Path, dataset_digest: str | None = None) -> Counter[str]:
@@ -142,10 +173,8 @@ def read_entries(ledger: Path) -> list[dict[str, Any]]:
     UserError
         When the chain of hashes is broken.
     """
-    if not ledger.exists():
-        return []
-    with _lock(ledger):
-        return _entries(ledger)
+    with _reading(ledger):
+        return _entries(ledger)[0]
 
 
 @dataclass(frozen=True)
@@ -167,28 +196,42 @@ def examine(ledger: Path) -> tuple[list[dict[str, Any]], list[Damage]]:
     Returns
     -------
     list of dict, list of Damage
-        All entries that can be read, and what is wrong, by line. Entries that were cut off at the end
-        leave no damage.
+        All entries that can be read, and what is wrong, by line. Whole entries that were cut off at the
+        end leave no damage.
     """
-    if not ledger.exists():
-        return [], []
-    with _lock(ledger):
-        return _examine(ledger)
+    with _reading(ledger):
+        lines, rest = _lines(ledger)
+    return _chain([*lines, rest] if rest else lines)
 
 
-def _entries(ledger: Path) -> list[dict[str, Any]]:
-    """Return the entries, each checked against its hash and the one before."""
-    entries, damage = _examine(ledger)
+def _entries(ledger: Path) -> tuple[list[dict[str, Any]], bytes]:
+    """Return the entries, each checked against its hash and the one before, and half an entry at the end.
+
+    A last entry that lacks nothing but the end of its line is whole: some editors take that away.
+    """
+    lines, rest = _lines(ledger)
+    ended = rest + b"\n"
+    if rest and not _chain([*lines, ended])[1]:
+        lines, rest = [*lines, ended], b""
+    entries, damage = _chain(lines)
     if damage:
         raise UserError(f"{ledger}, line {damage[0].line}: the ledger is damaged; restore it from a copy")
-    return entries
+    return entries, rest
 
 
-def _examine(ledger: Path) -> tuple[list[dict[str, Any]], list[Damage]]:
+def _lines(ledger: Path) -> tuple[list[bytes], bytes]:
+    """Return the lines with their ends, and what stands behind the last end."""
     try:
-        lines = ledger.read_bytes().splitlines(keepends=True)
+        content = ledger.read_bytes()
     except FileNotFoundError:
-        return [], []
+        content = b""
+    except OSError as error:
+        raise UserError(f"{ledger} cannot be read: {(error.strerror or str(error)).lower()}") from error
+    *lines, rest = content.split(b"\n")
+    return [line + b"\n" for line in lines], rest
+
+
+def _chain(lines: Iterable[bytes]) -> tuple[list[dict[str, Any]], list[Damage]]:
     entries, damage = [], []
     previous = _FIRST
     for number, line in enumerate(lines, 1):
@@ -196,7 +239,9 @@ def _examine(ledger: Path) -> tuple[list[dict[str, Any]], list[Damage]]:
             entry = json.loads(line)
             body = {name: value for name, value in entry.items() if name != "hash"}
             own, before = str(entry["hash"]), entry["previous"]
-        except (ValueError, KeyError, AttributeError):
+            if not isinstance(entry["model"], str) or not isinstance(entry["dataset_digest"], str):
+                raise ValueError("names are text")
+        except (ValueError, KeyError, AttributeError, RecursionError):
             damage.append(Damage(number, "this is no entry"))
             continue
         if own != _hash(body):
@@ -213,6 +258,16 @@ def _examine(ledger: Path) -> tuple[list[dict[str, Any]], list[Damage]]:
 
 def _lock(ledger: Path) -> filelock.BaseFileLock:
     return filelock.FileLock(f"{ledger}.lock")
+
+
+@contextmanager
+def _reading(ledger: Path) -> Iterator[None]:
+    """Keep others from writing, where that is possible: a ledger that cannot be written can be read."""
+    with contextlib.ExitStack() as stack:
+        if ledger.exists():
+            with contextlib.suppress(OSError):
+                stack.enter_context(_lock(ledger))
+        yield
 
 
 def _line(entry: dict[str, Any]) -> bytes:

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import itertools
 import json
+import re
 from array import array
 from collections import defaultdict
 from collections.abc import Iterable
@@ -22,9 +23,11 @@ from benchmark.data.parts import SPLIT_SEED, draw_stratified
 from benchmark.data.source import Row, Source
 from benchmark.data.text import STANDARDIZER_VERSION, tokenize
 from benchmark.errors import UserError
+from benchmark.urls import redacted
 
 _FORMAT = 2
 _CHUNK = 1 << 22
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 def prepare(source: Source) -> Dataset:
@@ -72,13 +75,22 @@ def cached(source: Source) -> Dataset | None:
 def find_prepared(digest: str) -> Dataset | None:
     """Return the prepared data set with this content, where the cache has a whole one."""
     for path in sorted((cache_root() / "datasets").glob(f"*/{META}")):
-        with contextlib.suppress(OSError, ValueError, KeyError):
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
             if json.loads(path.read_bytes())["digest"] == digest and (meta := read_entry(path.parent)):
                 return Dataset.from_meta(path.parent, meta)
     return None
 
 
 def _entry(source: Source) -> Path:
+    """Return the folder of a source's cache entry.
+
+    Its name, which a plug-in may have chosen, is that of folders here and of an experiment in MLflow.
+    """
+    if not _NAME.fullmatch(source.name):
+        raise UserError(
+            f"data set '{source.name}': expected a name of letters, digits, '.', '_' and '-', which begins "
+            "with a letter or digit"
+        )
     key = hashlib.sha256(f"{_FORMAT}|{STANDARDIZER_VERSION}|{source.key()}".encode()).hexdigest()[:16]
     return cache_root() / "datasets" / f"{source.name}-{key}"
 
@@ -124,13 +136,13 @@ class _Writer:
     def finish(self, rank: NDArray[np.int32]) -> None:
         """Replace provisional ids by their rank in the training part."""
         provisional = self.provisional()
-        final = np.lib.format.open_memmap(
-            self.folder / "tokens.npy", mode="w+", dtype=np.int32, shape=provisional.shape
-        )
-        for start in range(0, len(provisional), _CHUNK):
-            final[start : start + _CHUNK] = rank[provisional[start : start + _CHUNK]]
-        final.flush()
-        del provisional, final
+        # Not through a memory map: on a full disk the kernel ends a process that writes into one.
+        with (self.folder / "tokens.npy").open("wb") as file:
+            header = np.lib.format.header_data_from_array_1_0(provisional)
+            np.lib.format.write_array_header_1_0(file, header)
+            for start in range(0, len(provisional), _CHUNK):
+                file.write(rank[provisional[start : start + _CHUNK]].tobytes())
+        del provisional
         (self.folder / "tokens.tmp").unlink()
 
 
@@ -173,7 +185,7 @@ def _fill(folder: Path, source: Source) -> dict[str, Any]:
     return {
         "name": source.name,
         "digest": digest.hexdigest()[:32],
-        "home": source.home,
+        "home": redacted(source.home),
         "class_names": list(source.class_names),
         "validation_share": source.validation_share,
         "standardizer": STANDARDIZER_VERSION,

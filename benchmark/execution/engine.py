@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from benchmark.config import RunSpec
-from benchmark.training.result import EpochReport, Result
+from benchmark.config import CompileMode, Device, RunSpec
+from benchmark.data.dataset import Dataset
+from benchmark.training.result import EpochReport, Result, Status
+
+PAUSE = 0.2
+"""Seconds between two looks at what has no file descriptor: time limits, a stop, other processes."""
 
 
 @dataclass(frozen=True)
@@ -18,7 +21,7 @@ class Job:
     Attributes
     ----------
     number : int
-        Identity within the sweep.
+        Identity within the phase; a run that is tried again has another one.
     spec : RunSpec
         The run.
     servable : Path or None
@@ -30,25 +33,68 @@ class Job:
     servable: Path | None = None
 
 
+@dataclass(frozen=True)
+class Workplace:
+    """What all runs of an engine share.
+
+    Attributes
+    ----------
+    dataset : Dataset
+        The prepared data set of every job.
+    ledger : Path
+        Ledger of test reads.
+    device : {"auto", "cpu", "gpu"}
+        Where to train.
+    compile : {"auto", "fit", "graph", "xla"}
+        How epochs are run.
+    """
+
+    dataset: Dataset
+    ledger: Path
+    device: Device = "auto"
+    compile: CompileMode = "auto"
+
+
 class Handler(Protocol):
     """The parent's side: it alone writes to Optuna and MLflow."""
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the runs under way are to end as soon as they can."""
+        ...
+
+    @property
+    def finished(self) -> bool:
+        """Whether there will be no further job once those under way have ended."""
+        ...
+
+    def next(self) -> Job | None:
+        """Return a job, or None where there is none at present."""
+        ...
 
     def started(self, job: Job) -> None:
         """Take note that a job begins."""
         ...
 
-    def epoch(self, job: Job, report: EpochReport) -> bool:
-        """Take note of an epoch; the answer False ends the run as pruned."""
+    def epoch(self, job: Job, report: EpochReport) -> Status | None:
+        """Take note of an epoch; the answer is None, or the status with which the run is to end now."""
         ...
 
     def ended(self, job: Job, result: Result) -> None:
-        """Take note of a result."""
+        """Take note of a result.
+
+        ``interrupted`` means that the run has no result of its own: it was stopped, or its process was lost.
+        """
         ...
 
 
 class Engine(Protocol):
-    """Runs jobs; each is taken from the iterable only when there is room for it."""
+    """Runs jobs; each is asked for only when there is room for it."""
 
-    def run(self, jobs: Iterable[Job], handler: Handler) -> None:
-        """Run all jobs, telling the handler what happens."""
+    def run(self, handler: Handler) -> None:
+        """Run jobs until there are no more, telling the handler what happens."""
+        ...
+
+    def close(self) -> None:
+        """Give back what the engine holds."""
         ...

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import time
 from dataclasses import dataclass
-from pathlib import Path
 
-from benchmark.config import CompileMode, Device
-from benchmark.data.dataset import Dataset
-from benchmark.execution.engine import Handler, Job
+from benchmark.execution.engine import PAUSE, Handler, Workplace
 from benchmark.training.train import train
 
 
@@ -18,32 +15,31 @@ class InlineEngine:
 
     Attributes
     ----------
-    dataset : Dataset
-        The prepared data set of every job.
-    ledger : Path
-        Ledger of test reads.
-    device : {"auto", "cpu", "gpu"}
-        Where to train.
-    compile : {"auto", "fit", "graph", "xla"}
-        How epochs are run.
+    place : Workplace
+        What all runs share.
     """
 
-    dataset: Dataset
-    ledger: Path
-    device: Device = "auto"
-    compile: CompileMode = "auto"
+    place: Workplace
 
-    def run(self, jobs: Iterable[Job], handler: Handler) -> None:
+    def run(self, handler: Handler) -> None:
         """Run all jobs, one after another."""
-        for job in jobs:
+        place = self.place
+        while not handler.finished:
+            job = handler.next()
+            if job is None:
+                time.sleep(PAUSE)
+                continue
             handler.started(job)
             result = train(
                 job.spec,
-                self.dataset,
+                place.dataset,
                 on_epoch=lambda report, job=job: handler.epoch(job, report),  # type: ignore[misc]
-                device=self.device,
-                compile=self.compile,
-                ledger=self.ledger,
+                device=place.device,
+                compile=place.compile,
+                ledger=place.ledger,
                 servable=job.servable,
             )
             handler.ended(job, result)
+
+    def close(self) -> None:
+        """Do nothing: this process goes on."""

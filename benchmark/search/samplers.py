@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import importlib.util
 import warnings
+from collections.abc import Mapping
 
 import optuna
+from optuna.distributions import BaseDistribution
+from optuna.study import Study
+from optuna.trial import FrozenTrial
 
 from benchmark.errors import UserError
 from benchmark.seeds import seed_bundle
 
 
-def make_sampler(name: str, seed: int, slot: int) -> optuna.samplers.BaseSampler:
+def make_sampler(
+    name: str, seed: int, slot: int, space: Mapping[str, BaseDistribution] | None = None
+) -> optuna.samplers.BaseSampler:
     """Return the sampler for one trial.
 
     A sampler object would start its random stream anew each time that a sweep is continued, and repeat
     its first proposals. So each trial gets a sampler with a seed of its own, derived from the sweep's
-    seed and the trial's slot. The quasi-random sampler keeps its place in the study instead, and needs
-    one seed throughout. The points of a grid are enqueued; no sampler is asked.
+    seed and the trial's slot. The quasi-random one takes the point of a common sequence that belongs to the
+    slot. The points of a grid are enqueued; no sampler is asked.
 
     Parameters
     ----------
@@ -27,6 +33,8 @@ def make_sampler(name: str, seed: int, slot: int) -> optuna.samplers.BaseSampler
         The sweep's ``--seed``.
     slot : int
         Place of the trial in the sweep.
+    space : mapping of str to BaseDistribution, optional
+        What a quasi-random point is made of: the parameters that no condition leaves out.
 
     Raises
     ------
@@ -40,7 +48,7 @@ def make_sampler(name: str, seed: int, slot: int) -> optuna.samplers.BaseSampler
         if name in ("random", "grid"):
             return optuna.samplers.RandomSampler(seed=own)
         if name == "qmc":
-            return optuna.samplers.QMCSampler(seed=common, scramble=True, warn_independent_sampling=False)
+            return _SlotQMCSampler(common, own, slot, dict(space or {}))
         if name == "cmaes":
             return optuna.samplers.CmaEsSampler(seed=own, warn_independent_sampling=False)
         if name == "gp":
@@ -48,6 +56,27 @@ def make_sampler(name: str, seed: int, slot: int) -> optuna.samplers.BaseSampler
                 raise UserError("--sampler gp needs PyTorch; install it with: pip install 'textbench[gp]'")
             return optuna.samplers.GPSampler(seed=own, warn_independent_sampling=False)
         return optuna.samplers.TPESampler(seed=own)
+
+
+class _SlotQMCSampler(optuna.samplers.QMCSampler):
+    """Quasi-random points by slot.
+
+    Optuna's own sampler counts how often it was asked, and learns the space from the first trial that has
+    ended: with several workers its points would depend on how long trials take.
+    """
+
+    def __init__(self, common: int, own: int, slot: int, space: dict[str, BaseDistribution]) -> None:
+        rest = optuna.samplers.RandomSampler(seed=own)
+        super().__init__(
+            seed=common, scramble=True, independent_sampler=rest, warn_independent_sampling=False
+        )
+        self._slot, self._space = slot, space
+
+    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        return self._space
+
+    def _find_sample_id(self, study: Study, search_space: dict[str, BaseDistribution]) -> int:
+        return self._slot
 
 
 def make_pruner(name: str, epochs: int) -> optuna.pruners.BasePruner:

@@ -4,28 +4,33 @@ from __future__ import annotations
 
 import itertools
 import json
+import time
 import warnings
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property, partial
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 import numpy as np
 import optuna
-from optuna.storages.journal import JournalFileBackend
+from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState
 
 from benchmark.config import RunSpec, Scalar
 from benchmark.errors import UserError
 from benchmark.plan import Plan
+from benchmark.search.presence import Presence
 from benchmark.search.samplers import make_pruner, make_sampler
 from benchmark.search.space import Space
+from benchmark.search.storage import open_storage, patiently
 from benchmark.seeds import seed_bundle
 from benchmark.training.result import Result
-from benchmark.urls import redacted
 
+_PAUSE = 0.05
 # Statuses that a trial has for good: it counts towards the total and is not tried again.
 _DONE = frozenset({"ok", "pruned", "diverged", "failed", "oom", "timeout"})
 
@@ -47,6 +52,25 @@ class Proposal:
     number: int
     slot: int
     spec: RunSpec
+
+
+@dataclass(frozen=True)
+class TrialEnd:
+    """How a trial ended, as another memory than Optuna's may know it.
+
+    Attributes
+    ----------
+    status : str
+        As in `benchmark.training.result.Result`.
+    value : float or None
+        Best validation accuracy.
+    seconds : float
+        Training time.
+    """
+
+    status: str
+    value: float | None
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -72,7 +96,7 @@ class Winner:
 
 
 class Search:
-    """One Optuna study, owned by this process alone.
+    """One Optuna study. This process owns it, or shares it with others by way of a database.
 
     Parameters
     ----------
@@ -82,24 +106,98 @@ class Search:
         URL of a database, or None for a journal file of the study's own.
     studies : Path
         Folder of the journal files.
+    presence : Presence, optional
+        Tells which other processes are alive; by default there are none.
+    ended : callable, optional
+        Tells how the trial of a slot ended that this study does not know the end of, or None.
+
+    Notes
+    -----
+    A slot is settled once one of its trials has an end that counts. A process that dies leaves trials
+    open: each is closed by what is known of its end, and a slot without an end is queued again, with the
+    configuration that it had, before anything else is proposed.
     """
 
-    def __init__(self, plan: Plan, storage: str | None, studies: Path) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        storage: str | None,
+        studies: Path,
+        presence: Presence | None = None,
+        ended: Callable[[int], TrialEnd | None] = lambda slot: None,
+    ) -> None:
         self._plan = plan
+        self._presence = presence
+        self._ended = ended
         self._study = _open_study(plan, storage, studies)
         self._live: dict[int, optuna.Trial] = {}
         self._grid = grid_points(plan.space, plan.config.seed) if plan.config.sampler == "grid" else None
-        self._requeue_interrupted()
+        with self._alone():
+            self._recover()
 
-    def _requeue_interrupted(self) -> None:
-        """Close trials that an earlier process left open; their configurations are tried first."""
+    @cached_property
+    def _distributions(self) -> dict[str, BaseDistribution]:
+        """Ranges of all parameters that are searched together with the published default's."""
+        default = optuna.trial.FixedTrial(self._plan.space.enqueue_params())
+        self._plan.space.suggest(default)
+        return default.distributions
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Let no other process of the study look for the next slot at the same time."""
+        while self._presence is not None and not self._presence.take("ask"):
+            time.sleep(_PAUSE)
+        try:
+            yield
+        finally:
+            if self._presence is not None:
+                self._presence.release("ask")
+
+    def _recover(self) -> None:
+        """Close the trials of processes that are gone, and queue the slots that have no end."""
         for trial in self._trials(TrialState.RUNNING):
-            self._study.tell(trial.number, state=TrialState.FAIL)
-            self._requeue(trial)
+            if not self._is_under_way(trial):
+                self._close(trial)
+        trials = self._trials()
+        settled = {
+            trial.user_attrs["slot"]
+            for trial in trials
+            if trial.user_attrs.get("status") in _DONE
+            or (trial.state in (TrialState.WAITING, TrialState.RUNNING) and "slot" in trial.user_attrs)
+        }
+        lost = {
+            trial.user_attrs["slot"]: trial
+            for trial in trials
+            if "slot" in trial.user_attrs and trial.user_attrs["slot"] not in settled
+        }
+        for slot in sorted(lost):
+            self._queue(lost[slot])
 
-    def _requeue(self, trial: FrozenTrial | optuna.Trial) -> None:
-        if "slot" in trial.user_attrs:
-            self._study.enqueue_trial(trial.params, user_attrs={"slot": trial.user_attrs["slot"]})
+    def _is_under_way(self, trial: FrozenTrial) -> bool:
+        """Whether a process that is there works on a trial."""
+        if trial.number in self._live:
+            return True
+        owner = trial.user_attrs.get("owner")
+        presence = self._presence
+        return presence is not None and owner not in (None, presence.token) and presence.alive(owner)
+
+    def _close(self, trial: FrozenTrial) -> None:
+        """End a trial that was left open, as its run ended where that is known."""
+        if trial.user_attrs.get("status") not in _DONE:
+            slot = trial.user_attrs.get("slot")
+            end = None if slot is None or "hparams" not in trial.user_attrs else self._ended(slot)
+            if end is None:
+                self._study.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
+                return
+            self._note(trial, end)
+        self._conclude(trial.number)
+
+    def _queue(self, trial: FrozenTrial) -> None:
+        """Let the configuration of a trial be tried again in its slot, before any other."""
+        given = trial.system_attrs.get("fixed_params")
+        # Without its configuration in full the slot is proposed anew, by the same sampler.
+        params = given or (trial.params if "hparams" in trial.user_attrs else {})
+        self._study.enqueue_trial(params, user_attrs={"slot": trial.user_attrs["slot"]})
 
     def _trials(self, *states: TrialState) -> list[FrozenTrial]:
         return self._study.get_trials(deepcopy=False, states=states or None)
@@ -132,10 +230,29 @@ class Search:
         limit = self._plan.config.timeout
         return self.done >= self.total or (limit is not None and self.seconds >= limit)
 
-    def proposals(self) -> Iterator[Proposal]:
-        """Ask for trials until the total or the time limit is reached."""
-        while self.done + len(self._live) < self.total and not self.finished:
-            yield self._ask()
+    @property
+    def settled(self) -> bool:
+        """Whether no trial is under way, here or elsewhere, and none is still to be proposed."""
+        return patiently(lambda: self.finished and not self._under_way())
+
+    def _under_way(self) -> int:
+        return sum(self._is_under_way(trial) for trial in self._trials(TrialState.RUNNING))
+
+    def proposal(self) -> Proposal | None:
+        """Ask for a trial; None where there is none to be begun now.
+
+        There may be one later, when a trial that is under way is lost: see `settled`.
+        """
+        return patiently(self._proposal)
+
+    def _proposal(self) -> Proposal | None:
+        if self.finished:
+            return None
+        with self._alone():
+            self._recover()
+            if self.done + self._under_way() >= self.total:
+                return None
+            return self._ask()
 
     def _ask(self) -> Proposal:
         plan, config = self._plan, self._plan.config
@@ -145,13 +262,15 @@ class Search:
         if not waiting and (slot == 0 or self._grid is not None):
             params = self._grid[slot] if self._grid is not None else plan.space.enqueue_params()
             self._study.enqueue_trial(params, user_attrs={"slot": slot})
-        self._study.sampler = make_sampler(config.sampler, config.seed, slot)
+        self._study.sampler = make_sampler(config.sampler, config.seed, slot, self._distributions)
         trial = self._study.ask()
         trial.set_user_attr("slot", slot)
+        if self._presence is not None:
+            trial.set_user_attr("owner", self._presence.token)
         hparams = plan.space.suggest(trial)
         spec = plan.trial_spec(hparams, slot)
-        trial.set_user_attr("hparams", hparams)
         trial.set_user_attr("config_id", spec.config_id)
+        trial.set_user_attr("hparams", hparams)
         self._live[trial.number] = trial
         return Proposal(trial.number, slot, spec)
 
@@ -160,6 +279,9 @@ class Search:
 
         The published default is never pruned: every board shows it.
         """
+        return patiently(partial(self._report, number, epoch, value))
+
+    def _report(self, number: int, epoch: int, value: float) -> bool:
         trial = self._live[number]
         trial.report(value, epoch)
         return trial.user_attrs["slot"] == 0 or not trial.should_prune()
@@ -168,24 +290,43 @@ class Search:
         """Tell Optuna how a trial ended.
 
         The value of a configuration that was tried before is the mean over its trials, each with a
-        search seed of its own. A diverged trial counts as pruned, so that the sampler learns to keep
-        away; one that failed says nothing about its configuration.
+        search seed of its own. A trial that diverged, ran out of memory or out of time counts as pruned, so
+        that the sampler learns to keep away; one that failed says nothing about its configuration, and one
+        that was interrupted is queued again.
         """
-        trial = self._live.pop(number)
-        trial.set_user_attr("status", result.status)
-        trial.set_user_attr("seconds", result.train_seconds)
+        patiently(partial(self._tell, number, result))
+
+    def _tell(self, number: int, result: Result) -> None:
+        trial = self._live[number]
         if result.status == "interrupted":
-            self._study.tell(trial, state=TrialState.FAIL)
-            self._requeue(trial)
-        elif result.status == "ok":
-            assert result.best_val_accuracy is not None
-            trial.set_user_attr("value", result.best_val_accuracy)
-            same = self._values().get(trial.user_attrs["config_id"], [])
-            self._study.tell(trial, fmean(same))
-        elif result.status in ("pruned", "diverged"):
-            self._study.tell(trial, state=TrialState.PRUNED)
+            trial.set_user_attr("seconds", result.train_seconds)
+            self._study.tell(trial, state=TrialState.FAIL, skip_if_finished=True)
+            with self._alone():
+                self._recover()
         else:
-            self._study.tell(trial, state=TrialState.FAIL)
+            self._note(trial, TrialEnd(result.status, result.best_val_accuracy, result.train_seconds))
+            self._conclude(number)
+        del self._live[number]
+
+    def _note(self, trial: FrozenTrial | optuna.Trial, end: TrialEnd) -> None:
+        """Write down how a trial ended; from the last of these lines on, it counts."""
+        # A trial of another process has no method for it.
+        note = partial(self._study._storage.set_trial_user_attr, trial._trial_id)
+        note("seconds", end.seconds)
+        if end.status == "ok":
+            note("value", end.value)
+        note("status", end.status)
+
+    def _conclude(self, number: int) -> None:
+        """Close a trial of which the end is noted."""
+        attributes = self._trials()[number].user_attrs
+        tell = partial(self._study.tell, number, skip_if_finished=True)
+        if attributes["status"] == "ok":
+            tell(fmean(self._values()[attributes["config_id"]]))
+        elif attributes["status"] in ("pruned", "diverged", "oom", "timeout"):
+            tell(state=TrialState.PRUNED)
+        else:
+            tell(state=TrialState.FAIL)
 
     def _values(self) -> dict[str, list[float]]:
         """Own values of all successful trials by configuration, in the order of their slots."""
@@ -248,30 +389,15 @@ def grid_points(space: Space, seed: int) -> list[dict[str, Scalar]]:
 def _open_study(plan: Plan, storage: str | None, studies: Path) -> optuna.Study:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
-    place = storage or str(studies / f"{plan.study}.journal")
-    try:
-        backend: Any = storage or optuna.storages.JournalStorage(JournalFileBackend(place))
-        study = optuna.create_study(
-            study_name=plan.study,
-            storage=backend,
-            direction="maximize",
-            load_if_exists=True,
-            pruner=make_pruner(plan.config.pruner, plan.max_epochs),
-            sampler=make_sampler("random", plan.config.seed, 0),
-        )
-    except json.JSONDecodeError as error:
-        raise UserError(
-            f"the study's journal {place} is damaged ({error.msg}); move it away to start the search anew"
-        ) from error
-    except ImportError as error:
-        raise UserError(f"--storage: {redacted(str(storage))} needs a driver: {error}") from error
-    except Exception as error:
-        if storage is None:
-            raise
-        raise UserError(
-            f"--storage: {redacted(storage)} cannot be used ({type(error).__name__}); expected a database "
-            "URL such as postgresql+psycopg://user@host/name or sqlite:///file.db"
-        ) from error
+    studies.mkdir(parents=True, exist_ok=True)
+    study = optuna.create_study(
+        study_name=plan.study,
+        storage=open_storage(storage, studies / f"{plan.study}.journal"),
+        direction="maximize",
+        load_if_exists=True,
+        pruner=make_pruner(plan.config.pruner, plan.max_epochs),
+        sampler=make_sampler("random", plan.config.seed, 0),
+    )
     known = study.user_attrs.get("identity")
     if known is None:
         study.set_user_attr("identity", plan.identity)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmark.tracking import names
-from benchmark.tracking.tracker import all_runs
+from benchmark.tracking.runs_query import all_runs
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmark.tracking import names
-from benchmark.tracking.tracker import Tracker, all_runs
+from benchmark.tracking.runs_query import all_runs
+from benchmark.tracking.tracker import Tracker
 
 
 class PublishedTracker(Tracker):

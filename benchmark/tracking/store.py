@@ -6,18 +6,22 @@ import logging
 import os
 import urllib.error
 import urllib.request
+import uuid
 import warnings
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from benchmark.databases import Contents, engine_url, looked_into, parse, reason, sqlite_file
 from benchmark.errors import UserError
 from benchmark.urls import redacted
 
 DATABASE = "mlflow.db"
 UI_PORT = 5000
 _PATIENCE = 3.0
+_DATABASES = ("sqlite", "postgres", "postgresql", "mysql", "mssql")
+_OPTUNA_TABLES = frozenset({"studies", "trials"})
 
 
 def resolve_uri(tracking_uri: str | None, runs: Path) -> str:
@@ -46,41 +50,106 @@ def ensure_runs_folder(runs: Path) -> None:
 
 
 def connect(uri: str) -> Any:
-    """Return an `mlflow.MlflowClient` for a store that answers.
+    """Return an `mlflow.MlflowClient` for a store that answers; a new database gets its tables.
 
     Parameters
     ----------
     uri : str
-        ``sqlite:///…``, another database, or the ``http(s)`` address of a tracking server.
+        ``sqlite:///…``, ``postgresql://…``, or the ``http(s)`` address of a tracking server.
 
     Raises
     ------
     UserError
         Within seconds, where the store cannot be used.
+
+    Notes
+    -----
+    For the process that the user started, not for its workers: it makes the tables of a new database, while
+    others that want the same wait.
     """
-    if urlsplit(uri).scheme in ("http", "https"):
-        _check_server(uri)
-    elif urlsplit(uri).scheme in ("", "file"):
+    scheme = urlsplit(uri).scheme
+    if scheme in ("", "file"):
         raise UserError(
             f"tracking URI '{uri}': MLflow no longer keeps runs in plain folders; use "
             "sqlite:///mlruns/mlflow.db or the address of a tracking server"
         )
+    if scheme in ("http", "https"):
+        _check_server(uri)
+    _set_up_mlflow()
+    try:
+        return _database_client(uri) if scheme.partition("+")[0] in _DATABASES else _client(uri)
+    except UserError as error:
+        raise UserError(f"tracking store: {error}") from error
+    except Exception as error:
+        raise UserError(f"tracking store {redacted(uri)} cannot be used: {reason(error)}") from error
+
+
+def _set_up_mlflow() -> None:
+    """Import MLflow without its warnings, and let it say little."""
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
     os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        from mlflow import MlflowClient
+        import mlflow  # noqa: F401
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    try:
-        client = MlflowClient(tracking_uri=uri)
-        client.search_experiments(max_results=1)
-    except Exception as error:
-        reason = str(error).partition("\n")[0][:200]
-        raise UserError(f"tracking store {redacted(uri)} cannot be used: {redacted(reason)}") from error
+    # It prints a traceback of each question that a database does not answer, and raises it, too.
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
+
+
+def _client(uri: str) -> Any:
+    from mlflow import MlflowClient
+
+    client = MlflowClient(tracking_uri=uri)
+    client.search_experiments(max_results=1)
     return client
+
+
+def _database_client(uri: str) -> Any:
+    url = parse(uri)
+    file = sqlite_file(url)
+    if file is not None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+    with looked_into(url) as contents:
+        if file is not None and not contents.tables:
+            _make_file(file)
+        else:
+            _check_tables(contents, redacted(uri))
+        return _client(engine_url(uri))
+
+
+def _make_file(file: Path) -> None:
+    """Make a SQLite store under another name: migrations that were cut off cannot be continued."""
+    for remains in file.parent.glob(f"{file.name}.unfinished-*"):
+        remains.unlink()
+    # MLflow remembers each file that it has opened, so that a name is used once.
+    unfinished = file.with_name(f"{file.name}.unfinished-{uuid.uuid4().hex[:8]}")
+    _client(f"sqlite:///{unfinished}")
+    unfinished.replace(file)
+
+
+def _check_tables(contents: Contents, which: str) -> None:
+    """Refuse tables that MLflow would spoil or could not read."""
+    if contents.tables >= _OPTUNA_TABLES:
+        raise UserError(f"{which} is Optuna's database; MLflow needs one of its own")
+    if contents.revision is None:
+        return
+    import mlflow
+    from alembic.script import ScriptDirectory
+
+    migrations = ScriptDirectory(str(Path(mlflow.__file__).parent / "store" / "db_migrations"))
+    if contents.revision == migrations.get_current_head():
+        return
+    if any(contents.revision == migration.revision for migration in migrations.walk_revisions()):
+        raise UserError(
+            f"the tables of {which} are those of an older MLflow; make a backup, then: mlflow db upgrade URI"
+        )
+    raise UserError(
+        f"the tables of {which} are those of a newer MLflow than {mlflow.__version__}, or of another "
+        "program; update with pip install -U mlflow, or name another database"
+    )
 
 
 class LazyClient:

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from benchmark.tracking import names
-from benchmark.tracking.tracker import all_runs
+from benchmark.tracking.runs_query import all_runs
 
 Answer = TypeVar("Answer")
 

@@ -1,27 +1,52 @@
-"""The one writer of MLflow: a parent run for each sweep, children for trials and final runs."""
+"""What is told to MLflow of a sweep: a parent run, and children for trials and final runs."""
 
 from __future__ import annotations
 
 import contextlib
-import json
+import shutil
 import time
-from collections.abc import Iterable, Mapping
+import uuid
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from benchmark.config import RunSpec
-from benchmark.data.ledger import user_name
+from benchmark.errors import UserError
 from benchmark.plan import Plan
 from benchmark.tracking import names
-from benchmark.tracking.environment import git_state, versions
+from benchmark.tracking.delivery import ensure_experiment
+from benchmark.tracking.drafts import Draft, Drafts, clean, cleaned, milliseconds, summary_points
+from benchmark.tracking.earlier import ENDED, EarlierRun, EarlierRuns, Ended
+from benchmark.tracking.outbox import Outbox
+from benchmark.tracking.runs_query import all_runs, patiently, reason
+from benchmark.tracking.spool import Record, Status
 from benchmark.training.result import EpochReport, Result
 
+__all__ = ["Ended", "FurtherTracker", "Owner", "Tracker", "all_runs"]
+
+Answer = TypeVar("Answer")
+
 _FLUSH_SECONDS = 5.0
-_MOST_METRICS = 1000  # of one request
+_BEGIN_PATIENCE = 3.0
+_CLAIM_PATIENCE = 5.0
+_STEP = 0.02
+
+
+class Owner(Protocol):
+    """A process among those that work on a study."""
+
+    @property
+    def token(self) -> str:
+        """Name of this process."""
+        ...
+
+    def alive(self, token: str) -> bool:
+        """Whether the process of that name is there."""
+        ...
 
 
 class Tracker:
-    """Writes one sweep.
+    """Tells MLflow of one sweep, without waiting for it once the sweep has begun.
 
     Parameters
     ----------
@@ -31,189 +56,208 @@ class Tracker:
         The sweep.
     artifacts : str or None
         Where a new experiment keeps its artifacts; None leaves it to the server.
+    outbox : Outbox
+        Brings results to that store.
+    owner : Owner, optional
+        Tells which processes share the study; by default this one alone works on it.
 
     Attributes
     ----------
-    experiment_id, parent_id : str
-        The data set's experiment, and the sweep's run in it.
+    client, outbox
+        As given.
+
+    Raises
+    ------
+    UserError
+        When the store does not answer any more.
     """
 
     parent_kind, run_kind, command = names.SWEEP, names.FINAL_RUN, "benchmark.sweep"
     sets_seeds = True  # whether the sweep is asked for as many seeds as the plan says
 
-    def __init__(self, client: Any, plan: Plan, artifacts: str | None) -> None:
-        self.client = client
-        self._plan = plan
-        self.experiment_id = _experiment(client, plan.dataset.name, artifacts)
-        self.parent_id = ""
-        self._pending: dict[str, list[Any]] = {}
-        self._flushed: dict[str, float] = {}
+    def __init__(
+        self, client: Any, plan: Plan, artifacts: str | None, outbox: Outbox, owner: Owner | None = None
+    ) -> None:
+        self.client, self.outbox = client, outbox
+        self._seeds, self._owner = plan.config.seeds, owner
+        self._drafts = Drafts(plan, artifacts, self.command)
+        self._runs: dict[str, Draft] = {}
+        self._shown: dict[str, float] = {}
+        self._begun = False
+        dataset, study = plan.dataset.name, clean(plan.study)
+        experiment = self._read(lambda: ensure_experiment(client, dataset, artifacts))
+        self._earlier = EarlierRuns(client, outbox.spool, experiment, study)
+        parents = self._read(lambda: self._earlier(KIND=self.parent_kind))
+        self._parent = parents[0] if parents else None
+        # The same in every process, so that two that begin at the same time mean the same run.
+        name = "/".join((self.parent_kind, dataset, study))
+        self._parent_key = self._parent.key if self._parent else uuid.uuid5(uuid.NAMESPACE_URL, name).hex
+        finals = self._read(lambda: self._earlier(KIND=self.run_kind))
+        self._finals = [run for run in finals if run.status in ENDED]
+        children = self._read(lambda: self._earlier("status = 'RUNNING'", KIND=f"!{self.parent_kind}"))
+        self._open = [run for run in children if run.status == "RUNNING"]
 
-    def _tags(self) -> dict[str, str]:
-        plan = self._plan
-        commit, dirty = git_state()
-        tags = {
-            names.MODEL: plan.model.label,
-            names.DATASET: plan.dataset.name,
-            names.DATASET_DIGEST: plan.dataset.digest,
-            names.STUDY: plan.study,
-            names.BUDGET: plan.config.budget,
-            names.PROTOCOL: plan.protocol,
-            names.VERSIONS: versions(),
-            names.USER: user_name(),
-            names.SOURCE: self.command,
-        }
-        if commit:
-            tags |= {names.GIT_COMMIT: commit, names.GIT_DIRTY: str(dirty).lower()}
-        return tags
+    def _read(self, ask: Callable[[], Answer]) -> Answer:
+        try:
+            return patiently(ask)
+        except Exception as error:
+            if type(error).__module__ != "mlflow.exceptions" and not isinstance(error, OSError):
+                raise
+            store = self.outbox.spool.store
+            raise UserError(f"tracking store {store} does not answer ({reason(error)})") from error
 
-    def _search_runs(self, *conditions: str) -> list[Any]:
-        filters = [f"tags.`{names.STUDY}` = '{self._plan.study}'", *conditions]
-        return all_runs(self.client, [self.experiment_id], " and ".join(filters))
+    @property
+    def parent_id(self) -> str:
+        """MLflow's id of the sweep's run; empty while it is not known."""
+        if self._parent is not None and self._parent.run_id:
+            return self._parent.run_id
+        return (self.outbox.run_id(self._parent_key) or "") if self._begun else ""
 
     def begin(self) -> None:
-        """Find the sweep's run and reopen it, or make it; close children that were left running."""
-        found = self._search_runs(f"tags.`{names.KIND}` = '{self.parent_kind}'")
-        for child in self._search_runs(f"tags.`{names.KIND}` != '{self.parent_kind}'", "status = 'RUNNING'"):
-            self.client.set_tag(child.info.run_id, names.STATUS, "interrupted")
-            self.client.set_terminated(child.info.run_id, "KILLED")
-        if found:
-            self.parent_id = str(found[0].info.run_id)
-            self.client.update_run(self.parent_id, status="RUNNING")
-            if self.sets_seeds:
-                self.tag(self.parent_id, names.SEEDS_EXPECTED, str(self._plan.config.seeds))
-            return
-        tags = {
-            **self._tags(),
-            names.KIND: self.parent_kind,
-            names.SEEDS_EXPECTED: str(self._plan.config.seeds),
-        }
-        run = self.client.create_run(self.experiment_id, tags=tags, run_name=self._plan.study)
-        self.parent_id = str(run.info.run_id)
-        config = self._plan.config.model_dump(exclude={"overrides", "study"})
-        self._log_batch(self.parent_id, params={name: str(value) for name, value in config.items()})
-        self._log_dataset(self.parent_id)
+        """Reopen the sweep's run, or make it; close children that a process left running that is gone."""
+        for child in self._open:
+            if not self._is_alive(child):
+                tags = {names.STATUS: "interrupted"}
+                self._send(self._change(child, tags, status="KILLED", end_time=milliseconds()))
+        self._begun = True
+        if self._parent is None:
+            record = self._drafts.sweep(self._parent_key, self.parent_kind)
+        else:
+            seeds = {names.SEEDS_EXPECTED: str(self._seeds)} if self.sets_seeds else {}
+            record = self._change(self._parent, seeds, status="RUNNING")
+        self._send(record)
+        if record.run_id is None:  # another process may deliver it, and this one has to know its id, too
+            self.outbox.live(record.model_copy(update={"status": None}))
+        give_up = time.monotonic() + _BEGIN_PATIENCE
+        while not self.parent_id and time.monotonic() < give_up:
+            time.sleep(_STEP)
 
-    def _log_dataset(self, run_id: str) -> None:
-        from mlflow.entities import Dataset, DatasetInput, InputTag
+    def _is_alive(self, child: EarlierRun) -> bool:
+        owner = child.tags.get(names.OWNER)
+        return self._owner is not None and owner is not None and self._owner.alive(owner)
 
-        dataset = self._plan.dataset
-        entity = Dataset(
-            name=dataset.name,
-            digest=dataset.digest,
-            source_type="textbench",
-            source=json.dumps({"home": dataset.home, "validation_share": dataset.validation_share}),
-            profile=json.dumps({**dataset.sizes, "classes": list(dataset.class_names)}),
-        )
-        self.client.log_inputs(
-            run_id, [DatasetInput(dataset=entity, tags=[InputTag("mlflow.data.context", "training")])]
-        )
+    def _change(self, run: EarlierRun, tags: Mapping[str, str], **more: Any) -> Record:
+        return self._drafts.change(run.key, run.run_id, tags=cleaned(tags), **more)
+
+    def _send(self, record: Record, write: Callable[[Path], None] | None = None) -> None:
+        """Commit a record, then let it be delivered."""
+        spool = self.outbox.spool
+        folder = None if write is None else spool.folder()
+        if write is not None and folder is not None:
+            try:
+                write(folder)
+            except BaseException:
+                shutil.rmtree(folder, ignore_errors=True)
+                raise
+        spool.commit(record, folder)
+        self.outbox.send(record)
 
     def start(self, spec: RunSpec, run_name: str, tags: Mapping[str, str]) -> str:
-        """Begin a child run, with every hyper-parameter as a param; return its id."""
-        own = {
-            names.PARENT: self.parent_id,
-            names.PROTOCOL: spec.protocol,
-            names.SPEC_ID: spec.spec_id,
-            names.CONFIG_ID: spec.config_id,
-        }
-        run = self.client.create_run(
-            self.experiment_id, tags={**self._tags(), **own, **tags}, run_name=run_name
-        )
-        run_id = str(run.info.run_id)
-        self._log_batch(run_id, params={name: str(value) for name, value in spec.flat().items()})
-        self._log_dataset(run_id)
-        self.client.log_dict(run_id, spec.model_dump(mode="json"), names.SPEC_JSON)
-        self._flushed[run_id] = time.monotonic()
-        return run_id
+        """Begin a child run, with every hyper-parameter as a param; return our key of it."""
+        owner = {} if self._owner is None else {names.OWNER: self._owner.token}
+        draft = self._drafts.child(spec, run_name, {**owner, **tags}, self._parent_key)
+        key = draft.base.key
+        self._runs[key] = draft
+        self._show(key)
+        return key
 
-    def epoch(self, run_id: str, report: EpochReport) -> None:
-        """Take an epoch's metrics; they are sent together, at most every five seconds."""
-        self._pending.setdefault(run_id, []).extend(
-            _metric(name, value, report.epoch) for name, value in report.metrics.items()
-        )
-        if time.monotonic() - self._flushed[run_id] >= _FLUSH_SECONDS:
-            self._flush(run_id)
+    def _show(self, key: str) -> None:
+        self._shown[key] = time.monotonic()
+        self.outbox.live(self._runs[key].record(parent_id=self.parent_id or None))
 
-    def _flush(self, run_id: str, more: Iterable[Any] = (), tags: Mapping[str, str] | None = None) -> None:
-        metrics = [*self._pending.pop(run_id, ()), *more]
-        self._log_batch(run_id, metrics=metrics, tags=tags or {})
-        self._flushed[run_id] = time.monotonic()
+    def epoch(self, key: str, report: EpochReport) -> None:
+        """Take an epoch's metrics; they are shown together, at most every five seconds."""
+        self._runs[key].add(report)
+        if time.monotonic() - self._shown[key] >= _FLUSH_SECONDS:
+            self._show(key)
 
-    def end(self, run_id: str, result: Result, artifacts: Path | None = None) -> None:
-        """End a child run with its summaries, status and artifacts.
+    def end(self, key: str, result: Result, write: Callable[[Path], None]) -> None:
+        """End a child run with its summaries, status and artifacts; when this returns, they are safe.
 
         Parameters
         ----------
-        run_id : str
+        key : str
             From `start`.
         result : Result
             What came out.
-        artifacts : Path, optional
-            Folder whose content becomes the run's artifacts.
+        write : callable
+            Fills the folder of the run's artifacts.
+
+        Raises
+        ------
+        OSError
+            When the disk is full; nothing is recorded then.
         """
-        if artifacts is not None:
-            self.client.log_artifacts(run_id, str(artifacts))
-        summaries = {
-            names.BEST_VAL_ACCURACY: result.best_val_accuracy,
-            names.BEST_VAL_LOSS: result.best_val_loss,
-            names.BEST_EPOCH: result.best_epoch,
-            names.EPOCHS_RUN: result.epochs_run,
-            names.TRAIN_SECONDS: result.train_seconds,
-            names.EXAMPLES_PER_SECOND: result.examples_per_second,
-            names.PARAMETERS: result.parameters,
-            names.TEST_ACCURACY: result.test_accuracy,
-            names.TEST_LOSS: result.test_loss,
-        }
-        known = {name: value for name, value in {**result.reports, **summaries}.items() if value is not None}
-        metrics = [_metric(name, value, 0) for name, value in known.items()]
-        tags = {
-            names.STATUS: result.status,
-            names.DEVICE: result.device,
-            names.COMPILE: result.compile,
-        }
-        self._flush(run_id, metrics, tags)
-        ends = {"ok": "FINISHED", "pruned": "FINISHED", "interrupted": "KILLED"}
-        self.client.set_terminated(run_id, ends.get(result.status, "FAILED"))
+        draft = self._runs[key]
 
-    def finals(self) -> list[Any]:
-        """Return the MLflow runs of this sweep's final phase that came to an end."""
-        runs = self._search_runs(f"tags.`{names.KIND}` = '{self.run_kind}'")
-        return [run for run in runs if run.info.status in ("FINISHED", "FAILED")]
+        def write_all(folder: Path) -> None:
+            text = draft.spec.model_dump_json(indent=2)
+            (folder / names.SPEC_JSON).write_text(text, encoding="utf-8")
+            write(folder)
 
-    def tag(self, run_id: str, name: str, value: str) -> None:
-        """Set a tag of a run."""
-        self.client.set_tag(run_id, name, value)
+        self._send(draft.ended(result, parent_id=self.parent_id or None), write_all)
+        del self._runs[key], self._shown[key]
 
-    def finish(self, totals: Mapping[str, float], artifacts: Path) -> None:
-        """End the sweep's run with its totals and the pictures and tables of the search."""
-        self._log_batch(self.parent_id, metrics=[_metric(name, value, 0) for name, value in totals.items()])
-        self.client.log_artifacts(self.parent_id, str(artifacts))
-        self.client.set_terminated(self.parent_id, "FINISHED")
+    def finals(self) -> list[EarlierRun]:
+        """Return the final runs of earlier processes that came to an end, the latest first."""
+        return self._finals
 
-    def abort(self, status: str) -> None:
+    def has_ended(self, spec_id: str) -> bool:
+        """Whether a final run has ended in another process; False where the store does not tell."""
+
+        def ask() -> bool:
+            runs = self._earlier(KIND=self.run_kind, SPEC_ID=spec_id)
+            return any(
+                run.status in ENDED and run.tags.get(names.STATUS) in ("ok", "diverged") for run in runs
+            )
+
+        try:
+            return patiently(ask, _CLAIM_PATIENCE)
+        except Exception:
+            return False
+
+    def ended_trial(self, slot: int) -> Ended | None:
+        """Return how a trial of the study ended last, or None where none has.
+
+        Raises
+        ------
+        UserError
+            When the store does not answer.
+        """
+        for run in self._read(lambda: self._earlier(KIND=names.TRIAL_RUN, TRIAL=str(slot))):
+            if run.status in ENDED and names.STATUS in run.tags:
+                seconds = run.metrics.get(names.TRAIN_SECONDS, 0.0)
+                return Ended(run.tags[names.STATUS], run.metrics.get(names.BEST_VAL_ACCURACY), seconds)
+        return None
+
+    def tag(self, run: EarlierRun, name: str, value: str) -> None:
+        """Set a tag of one of `finals`."""
+        self._send(self._change(run, {name: value}))
+
+    def finish(self, totals: Mapping[str, float], write: Callable[[Path], None]) -> None:
+        """End the sweep's run with its totals and the pictures and tables of the search.
+
+        Raises
+        ------
+        OSError
+            When the disk is full.
+        """
+        self._send(self._parent_end("FINISHED", totals), write)
+
+    def abort(self, status: Status) -> None:
         """End the sweep's run before its time (``KILLED`` or ``FAILED``)."""
-        with contextlib.suppress(Exception):  # the first error is the one to be shown
-            self.client.set_terminated(self.parent_id, status)
+        if self._begun:
+            with contextlib.suppress(Exception):  # the first error is the one to be shown
+                self._send(self._parent_end(status, {}))
 
-    def _log_batch(
-        self,
-        run_id: str,
-        *,
-        metrics: Iterable[Any] = (),
-        params: Mapping[str, str] | None = None,
-        tags: Mapping[str, str] | None = None,
-    ) -> None:
-        from mlflow.entities import Param, RunTag
-
-        metrics = list(metrics)
-        for start in range(_MOST_METRICS, len(metrics), _MOST_METRICS):
-            self.client.log_batch(run_id, metrics=metrics[start : start + _MOST_METRICS])
-        self.client.log_batch(
-            run_id,
-            metrics=metrics[:_MOST_METRICS],
-            params=[Param(name, value) for name, value in (params or {}).items()],
-            tags=[RunTag(name, value) for name, value in (tags or {}).items()],
+    def _parent_end(self, status: Status, totals: Mapping[str, float]) -> Record:
+        now = milliseconds()
+        return self._drafts.change(
+            self._parent_key,
+            self.parent_id or None,
+            metrics=summary_points(totals, now),
+            status=status,
+            end_time=now,
         )
 
 
@@ -221,30 +265,3 @@ class FurtherTracker(Tracker):
     """Adds runs to a sweep that `compare` asks for; the sweep's own number of seeds stays."""
 
     command, sets_seeds = "benchmark.compare", False
-
-
-def _metric(name: str, value: float, step: int) -> Any:
-    from mlflow.entities import Metric
-
-    return Metric(name, float(value), int(time.time() * 1000), step)
-
-
-def _experiment(client: Any, name: str, artifacts: str | None) -> str:
-    found = client.get_experiment_by_name(name)
-    if found is None:
-        return str(client.create_experiment(name, artifact_location=artifacts))
-    if found.lifecycle_stage == "deleted":
-        client.restore_experiment(found.experiment_id)
-    return str(found.experiment_id)
-
-
-def all_runs(client: Any, experiment_ids: list[str], filters: str) -> list[Any]:
-    """Return every run that fits, page by page: one request stops at 1,000."""
-    runs: list[Any] = []
-    token = None
-    while True:
-        page = client.search_runs(experiment_ids, filters, max_results=1000, page_token=token)
-        runs.extend(page)
-        token = page.token
-        if not token:
-            return runs

@@ -14,7 +14,7 @@ from benchmark.config import RunSpec
 from benchmark.data.dataset import View
 from benchmark.models import load_builder
 from benchmark.models.task import Task
-from benchmark.training.result import EpochReport, Result
+from benchmark.training.result import EpochReport, Result, Status
 from benchmark.training.scores import score
 
 _SMALLEST = 1e-12  # probability; keeps the loss of a certain mistake finite
@@ -26,7 +26,7 @@ def fit_pipeline(
     train: View,
     validation: View,
     result: Result,
-    on_epoch: Callable[[EpochReport], bool],
+    on_epoch: Callable[[EpochReport], Status | None],
 ) -> Any:
     """Fit a pipeline in one step, which counts as one epoch, and note its scores.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import math
 import sys
@@ -20,17 +21,17 @@ from benchmark.data.ledger import read_test
 from benchmark.models import load_builder
 from benchmark.models.task import Task
 from benchmark.training.devices import set_up_device
-from benchmark.training.result import EpochReport, Result
+from benchmark.training.result import EpochReport, Result, Status
 from benchmark.training.scores import Score, probabilities, score
 
-OnEpoch = Callable[[EpochReport], bool]
+OnEpoch = Callable[[EpochReport], Status | None]
 
 
 def train(
     spec: RunSpec,
     dataset: Dataset,
     *,
-    on_epoch: OnEpoch = lambda report: True,
+    on_epoch: OnEpoch = lambda report: None,
     device: Device = "auto",
     compile: CompileMode = "auto",
     ledger: Path | None = None,
@@ -47,7 +48,8 @@ def train(
     dataset : Dataset
         The prepared data set of the spec.
     on_epoch : callable
-        Told about each epoch; its answer False ends the run as ``pruned``.
+        Told about each epoch; its answer is None, or the status with which the run is to end now, such
+        as ``pruned``.
     device : {"auto", "cpu", "gpu"}
         Where to train.
     compile : {"auto", "fit", "graph", "xla"}
@@ -60,14 +62,21 @@ def train(
     Returns
     -------
     Result
-        With status ``ok``, ``pruned``, ``diverged``, ``oom`` or ``failed``. Mistakes of the code under
-        test do not raise: they are results, too.
+        With status ``ok``, ``diverged``, ``oom``, ``failed``, or the one that ``on_epoch`` gave. Mistakes
+        of the code under test do not raise: they are results, too.
+
+    Raises
+    ------
+    OSError
+        When the disk is full: no run could end otherwise.
     """
     started = time.perf_counter()
     result = Result("ok", device=set_up_device(device))
     try:
         _train(spec, dataset, result, on_epoch, compile, ledger, servable)
     except Exception as error:
+        if disk_is_full(error):
+            raise
         result.status = "oom" if _out_of_memory(error) else "failed"
         result.error = traceback.format_exc()
     finally:
@@ -108,7 +117,9 @@ def _train(
         try:
             save(servable)
             result.servable = servable
-        except Exception:  # a model that cannot be stored has been measured all the same
+        except Exception as error:  # a model that cannot be stored has been measured all the same
+            if disk_is_full(error):
+                raise
             result.error = traceback.format_exc()
 
 
@@ -225,8 +236,9 @@ def _run_epochs(
         if (val_accuracy, -val_loss) > best:
             best, best_weights = (val_accuracy, -val_loss), model.get_weights()
             result.best_epoch, result.best_val_accuracy, result.best_val_loss = number, val_accuracy, val_loss
-        if not on_epoch(EpochReport(number, settings.epochs, metrics, best[0])):
-            result.status = "pruned"
+        end = on_epoch(EpochReport(number, settings.epochs, metrics, best[0]))
+        if end is not None:
+            result.status = end
             return
         if settings.patience and number - (result.best_epoch or number) >= settings.patience:
             break
@@ -262,6 +274,11 @@ def compile_mode(spec: RunSpec) -> Literal["fit", "graph", "xla"]:
     rule = getattr(module, "compile_mode", None)
     mode: Literal["fit", "graph", "xla"] = rule(spec.hparams) if rule else "graph"
     return mode
+
+
+def disk_is_full(error: Exception) -> bool:
+    """Whether an error says that nothing more can be written."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def _out_of_memory(error: Exception) -> bool:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from benchmark.config import RunSpec, TrainSettings, ViewSettings
-from benchmark.data.ledger import append, looks, read_test
+from benchmark.data.ledger import append, examine, looks, read_test
 from benchmark.data.prepare import prepare
 from benchmark.errors import UserError
 from benchmark.seeds import seed_bundle
@@ -122,6 +122,16 @@ def test_processes_that_append_at_once_keep_the_chain(start_python, ledger):
         assert own == list(range(20))
 
 
+APPEND_WITHOUT_ROOM = """
+import resource, signal, sys
+from pathlib import Path
+from benchmark.data.ledger import append
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), resource.RLIM_INFINITY))
+append(Path(sys.argv[1]), {"model": "no room", "dataset_digest": "d"})
+"""
+
+
 def _replace(old, new):
     return lambda content: content.replace(old, new, 1)
 
@@ -133,10 +143,10 @@ def _replace(old, new):
         pytest.param(lambda c: b"".join(c.splitlines(True)[::2]), 2, id="an entry taken out"),
         pytest.param(lambda c: b"".join(c.splitlines(True)[1:]), 1, id="the first taken out"),
         pytest.param(lambda c: b"".join(reversed(c.splitlines(True))), 1, id="order changed"),
-        pytest.param(lambda c: c[:-20], 3, id="the last one cut off"),
-        pytest.param(lambda c: c[:-1], 3, id="the last newline cut off"),
+        pytest.param(lambda c: c[:-20] + b"\n", 3, id="the last one cut short"),
         pytest.param(lambda c: c + b"not JSON\n", 4, id="not JSON"),
         pytest.param(lambda c: c + b"\xff\xfe\n", 4, id="not text"),
+        pytest.param(lambda c: c + b"[" * 100_000 + b"\n", 4, id="nested too deeply"),
         pytest.param(lambda c: c + b"[1, 2]\n", 4, id="not an entry"),
         pytest.param(lambda c: b"{}\n" + c, 1, id="an empty entry"),
     ],
@@ -151,6 +161,51 @@ def test_a_damaged_ledger_is_refused_and_left_alone(ledger, damage, line):
             use(ledger)
         assert str(ledger) in str(caught.value)
     assert ledger.read_bytes() == damaged
+
+
+def test_a_ledger_cut_off_anywhere_goes_on_and_loses_no_whole_entry(ledger):
+    """As a machine leaves it that loses its power while an entry is written."""
+    for model in ("first", "second"):
+        append(ledger, {"model": model, "dataset_digest": "d"})
+    whole = ledger.read_bytes()
+    first_ends = whole.index(b"\n")
+    for size in range(len(whole) + 1):
+        ledger.write_bytes(whole[:size])
+        # An entry that lacks no more than the end of its line is whole.
+        left = (size >= first_ends) + (size >= len(whole) - 1)
+        assert looks(ledger).total() == left
+        assert ledger.read_bytes() == whole[:size]
+        append(ledger, {"model": "next", "dataset_digest": "d"})
+        entries = entries_of(ledger)
+        assert_chained(entries)
+        assert [entry["model"] for entry in entries] == [*["first", "second"][:left], "next"]
+        # What was cut off can be read on.
+        assert b"".join(whole.splitlines(True)[:left]) + entries[-1].get("torn", "").encode() in (
+            whole[:size],
+            whole[:size] + b"\n",
+        )
+
+
+def test_an_entry_cut_off_is_damage_until_it_is_kept(ledger):
+    append(ledger, {"model": "first", "dataset_digest": "d"})
+    ledger.write_bytes(ledger.read_bytes() + b'{"model": "sec')
+    assert [(found.line, found.what) for found in examine(ledger)[1]] == [(2, "this is no entry")]
+    append(ledger, {"model": "next", "dataset_digest": "d"})
+    assert examine(ledger)[1] == []
+    assert entries_of(ledger)[-1]["torn"] == '{"model": "sec'
+
+
+def test_a_full_disk_leaves_the_ledger_as_it_was(ledger, start_python):
+    append(ledger, {"model": "first", "dataset_digest": "d"})
+    before = ledger.read_bytes()
+    for room in (0, 1, 40):
+        process = start_python(APPEND_WITHOUT_ROOM, ledger, len(before) + room)
+        _, errors = process.communicate(timeout=60)
+        assert process.returncode == 1
+        assert "OSError" in errors
+        assert ledger.read_bytes() == before
+    append(ledger, {"model": "next", "dataset_digest": "d"})
+    assert looks(ledger) == {"first": 1, "next": 1}
 
 
 def test_the_test_part_is_cut_like_the_other_parts(sample, ledger):

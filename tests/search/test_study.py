@@ -8,8 +8,9 @@ from benchmark.data.dataset import Dataset
 from benchmark.errors import UserError
 from benchmark.models.describe import describe
 from benchmark.plan import Plan, make_plan
+from benchmark.search.samplers import make_sampler
 from benchmark.search.space import Space
-from benchmark.search.study import Search
+from benchmark.search.study import Search, TrialEnd
 from benchmark.training.result import Result
 
 
@@ -41,9 +42,14 @@ def make_defaults():
     return dict(describe("avg-pool").parameters)
 
 
+def proposals(search):
+    """Ask for one trial after another, until there is none."""
+    return iter(search.proposal, None)
+
+
 def run_all(search, value=lambda spec: 0.5, limit=100):
     specs = []
-    for proposal, _ in zip(search.proposals(), range(limit), strict=False):
+    for proposal, _ in zip(proposals(search), range(limit), strict=False):
         specs.append(proposal.spec)
         search.tell(proposal.number, Result("ok", best_val_accuracy=value(proposal.spec), train_seconds=1.0))
     return specs
@@ -51,7 +57,7 @@ def run_all(search, value=lambda spec: 0.5, limit=100):
 
 def test_the_published_default_is_trial_0(dataset, tmp_path):
     plan = make(dataset)
-    first = next(Search(plan, None, tmp_path).proposals())
+    first = Search(plan, None, tmp_path).proposal()
     assert first.slot == 0
     assert first.spec.flat() == plan.trial_spec(plan.default, 0).flat()
 
@@ -95,21 +101,21 @@ def test_trials_are_a_total(dataset, tmp_path):
 
 def test_an_interrupted_trial_is_tried_first_in_its_slot(dataset, tmp_path):
     search = Search(make(dataset, sampler="random"), None, tmp_path)
-    proposals = search.proposals()
-    search.tell(next(proposals).number, Result("ok", best_val_accuracy=0.6))
-    lost = next(proposals)  # this process ends without a word
-    again = next(Search(make(dataset, sampler="random"), None, tmp_path).proposals())
+    asked = proposals(search)
+    search.tell(next(asked).number, Result("ok", best_val_accuracy=0.6))
+    lost = next(asked)  # this process ends without a word
+    again = Search(make(dataset, sampler="random"), None, tmp_path).proposal()
     assert (again.slot, again.spec.spec_id) == (lost.slot, lost.spec.spec_id)
     assert again.number != lost.number
 
 
 def test_a_trial_told_to_be_interrupted_does_not_count(dataset, tmp_path):
     search = Search(make(dataset, trials=2), None, tmp_path)
-    proposals = search.proposals()
-    first = next(proposals)
+    asked = proposals(search)
+    first = next(asked)
     search.tell(first.number, Result("interrupted"))
     assert search.done == 0
-    assert next(proposals).spec.spec_id == first.spec.spec_id
+    assert next(asked).spec.spec_id == first.spec.spec_id
 
 
 def test_a_repeated_configuration_gets_a_new_seed_and_the_mean(dataset, tmp_path):
@@ -118,7 +124,7 @@ def test_a_repeated_configuration_gets_a_new_seed_and_the_mean(dataset, tmp_path
     values = iter([0.9, 0.5, 0.7, 0.6, 0.8, 0.55, 0.65, 0.75, 0.85, 0.4, 0.45, 0.35])
     by_config = {}
     seeds = set()
-    for proposal in search.proposals():
+    for proposal in proposals(search):
         value = next(values)
         by_config.setdefault(proposal.spec.config_id, []).append(value)
         seeds.add(proposal.spec.seeds.init)
@@ -143,7 +149,7 @@ def test_how_statuses_are_told(dataset, tmp_path):
     plan = make(dataset, trials=4)
     search = Search(plan, None, tmp_path)
     statuses = iter(["failed", "diverged", "pruned", "ok"])
-    for proposal in search.proposals():
+    for proposal in proposals(search):
         status = next(statuses)
         search.tell(proposal.number, Result(status, best_val_accuracy=0.5 if status == "ok" else None))
     states = [
@@ -157,7 +163,7 @@ def test_how_statuses_are_told(dataset, tmp_path):
 
 def test_no_winner_without_a_successful_trial(dataset, tmp_path):
     search = Search(make(dataset, trials=1), None, tmp_path)
-    search.tell(next(search.proposals()).number, Result("diverged"))
+    search.tell(search.proposal().number, Result("diverged"))
     assert search.winner() is None
 
 
@@ -165,7 +171,7 @@ def test_no_winner_without_a_successful_trial(dataset, tmp_path):
 def test_poor_trials_are_pruned_but_never_the_default(dataset, tmp_path, pruner):
     search = Search(make(dataset, trials=30, epochs=9, pruner=pruner), None, tmp_path)
     pruned = []
-    for proposal in search.proposals():
+    for proposal in proposals(search):
         level = 0.1 if proposal.slot in (0, 25, 26, 27, 28, 29) else 0.8 + proposal.slot / 1000
         for epoch in range(1, 10):
             if not search.report(proposal.number, epoch, level):
@@ -191,7 +197,7 @@ def test_a_time_limit_counts_the_seconds_of_all_trials_the_earlier_ones_too(data
     assert len(spent) == 3
     again = Search(make(dataset, trials=6, timeout=2.5), None, tmp_path)
     assert again.finished
-    assert list(again.proposals()) == []
+    assert again.proposal() is None
     assert len(run_all(Search(make(dataset, trials=6, timeout=4.5), None, tmp_path))) == 2
 
 
@@ -241,6 +247,118 @@ def test_gp_without_pytorch_says_how_to_install_it(dataset, tmp_path):
     except ImportError:
         search = Search(make(dataset, sampler="gp"), None, tmp_path)
         with pytest.raises(UserError, match="textbench\\[gp\\]"):
-            next(search.proposals())
+            search.proposal()
     else:
         assert len(run_all(Search(make(dataset, sampler="gp", trials=3), None, tmp_path))) == 3
+
+
+@pytest.mark.parametrize("sampler", ["random", "qmc", "grid"])
+def test_configurations_do_not_depend_on_how_many_trials_are_under_way_at_a_time(dataset, tmp_path, sampler):
+    space = tiny_space(embedding_dim={"type": "int", "low": 8, "high": 512, "step": 8})
+    found = []
+    for workers in (1, 3):
+        search = Search(
+            make(dataset, space=space, sampler=sampler, trials=9, pruner="none"),
+            None,
+            tmp_path / str(workers),
+        )
+        under_way, specs = [], {}
+        while not search.settled:
+            while len(under_way) < workers and (proposal := search.proposal()):
+                under_way.append(proposal)
+                specs[proposal.slot] = proposal.spec.spec_id
+            ended = under_way.pop(-1)  # the last one begun is the first to end
+            search.tell(
+                ended.number, Result("ok", best_val_accuracy=ended.spec.hparams["embedding_dim"] / 999)
+            )
+        found.append(specs)
+    assert found[0] == found[1]
+    assert len(set(found[0].values())) == 9
+
+
+class Alive:
+    """A presence that knows which other processes are there."""
+
+    token = "own"
+
+    def __init__(self, *others):
+        self.others = others
+
+    def take(self, name):
+        return True
+
+    def release(self, name):
+        return None
+
+    def alive(self, token):
+        return token in self.others
+
+    def close(self):
+        return None
+
+
+def test_processes_share_a_study_and_inherit_what_a_dead_one_left(dataset, tmp_path):
+    plan = make(dataset, trials=3, sampler="random")
+    other = Alive()
+    other.token = "other"
+    theirs = Search(plan, None, tmp_path, other)
+    taken = theirs.proposal()
+    ours = Search(plan, None, tmp_path, Alive("other"))
+    specs = {taken.slot: taken.spec.spec_id}
+    for _ in range(2):
+        proposal = ours.proposal()
+        specs[proposal.slot] = proposal.spec.spec_id
+        ours.tell(proposal.number, Result("ok", best_val_accuracy=0.5))
+    assert sorted(specs) == [0, 1, 2]
+    assert ours.proposal() is None
+    assert not ours.settled  # the other process is still at it
+    left = Search(plan, None, tmp_path, Alive())
+    again = left.proposal()
+    assert (again.slot, again.spec.spec_id) == (taken.slot, taken.spec.spec_id)
+    left.tell(again.number, Result("ok", best_val_accuracy=0.5))
+    assert left.settled
+    assert left.done == 3
+
+
+def test_a_trial_whose_end_another_memory_knows_is_not_tried_again(dataset, tmp_path):
+    plan = make(dataset, trials=2, sampler="random")
+    search = Search(plan, None, tmp_path)
+    first = search.proposal()
+    search.tell(first.number, Result("ok", best_val_accuracy=0.6))
+    search.proposal()  # its result is recorded, and then this process is gone
+    known = {1: TrialEnd("ok", 0.7, 2.0)}
+    again = Search(plan, None, tmp_path, ended=known.get)
+    assert again.settled
+    assert again.winner().value == 0.7
+    assert again.seconds == 2.0
+
+
+@pytest.mark.parametrize("cut", ["asked", "suggesting", "noted", "told"])
+def test_a_process_may_die_at_any_step(dataset, tmp_path, cut):
+    """Each slot is settled once, with the configuration of an undisturbed search."""
+    plan = make(dataset, trials=3, sampler="random")
+    whole = run_all(Search(plan, None, tmp_path / "whole"), lambda spec: spec.training.learning_rate)
+    search = Search(plan, None, tmp_path / "cut")
+    first = search.proposal()
+    search.tell(first.number, Result("ok", best_val_accuracy=first.spec.training.learning_rate))
+    if cut == "asked":
+        search._study.ask()
+    elif cut == "suggesting":
+        search._study.sampler = make_sampler("random", 0, 1)
+        trial = search._study.ask()
+        trial.set_user_attr("slot", 1)
+        name, searched = next(iter(plan.space.search.items()))
+        searched.suggest(trial, name)
+    else:
+        second = search.proposal()
+        trial = search._live[second.number]
+        end = TrialEnd("ok", second.spec.training.learning_rate, 1.0)
+        search._note(trial, end)
+        if cut == "told":
+            search._conclude(second.number)
+    again = Search(plan, None, tmp_path / "cut")
+    run_all(again, lambda spec: spec.training.learning_rate)
+    assert again.done == 3
+    rows = again.table()
+    assert [row["trial"] for row in rows] == [0, 1, 2]
+    assert [row["learning_rate"] for row in rows] == [spec.training.learning_rate for spec in whole]

@@ -134,7 +134,7 @@ def test_the_caller_can_prune(sample):
 
     def stop_after_two(report):
         seen.append(report)
-        return report.epoch < 2
+        return "pruned" if report.epoch == 2 else None
 
     result = train(make_spec(sample, epochs=5), sample, on_epoch=stop_after_two)
     assert result.status == "pruned"

@@ -1,0 +1,193 @@
+"""What the databases of Optuna and MLflow have in common: their connections, their making, their errors."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmark import locks
+from benchmark.errors import UserError
+from benchmark.urls import driver_url, redacted
+
+if TYPE_CHECKING:
+    from sqlalchemy import URL, Connection, Engine
+
+_MAKING_SECONDS = 120  # the first migrations of MLflow take a slow machine half a minute
+# Of libpq: a server that is not there, or a network that swallows packets, is noticed within a minute.
+_LIBPQ = {
+    "connect_timeout": "10",
+    "keepalives_idle": "20",
+    "keepalives_interval": "5",
+    "keepalives_count": "4",
+    "tcp_user_timeout": "30000",
+}
+_MENDS = {
+    "password authentication failed|no password supplied": "give it by PGPASSWORD or ~/.pgpass",
+    'database ".*" does not exist': "make it with createdb",
+    'role ".*" does not exist': "make it with createuser, or name another user in the URL",
+    "permission denied for schema": "make the user the owner of the database",
+    "refused|No such file or directory|timeout expired": "start the server, or mend host and port",
+    "could not translate|failed to resolve": "mend the name of the host",
+    "starting up|shutting down": "try again in a moment",
+    "file is not a database": "it is damaged or something else; move it away",
+}
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What is in a database.
+
+    Attributes
+    ----------
+    tables : frozenset of str
+        Their names.
+    revision : str or None
+        Which of its owner's migrations was the last one; None in an empty database.
+    """
+
+    tables: frozenset[str]
+    revision: str | None
+
+
+def parse(url: str) -> URL:
+    """Return a database URL in parts, with a driver and settings that notice a lost connection.
+
+    Raises
+    ------
+    UserError
+        Where it cannot be one; a password is not repeated.
+    """
+    from sqlalchemy import make_url
+
+    try:
+        parsed = make_url(driver_url(url))
+    except Exception:  # its message may hold the password
+        scheme, found, _ = url.partition("://")
+        shown = f"'{scheme}://…'" if found else "this"
+        raise UserError(f"{shown} is not the URL of a database, as postgresql://user@host/name is") from None
+    if parsed.get_backend_name() != "sqlite" and "@" in f"{parsed.host}{parsed.database}":
+        raise UserError(
+            f"'{redacted(url)}': characters such as @ and / of a password are written as %40 and %2F in a "
+            "URL; better, leave the password out and give it by PGPASSWORD or ~/.pgpass"
+        )
+    if parsed.drivername in ("postgresql+psycopg", "postgresql+psycopg2"):
+        return parsed.update_query_dict({**_LIBPQ, **parsed.query})
+    return parsed
+
+
+def engine_url(url: str) -> str:
+    """Return a database URL as Optuna and MLflow get it; see `parse`."""
+    parsed = parse(url)
+    # Others stay as they are written: MLflow reads the path of a SQLite file from the text.
+    return parsed.render_as_string(hide_password=False) if parsed.query.keys() >= _LIBPQ.keys() else url
+
+
+def sqlite_file(url: URL) -> Path | None:
+    """Return the file of a SQLite database, or None where the database is another or has no file."""
+    name = url.database or ""
+    if url.get_backend_name() != "sqlite" or name in ("", ":memory:") or name.startswith("file:"):
+        return None
+    return Path(name).absolute()
+
+
+@contextlib.contextmanager
+def looked_into(url: URL) -> Iterator[Contents]:
+    """Tell what is in a database; until the block ends, no other process of ours makes its tables.
+
+    Two that make them at the same time would fail both.
+
+    Raises
+    ------
+    sqlalchemy.exc.SQLAlchemyError or ImportError
+        Within seconds, where the database cannot be used; see `reason`.
+    UserError
+        Where another process makes the tables and does not come to an end.
+    """
+    from sqlalchemy import NullPool, create_engine
+
+    file = sqlite_file(url)
+    engine = create_engine(url, poolclass=NullPool, connect_args={} if file is None else {"timeout": 20})
+    if url.get_backend_name() != "postgresql":
+        with _file_lock(file):
+            yield _contents(engine) if file is None or file.exists() else Contents(frozenset(), None)
+        return
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        _wait_for_lock(connection, url)
+        yield _contents(engine)
+
+
+def _contents(engine: Engine) -> Contents:
+    from sqlalchemy import inspect, text
+
+    with engine.connect() as connection:
+        tables = frozenset(inspect(connection).get_table_names())
+        if "alembic_version" not in tables:
+            return Contents(tables, None)
+        return Contents(tables, connection.execute(text("SELECT version_num FROM alembic_version")).scalar())
+
+
+def _wait_for_lock(connection: Connection, url: URL) -> None:
+    from sqlalchemy import text
+    from sqlalchemy.exc import OperationalError
+
+    connection.execute(text(f"SET lock_timeout = '{_MAKING_SECONDS}s'"))
+    try:
+        connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": lock_key("making of tables")})
+    except OperationalError as error:
+        if getattr(error.orig, "sqlstate", None) != "55P03":  # lock_not_available
+            raise
+        raise _busy(redacted(url.render_as_string(hide_password=True))) from error
+
+
+@contextlib.contextmanager
+def _file_lock(file: Path | None) -> Iterator[None]:
+    if file is None:
+        yield
+        return
+    path = file.with_name(f"{file.name}.making")
+    try:
+        descriptor = locks.lock(path, _MAKING_SECONDS)
+    except OSError:  # no folder, or it is not to be written: then nothing can be made either
+        yield
+        return
+    if descriptor is None:
+        raise _busy(str(file))
+    try:
+        yield
+    finally:
+        locks.unlock(path, descriptor)
+
+
+def _busy(which: str) -> UserError:
+    return UserError(
+        f"{which}: another process has been making its tables for {_MAKING_SECONDS} s; wait for it"
+    )
+
+
+def lock_key(*words: str) -> int:
+    """Return the number of an advisory lock: 64 bits, signed."""
+    digest = hashlib.sha256("\0".join(("textbench", *words)).encode()).digest()
+    return int.from_bytes(digest[:8], signed=True)
+
+
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error, the one that it came from, and so on."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def reason(error: BaseException) -> str:
+    """Say in one line why a database cannot be used, and what to do about it, without credentials."""
+    if isinstance(error, ImportError):
+        return f"its driver is not installed ({error}); for PostgreSQL: pip install 'textbench[postgres]'"
+    told = next((told for cause in causes(error) if (told := getattr(cause, "orig", None))), error)
+    text = str(told).strip().partition("\n")[0]
+    shown = redacted(text)[:240] or type(error).__name__
+    mend = next((mend for pattern, mend in _MENDS.items() if re.search(pattern, text)), None)
+    return f"{shown}; {mend}" if mend else shown

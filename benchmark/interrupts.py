@@ -1,0 +1,95 @@
+"""Ctrl-C and SIGTERM while runs are under way: first a request to stop, then an end at once."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+INTERRUPTED = 130
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_GRACE = 6.0
+
+
+class Stop:
+    """Whether somebody asked for an end.
+
+    Attributes
+    ----------
+    asked : bool
+        True from the first signal on.
+    """
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+
+    @property
+    def asked(self) -> bool:
+        """Whether a signal has come."""
+        return self._event.is_set()
+
+    def ask(self) -> None:
+        """Ask for an end, as a signal does."""
+        self._event.set()
+
+
+@contextmanager
+def stoppable(give_up: Callable[[], None]) -> Iterator[Stop]:
+    """Turn the first signal into a request, and the second into an end of the process at once.
+
+    Python runs signal handlers between two of its own instructions. An epoch is one call into TensorFlow,
+    which may take minutes, so a thread is told of the signals: it waits for the main thread for some
+    seconds, then records what is to be recorded itself, and ends the process.
+
+    Parameters
+    ----------
+    give_up : callable
+        Called in that thread when the main thread does not stop in time.
+
+    Yields
+    ------
+    Stop
+        To be asked between epochs.
+    """
+    stop = Stop()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    earlier = {number: signal.signal(number, lambda *_: None) for number in _SIGNALS}
+    wakeup = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    ended = threading.Event()
+    watcher = threading.Thread(target=_watch, args=(reader, stop, ended, give_up), daemon=True)
+    watcher.start()
+    try:
+        yield stop
+    finally:
+        ended.set()
+        signal.set_wakeup_fd(wakeup)
+        for number, handler in earlier.items():
+            signal.signal(number, handler)
+        os.close(writer)
+        watcher.join()
+
+
+def _watch(reader: int, stop: Stop, ended: threading.Event, give_up: Callable[[], None]) -> None:
+    """Wait for signals until the pipe is closed at its other end."""
+    with open(reader, "rb", buffering=0) as pipe:
+        while numbers := pipe.read(1):
+            if numbers[0] not in _SIGNALS:
+                continue
+            if stop.asked:
+                os._exit(INTERRUPTED)
+            stop.ask()
+            threading.Thread(target=_insist, args=(ended, give_up), daemon=True).start()
+
+
+def _insist(ended: threading.Event, give_up: Callable[[], None]) -> None:
+    if not ended.wait(_GRACE):
+        try:
+            give_up()
+        finally:
+            os._exit(INTERRUPTED)

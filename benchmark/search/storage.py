@@ -1,0 +1,121 @@
+"""Optuna's storage: a journal file or a database, and patience while the database is away."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from optuna.storages import BaseStorage, RDBStorage
+
+from benchmark.databases import Contents, causes, engine_url, looked_into, parse, reason
+from benchmark.errors import UserError
+from benchmark.search.journal import open_journal
+from benchmark.urls import driver_url, redacted
+
+__all__ = ["driver_url", "open_storage", "patiently"]
+
+T = TypeVar("T")
+
+_MLFLOW_TABLES = frozenset({"experiments", "runs"})
+_PAUSES = (0.1, 0.2, 0.5, 1.0, 2.0)  # seconds between attempts; the last one stays
+# What PostgreSQL says of a connection, not of a question: it is lost, the server stops, starts, is full.
+_AWAY_STATES = ("08", "57P", "53300")
+
+
+def open_storage(storage: str | None, journal: Path) -> BaseStorage:
+    """Return the storage of a study; the tables of a new database are made.
+
+    Parameters
+    ----------
+    storage : str or None
+        URL of a database, or None for the journal.
+    journal : Path
+        The journal file, in a folder that exists.
+
+    Raises
+    ------
+    UserError
+        Where it cannot be used; the message is without the credentials of the URL.
+    """
+    if storage is None:
+        return open_journal(journal)
+    try:
+        with looked_into(parse(storage)) as contents:
+            _check_owner(contents, redacted(storage))
+            return RDBStorage(engine_url(storage), _engine_settings(storage))
+    except UserError as error:
+        raise UserError(f"--storage: {error}") from error
+    except Exception as error:
+        raise UserError(
+            f"--storage: {redacted(storage)} cannot be used ({reason(error)}); expected a database URL such "
+            "as postgresql://user@host/name or sqlite:///file.db"
+        ) from error
+
+
+def _engine_settings(url: str) -> dict[str, object]:
+    if url.startswith("sqlite"):
+        return {"connect_args": {"timeout": 60}}
+    # One process asks one thing at a time; a connection is looked at before it is used again.
+    return {"pool_pre_ping": True, "pool_size": 1, "max_overflow": 4, "pool_recycle": 1800}
+
+
+def _check_owner(contents: Contents, which: str) -> None:
+    if contents.tables >= _MLFLOW_TABLES:
+        raise UserError(f"{which} is MLflow's database; Optuna needs one of its own")
+
+
+def patiently(question: Callable[[], T], seconds: float = 60) -> T:
+    """Ask a storage, and ask again while its database is away.
+
+    Parameters
+    ----------
+    question : callable
+        May be asked twice: where the connection is lost before the answer has come, what it asked for may
+        have been done.
+    seconds : float
+        How long to go on.
+
+    Raises
+    ------
+    UserError
+        When the database is still away after that time.
+    """
+    deadline = time.monotonic() + seconds
+    attempt = 0
+    while True:
+        try:
+            return question()
+        except Exception as error:
+            if not is_away(error):
+                raise
+            if time.monotonic() >= deadline:
+                raise UserError(
+                    f"--storage: the database has been away for {seconds:.0f} s ({reason(error)}); what was "
+                    "done is recorded; the same command continues it"
+                ) from error
+        time.sleep(_PAUSES[min(attempt, len(_PAUSES) - 1)])
+        attempt += 1
+
+
+def is_away(error: BaseException) -> bool:
+    """Whether an error says that the database cannot be reached now, or is locked."""
+    from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+
+    for cause in causes(error):
+        if not isinstance(cause, DBAPIError):
+            continue
+        if cause.connection_invalidated:
+            return True
+        if isinstance(cause, OperationalError | InterfaceError):
+            return _tells_of_connection(cause.orig)
+    return False
+
+
+def _tells_of_connection(error: BaseException | None) -> bool:
+    if type(error).__module__.startswith("sqlite3"):
+        return "locked" in str(error)
+    state = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)
+    # Without a state it is libpq that speaks: it found no server, or lost it.
+    return state is None or state.startswith(_AWAY_STATES)

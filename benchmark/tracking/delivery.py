@@ -1,0 +1,241 @@
+"""Delivery of records to MLflow, in a way that a repetition changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from benchmark.tracking import names
+from benchmark.tracking.runs_query import refused
+from benchmark.tracking.spool import Input, Point, Record
+
+Answer = TypeVar("Answer")
+
+# MLflow takes 100 params and 1,000 things in all with one request.
+_MOST_PARAMS, _MOST_METRICS = 100, 800
+
+
+def ensure_experiment(client: Any, name: str, location: str | None) -> str:
+    """Return the id of a data set's experiment, which is made or restored where it must be.
+
+    Parameters
+    ----------
+    client : mlflow.MlflowClient
+        The store.
+    name : str
+        Name of the data set.
+    location : str or None
+        Where a new experiment keeps its artifacts; None leaves it to the server.
+    """
+    found = client.get_experiment_by_name(name)
+    if found is None:
+        return str(client.create_experiment(name, artifact_location=location))
+    if found.lifecycle_stage == "deleted":
+        client.restore_experiment(found.experiment_id)
+    return str(found.experiment_id)
+
+
+class NoRun(Exception):
+    """A record changes a run, or belongs to one, that the store does not have."""
+
+
+@dataclass
+class _Known:
+    """What the store is known to have of a run, so that a delivery that was cut short goes on there.
+
+    Attributes
+    ----------
+    has : set of object
+        Metrics, names of params, and files that it has.
+    tags : dict of str to str
+        Those that it has.
+    """
+
+    run_id: str
+    has: set[object] = field(default_factory=set)
+    tags: dict[str, str] = field(default_factory=dict)
+
+
+class Delivery:
+    """Brings runs to where their records say they should be.
+
+    Parameters
+    ----------
+    client : mlflow.MlflowClient
+        The store; it must not repeat requests by itself, since the answer to a creation may be lost.
+    progress : callable
+        Called after each step that was taken; questions are none.
+    """
+
+    def __init__(self, client: Any, progress: Callable[[], None] = lambda: None) -> None:
+        self._client = client
+        self._progress = progress
+        self._experiments: dict[str, str] = {}
+        self._runs: dict[str, _Known] = {}
+        self._unsure: set[str] = set()
+
+    def run_id(self, key: str) -> str | None:
+        """Return MLflow's id of a run, where it is known already."""
+        known = self._runs.get(key)
+        return known.run_id if known else None
+
+    def deliver(self, record: Record, artifacts: Path | None = None) -> None:
+        """Make a run, or bring it up to date.
+
+        Raises
+        ------
+        NoRun
+            When there is no such run, and the record is not one of a whole run.
+        Exception
+            When the store did not do it; `benchmark.tracking.runs_query.refused` tells whether it ever will.
+        """
+        try:
+            self._deliver(record, artifacts)
+        except Exception as error:
+            if refused(error):  # perhaps somebody has deleted the run or the experiment
+                self._runs.pop(record.key, None)
+                self._runs.pop(record.parent_key or "", None)
+                self._experiments.pop(record.experiment, None)
+            raise
+
+    def _deliver(self, record: Record, artifacts: Path | None) -> None:
+        known = self._known(record)
+        self._log(known, record)
+        if artifacts is not None:
+            self._upload(known, artifacts)
+        if record.status in ("FINISHED", "FAILED", "KILLED"):
+            self._do(self._client.set_terminated, known.run_id, record.status, record.end_time)
+            if record.key in self._unsure:
+                self._find(record, keep=known.run_id)
+                self._unsure.discard(record.key)
+            known.has.clear()
+        elif record.status is not None:
+            self._do(self._client.update_run, known.run_id, status=record.status)
+
+    def _do(self, request: Callable[..., Answer], *words: Any, **options: Any) -> Answer:
+        answer = request(*words, **options)
+        self._progress()
+        return answer
+
+    def _known(self, record: Record) -> _Known:
+        """Find or make the run of a record."""
+        if record.key and record.key in self._runs:
+            return self._runs[record.key]
+        run_id = record.run_id or self._find(record)
+        known = self._create(record) if run_id is None else _Known(run_id)
+        if record.key:
+            self._runs[record.key] = known
+        return known
+
+    def _find(self, record: Record, keep: str | None = None) -> str | None:
+        """Return the id of the run with a record's key; of several, all but one are deleted.
+
+        There are several when the answer to a creation was so late that it was taken for lost.
+        """
+        where, key = [self._experiment(record)], record.key
+        found = self._client.search_runs(where, f"tags.`{names.RUN_KEY}` = '{key}'")
+        found = sorted(found, key=lambda run: (run.info.status == "RUNNING", run.info.run_id))
+        ids = [str(run.info.run_id) for run in found]
+        if not ids:
+            return None
+        kept = keep if keep in ids else ids[0]
+        for run_id in ids:
+            if run_id != kept:
+                self._client.delete_run(run_id)
+        return kept
+
+    def _create(self, record: Record) -> _Known:
+        if not record.run_name:
+            raise NoRun("its run is not in the store")
+        tags = {**record.tags, names.RUN_KEY: record.key}
+        parent = record.parent_id or self._parent(record)
+        if parent is not None:
+            tags[names.PARENT] = parent
+        experiment = self._experiment(record)
+        try:
+            run = self._do(self._client.create_run, experiment, record.start_time, tags, record.run_name)
+        except Exception:
+            self._unsure.add(record.key)
+            raise
+        return _Known(str(run.info.run_id), tags=tags)
+
+    def _parent(self, record: Record) -> str | None:
+        if record.parent_key is None:
+            return None
+        known = self._runs.get(record.parent_key)
+        if known is not None:
+            return known.run_id
+        parent = Record(key=record.parent_key, experiment=record.experiment, location=record.location)
+        found = self._find(parent)
+        if found is None:
+            raise NoRun("the run of its sweep is not in the store")
+        self._runs[record.parent_key] = _Known(found)
+        return found
+
+    def _experiment(self, record: Record) -> str:
+        name = record.experiment
+        if name not in self._experiments:
+            self._experiments[name] = ensure_experiment(self._client, name, record.location)
+        return self._experiments[name]
+
+    def _log(self, known: _Known, record: Record) -> None:
+        """Log params, data set, metrics and tags, but for those that the run is known to have."""
+        run_id, has = known.run_id, known.has
+        for params in _chunks([name for name in record.params if name not in has], _MOST_PARAMS):
+            self._do(self._log_batch, run_id, params={name: record.params[name] for name in params})
+            has.update(params)
+        if record.dataset is not None and record.dataset.digest not in has:
+            self._do(self._client.log_inputs, run_id, [_input(record.dataset)])
+            has.add(record.dataset.digest)
+        for points in _chunks([point for point in record.metrics if point not in has], _MOST_METRICS):
+            self._do(self._log_batch, run_id, metrics=points)
+            has.update(points)
+        tags = {name: value for name, value in record.tags.items() if known.tags.get(name) != value}
+        if tags:
+            self._do(self._log_batch, run_id, tags=tags)
+            known.tags.update(tags)
+
+    def _log_batch(
+        self,
+        run_id: str,
+        *,
+        metrics: Iterable[Point] = (),
+        params: Mapping[str, str] | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> None:
+        from mlflow.entities import Metric, Param, RunTag
+
+        self._client.log_batch(
+            run_id,
+            metrics=[Metric(*point) for point in metrics],
+            params=[Param(name, value) for name, value in (params or {}).items()],
+            tags=[RunTag(name, value) for name, value in (tags or {}).items()],
+        )
+
+    def _upload(self, known: _Known, folder: Path) -> None:
+        """Upload files one by one, so that a delivery that was cut short need not begin anew."""
+        for path in sorted(folder.rglob("*")):
+            if path.is_file() and path not in known.has:
+                place = path.parent.relative_to(folder).as_posix()
+                self._do(self._client.log_artifact, known.run_id, str(path), None if place == "." else place)
+                known.has.add(path)
+
+
+def _chunks(items: Sequence[Answer], size: int) -> Iterator[Sequence[Answer]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
+
+
+def _input(dataset: Input) -> Any:
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    entity = Dataset(
+        name=dataset.name,
+        digest=dataset.digest,
+        source_type="textbench",
+        source=dataset.source,
+        profile=dataset.profile,
+    )
+    return DatasetInput(dataset=entity, tags=[InputTag("mlflow.data.context", "training")])

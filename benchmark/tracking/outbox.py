@@ -1,0 +1,187 @@
+"""The outbox: a thread that brings results to the tracking store, so that nobody else waits for it."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from benchmark.locks import lock, unlock
+from benchmark.tracking.delivery import Delivery, NoRun
+from benchmark.tracking.runs_query import reason, refused
+from benchmark.tracking.spool import SPOOL, Record, Spool
+
+_FIRST_PAUSE, _LONGEST_PAUSE, _GROWTH = 0.1, 5.0, 1.5
+_SILENCE = 10.0  # seconds without success that are worth a word
+_REFUSALS = 3  # in a row, after which a record is set aside
+_LOOK = 1.0  # seconds after which the spool is looked at: other processes use it, too
+_STEP = 0.05
+
+
+class Outbox:
+    """Delivers to MLflow from a thread of its own; whoever trains never waits for it.
+
+    Parameters
+    ----------
+    client : mlflow.MlflowClient
+        The store.
+    spool : Spool
+        What lies there is delivered in order, whoever put it there, by one process at a time.
+    notice : callable
+        Told, from the thread, when the store goes away and comes back, and of records that are set aside.
+
+    Attributes
+    ----------
+    spool : Spool
+        Where records are committed before they are sent.
+    """
+
+    def __init__(self, client: Any, spool: Spool, notice: Callable[[str], None]) -> None:
+        # A creation that MLflow repeats by itself makes a second run; what fails is repeated here.
+        os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"
+        os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+        self.spool = spool
+        spool.notice = notice
+        self._notice = notice
+        self._delivery = Delivery(client, self._got_on)
+        self._changed = threading.Condition()
+        self._live: dict[str, Record] = {}
+        self._stopped = False
+        self._retry_at = 0.0
+        self._failures = 0  # since the last success
+        self._failing_since = 0.0
+        self._away = False
+        self._refusals: dict[str, int] = {}
+        self._last_success = time.monotonic()
+        self._thread = threading.Thread(target=self._work, name="outbox", daemon=True)
+        self._thread.start()
+
+    def run_id(self, key: str) -> str | None:
+        """Return MLflow's id of a run, where it is known already."""
+        return self._delivery.run_id(key)
+
+    def live(self, record: Record) -> None:
+        """Show a run as it is now, if the store is there; its end brings everything again."""
+        with self._changed:
+            self._live[record.key] = record  # an earlier state need not be shown any more
+            self._changed.notify_all()
+
+    def send(self, record: Record) -> None:
+        """Deliver what was committed to the spool."""
+        with self._changed:
+            self._live.pop(record.key, None)
+            self._changed.notify_all()
+
+    def drain(self, patience: float) -> int:
+        """Wait until everything is delivered, or nothing could be for `patience` seconds.
+
+        Returns
+        -------
+        int
+            Number of records that are left.
+        """
+        with self._changed:
+            self._retry_at = 0.0
+            self._changed.notify_all()
+        started, before = time.monotonic(), -1
+        while left := len(self.spool.names()):
+            if left != before:  # perhaps another process delivers
+                started, before = time.monotonic(), left
+            if self._stopped or time.monotonic() - max(started, self._last_success) >= patience:
+                break
+            time.sleep(_STEP)
+        return left
+
+    def close(self, patience: float) -> int:
+        """Deliver as `drain` does, then stop; return the number of records that are left."""
+        left = self.drain(patience)
+        with self._changed:
+            self._stopped = True
+            self._changed.notify_all()
+        # A request that hangs is left alone; it ends with the process.
+        self._thread.join(min(patience, 1.0))
+        return left
+
+    def _got_on(self) -> None:
+        self._last_success = time.monotonic()
+        self._failures = 0
+        if self._away:
+            self._away = False
+            self._notice("the tracking store answers again; what was kept is being delivered")
+
+    def _failed(self, error: Exception) -> None:
+        now = time.monotonic()
+        if not self._failures:
+            self._failing_since = now
+        self._retry_at = now + min(_FIRST_PAUSE * _GROWTH**self._failures, _LONGEST_PAUSE)
+        self._failures = min(self._failures + 1, 100)
+        if now - self._failing_since >= _SILENCE and not self._away:
+            self._away = True
+            self._notice(
+                f"the tracking store does not answer ({reason(error)}); "
+                f"results are kept in mlruns/{SPOOL} until it does"
+            )
+
+    def _work(self) -> None:
+        while not self._stopped:
+            with self._changed:
+                pause = self._retry_at - time.monotonic()
+                if pause > 0:
+                    self._live.clear()
+                    self._changed.wait(pause)
+                elif not self._live and not self.spool.names():
+                    self._changed.wait(_LOOK)
+                if self._stopped:
+                    return
+                if time.monotonic() < self._retry_at:
+                    continue
+            try:
+                self._deliver_all()
+            except Exception as error:
+                self._failed(error)
+
+    def _deliver_all(self) -> None:
+        """Deliver everything that there is, the spool first: a sweep's run comes before those of it."""
+        path = self.spool.home / ".lock"
+        descriptor = lock(path)
+        if descriptor is None:  # another process delivers what lies there
+            time.sleep(_STEP)
+            return
+        try:
+            for name in self.spool.names():
+                if self._stopped or not self._deliver(name):
+                    return
+            with self._changed:
+                live, self._live = list(self._live.values()), {}
+            for record in live:
+                self._show(record)
+        finally:
+            unlock(path, descriptor)
+
+    def _deliver(self, name: str) -> bool:
+        """Deliver a record; False where it is to be tried again, and nothing before it."""
+        entry = self.spool.entry(name)
+        if entry is None:
+            return True
+        try:
+            self._delivery.deliver(entry.record, entry.artifacts)
+        except Exception as error:
+            if not isinstance(error, NoRun) and not refused(error):
+                raise
+            self._refusals[name] = self._refusals.get(name, 0) + 1
+            if self._refusals[name] < _REFUSALS:
+                self._retry_at = time.monotonic() + _FIRST_PAUSE
+                return False
+            self.spool.set_aside(name, "refused", reason(error))
+            return True
+        self.spool.remove(name)
+        return True
+
+    def _show(self, record: Record) -> None:
+        try:
+            self._delivery.deliver(record)
+        except Exception as error:
+            if not isinstance(error, NoRun) and not refused(error):
+                raise

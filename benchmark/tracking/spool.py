@@ -1,0 +1,336 @@
+"""The spool: every result on disk, whole, before the tracking store is told of it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, NamedTuple
+from urllib.parse import urlsplit
+
+from pydantic import ConfigDict, Field, ValidationError
+
+from benchmark.config import Frozen
+from benchmark.urls import redacted
+
+Status = Literal["RUNNING", "FINISHED", "FAILED", "KILLED"]
+"""As MLflow names them."""
+
+SPOOL = "spool"
+_HEX = r"[0-9a-f]{32}"
+_HEAD = '{"sha256": "'
+_MIDDLE = '", "record": '
+_TAIL = "}\n"
+_RECORDS = (".json", ".damaged", ".refused")
+# Longer than anybody takes to fill a folder; what is older was left by a process that is gone.
+_STALE_SECONDS = 3600.0
+
+
+class Point(NamedTuple):
+    """A value of a metric; the time is in milliseconds since the epoch."""
+
+    name: str
+    value: float
+    timestamp: int
+    step: int
+
+
+class Input(Frozen):
+    """The data set of a run, as MLflow describes it."""
+
+    name: str
+    digest: str
+    source: str
+    profile: str
+
+
+class Record(Frozen):
+    """One run, or what changes in one: all that is needed to make it without any earlier write.
+
+    Attributes
+    ----------
+    key : str
+        Our own id of the run, its tag `benchmark.tracking.names.RUN_KEY`; empty for a run that has none.
+    run_id : str or None
+        MLflow's id, where it is known.
+    experiment, location : str, str or None
+        The data set's name, and where the artifacts of a new experiment go.
+    run_name : str
+        Empty for a record that only changes a run.
+    start_time, end_time : int or None
+        Milliseconds since the epoch.
+    parent_key, parent_id : str or None
+        The sweep's run.
+    metrics : tuple of Point
+        With the times at which they were measured, so that a repetition is known as one.
+    status : str or None
+        MLflow's; None leaves it as it is.
+    """
+
+    model_config = ConfigDict(ser_json_inf_nan="constants")
+
+    key: str = Field(default="", pattern=f"^({_HEX})?$")
+    run_id: str | None = Field(default=None, pattern=f"^{_HEX}$")
+    experiment: str
+    location: str | None = None
+    run_name: str = ""
+    start_time: int | None = None
+    end_time: int | None = None
+    parent_key: str | None = Field(default=None, pattern=f"^{_HEX}$")
+    parent_id: str | None = Field(default=None, pattern=f"^{_HEX}$")
+    params: dict[str, str] = Field(default_factory=dict)
+    tags: dict[str, str] = Field(default_factory=dict)
+    metrics: tuple[Point, ...] = ()
+    dataset: Input | None = None
+    status: Status | None = None
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A record in the spool.
+
+    Attributes
+    ----------
+    name : str
+        Names are in the order in which records were committed.
+    record : Record
+        What is to be written.
+    artifacts : Path or None
+        Folder of its artifacts.
+    """
+
+    name: str
+    record: Record
+    artifacts: Path | None
+
+
+def store_name(uri: str, runs: Path) -> str:
+    """Return a store's address as the spool writes it: without password, and as seen from `runs`.
+
+    Examples
+    --------
+    >>> store_name("https://me:secret@host/", Path("mlruns"))
+    'https://host'
+    """
+    name = redacted(uri)
+    if urlsplit(uri).scheme != "sqlite":
+        return name.rstrip("/")
+    file = Path(uri.removeprefix("sqlite:///")).resolve()
+    folder = runs.resolve()  # which may be moved, with everything in it
+    return (
+        f"sqlite:///mlruns/{file.relative_to(folder)}" if file.is_relative_to(folder) else f"sqlite:///{file}"
+    )
+
+
+class Spool:
+    """What is still to be told to one store, in ``mlruns/spool/<digest of its address>/``.
+
+    Parameters
+    ----------
+    runs : Path
+        ``mlruns``.
+    uri : str
+        Address of the store; its password is not written.
+    notice : callable, optional
+        Told of records that are damaged.
+
+    Attributes
+    ----------
+    home : Path
+        The folder. A record is ``<name>.json``, its artifacts are in ``<name>.files``.
+    store : str
+        The store's name, which ``store.txt`` has, too.
+    """
+
+    def __init__(self, runs: Path, uri: str, notice: Callable[[str], None] = lambda text: None) -> None:
+        self.store = store_name(uri, runs)
+        self.notice = notice
+        digest = hashlib.sha256(self.store.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+        self.home = runs.resolve() / SPOOL / digest
+        self.home.mkdir(parents=True, exist_ok=True)
+        if not (self.home / "store.txt").exists():
+            _write(self.home / "store.txt", f"{self.store}\n")
+        self._sweep()
+        self._last = max([int(name.partition("-")[0]) for name in self._all_names()], default=0)
+
+    def _all_names(self) -> list[str]:
+        """Names of all records, those set aside included."""
+        stems = {path.stem for path in self.home.glob("*-*") if not path.name.startswith(".")}
+        return [stem for stem in stems if stem.partition("-")[0].isdecimal()]
+
+    def _sweep(self) -> None:
+        """Delete what a process left that died before it could commit or remove a record."""
+        oldest = time.time() - _STALE_SECONDS
+        owned = {
+            path.stem for path in self.home.iterdir() if path.suffix in (".json", ".damaged", ".refused")
+        }
+        for path in self.home.iterdir():
+            orphan = path.suffix == ".files" and path.stem not in owned
+            try:
+                if (orphan or path.suffix == ".tmp") and path.stat().st_mtime < oldest:
+                    _delete(path)
+            except OSError:
+                continue
+
+    def folder(self) -> Path:
+        """Return a fresh folder for artifacts, on the disk of the spool."""
+        folder = self.home / f".{uuid.uuid4().hex}.tmp"
+        folder.mkdir()
+        return folder
+
+    def commit(self, record: Record, artifacts: Path | None = None) -> str:
+        """Take a record in; from then on it is not lost, whatever happens to this process.
+
+        Parameters
+        ----------
+        record : Record
+            What is to be told.
+        artifacts : Path, optional
+            From `folder`, filled; it is taken over, or deleted where that fails.
+
+        Returns
+        -------
+        str
+            Name of the entry.
+
+        Raises
+        ------
+        OSError
+            When the disk is full or cannot be written; nothing is left then.
+        """
+        self._last = max(self._last + 1, time.time_ns())
+        name = f"{self._last:020d}-{uuid.uuid4().hex[:8]}"
+        files, taken = self.home / f"{name}.files", artifacts
+        try:
+            if artifacts is not None:
+                for path in artifacts.rglob("*"):
+                    if path.is_file():
+                        _sync(path)
+                artifacts.rename(files)
+                taken = files
+            _write(self.home / f"{name}.json", _sealed(record))
+        except BaseException:
+            if taken is not None:
+                shutil.rmtree(taken, ignore_errors=True)
+            raise
+        return name
+
+    def names(self) -> list[str]:
+        """Return the names of what waits, the oldest first."""
+        return sorted(path.stem for path in self.home.glob("*.json") if not path.name.startswith("."))
+
+    def entry(self, name: str) -> Entry | None:
+        """Read a record; None where it is gone, or damaged: then it is set aside."""
+        path = self.home / f"{name}.json"
+        try:
+            record = _opened(path.read_bytes())
+        except FileNotFoundError:  # another process has delivered it
+            return None
+        except (ValueError, IsADirectoryError):
+            self.set_aside(name, "damaged", "its content is not what was written")
+            return None
+        files = self.home / f"{name}.files"
+        return Entry(name, record, files if files.is_dir() else None)
+
+    def records(self) -> list[Entry]:
+        """Return what waits, the oldest first."""
+        return [entry for entry in map(self.entry, self.names()) if entry is not None]
+
+    def remove(self, name: str) -> None:
+        """Delete a record that was delivered."""
+        (self.home / f"{name}.json").unlink(missing_ok=True)
+        shutil.rmtree(self.home / f"{name}.files", ignore_errors=True)
+
+    def set_aside(self, name: str, why: Literal["damaged", "refused"], reason: str) -> None:
+        """Take a record out of the line, so that it does not hold up the others; nothing of it is deleted."""
+        try:
+            (self.home / f"{name}.json").rename(self.home / f"{name}.{why}")
+        except FileNotFoundError:
+            return
+        kept = f"{SPOOL}/{self.home.name}/{name}.{why}"
+        self.notice(f"a result in the spool is {why} ({reason}); it is set aside as {kept}")
+
+    def refused(self) -> int:
+        """Return the number of records that the store refused."""
+        return len(list(self.home.glob("*.refused")))
+
+    def take_back(self) -> None:
+        """Put records that were refused back in line."""
+        for path in self.home.glob("*.refused"):
+            path.rename(path.with_suffix(".json"))
+
+
+def other_stores(runs: Path, but: Path) -> dict[str, int]:
+    """Return the stores that something waits for, and how many records; that of one folder is left out."""
+    found = {}
+    for folder in sorted((runs.resolve() / SPOOL).glob("*/")):
+        waiting = len(list(folder.glob("*-*.json")))
+        if waiting and folder != but:
+            try:
+                found[(folder / "store.txt").read_text(encoding="utf-8").strip()] = waiting
+            except (OSError, UnicodeDecodeError):
+                found[folder.name] = waiting
+    return found
+
+
+def _sealed(record: Record) -> str:
+    content = record.model_dump_json()
+    return f"{_HEAD}{_digest(content.encode())}{_MIDDLE}{content}{_TAIL}"
+
+
+def _opened(text: bytes) -> Record:
+    """Return the record of a file.
+
+    Raises
+    ------
+    ValueError
+        When it is not, byte for byte, what `_sealed` made.
+    """
+    start = len(_HEAD) + 64
+    digest, content = text[len(_HEAD) : start], text[start + len(_MIDDLE) : -len(_TAIL)]
+    framed = _HEAD.encode() + digest + _MIDDLE.encode() + content + _TAIL.encode()
+    if text != framed or digest != _digest(content).encode():
+        raise ValueError("the digest is another one")
+    try:
+        return Record.model_validate_json(content)
+    except ValidationError as error:
+        raise ValueError(str(error)) from error
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file that is there in full or not at all, even after a power cut."""
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+    try:
+        with temporary.open("xb") as file:
+            file.write(text.encode("utf-8", "surrogateescape"))
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    _sync(path.parent)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _delete(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink()

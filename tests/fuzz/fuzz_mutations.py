@@ -1,0 +1,82 @@
+"""Inputs for fuzzing: any bytes, and valid files that something has happened to."""
+
+from __future__ import annotations
+
+from hypothesis import strategies as st
+
+_WORDS = [
+    b"",
+    b"\n",
+    b"\r\n",
+    b"\x00",
+    b"\xff\xfe",
+    b"\xef\xbb\xbf",
+    b'"',
+    b"'",
+    b",",
+    b"\t",
+    b":",
+    b"- ",
+    b"{",
+    b"}",
+]
+_WORDS += [
+    b"[",
+    b"]",
+    b"null",
+    b"NaN",
+    b"1e999",
+    b"-1",
+    b"9" * 400,
+    b"true",
+    b"*a",
+    b"&a ",
+    b"<<: ",
+    b"!!python/x ",
+    b"\\",
+]
+_WORDS += ["ä\u2028\U0001f600".encode(), b"\xed\xa0\x80", b"[" * 3000, b"\\ud800", b"%", b"../", b"\x1b[2J"]
+
+
+@st.composite
+def mutated(draw: st.DrawFn, valid: list[bytes]) -> bytes:
+    """One of some valid files, after some edits: bits flipped, parts cut out, doubled, moved or put in."""
+    content = draw(st.sampled_from(valid))
+    for _ in range(draw(st.integers(1, 4))):
+        size = len(content)
+        start = draw(st.integers(0, size))
+        end = min(size, start + draw(st.sampled_from([1, 2, 4, 16, 64, size])))
+        part = content[start:end]
+        edit = draw(st.sampled_from(["flip", "cut", "truncate", "double", "word", "bytes", "lines"]))
+        if edit == "flip" and part:
+            content = (
+                content[:start] + bytes([part[0] ^ (1 << draw(st.integers(0, 7)))]) + content[start + 1 :]
+            )
+        elif edit == "cut":
+            content = content[:start] + content[end:]
+        elif edit == "truncate":
+            content = content[:start]
+        elif edit == "double":
+            content = content[:end] + part + content[end:]
+        elif edit == "word":
+            content = (
+                content[:start]
+                + draw(st.sampled_from(_WORDS))
+                + content[draw(st.sampled_from([start, end])) :]
+            )
+        elif edit == "bytes":
+            content = content[:start] + draw(st.binary(max_size=8)) + content[end:]
+        elif edit == "lines":
+            lines = content.splitlines(keepends=True)
+            if len(lines) > 1:
+                one, other = draw(st.tuples(*[st.integers(0, len(lines) - 1)] * 2))
+                lines[one], lines[other] = lines[other], lines[one]
+            content = b"".join(lines)
+    return content
+
+
+def damaged(valid: list[bytes]) -> st.SearchStrategy[bytes]:
+    """Any bytes, now and then; mostly valid files that were edited, or were left as they are."""
+    return st.one_of(
+        mutated(valid), mutated(valid), mutated(valid), st.sampled_from(valid), st.binary(max_size=300)
+    )

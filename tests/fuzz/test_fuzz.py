@@ -1,0 +1,61 @@
+"""Any input gives a correct result or an error of one line: a few inputs always, 10,000 in the longer run."""
+
+import hashlib
+import shutil
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+
+FEW = 10
+MANY = {"space": 1500, "budgets": 800, "csv": 1200, "tsv": 700, "jsonl": 1000, "parquet": 700, "dir": 900}
+MANY |= {"archive": 1000, "cache entry": 400, "ledger": 1200, "journal": 1200, "spool": 1200}
+
+
+@pytest.fixture
+def attack(tmp_path, monkeypatch):
+    """``attack(name, number)`` checks so many inputs of a target, and returns how many were different."""
+    monkeypatch.setenv("BENCHMARK_CACHE_DIR", str(tmp_path / "input" / "cache"))
+
+    from fuzz_targets import targets
+
+    def run(name, number):
+        target, seen = targets()[name], set()
+
+        # The same inputs each time, so that a failure is the work of the last change.
+        @settings(
+            max_examples=number,
+            derandomize=True,
+            database=None,
+            deadline=None,
+            phases=[Phase.generate],  # to make a failing input small takes minutes
+            suppress_health_check=list(HealthCheck),
+        )
+        @given(target.inputs)
+        def check(content):
+            seen.add(hashlib.sha256(repr(content).encode()).digest())
+            shutil.rmtree(tmp_path / "input", ignore_errors=True)
+            (tmp_path / "input" / "cache").mkdir(parents=True)
+            target.check(content, tmp_path / "input")
+
+        check()
+        return len(seen)
+
+    return run
+
+
+@pytest.mark.parametrize("name", MANY)
+def test_a_few_inputs(attack, name):
+    assert attack(name, FEW) >= FEW // 2
+
+
+@pytest.mark.long
+def test_ten_thousand_inputs(attack, capsys):
+    """10,000 different inputs or more, of all kinds together; says how many of each."""
+    from fuzz_targets import targets
+
+    counts = {name: attack(name, number) for name, number in MANY.items()}
+    with capsys.disabled():
+        print("\nfuzzed:", ", ".join(f"{count:,} {name}" for name, count in counts.items()), end=" ")
+        print(f"({sum(counts.values()):,} in all)")
+    assert counts.keys() == targets().keys()
+    assert sum(counts.values()) >= 10_000
