@@ -25,7 +25,8 @@ from benchmark.tracking import names
 from benchmark.tracking.monitor import system_metrics
 from benchmark.tracking.outbox import Outbox
 from benchmark.tracking.published import PublishedTracker
-from benchmark.tracking.spool import Spool
+from benchmark.tracking.runs_query import PatientClient
+from benchmark.tracking.spool import SPOOL, Spool
 from benchmark.tracking.store import connect, default_artifacts, ensure_runs_folder, resolve_uri
 from benchmark.tracking.tracker import FurtherTracker, Tracker
 
@@ -119,12 +120,14 @@ def open_stores(
     uri = resolve_uri(tracking_uri, runs)
     client = connect(uri)
     outbox = Outbox(client, Spool(runs, uri), display.notice)
-    patience = _LAST_PATIENCE
     try:
-        yield Stores(runs, client, uri, outbox, storage)
-        patience = _PATIENCE
+        yield Stores(runs, PatientClient(client), uri, outbox, storage)
     finally:
-        outbox.close(patience)
+        if left := outbox.close(_LAST_PATIENCE):  # who needs all of it there has waited: see `delivered`
+            display.line(
+                f"{left} results are kept in {runs / SPOOL}: the next sweep delivers them, or "
+                "python -m benchmark.sync"
+            )
 
 
 def delivered(stores: Stores) -> bool:

@@ -1,8 +1,8 @@
 """What worker processes bring on this machine: ``python perf/workers.py [WORDS of a sweep]``.
 
 Carries out the same search of avg-pool several times, in this order: in one process, by one worker, by two
-workers, and so on again. Prints trials per minute of the search phase (the start of processes included, that
-of the final runs left out) as medians, and their ratios to one worker. Words given are added to each sweep, as
+workers, and so on again. Prints trials per minute of the search phase (the start of processes included, final
+runs left out) as medians, and their ratios to one worker. Words given are added to each sweep, such as
 ``--dataset imdb``.
 """
 

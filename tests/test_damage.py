@@ -10,11 +10,16 @@ from collections import Counter
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from benchmark import datasets, leaderboard, ledger, sweep
+from benchmark.boards import read_board
+from benchmark.data.cache import cache_root
 from benchmark.data.prepare import cached, prepare
 from benchmark.data.source import SourceOptions, get_source
+from benchmark.tracking.answers import AnswerReader
+from benchmark.tracking.store import open_store
 
 SWEEP = ["--model", "tfidf-logreg", "--dataset", "sample", "--study", "mine", "--sampler", "random"]
 SWEEP += ["--pruner", "none", "--trials", "2", "--seeds"]
@@ -224,6 +229,22 @@ def test_half_a_database_is_one_line(copy, capsys):
         code, _, error = told(capsys, command, *words)
         assert code == 2, command
         assert "malformed" in error or "mlflow.db" in error
+
+
+@pytest.mark.long
+def test_a_flipped_bit_in_answers_that_were_kept_is_noticed(copy):
+    """What a board knows of the test part, example by example, is kept in the cache."""
+    database = f"sqlite:///{DATABASE.resolve()}"
+    run_id = read_board(open_store(database), "sample", LEDGER).rows[0].run_ids[0]
+    right = AnswerReader(open_store(database))(run_id)
+    kept = cache_root() / "answers" / f"{run_id}.bits"
+    content = kept.read_bytes()
+    for place in range(len(content)):
+        damaged = bytearray(content)
+        damaged[place] ^= 1 << place % 8
+        kept.write_bytes(damaged)
+        assert np.array_equal(AnswerReader(open_store(database))(run_id), right), place
+        assert kept.read_bytes() == content
 
 
 @contextmanager

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+from typing import Any
+
 from hypothesis import strategies as st
 
 _WORDS = [
@@ -80,3 +83,46 @@ def damaged(valid: list[bytes]) -> st.SearchStrategy[bytes]:
     return st.one_of(
         mutated(valid), mutated(valid), mutated(valid), st.sampled_from(valid), st.binary(max_size=300)
     )
+
+
+_PLAIN = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-3, 300),
+    st.integers(),
+    st.floats(),
+    st.text(max_size=8),
+    st.sampled_from(
+        [10**400, 1e308, -0.0, 5e-324, "", "1e-3", "null", "a\nb", "\x00", "..", [], {}, [[1]], {"a": None}]
+    ),
+)
+_VALUE = st.one_of(
+    _PLAIN, _PLAIN, st.lists(_PLAIN, max_size=3), st.dictionaries(st.text(max_size=4), _PLAIN, max_size=2)
+)
+
+
+@st.composite
+def reshaped(draw: st.DrawFn, valid: list[Any]) -> Any:
+    """One of some trees of lists and dictionaries, after some edits: put in, changed, taken out, renamed."""
+    tree = copy.deepcopy(draw(st.sampled_from(valid)))
+    for _ in range(draw(st.integers(1, 3))):
+        place = tree
+        while place:
+            key = draw(st.sampled_from(list(place) if isinstance(place, dict) else range(len(place))))
+            inside = place[key]
+            if isinstance(inside, dict | list) and inside and draw(st.integers(0, 3)):
+                place = inside
+                continue
+            edit = draw(st.sampled_from(["change", "change", "take out", "put in", "rename"]))
+            if edit == "change":
+                place[key] = draw(_VALUE)
+            elif edit == "take out":
+                del place[key]
+            elif isinstance(place, list):
+                place.insert(key, draw(_VALUE))
+            elif edit == "put in":
+                place[draw(st.text(max_size=6))] = draw(_VALUE)
+            else:
+                place[draw(st.text(max_size=6))] = place.pop(key)
+            break
+    return tree

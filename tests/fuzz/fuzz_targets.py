@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
+import gzip
+import hashlib
 import io
 import json
 import os
 import shutil
 import tarfile
 import tempfile
+import zipfile
+from array import array
 from collections import Counter
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import optuna
-from fuzz_mutations import damaged
+import yaml
+from fuzz_mutations import damaged, reshaped
 from hypothesis import strategies as st
 
 from benchmark.cli import error_line
+from benchmark.data import vectors
 from benchmark.data.archive import unpack
 from benchmark.data.ledger import append, examine, looks, read_entries
+from benchmark.data.object_arrays import NpzFile
 from benchmark.data.prepare import cached, prepare
+from benchmark.data.show import describe, to_text
 from benchmark.data.source import SourceOptions, get_source
 from benchmark.errors import UserError
 from benchmark.search.budget import load_budgets
@@ -104,6 +113,9 @@ def _prepared(spelling: str, folder: Path) -> None:
         found.update(zip(view.texts(), view.y.tolist(), strict=True))
     assert found == Counter((_stored(row.text), row.label) for row in rows if row.part != "test")
     assert cached(source) == dataset
+    facts = describe(dataset)
+    json.dumps(facts)
+    to_text(facts)
     shutil.rmtree(cache)
 
 
@@ -154,6 +166,13 @@ def _parquet() -> list[bytes]:
     return files
 
 
+def _two_classes(texts: list[str]) -> list[tuple[bytes, bytes, bytes, bytes]]:
+    return [
+        (b"", (b"pos", b"neg")[number % 2], b"%d.txt" % number, text.encode("utf-8", "replace"))
+        for number, text in enumerate(texts)
+    ]
+
+
 _NAME = st.binary(min_size=1, max_size=12).map(lambda name: name.replace(b"/", b"_").replace(b"\0", b"_"))
 _NAME = _NAME.filter(lambda name: name not in (b".", b".."))
 _PART = st.sampled_from([b"", b"train", b"test", b"val", b"x-train", b"x-test", b"unsup", b".hidden"])
@@ -167,6 +186,9 @@ _FOLDERS = st.one_of(
         st.tuples(st.sampled_from([b"train", b"test"]), st.sampled_from([b"pos", b"neg"]), _NAME, _TEXT),
         min_size=10,
         max_size=20,
+    ),
+    st.lists(st.text(max_size=20).filter(lambda text: "\0" not in text), min_size=20, max_size=30).map(
+        _two_classes
     ),
 )
 
@@ -184,20 +206,78 @@ def _folder(files: list[tuple[bytes, bytes, bytes, bytes]], folder: Path) -> Non
     _prepared(f"dir:{root}", folder)
 
 
-def _archive_files() -> list[bytes]:
-    files = []
-    for mode in ("w", "w:gz", "w:xz", "w:bz2"):
-        file = io.BytesIO()
-        with tarfile.open(fileobj=file, mode=mode, format=tarfile.PAX_FORMAT) as tar:  # type: ignore[call-overload]
-            for name in ("train/pos/1.txt", "train/neg/ä" * 20 + ".txt"):
-                member = tarfile.TarInfo(name)
-                member.size = 5
-                tar.addfile(member, io.BytesIO(b"films"))
-            link = tarfile.TarInfo("train/link")
-            link.type, link.linkname = tarfile.SYMTYPE, "pos/1.txt"
-            tar.addfile(link)
-        files.append(file.getvalue())
-    return files
+def _vector_files() -> list[bytes]:
+    rows = [b"good 0.25 -1e-3 2", b"bad 1 2 3", b"a b 4 5 6", "ä 7 8 9".encode()]
+    return [b"\n".join(rows) + b"\n", b"4 3\n" + b"\n".join(rows), b"\r\n".join(rows)]
+
+
+def _zipped(content: bytes) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("v.txt", content)
+    return file.getvalue()
+
+
+def _vectors(content: bytes, folder: Path) -> None:
+    ending = {b"\x1f\x8b": ".gz", b"PK": ".zip"}.get(content[:2], "")
+    path = folder / f"v.txt{ending}"
+    path.write_bytes(content)
+    try:
+        vectors.identify(str(path))
+        rows, found = vectors.read_vectors(str(path), ["good", "bad", "none"])
+    except UserError as error:
+        refused(error)
+        assert tree(folder / "cache") == {}
+        return
+    assert rows.shape[0] == 3
+    assert np.isfinite(rows).all()
+    assert not rows[~found].any()
+
+
+def _array_file(name: str = "x_train", content: bytes | None = None) -> bytes:
+    """Return an archive of arrays as NumPy and Keras write it, one of them with another content."""
+    lists = np.empty(3, dtype=object)
+    lists[:] = [[1, 14, 22], [1, 5], []]
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for own, values in (("x_train", lists), ("y_train", np.array([0, 1, 1]))):
+            one = io.BytesIO()
+            np.save(one, values)
+            archive.writestr(f"{own}.npy", content if own == name and content is not None else one.getvalue())
+    return file.getvalue()
+
+
+def _array_inputs() -> st.SearchStrategy[bytes]:
+    inside = []
+    with zipfile.ZipFile(io.BytesIO(_array_file())) as archive:
+        for name in ("x_train", "y_train"):
+            content = damaged([archive.read(f"{name}.npy")])
+            inside.append(content.map(partial(_array_file, name)))
+    return st.one_of(damaged([_array_file()]), *inside)
+
+
+def _arrays(content: bytes, folder: Path) -> None:
+    path = folder / "imdb.npz"
+    path.write_bytes(content)
+    for read in (NpzFile(path).lists, NpzFile(path).integers):
+        for name in ("x_train", "y_train"):
+            try:
+                assert all(isinstance(item, array | np.integer) for item in read(name))
+            except UserError as error:
+                refused(error)
+
+
+def _archive_file(**options: Any) -> bytes:
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, format=tarfile.PAX_FORMAT, **options) as tar:
+        for name in ("train/pos/1.txt", "train/neg/ä" * 20 + ".txt"):
+            member = tarfile.TarInfo(name)
+            member.size = 5
+            tar.addfile(member, io.BytesIO(b"films"))
+        link = tarfile.TarInfo("train/link")
+        link.type, link.linkname = tarfile.SYMTYPE, "pos/1.txt"
+        tar.addfile(link)
+    return file.getvalue()
 
 
 def _archive(content: bytes, folder: Path) -> None:
@@ -303,6 +383,23 @@ def _journal(content: bytes, folder: Path) -> None:
 _STORE = "sqlite:///store.db"
 
 
+def _json_file(records: Any) -> bytes:
+    """Return records as JSON Lines."""
+    return "".join(json.dumps(record) + "\n" for record in records).encode()
+
+
+def _chained(entries: Any) -> bytes:
+    """Return entries as a ledger whose hashes are right, whatever they say."""
+    lines, previous = [], "0" * 64
+    for entry in entries:
+        if isinstance(entry, dict):
+            body = {"previous": previous, **{name: value for name, value in entry.items() if name != "hash"}}
+            previous = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+            entry = {**body, "hash": previous}
+        lines.append(json.dumps(entry, sort_keys=True) + "\n")
+    return "".join(lines).encode()
+
+
 def _spool_record(number: int) -> Record:
     return Record(
         key=f"{number:032x}",
@@ -346,22 +443,46 @@ def _spool(content: bytes, folder: Path) -> None:
     assert again.names()[-1] == last
 
 
+def _yaml(tree: Any) -> bytes:
+    return yaml.safe_dump(tree, allow_unicode=True).encode("utf-8", "surrogatepass")
+
+
 @cache
 def targets() -> dict[str, Target]:
     """Return all targets by name."""
     spaces = [path.read_bytes() for path in sorted(spaces_folder().glob("*.yaml")) if path.stem != "budgets"]
     budgets = [(spaces_folder() / "budgets.yaml").read_bytes()]
+    packed = [pack(content) for pack in (bytes, gzip.compress, _zipped) for content in _vector_files()]
+    archives = [_archive_file(mode=mode) for mode in ("w", "w:gz", "w:xz", "w:bz2")]
+    records = [[json.loads(line) for line in content.splitlines()] for content in _json_lines()]
+    entries = [
+        {name: value for name, value in json.loads(line).items() if name not in ("hash", "previous")}
+        for line in _ledger_file().splitlines()
+    ]
+    operations = [[json.loads(line) for line in _journal_file().splitlines()]]
     return {
-        "space": Target(damaged(spaces), _space),
-        "budgets": Target(damaged(budgets), _budgets),
+        "space": Target(_either(spaces, [*map(yaml.safe_load, spaces)], _yaml), _space),
+        "budgets": Target(_either(budgets, [*map(yaml.safe_load, budgets)], _yaml), _budgets),
         "csv": Target(damaged(_delimited(",")), _table(".csv")),
         "tsv": Target(damaged(_delimited("\t")), _table(".tsv")),
-        "jsonl": Target(damaged(_json_lines()), _table(".jsonl")),
+        "jsonl": Target(_either(_json_lines(), records, _json_file), _table(".jsonl")),
         "parquet": Target(damaged(_parquet()), _table(".parquet")),
         "dir": Target(_FOLDERS, _folder),
-        "archive": Target(damaged(_archive_files()), _archive),
+        "vectors": Target(
+            st.one_of(
+                damaged(packed), *(damaged(_vector_files()).map(pack) for pack in (gzip.compress, _zipped))
+            ),
+            _vectors,
+        ),
+        "arrays": Target(_array_inputs(), _arrays),
+        "archive": Target(st.one_of(damaged(archives), damaged(archives[:1]).map(gzip.compress)), _archive),
         "cache entry": Target(_cache_entry(), _entry),
-        "ledger": Target(damaged([_ledger_file()]), _ledger),
-        "journal": Target(damaged([_journal_file()]), _journal),
+        "ledger": Target(_either([_ledger_file()], [entries], _chained), _ledger),
+        "journal": Target(_either([_journal_file()], operations, _json_file), _journal),
         "spool": Target(damaged([_spool_file()]), _spool),
     }
+
+
+def _either(files: list[bytes], trees: list[Any], write: Callable[[Any], bytes]) -> st.SearchStrategy[bytes]:
+    """Files of which bytes were changed, and files of which what they say was changed."""
+    return st.one_of(damaged(files), reshaped(trees).map(write))

@@ -8,7 +8,15 @@ from hypothesis import HealthCheck, Phase, given, settings
 
 FEW = 10
 MANY = {"space": 1500, "budgets": 800, "csv": 1200, "tsv": 700, "jsonl": 1000, "parquet": 700, "dir": 900}
-MANY |= {"archive": 1000, "cache entry": 400, "ledger": 1200, "journal": 1200, "spool": 1200}
+MANY |= {
+    "vectors": 900,
+    "arrays": 700,
+    "archive": 1000,
+    "cache entry": 400,
+    "ledger": 1200,
+    "journal": 1200,
+    "spool": 1200,
+}
 
 
 @pytest.fixture
