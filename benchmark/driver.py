@@ -58,6 +58,11 @@ class Limits:
     max_failures: int | None = None
     join: bool = False
 
+    @property
+    def in_workers(self) -> bool:
+        """Whether runs are trained in processes of their own."""
+        return self.workers is not None or self.run_timeout is not None
+
 
 @dataclass(frozen=True)
 class Stores:
@@ -138,9 +143,9 @@ def delivered(stores: Stores) -> bool:
 def make_engine(plan: Plan, stores: Stores, limits: Limits) -> Engine:
     """Return what trains: this process, or worker processes."""
     place = Workplace(plan.dataset, stores.ledger, plan.config.device, plan.config.compile)
-    if limits.workers is None and limits.run_timeout is None:
-        return InlineEngine(place)
-    return ProcessEngine(place, limits.workers or 1, limits.run_timeout, limits.recycle)
+    if limits.in_workers:
+        return ProcessEngine(place, limits.workers or 1, limits.run_timeout, limits.recycle)
+    return InlineEngine(place)
 
 
 @dataclass(frozen=True)
@@ -363,7 +368,7 @@ class Sweep:
             finals.total if search.finished else 2 * plan.config.seeds,
             finals.total - len(missing),
         )
-        if search.settled and not missing:
+        if search.settled and not missing and not self.tracker.left_open:
             finals.tag_tiers()
             self.display.line(
                 f"nothing to do: {search.done} of {search.total} trials and all final runs of "

@@ -129,8 +129,10 @@ def _best(client: Any, dataset: str, model: str | None) -> str:
 def _download(source: str, uri: str) -> Path:
     import mlflow
 
+    from benchmark.databases import engine_url
+
     try:
-        return Path(mlflow.artifacts.download_artifacts(artifact_uri=source, tracking_uri=uri))
+        return Path(mlflow.artifacts.download_artifacts(artifact_uri=source, tracking_uri=engine_url(uri)))
     except Exception as error:
         reason = str(error).partition("\n")[0][:200]
         raise UserError(f"--model-uri {source}: cannot be had ({reason})") from error

@@ -154,9 +154,9 @@ def parser() -> cli.Parser:
 
 def _study(name: str) -> str:
     """Accept a name that is safe as a file's and in questions to stores."""
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}", name):
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
         raise ArgumentTypeError(
-            f"'{name}' is not a name of a study; expected letters, digits, '.', '_' and '-', at most 200"
+            f"'{name}' is not a name of a study; expected letters, digits, '.', '_' and '-', at most 100"
         )
     return name
 
@@ -278,8 +278,11 @@ def _check_names(
 
 def _run(plans: Sequence[Plan], dataset: Dataset, options: Namespace, display: Display) -> int:
     from benchmark.driver import Limits, delivered, open_stores
+    from benchmark.training.devices import set_up_device
 
     limits = Limits(options.workers, options.run_timeout, options.recycle, options.max_failures, options.join)
+    if options.device == "gpu" or not limits.in_workers:  # otherwise TensorFlow is for the workers alone
+        set_up_device(options.device)
     with open_stores(cli.RUNS, options.tracking_uri, display, options.storage) as stores:
         outcomes = _sweep_all(plans, stores, limits, display)
         display.close()
@@ -295,15 +298,11 @@ def _sweep_all(plans: Sequence[Plan], stores: Stores, limits: Limits, display: D
     from contextlib import ExitStack, closing
 
     from benchmark.driver import Sweep, make_engine
-    from benchmark.execution.inline import InlineEngine
-    from benchmark.training.devices import set_up_device
 
     with ExitStack() as stack:
         # All that has to be read is read now: the tracking store may be gone for a while later.
         sweeps = [stack.enter_context(closing(Sweep(plan, stores, display, limits))) for plan in plans]
         engine = stack.enter_context(closing(make_engine(plans[0], stores, limits)))
-        if isinstance(engine, InlineEngine):
-            set_up_device(plans[0].config.device)
         return [sweep.run(engine) for sweep in sweeps]
 
 

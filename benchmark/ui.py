@@ -13,6 +13,8 @@ from typing import Any
 from benchmark import cli
 from benchmark.errors import UserError
 
+# With these, MLflow's web server would listen at other addresses, too.
+_ADDRESSES = ("MLFLOW_GUNICORN_OPTS", "MLFLOW_UVICORN_OPTS", "GUNICORN_CMD_ARGS")
 _MOST_COMPARED = 20  # what the page of the UI can show at once
 
 
@@ -46,7 +48,7 @@ def ui(arguments: Sequence[str]) -> int:
     print(f"MLflow UI: {address} (Ctrl-C ends it)", flush=True)
     words = ["server", "--host", "127.0.0.1", "--port", str(options.port)]
     environment = {
-        **os.environ,
+        **{name: value for name, value in os.environ.items() if name not in _ADDRESSES},
         # MLflow starts its web server by name, so the programs of this environment must be found.
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
         # Not on the command line, where everybody on this machine could read a password.

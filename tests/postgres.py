@@ -23,14 +23,24 @@ def _programs():
     return folders[-1].parent if folders else None
 
 
+def free_port():
+    """Return a port that no connection gets by chance: it must still be free when the server starts anew."""
+    for port in range(15_000 + os.getpid() % 10_000, 32_000):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    return pytest.fail("there is no free port")
+
+
 class Server:
     """A PostgreSQL server; `databases` are made when they are first asked for."""
 
     def __init__(self, folder, programs, account):
         self._folder, self._programs, self._account = folder, programs, account
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         self._process = None
         self._made = set()
         (folder / "password").write_text(PASSWORD)

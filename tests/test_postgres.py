@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from postgres import PASSWORD, running
+from postgres import PASSWORD, free_port, running
 from processes import kill, of_kind, repeated
 
 from benchmark import leaderboard, sweep
@@ -167,11 +167,11 @@ def test_what_is_killed_while_the_server_is_away_is_continued(sample, stores, se
     check_complete(stores)
 
 
-def test_the_ui_does_not_show_the_password_to_other_users(server, monkeypatch, tmp_path):
+def test_the_ui_does_not_show_the_password_to_other_users(server, monkeypatch):
     url = server.url("ui")
     connect(url)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", url)
-    port = server.port + 1 if server.port < 65_000 else server.port - 1
+    port = free_port()
     with Path("ui.log").open("w") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "benchmark.ui", "--port", str(port)],

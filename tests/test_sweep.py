@@ -13,6 +13,7 @@ from mlflow import MlflowClient
 
 from benchmark import leaderboard, sweep
 from benchmark.data.ledger import looks
+from benchmark.search.presence import open_presence
 from benchmark.tracking import names
 from benchmark.tracking.tracker import all_runs
 
@@ -271,12 +272,9 @@ def test_an_interrupt_is_recorded_and_the_same_command_goes_on(monkeypatch, tmp_
 
 
 def test_a_sweep_under_way_elsewhere_is_refused(capsys):
-    import filelock
-
-    run(*FAST, "--trials", 1, "--seeds", 1)
-    study = runs_by_kind()[names.SWEEP][0].data.tags[names.STUDY]
-    with filelock.FileLock(f"mlruns/studies/{study}.lock"):
-        run(*FAST, "--trials", 2, "--seeds", 1, code=2)
+    elsewhere = open_presence(None, Path("mlruns/studies"), "mine")
+    assert elsewhere.take("study")
+    run(*FAST, "--trials", 1, "--seeds", 1, "--study", "mine", code=2)
     assert "another process" in capsys.readouterr().err
 
 

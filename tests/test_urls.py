@@ -19,7 +19,10 @@ from benchmark.urls import redacted
         ("no user: http://host:5000/path?x=1", "no user: http://host:5000/path?x=1"),
         ("sqlite:////home/me@work/mlflow.db", "sqlite:////home/me@work/mlflow.db"),
         ("write to me@host", "write to me@host"),
-        ("postgresql://host/name?user=me&password=secret&x=1", "postgresql://host/name?user=me&password=***&x=1"),
+        (
+            "postgresql://host/name?user=me&password=secret&x=1",
+            "postgresql://host/name?user=me&password=***&x=1",
+        ),
         ("'https://host/a?sv=1&sig=secret' is gone", "'https://host/a?sv=1&sig=***' is gone"),
         ("https://host/a?API_KEY=secret", "https://host/a?API_KEY=***"),
         ("https://tfhub.dev/x/1?tf-hub-format=compressed", "https://tfhub.dev/x/1?tf-hub-format=compressed"),

@@ -19,6 +19,7 @@ from benchmark.data.network import reachable
 from benchmark.data.vectors import trained_on
 from benchmark.errors import MissingResource, UserError
 from benchmark.quiet import quiet_stderr, quiet_tensorflow
+from benchmark.urls import redacted
 
 _MODEL, _OLD, _SIDECAR = "saved_model.pb", "tfhub_module.pb", "textbench.json"
 _SENT_ON_TO = {"tfhub.dev": ("www.kaggle.com",)}
@@ -47,6 +48,11 @@ def find(handle: str) -> Path:
         Within seconds, with what to do, when there is no such module (`MissingResource` when it would
         have to be fetched and cannot be), or it is no TensorFlow 2 SavedModel.
     """
+    if "://" in handle and redacted(handle) != handle:  # it becomes a parameter in MLflow and Optuna
+        raise UserError(
+            f"module '{redacted(handle)}': a user name or password in its address would be stored with every "
+            "run; fetch the module, and name its folder"
+        )
     folder = _of_url(handle) if "://" in handle else _of_path(handle)
     if (folder / _OLD).is_file():
         raise UserError(

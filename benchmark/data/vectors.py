@@ -28,6 +28,7 @@ from benchmark.errors import MissingResource, UserError
 
 _ENDINGS = ("", ".gz", ".zip")
 _LONGEST = 1 << 20  # bytes of a line; what is longer is no text file of vectors
+_MOST_BYTES = 1 << 36  # of a file as it unfolds; the largest that are published have a fifth of it
 _BUFFER = 1 << 20
 _HEADER = re.compile(rb"(\d+) (\d+)")
 _NUMBER = re.compile(rb"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
@@ -245,12 +246,17 @@ def _parse(numbers: bytes, where: str) -> NDArray[np.float32]:
 
 def _lines(file: VectorFile) -> Iterator[tuple[int, bytes]]:
     """Yield the lines with their numbers, from 1, without their ends; split at the byte 10 alone."""
-    number = 0
+    number = total = 0
     try:
         with ExitStack() as stack:
             content = _open(file, stack)
             while line := content.readline(_LONGEST):
                 number += 1
+                total += len(line)
+                if total > _MOST_BYTES:
+                    raise UserError(
+                        f"{file} has more than {_MOST_BYTES >> 30} GiB; expected vectors of words"
+                    )
                 if len(line) == _LONGEST:
                     raise UserError(f"{file}, line {number} is longer than {_LONGEST >> 20} MiB")
                 yield number, line.rstrip(b" \t\r\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import threading
@@ -11,6 +12,7 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import TypeAlias
 
+from benchmark.data.cache import disk_is_full
 from benchmark.errors import UserError
 from benchmark.execution.engine import Job, Workplace
 from benchmark.training.result import EpochReport, Result, Status
@@ -89,8 +91,10 @@ def work(pipe: Connection, place: Workplace, threads: int, log: Path) -> None:
         pipe.send(Refused(str(error)))
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return  # the parent needs no worker any more
-    except OSError as error:
-        pipe.send(DiskFull(error.errno or 0, str(error)))
+    except Exception as error:  # TensorFlow and HDF5 say in errors of their own that a disk is full
+        if not isinstance(error, OSError) and not disk_is_full(error):
+            raise
+        pipe.send(DiskFull(getattr(error, "errno", None) or errno.ENOSPC, str(error)))
 
 
 def limit_threads(threads: int) -> None:

@@ -10,7 +10,7 @@ from typing import TypeVar
 from optuna.storages import BaseStorage, RDBStorage
 
 from benchmark.databases import Contents, causes, engine_url, looked_into, parse, reason
-from benchmark.errors import UserError
+from benchmark.errors import Unfinished, UserError
 from benchmark.search.journal import open_journal
 from benchmark.urls import driver_url, redacted
 
@@ -79,7 +79,7 @@ def patiently(question: Callable[[], T], seconds: float = 60) -> T:
 
     Raises
     ------
-    UserError
+    Unfinished
         When the database is still away after that time.
     """
     deadline = time.monotonic() + seconds
@@ -91,7 +91,7 @@ def patiently(question: Callable[[], T], seconds: float = 60) -> T:
             if not is_away(error):
                 raise
             if time.monotonic() >= deadline:
-                raise UserError(
+                raise Unfinished(
                     f"--storage: the database has been away for {seconds:.0f} s ({reason(error)}); what was "
                     "done is recorded; the same command continues it"
                 ) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import zlib
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -35,6 +36,8 @@ class AnswerReader:
 
     def __call__(self, run_id: str) -> NDArray[np.bool_] | None:
         """Return what a run has right, shape (N,), or None where it has no readable predictions."""
+        if not run_id.isalnum():  # it becomes the name of a file, and a server has given it
+            return None
         path = self._folder / f"{run_id}.bits"
         kept = _read(path)
         if kept is not None:
@@ -65,23 +68,25 @@ def read_predictions(client: Any, run_id: str) -> tuple[NDArray[np.float32], NDA
 
 
 def _read(path: Path) -> NDArray[np.bool_] | None:
-    """Return the answers of a file: their number as 8 bytes, then a bit for each."""
+    """Return the answers of a file: their number as 8 bytes, a bit for each, and a checksum of all that."""
     try:
         content = np.fromfile(path, dtype=np.uint8)
     except OSError:
         return None
     size = int(content[:8].view(np.int64)[0]) if content.size >= 8 else -1
-    if size < 0 or content.size != 8 + (size + 7) // 8:
+    if size < 0 or content.size != 12 + (size + 7) // 8:
         return None
-    return np.unpackbits(content[8:], count=size).astype(bool)
+    if zlib.crc32(content[:-4].tobytes()) != int.from_bytes(content[-4:].tobytes(), "little"):
+        return None
+    return np.unpackbits(content[8:-4], count=size).astype(bool)
 
 
 def _write(path: Path, right: NDArray[np.bool_]) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    content = np.concatenate([np.array([right.size], dtype=np.int64).view(np.uint8), np.packbits(right)])
+    content = np.array([right.size], dtype=np.int64).tobytes() + np.packbits(right).tobytes()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(content.tobytes())
+        temporary.write_bytes(content + zlib.crc32(content).to_bytes(4, "little"))
         temporary.replace(path)
     except OSError:  # a cache that cannot be written costs time, not the answer
         temporary.unlink(missing_ok=True)

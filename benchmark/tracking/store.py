@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import http.client
 import logging
 import os
 import urllib.error
 import urllib.request
 import uuid
 import warnings
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from benchmark.databases import Contents, engine_url, looked_into, parse, reason, sqlite_file
 from benchmark.errors import UserError
+from benchmark.tracking.runs_query import patiently
 from benchmark.urls import redacted
 
 DATABASE = "mlflow.db"
@@ -77,7 +79,9 @@ def connect(uri: str) -> Any:
         _check_server(uri)
     _set_up_mlflow()
     try:
-        return _database_client(uri) if scheme.partition("+")[0] in _DATABASES else _client(uri)
+        if scheme.partition("+")[0] in _DATABASES:
+            return _database_client(uri)
+        return patiently(partial(_client, uri), _PATIENCE)
     except UserError as error:
         raise UserError(f"tracking store: {error}") from error
     except Exception as error:
@@ -187,15 +191,17 @@ def open_store(uri: str) -> Any:
 
 
 def _check_server(uri: str) -> None:
+    # Without user and password, which this question does not need and urllib takes for a part of the host.
+    address = redacted(uri).rstrip("/")
     try:
-        with urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=_PATIENCE):
+        with urllib.request.urlopen(f"{address}/health", timeout=_PATIENCE):
             return
     except urllib.error.HTTPError:
         return  # something answers; whether it is MLflow shows at the first request
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", error)
         raise UserError(
-            f"tracking server {redacted(uri)} does not answer ({reason}); start it, or leave out "
+            f"tracking server {address} does not answer ({reason}); start it, or leave out "
             "--tracking-uri and MLFLOW_TRACKING_URI to use mlruns/mlflow.db"
         ) from error
 

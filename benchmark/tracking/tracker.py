@@ -6,7 +6,7 @@ import contextlib
 import shutil
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -94,8 +94,11 @@ class Tracker:
         self._parent_key = self._parent.key if self._parent else uuid.uuid5(uuid.NAMESPACE_URL, name).hex
         finals = self._read(lambda: self._earlier(KIND=self.run_kind))
         self._finals = [run for run in finals if run.status in ENDED]
-        children = self._read(lambda: self._earlier("status = 'RUNNING'", KIND=f"!{self.parent_kind}"))
-        self._open = [run for run in children if run.status == "RUNNING"]
+        self._open = self._read(self._children_left_open)
+
+    def _children_left_open(self) -> list[EarlierRun]:
+        children = self._earlier("status = 'RUNNING'", KIND=f"!{self.parent_kind}")
+        return [run for run in children if run.status == "RUNNING"]
 
     def _read(self, ask: Callable[[], Answer]) -> Answer:
         try:
@@ -113,12 +116,15 @@ class Tracker:
             return self._parent.run_id
         return (self.outbox.run_id(self._parent_key) or "") if self._begun else ""
 
+    @property
+    def left_open(self) -> bool:
+        """Whether a process that is gone left a run open: one of the children, or the sweep's own."""
+        own = self._parent is not None and self._parent.status != "FINISHED"
+        return own or any(not self._is_alive(child) for child in self._open)
+
     def begin(self) -> None:
         """Reopen the sweep's run, or make it; close children that a process left running that is gone."""
-        for child in self._open:
-            if not self._is_alive(child):
-                tags = {names.STATUS: "interrupted"}
-                self._send(self._change(child, tags, status="KILLED", end_time=milliseconds()))
+        self._close(self._open)
         self._begun = True
         if self._parent is None:
             record = self._drafts.sweep(self._parent_key, self.parent_kind)
@@ -131,6 +137,12 @@ class Tracker:
         give_up = time.monotonic() + _BEGIN_PATIENCE
         while not self.parent_id and time.monotonic() < give_up:
             time.sleep(_STEP)
+
+    def _close(self, children: Iterable[EarlierRun]) -> None:
+        for child in children:
+            if not self._is_alive(child):
+                tags = {names.STATUS: "interrupted"}
+                self._send(self._change(child, tags, status="KILLED", end_time=milliseconds()))
 
     def _is_alive(self, child: EarlierRun) -> bool:
         owner = child.tags.get(names.OWNER)
@@ -242,6 +254,9 @@ class Tracker:
         OSError
             When the disk is full.
         """
+        if self._owner is not None:  # others may have died since this process began
+            with contextlib.suppress(Exception):
+                self._close(patiently(self._children_left_open, _CLAIM_PATIENCE))
         self._send(self._parent_end("FINISHED", totals), write)
 
     def abort(self, status: Status) -> None:

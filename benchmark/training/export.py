@@ -90,7 +90,7 @@ def export_model(servable: Path, served: Servable, target: Path) -> Exported:
     text = TextView(ViewSettings(**content["view"]), content["length"], tuple(content["vocabulary"]))
     # Padding and unknown words stand first, as in `keras.layers.TextVectorization`.
     _write_lines(target / VOCABULARY, ["", "[UNK]", *text.words])
-    model = keras.saving.load_model(servable / "model.keras", compile=False)
+    model = keras.saving.load_model(servable / "model.keras", compile=False, safe_mode=True)
     _save(_reader(served.class_names, model, text), target)
     ids, expected = _check(target, served)
     return Exported(served.class_names, text, _save_keras(model, target / KERAS_FILE, ids, expected))

@@ -14,6 +14,7 @@ import numpy as np
 import skops.io
 import tensorflow as tf
 from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
 
 from benchmark.config import ViewSettings
 from benchmark.data.dataset import OOV, Dataset, cut
@@ -90,10 +91,20 @@ def save_pipeline(folder: Path, pipeline: Any, class_names: Sequence[str]) -> No
 def _load_pipeline(path: Path) -> Any:
     """Load a pipeline of scikit-learn's types and our own, and no others."""
     unknown = skops.io.get_untrusted_types(file=path)
-    foreign = [name for name in unknown if not name.startswith(_OWN)]
+    foreign = [name for name in unknown if not _is_own(name)]
     if foreign:
         raise ValueError(f"{path} holds types that are not to be trusted: {', '.join(foreign)}")
     return skops.io.load(path, trusted=unknown)
+
+
+def _is_own(name: str) -> bool:
+    """Whether a name is that of an estimator which a module of ours defines, not one that it imports."""
+    module, _, attribute = name.rpartition(".")
+    try:
+        kind = getattr(importlib.import_module(module), attribute, None) if name.startswith(_OWN) else None
+    except ImportError:
+        return False
+    return isinstance(kind, type) and issubclass(kind, BaseEstimator) and kind.__module__ == module
 
 
 def _own_modules(model: keras.Model) -> list[str]:

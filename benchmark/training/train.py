@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import gc
 import math
 import sys
@@ -16,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.config import CompileMode, Device, RunSpec, TrainSettings, ViewSettings
+from benchmark.data.cache import disk_is_full
 from benchmark.data.dataset import Dataset, View
 from benchmark.data.ledger import read_test
 from benchmark.models import load_builder
@@ -274,11 +274,6 @@ def compile_mode(spec: RunSpec) -> Literal["fit", "graph", "xla"]:
     rule = getattr(module, "compile_mode", None)
     mode: Literal["fit", "graph", "xla"] = rule(spec.hparams) if rule else "graph"
     return mode
-
-
-def disk_is_full(error: Exception) -> bool:
-    """Whether an error says that nothing more can be written."""
-    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def _out_of_memory(error: Exception) -> bool:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
 FEW = 10
-MANY = {"space": 1500, "budgets": 800, "csv": 1200, "tsv": 700, "jsonl": 1000, "parquet": 700, "dir": 900}
+MANY = {"space": 1800, "budgets": 800, "csv": 1200, "tsv": 700, "jsonl": 1000, "parquet": 700, "dir": 900}
 MANY |= {
     "vectors": 900,
     "arrays": 700,
