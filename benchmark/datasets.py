@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from benchmark import cli
 from benchmark.errors import UserError, did_you_mean
+from benchmark.urls import redacted
 
 if TYPE_CHECKING:
     from benchmark.data.source import SourceOptions
@@ -61,7 +62,9 @@ def _list(options: SourceOptions, as_json: bool) -> int:
     for name in DATASETS:
         try:
             source = get_source(name, SourceOptions(options.data_dir))
-            records.append({"name": name, "prepared": cached(source) is not None, "home": source.home})
+            records.append(
+                {"name": name, "prepared": cached(source) is not None, "home": redacted(source.home)}
+            )
         except UserError as error:
             records.append({"name": name, "prepared": False, "home": f"not usable: {error}"})
     if as_json:

@@ -168,6 +168,11 @@ def sweep(arguments: Sequence[str]) -> int:
     from benchmark.plan import make_plan
     from benchmark.report.live import make_display
 
+    if options.sampler == "cmaes" and options.storage:
+        raise UserError(
+            "--sampler cmaes: Optuna keeps its state pickled in the storage, so whoever writes to a shared one "
+            "could run code here; leave out --storage, or use tpe, random, qmc or gp"
+        )
     if options.join and not options.storage:
         raise UserError("--join: two processes share a study through a database; name it with --storage URL")
     config = sweep_config(options)

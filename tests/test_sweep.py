@@ -147,6 +147,7 @@ def test_a_model_from_a_file_with_every_sampler(tmp_path, capsys):
     assert all(row["n_seeds"] == 1 and row["test_accuracy_ci_low"] is None for row in rows)
 
 
+@pytest.mark.long
 def test_a_network_that_reads_raw_texts_and_a_file_of_its_own(tmp_path, monkeypatch, capsys):
     from test_plan import BUILDER
 
@@ -206,6 +207,7 @@ def test_the_board_as_json_and_smoke_is_watermarked(capsys):
         assert "SMOKE" in row["watermark"]
 
 
+@pytest.mark.long
 def test_a_winner_that_is_the_default_is_trained_once(capsys):
     run(*FAST, "--trials", 1, "--seeds", 2)
     finals = runs_by_kind()[names.FINAL_RUN]
@@ -248,6 +250,7 @@ def test_a_failing_model_is_recorded_and_the_exit_code_says_so(tmp_path, capsys)
     assert "RuntimeError: no such layer" in Path(traceback).read_text()
 
 
+@pytest.mark.long
 def test_an_interrupt_is_recorded_and_the_same_command_goes_on(monkeypatch, tmp_path, capsys):
     from benchmark.search.study import Search
 
@@ -306,6 +309,14 @@ WRONG = [
         "--set unit: 'lstm' has no such parameter; did you mean 'units'?",
     ),
     (["--model", "lstm", "--set", "units"], "--set units: expected NAME=VALUE"),
+    (["--model", "lstm", "--join"], "--join: two processes share a study through a database"),
+    (
+        ["--model", "lstm", "--sampler", "cmaes", "--storage", "sqlite:///a.db"],
+        "--sampler cmaes: Optuna keeps its state pickled",
+    ),
+    (["--model", "lstm", "--study", "../mine"], "'../mine' is not a name of a study"),
+    (["--model", "lstm", "--run-timeout", "0"], "got 0, expected a number above 0"),
+    (["--model", "lstm", "--workers", "two"], "'two' is not a whole number"),
     (["--model", "lstm", "--device", "gpu"], "--device gpu: TensorFlow sees no GPU here"),
     (["--model", "lstm", "--data-dir", "nowhere"], "--data-dir nowhere: there is no such folder"),
     (["--model", "lstm", "--space", "nowhere.yaml"], "nowhere.yaml"),
