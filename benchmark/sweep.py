@@ -170,7 +170,7 @@ def sweep(arguments: Sequence[str]) -> int:
 
     if options.sampler == "cmaes" and options.storage:
         raise UserError(
-            "--sampler cmaes: Optuna keeps its state pickled in the storage, so whoever writes to a shared one "
+            "--sampler cmaes: Optuna keeps its state pickled in the storage, so who writes to a shared one "
             "could run code here; leave out --storage, or use tpe, random, qmc or gp"
         )
     if options.join and not options.storage:
