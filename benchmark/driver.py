@@ -20,7 +20,7 @@ from benchmark.plan import Plan
 from benchmark.report.live import Display
 from benchmark.report.plots import search_png
 from benchmark.search.presence import Presence, open_presence
-from benchmark.search.study import Search, TrialEnd
+from benchmark.search.study import Search
 from benchmark.tracking import names
 from benchmark.tracking.monitor import system_metrics
 from benchmark.tracking.outbox import Outbox
@@ -317,7 +317,9 @@ class Sweep:
                 _be_alone(self.presence, plan, f"wait for it, help it with {shared}, or use another --study")
             artifacts = _artifacts(plan, stores)
             self.tracker = Tracker(stores.client, plan, artifacts, stores.outbox, self.presence)
-            self.search = Search(plan, stores.storage, stores.studies, self.presence, self._trial_end)
+            self.search = Search(
+                plan, stores.storage, stores.studies, self.presence, self.tracker.ended_trial
+            )
         except BaseException:
             self.presence.close()
             raise
@@ -326,11 +328,6 @@ class Sweep:
         self.finals = FinalPhase(
             plan, self.tracker, self.display, self.configurations, failures, claim=self._claim
         )
-
-    def _trial_end(self, slot: int) -> TrialEnd | None:
-        """Return how a trial ended that MLflow knows the end of, or the spool."""
-        end = self.tracker.ended_trial(slot)
-        return None if end is None else TrialEnd(end.status, end.value, end.seconds)
 
     def close(self) -> None:
         """Let other processes have the study."""

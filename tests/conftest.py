@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -157,3 +158,24 @@ def run_python(start_python):
         return output
 
     return run
+
+
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory):
+    """A store without runs; MLflow takes seconds to make one."""
+    from benchmark.tracking.store import connect
+
+    path = tmp_path_factory.mktemp("database") / "mlflow.db"
+    connect(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture
+def uri(empty_database):
+    """Address of this test's embedded store."""
+    from benchmark.tracking.store import ensure_runs_folder, resolve_uri
+
+    runs = Path("mlruns")
+    ensure_runs_folder(runs)
+    shutil.copy(empty_database, runs / "mlflow.db")
+    return resolve_uri(None, runs)

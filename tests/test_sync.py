@@ -1,7 +1,6 @@
 """``sync``: what could not be delivered is delivered by hand, once."""
 
 import json
-import shutil
 from pathlib import Path
 
 import pytest
@@ -13,22 +12,6 @@ from benchmark.tracking.spool import Point, Record, Spool
 from benchmark.tracking.store import connect, resolve_uri
 
 RUNS = Path("mlruns")
-
-
-@pytest.fixture(scope="module")
-def empty_database(tmp_path_factory):
-    """A store without runs; MLflow takes seconds to make one."""
-    path = tmp_path_factory.mktemp("database") / "mlflow.db"
-    connect(f"sqlite:///{path}")
-    return path
-
-
-@pytest.fixture
-def uri(empty_database):
-    """Address of this test's embedded store."""
-    RUNS.mkdir()
-    shutil.copy(empty_database, RUNS / "mlflow.db")
-    return resolve_uri(None, RUNS)
 
 
 @pytest.fixture(autouse=True)

@@ -28,7 +28,7 @@ from benchmark.search.samplers import make_pruner, make_sampler
 from benchmark.search.space import Space
 from benchmark.search.storage import open_storage, patiently
 from benchmark.seeds import seed_bundle
-from benchmark.training.result import Result
+from benchmark.training.result import Result, TrialEnd
 
 _PAUSE = 0.05
 # Statuses that a trial has for good: it counts towards the total and is not tried again.
@@ -52,25 +52,6 @@ class Proposal:
     number: int
     slot: int
     spec: RunSpec
-
-
-@dataclass(frozen=True)
-class TrialEnd:
-    """How a trial ended, as another memory than Optuna's may know it.
-
-    Attributes
-    ----------
-    status : str
-        As in `benchmark.training.result.Result`.
-    value : float or None
-        Best validation accuracy.
-    seconds : float
-        Training time.
-    """
-
-    status: str
-    value: float | None
-    seconds: float
 
 
 @dataclass(frozen=True)

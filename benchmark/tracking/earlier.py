@@ -41,25 +41,6 @@ class EarlierRun:
     started: int = 0
 
 
-@dataclass(frozen=True)
-class Ended:
-    """How a trial ended that the search does not know the end of.
-
-    Attributes
-    ----------
-    status : str
-        As in `benchmark.training.result.Result`.
-    value : float or None
-        Best validation accuracy.
-    seconds : float
-        Training time.
-    """
-
-    status: str
-    value: float | None
-    seconds: float
-
-
 class EarlierRuns:
     """Reads the runs of one study.
 

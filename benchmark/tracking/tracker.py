@@ -16,13 +16,13 @@ from benchmark.plan import Plan
 from benchmark.tracking import names
 from benchmark.tracking.delivery import ensure_experiment
 from benchmark.tracking.drafts import Draft, Drafts, clean, cleaned, milliseconds, summary_points
-from benchmark.tracking.earlier import ENDED, EarlierRun, EarlierRuns, Ended
+from benchmark.tracking.earlier import ENDED, EarlierRun, EarlierRuns
 from benchmark.tracking.outbox import Outbox
 from benchmark.tracking.runs_query import all_runs, patiently, reason
 from benchmark.tracking.spool import Record, Status
-from benchmark.training.result import EpochReport, Result
+from benchmark.training.result import EpochReport, Result, TrialEnd
 
-__all__ = ["Ended", "FurtherTracker", "Owner", "Tracker", "all_runs"]
+__all__ = ["FurtherTracker", "Owner", "Tracker", "all_runs"]
 
 Answer = TypeVar("Answer")
 
@@ -228,7 +228,7 @@ class Tracker:
         except Exception:
             return False
 
-    def ended_trial(self, slot: int) -> Ended | None:
+    def ended_trial(self, slot: int) -> TrialEnd | None:
         """Return how a trial of the study ended last, or None where none has.
 
         Raises
@@ -239,7 +239,7 @@ class Tracker:
         for run in self._read(lambda: self._earlier(KIND=names.TRIAL_RUN, TRIAL=str(slot))):
             if run.status in ENDED and names.STATUS in run.tags:
                 seconds = run.metrics.get(names.TRAIN_SECONDS, 0.0)
-                return Ended(run.tags[names.STATUS], run.metrics.get(names.BEST_VAL_ACCURACY), seconds)
+                return TrialEnd(run.tags[names.STATUS], run.metrics.get(names.BEST_VAL_ACCURACY), seconds)
         return None
 
     def tag(self, run: EarlierRun, name: str, value: str) -> None:

@@ -31,6 +31,25 @@ class EpochReport(NamedTuple):
     best_val_accuracy: float
 
 
+@dataclass(frozen=True)
+class TrialEnd:
+    """What the search needs to know of a result, also when it learns of it later.
+
+    Attributes
+    ----------
+    status : str
+        As in `Result`.
+    value : float or None
+        Best validation accuracy.
+    seconds : float
+        Training time.
+    """
+
+    status: str
+    value: float | None
+    seconds: float
+
+
 @dataclass
 class Result:
     """A finished run.

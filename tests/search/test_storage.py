@@ -12,7 +12,7 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.exc import OperationalError
 
 from benchmark.databases import engine_url, parse, reason
-from benchmark.errors import UserError
+from benchmark.errors import Unfinished, UserError
 from benchmark.search.storage import driver_url, open_storage, patiently
 
 
@@ -104,7 +104,7 @@ def test_a_locked_database_is_waited_for():
         with create.begin() as connection:
             return connection.execute(text("INSERT INTO numbers VALUES (1)")).rowcount
 
-    with pytest.raises(UserError, match=r"away for 0 s \(database is locked\).*same command") as caught:
+    with pytest.raises(Unfinished, match=r"away for 0 s \(database is locked\).*same command") as caught:
         patiently(write, seconds=0)
     assert "\n" not in str(caught.value)
     timer = threading.Timer(0.5, holder.rollback)
@@ -147,7 +147,7 @@ def test_a_study_goes_on_when_the_server_comes_back(server):
     study = optuna.create_study(storage=storage, study_name="a")
     study.ask()
     server.stop()
-    with pytest.raises(UserError, match="the database has been away for 1 s") as caught:
+    with pytest.raises(Unfinished, match="the database has been away for 1 s") as caught:
         patiently(study.ask, seconds=1)
     assert "s3cret" not in str(caught.value)
     timer = threading.Timer(2, server.start)

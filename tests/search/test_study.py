@@ -10,8 +10,8 @@ from benchmark.models.describe import describe
 from benchmark.plan import Plan, make_plan
 from benchmark.search.samplers import make_sampler
 from benchmark.search.space import Space
-from benchmark.search.study import Search, TrialEnd
-from benchmark.training.result import Result
+from benchmark.search.study import Search
+from benchmark.training.result import Result, TrialEnd
 
 
 @pytest.fixture

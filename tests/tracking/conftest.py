@@ -1,31 +1,14 @@
 """Fixtures of the tests of tracking."""
 
-import shutil
 from pathlib import Path
 
 import pytest
 
 from benchmark.tracking.outbox import Outbox
 from benchmark.tracking.spool import Spool
-from benchmark.tracking.store import connect, ensure_runs_folder, resolve_uri
+from benchmark.tracking.store import connect
 
 RUNS = Path("mlruns")
-
-
-@pytest.fixture(scope="session")
-def empty_database(tmp_path_factory):
-    """A store without runs; MLflow takes seconds to make one."""
-    path = tmp_path_factory.mktemp("database") / "mlflow.db"
-    connect(f"sqlite:///{path}")
-    return path
-
-
-@pytest.fixture
-def uri(empty_database):
-    """Address of this test's embedded store."""
-    ensure_runs_folder(RUNS)
-    shutil.copy(empty_database, RUNS / "mlflow.db")
-    return resolve_uri(None, RUNS)
 
 
 @pytest.fixture
