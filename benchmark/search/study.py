@@ -34,6 +34,10 @@ _PAUSE = 0.05
 # Statuses that a trial has for good: it counts towards the total and is not tried again.
 _DONE = frozenset({"ok", "pruned", "diverged", "failed", "oom", "timeout"})
 
+# What a trial says of itself, the last three once it has ended.
+_ATTRIBUTES: dict[str, Any] = {"slot": int, "hparams": dict, "config_id": str}
+_ATTRIBUTES |= {"status": str, "seconds": int | float, "value": int | float}
+
 
 @dataclass(frozen=True)
 class Proposal:
@@ -111,6 +115,8 @@ class Search:
         self._presence = presence
         self._ended = ended
         self._study = _open_study(plan, storage, studies)
+        for trial in self._trials():
+            _check(trial, plan.study)
         self._live: dict[int, optuna.Trial] = {}
         self._grid = grid_points(plan.space, plan.config.seed) if plan.config.sampler == "grid" else None
         with self._alone():
@@ -345,6 +351,19 @@ class Search:
                 }
             )
         return rows
+
+
+def _check(trial: FrozenTrial, study: str) -> None:
+    """Make sure that what a trial of the storage says of itself is whole."""
+    found = trial.user_attrs
+    needed = {"slot", "hparams", "config_id", "seconds"} if "status" in found else set()
+    needed |= {"value"} if found.get("status") == "ok" else set()
+    for name, kind in _ATTRIBUTES.items():
+        if name in needed | found.keys() and not isinstance(found.get(name), kind):
+            raise UserError(
+                f"study {study}, trial {trial.number}: its '{name}' is damaged; restore the study's storage "
+                "from a copy, or choose another --study"
+            )
 
 
 def grid_points(space: Space, seed: int) -> list[dict[str, Scalar]]:

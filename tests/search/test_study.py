@@ -10,7 +10,7 @@ from benchmark.models.describe import describe
 from benchmark.plan import Plan, make_plan
 from benchmark.search.samplers import make_sampler
 from benchmark.search.space import Space
-from benchmark.search.study import Search
+from benchmark.search.study import Search, _check
 from benchmark.training.result import Result, TrialEnd
 
 
@@ -274,6 +274,16 @@ def test_configurations_do_not_depend_on_how_many_trials_are_under_way_at_a_time
         found.append(specs)
     assert found[0] == found[1]
     assert len(set(found[0].values())) == 9
+
+
+@pytest.mark.parametrize(("name", "value"), [("slot", "one"), ("value", None), ("hparams", 3)])
+def test_a_trial_that_is_damaged_is_named(dataset, tmp_path, name, value):
+    search = Search(make(dataset, trials=1), None, tmp_path)
+    run_all(search)
+    search._study._storage._replay_result._trials[0].user_attrs[name] = value
+    trial = search._trials()[0]
+    with pytest.raises(UserError, match=f"study mine, trial 0: its '{name}' is damaged"):
+        _check(trial, "mine")
 
 
 class Alive:
