@@ -20,7 +20,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 ROUNDS = 3
-TRIALS = 16
+TRIALS = 12
 WAYS: dict[str, list[str]] = {
     "in this process": [],
     "--workers 1": ["--workers", "1"],
