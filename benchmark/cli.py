@@ -15,6 +15,7 @@ from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, NoReturn
 
 from benchmark.errors import Unfinished, UserError, did_you_mean
+from benchmark.interrupts import INTERRUPTED, MESSAGE
 from benchmark.urls import redacted
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 RUNS = Path("mlruns")
 """Everything that a sweep leaves behind lies here, below the current folder."""
 
-DONE, SOME_FAILED, WRONG_REQUEST, INTERRUPTED = 0, 1, 2, 130
+DONE, SOME_FAILED, WRONG_REQUEST = 0, 1, 2
 
 
 class Parser(argparse.ArgumentParser):
@@ -208,7 +209,7 @@ def run_command(run: Callable[[Sequence[str]], int], arguments: Sequence[str] | 
         print(error_line(error), file=sys.stderr)
         return SOME_FAILED
     except KeyboardInterrupt:
-        print("interrupted: what was done is recorded; the same command continues it", file=sys.stderr)
+        print(MESSAGE, file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
         if not _reader_is_gone():  # another pipe: to a worker, to a server

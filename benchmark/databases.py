@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmark import locks
-from benchmark.errors import UserError
+from benchmark.errors import UserError, causes
 from benchmark.urls import driver_url, redacted
 
 if TYPE_CHECKING:
@@ -173,13 +173,6 @@ def lock_key(*words: str) -> int:
     """Return the number of an advisory lock: 64 bits, signed."""
     digest = hashlib.sha256("\0".join(("textbench", *words)).encode()).digest()
     return int.from_bytes(digest[:8], signed=True)
-
-
-def causes(error: BaseException | None) -> Iterator[BaseException]:
-    """Yield an error, the one that it came from, and so on."""
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
 
 
 def reason(error: BaseException) -> str:

@@ -15,7 +15,7 @@ from benchmark.errors import Unfinished, UserError
 from benchmark.execution.engine import Engine, Workplace
 from benchmark.execution.inline import InlineEngine
 from benchmark.execution.processes import ProcessEngine
-from benchmark.phases import Configurations, FinalPhase, Phase, PublishedPhase, SearchPhase
+from benchmark.phases import LAST_PATIENCE, Configurations, FinalPhase, Phase, PublishedPhase, SearchPhase
 from benchmark.plan import Plan
 from benchmark.report.live import Display
 from benchmark.report.plots import search_png
@@ -31,7 +31,6 @@ from benchmark.tracking.store import connect, default_artifacts, ensure_runs_fol
 from benchmark.tracking.tracker import FurtherTracker, Tracker
 
 _PATIENCE = 30.0
-_LAST_PATIENCE = 2.0
 
 
 @dataclass(frozen=True)
@@ -128,7 +127,7 @@ def open_stores(
     try:
         yield Stores(runs, PatientClient(client), uri, outbox, storage)
     finally:
-        if left := outbox.close(_LAST_PATIENCE):  # who needs all of it there has waited: see `delivered`
+        if left := outbox.close(LAST_PATIENCE):  # who needs all of it there has waited: see `delivered`
             display.line(
                 f"{left} results are kept in {runs / SPOOL}: the next sweep delivers them, or "
                 "python -m benchmark.sync"
@@ -335,9 +334,9 @@ class Sweep:
 
     def _claim(self, spec: RunSpec) -> bool:
         """Take a final run; another process that shares the study may have it, or have done it."""
-        if not self.presence.take(f"final {spec.spec_id}"):
-            return False
-        return self.stores.storage is None or not self.tracker.has_ended(spec.spec_id)
+        if self.stores.storage is None:  # nobody else has the study
+            return True
+        return self.presence.take(f"final {spec.spec_id}") and not self.tracker.has_ended(spec.spec_id)
 
     def configurations(self) -> Configurations:
         """Return the published default and, where it is another one, the winner of the search so far."""

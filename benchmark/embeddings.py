@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from benchmark import cli
 from benchmark.errors import UserError
+from benchmark.interrupts import INTERRUPTED
 
 if TYPE_CHECKING:
     from benchmark.data.train_vectors import VectorSettings
@@ -80,7 +81,7 @@ def embeddings(arguments: Sequence[str]) -> int:
         temporary.rename(output)
     except KeyboardInterrupt:
         print("interrupted: nothing was written", file=sys.stderr)
-        return cli.INTERRUPTED
+        return INTERRUPTED
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     print(f"written: {output / 'vectors.txt'} and {output / 'module'}")

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 INTERRUPTED = 130
+MESSAGE = "interrupted: what was done is recorded; the same command continues it"
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _GRACE = 6.0
 

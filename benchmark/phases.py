@@ -15,7 +15,7 @@ import numpy as np
 
 from benchmark.config import RunSpec
 from benchmark.execution.engine import Engine, Job
-from benchmark.interrupts import Stop, stoppable
+from benchmark.interrupts import MESSAGE, Stop, stoppable
 from benchmark.plan import Plan
 from benchmark.report.live import Display
 from benchmark.report.plots import confusion_png, curves_png
@@ -26,8 +26,7 @@ from benchmark.tracking.tracker import Tracker
 from benchmark.training.result import EpochReport, Result, Status
 
 _RETRIES = 2
-_LAST_PATIENCE = 2.0
-INTERRUPTED_LINE = "interrupted: what was done is recorded; the same command continues it"
+LAST_PATIENCE = 2.0
 
 Configurations = Mapping[str, tuple[str, list[RunSpec]]]
 """Tier and run specs of each frozen configuration, by configuration id."""
@@ -96,9 +95,9 @@ class Phase:
         with self._lock:
             self._interrupt()
             self.tracker.abort("KILLED")
-            self.tracker.outbox.close(_LAST_PATIENCE)
+            self.tracker.outbox.close(LAST_PATIENCE)
         self.display.close()
-        self.display.line(INTERRUPTED_LINE)
+        self.display.line(MESSAGE)
 
     def _interrupt(self) -> None:
         for job in list(self._under_way.values()):
@@ -300,8 +299,7 @@ class FinalPhase(Phase):
     @cached_property
     def _ended_specs(self) -> set[str]:
         """Specs that need not be run again; one that failed by accident is tried anew each time."""
-        tags = (run.tags for run in self.tracker.finals())
-        return {own[names.SPEC_ID] for own in tags if own.get(names.STATUS) in ("ok", "diverged")}
+        return {run.tags[names.SPEC_ID] for run in self.tracker.finals() if run.settled}
 
     @property
     def total(self) -> int:

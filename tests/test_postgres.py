@@ -17,8 +17,8 @@ from processes import kill, of_kind, repeated
 
 from benchmark import leaderboard, sweep
 from benchmark.tracking import names
+from benchmark.tracking.runs_query import all_runs
 from benchmark.tracking.store import connect
-from benchmark.tracking.tracker import all_runs
 
 pytestmark = pytest.mark.long
 

@@ -15,7 +15,7 @@ from benchmark import leaderboard, sweep
 from benchmark.data.ledger import looks
 from benchmark.search.presence import open_presence
 from benchmark.tracking import names
-from benchmark.tracking.tracker import all_runs
+from benchmark.tracking.runs_query import all_runs
 
 TINY = """
 import keras

@@ -16,7 +16,7 @@ from typing import Any
 import filelock
 import platformdirs
 
-from benchmark.errors import UserError
+from benchmark.errors import UserError, causes
 
 META = "meta.json"
 _CHUNK = 1 << 22
@@ -48,11 +48,10 @@ def locked(path: Path) -> filelock.BaseFileLock:
 
 def disk_is_full(error: BaseException | None) -> bool:
     """Whether an error says that nothing more can be written, or comes from one that says so."""
-    while error is not None:
-        if (isinstance(error, OSError) and error.errno in _FULL) or _SAYS_FULL.search(str(error)):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
+    return any(
+        (isinstance(cause, OSError) and cause.errno in _FULL) or _SAYS_FULL.search(str(cause)) is not None
+        for cause in causes(error)
+    )
 
 
 def write_entry(folder: Path, fill: Callable[[Path], dict[str, Any]]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
 import re
 import threading
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from benchmark import locks
+from benchmark.data.cache import disk_is_full
 from benchmark.databases import lock_key, parse, reason, sqlite_file
 from benchmark.errors import UserError
 from benchmark.search.storage import patiently
@@ -128,7 +128,7 @@ class FilePresence:
             # Somebody may look at the new file just now, and lock it while looking: so wait a little.
             descriptor = locks.lock(self._path(_own_name(self.token)), seconds=10)
         except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            if disk_is_full(error):
                 raise
             raise UserError(f"{folder}: no locks can be had there ({error.strerror})") from error
         assert descriptor is not None

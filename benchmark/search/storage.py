@@ -9,12 +9,10 @@ from typing import TypeVar
 
 from optuna.storages import BaseStorage, RDBStorage
 
-from benchmark.databases import Contents, causes, engine_url, looked_into, parse, reason
-from benchmark.errors import Unfinished, UserError
+from benchmark.databases import Contents, engine_url, looked_into, parse, reason
+from benchmark.errors import Unfinished, UserError, causes
 from benchmark.search.journal import open_journal
-from benchmark.urls import driver_url, redacted
-
-__all__ = ["driver_url", "open_storage", "patiently"]
+from benchmark.urls import redacted
 
 T = TypeVar("T")
 

@@ -40,6 +40,11 @@ class EarlierRun:
     status: str = "RUNNING"
     started: int = 0
 
+    @property
+    def settled(self) -> bool:
+        """Whether a final run need not be done again; one that failed by accident is tried anew."""
+        return self.status in ENDED and self.tags.get(names.STATUS) in ("ok", "diverged")
+
 
 class EarlierRuns:
     """Reads the runs of one study.

@@ -18,11 +18,9 @@ from benchmark.tracking.delivery import ensure_experiment
 from benchmark.tracking.drafts import Draft, Drafts, clean, cleaned, milliseconds, summary_points
 from benchmark.tracking.earlier import ENDED, EarlierRun, EarlierRuns
 from benchmark.tracking.outbox import Outbox
-from benchmark.tracking.runs_query import all_runs, patiently, reason
+from benchmark.tracking.runs_query import patiently, reason
 from benchmark.tracking.spool import Record, Status
 from benchmark.training.result import EpochReport, Result, TrialEnd
-
-__all__ = ["FurtherTracker", "Owner", "Tracker", "all_runs"]
 
 Answer = TypeVar("Answer")
 
@@ -218,10 +216,7 @@ class Tracker:
         """Whether a final run has ended in another process; False where the store does not tell."""
 
         def ask() -> bool:
-            runs = self._earlier(KIND=self.run_kind, SPEC_ID=spec_id)
-            return any(
-                run.status in ENDED and run.tags.get(names.STATUS) in ("ok", "diverged") for run in runs
-            )
+            return any(run.settled for run in self._earlier(KIND=self.run_kind, SPEC_ID=spec_id))
 
         try:
             return patiently(ask, _CLAIM_PATIENCE)

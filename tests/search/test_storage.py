@@ -13,7 +13,8 @@ from sqlalchemy.exc import OperationalError
 
 from benchmark.databases import engine_url, parse, reason
 from benchmark.errors import Unfinished, UserError
-from benchmark.search.storage import driver_url, open_storage, patiently
+from benchmark.search.storage import open_storage, patiently
+from benchmark.urls import driver_url
 
 
 @pytest.fixture(scope="module")
