@@ -173,7 +173,7 @@ def test_killed_without_warning_it_ends_like_an_undisturbed_one(sample, tmp_path
     for name in ("whole", "killed"):
         (tmp_path / name).mkdir()
         monkeypatch.chdir(tmp_path / name)
-        write("published", tiny=TINY.replace("epochs: 2", "epochs: 40"))
+        write("published", tiny=TINY.replace("epochs: 2", "epochs: 120"))
         if name == "killed":
             kill_after_one_run([sys.executable, "-m", "benchmark.reproduce", *words])
             assert [child for child in runs(names.PUBLISHED_RUN) if child.info.status == "RUNNING"]
@@ -194,7 +194,7 @@ def kill_after_one_run(command):
         if line.startswith("reproduce tiny seed 0: ok"):
             break
     deadline = time.monotonic() + 60
-    while not [child for child in runs(names.PUBLISHED_RUN) if child.info.status == "RUNNING"]:
+    while {run.data.tags[names.SEED] for run in runs(names.PUBLISHED_RUN)} <= {"0"}:
         assert process.poll() is None, "it was over before it could be killed"
         assert time.monotonic() < deadline
         time.sleep(0.05)
