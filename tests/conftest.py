@@ -26,6 +26,23 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     for _name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"):
         os.environ.setdefault(_name, "1")
 
+# The longest first, so that two processes end at about the same time; together with --no-loadscope-reorder.
+_LONGEST = (
+    "test_fuzz.py",
+    "test_real_board.py",
+    "test_reproduce_real.py",
+    "test_chaos.py",
+    "test_postgres.py",
+)
+
+
+def pytest_collection_modifyitems(items):
+    """Sort the tests of the longest files to the front."""
+    items.sort(
+        key=lambda item: _LONGEST.index(item.path.name) if item.path.name in _LONGEST else len(_LONGEST)
+    )
+
+
 _UNSET = ("BENCHMARK_DATA_DIR", "MLFLOW_TRACKING_URI")
 
 
