@@ -1,15 +1,17 @@
-"""Seconds an epoch of each way to run it, alternating: ``python perf/compile_modes.py [MODEL] [DATASET]``.
+"""Seconds an epoch of each way to run it: ``python perf/compile_modes.py [--dataset D] [--set X=Y] [MODEL]``.
 
-Prints the median over runs and the ratio to `fit`; the first epoch of a run, which compiles, is left out.
-``--data-dir`` is BENCHMARK_DATA_DIR.
+The published configuration of each architecture by Keras's `fit`, as a graph and by XLA, in alternating
+runs. Prints medians over epochs (the first one of a run, which compiles, left out), their ratio to `fit`,
+and the best validation accuracy of each way. ``--compile`` leaves ways out; ``--set`` changes settings,
+as in a sweep. ``--data-dir`` is BENCHMARK_DATA_DIR.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import platform
 import statistics
-import sys
 from pathlib import Path
 
 from benchmark.config import SweepConfig
@@ -17,31 +19,58 @@ from benchmark.data.prepare import prepare
 from benchmark.data.source import SourceOptions, get_source
 from benchmark.plan import make_plan
 from benchmark.tracking.environment import versions
+from benchmark.training.devices import cores
 from benchmark.training.train import train
 
-MODES, ROUNDS, EPOCHS = ("fit", "graph", "xla"), 3, 4
+MODES = ("fit", "graph", "xla")
 
 
-def main(model: str = "avg-pool", dataset: str = "sample") -> None:
+def main() -> None:
+    """Measure and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("models", nargs="*", default=["avg-pool"], metavar="MODEL")
+    parser.add_argument("--dataset", default="sample")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--epochs", type=int, default=4)
+    parser.add_argument("--train-examples", type=int)
+    parser.add_argument("--compile", action="append", choices=MODES, metavar="WAY")
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
+    options = parser.parse_args()
+    modes = options.compile or MODES
     folder = os.environ.get("BENCHMARK_DATA_DIR")
-    data = prepare(get_source(dataset, SourceOptions(Path(folder) if folder else None)))
+    data = prepare(get_source(options.dataset, SourceOptions(Path(folder) if folder else None)))
     config = SweepConfig(
-        budget="quick", trials=1, seeds=1, epochs=EPOCHS, epochs_exact=True, train_share=1, device="cpu"
+        budget="quick",
+        trials=1,
+        seeds=1,
+        epochs=options.epochs,
+        epochs_exact=True,
+        train_share=1,
+        train_examples=options.train_examples,
+        device="cpu",
+        overrides=dict(text.split("=", 1) for text in options.set),
     )
-    plan = make_plan(model, data, config)
-    spec = plan.trial_spec({**plan.default, "patience": EPOCHS}, 0)
-    seconds: dict[str, list[float]] = {mode: [] for mode in MODES}
-    for _ in range(ROUNDS):
-        for mode in MODES:
-            result = train(spec, data, device="cpu", compile=mode)
-            seconds[mode] += result.history["epoch_seconds"][1:]
-    machine = f"{platform.machine()}, {os.cpu_count()} cores"
-    print(f"{model} on {dataset}, default configuration; {versions()}; {machine}")
-    slowest = statistics.median(seconds["fit"])
-    for mode in MODES:
-        median = statistics.median(seconds[mode])
-        print(f"{mode:<6} {median:8.4f} s an epoch, {slowest / median:6.1f} times as fast as fit")
+    print(
+        f"{options.dataset}; {versions()}; {platform.machine()}, {cores()} cores; {' '.join(options.set)}\n"
+    )
+    print("| architecture | way | seconds an epoch | times as fast | best validation accuracy |")
+    print("| --- | --- | --- | --- | --- |")
+    for model in options.models:
+        plan = make_plan(model, data, config)
+        spec = plan.trial_spec({**plan.default, "patience": options.epochs}, 0)
+        seconds: dict[str, list[float]] = {mode: [] for mode in modes}
+        accuracy = dict.fromkeys(modes, 0.0)
+        for _ in range(options.rounds):
+            for mode in modes:
+                result = train(spec, data, device="cpu", compile=mode)
+                seconds[mode] += result.history["epoch_seconds"][1:]
+                accuracy[mode] = result.best_val_accuracy or 0.0
+        slowest = statistics.median(seconds[modes[0]])
+        for mode in modes:
+            median = statistics.median(seconds[mode])
+            row = f"{median:.3f} | {slowest / median:.1f} | {accuracy[mode]:.4f}"
+            print(f"| {model} | {mode} | {row} |", flush=True)
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()

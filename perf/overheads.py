@@ -1,0 +1,69 @@
+"""What a sweep costs beside training: ``python perf/overheads.py [WORDS of a sweep]``.
+
+Carries out a search of avg-pool on IMDB (BENCHMARK_DATA_DIR; 12 trials, cache warm) in a folder of its
+own, three times. Prints the seconds from the start of the command to the first training step, and the
+share of the search's wall time in which no epoch was under way: proposing, building, reading views,
+recording.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from mlflow import MlflowClient
+
+from benchmark.tracking import names
+from benchmark.tracking.runs_query import all_runs
+
+ROUNDS, TRIALS = 3, 12
+WORDS = ["--model", "avg-pool", "--dataset", "imdb", "--trials", str(TRIALS), "--seeds", "1"]
+WORDS += ["--sampler", "random", "--pruner", "none", "--timeout", "1000000"]
+
+
+def sweep(words: list[str]) -> tuple[float, float]:
+    """Carry out a sweep; return seconds to the first step, and the share outside of epochs."""
+    with tempfile.TemporaryDirectory() as folder:
+        begun = time.time()
+        command = [sys.executable, "-m", "benchmark.sweep", *WORDS, *words]
+        subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL)
+        client = MlflowClient(f"sqlite:///{folder}/mlruns/mlflow.db")
+        experiment = client.get_experiment_by_name("imdb")
+        assert experiment is not None
+        runs = [
+            run
+            for run in all_runs(client, [experiment.experiment_id], "")
+            if run.data.tags[names.KIND] == names.TRIAL_RUN
+        ]
+    runs.sort(key=lambda run: run.info.start_time)
+    trained = [run.data.metrics[names.TRAIN_SECONDS] for run in runs]
+    # A run ends right after its last epoch.
+    first_step = runs[0].info.end_time / 1000 - trained[0] - begun
+    wall = (runs[-1].info.end_time - runs[0].info.start_time) / 1000
+    return first_step, 1 - sum(trained) / wall
+
+
+def main() -> None:
+    """Measure and print."""
+    os.environ.setdefault("PYTHONPATH", str(Path(__file__).resolve().parents[1]))
+    words = sys.argv[1:]
+    sweep(words)  # the data set is prepared, and the way to compile measured
+    found = [sweep(words) for _ in range(ROUNDS)]
+    print(f"{platform.machine()}, {len(os.sched_getaffinity(0))} cores; sweep {' '.join([*WORDS, *words])}")
+    for place, name in enumerate(
+        ("seconds to the first training step", "share of the search outside of epochs")
+    ):
+        values = [one[place] for one in found]
+        print(
+            f"{name}: median {statistics.median(values):.3g} of {', '.join(f'{one:.3g}' for one in values)}"
+        )
+
+
+if __name__ == "__main__":
+    main()

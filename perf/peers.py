@@ -1,0 +1,188 @@
+"""A search beside what people use: ``python perf/peers.py [--model M] [--configurations N] [PEER ...]``.
+
+The same configurations of avg-pool (or LSTM) on the same reviews, validated on the same ones, with the
+same optimizer, at most 15 epochs and early stopping (LSTM: 2 epochs of length 200): by a sweep of
+Textbench, whose random search proposes them, and by the peers in ``perf/peers/``, which get that list.
+Each is a process of its own that begins with nothing: imports, reading and tokenising the reviews are
+part of its time. Equal validation accuracies show that the work was equal. Needs IMDB in
+BENCHMARK_DATA_DIR and the extra ``perf``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+from benchmark.config import SweepConfig
+from benchmark.data.dataset import Dataset
+from benchmark.data.prepare import prepare
+from benchmark.data.source import SourceOptions, get_source
+from benchmark.plan import Plan, make_plan
+from benchmark.search.study import Search
+
+HERE = Path(__file__).resolve().parent
+PEERS = {
+    "usual script": ["usual.py"],
+    "KerasTuner RandomSearch": ["tuner.py", "random"],
+    "KerasTuner Hyperband": ["tuner.py", "hyperband"],
+    "Ray Tune, 2 CPUs": ["ray_tune.py"],
+}
+SAME = {"padding": "post", "truncation": "post", "optimizer": "adam", "schedule": "constant", "patience": 2}
+MODELS = {
+    "avg-pool": {
+        "epochs": 15,
+        "fixed": {**SAME, "embedding_dropout": 0.0, "mask": False, "units": 16, "dropout": 0.0},
+        "length": "{type: int, low: 100, high: 400}",
+    },
+    "lstm": {
+        "epochs": 2,
+        "fixed": {**SAME, "units": 32, "dropout": 0.0, "recurrent_dropout": 0.0, "mask": False},
+        "length": "{type: categorical, choices: [200]}",
+    },
+}
+SPACE = """\
+model: {model}
+source: perf/peers.py
+default: {default}
+search:
+  sequence_length: {length}
+  vocabulary_size: {{type: int, low: 5000, high: 30000}}
+  embedding_dim: {{type: categorical, choices: [16, 32]}}
+  batch_size: {{type: categorical, choices: [128, 512]}}
+  learning_rate: {{type: float, low: 1.0e-4, high: 1.0e-2, log: true}}
+"""
+START = {"sequence_length": 200, "vocabulary_size": 10_000, "embedding_dim": 16, "batch_size": 512}
+
+
+def make_work(folder: Path, model: str, count: int) -> tuple[Plan, Dataset]:
+    """Write what the peers read: texts, labels and configurations."""
+    dataset = prepare(get_source("imdb", SourceOptions(Path(os.environ["BENCHMARK_DATA_DIR"]))))
+    kind = MODELS[model]
+    space = folder / "space.yaml"
+    default = json.dumps({**kind["fixed"], **START, "learning_rate": 0.001, "epochs": kind["epochs"]})
+    space.write_text(SPACE.format(model=model, default=default, length=kind["length"]))
+    config = SweepConfig(
+        budget="quick",
+        trials=count,
+        seeds=1,
+        epochs=kind["epochs"],
+        epochs_exact=True,
+        train_share=1,
+        sampler="random",
+        pruner="none",
+    )
+    plan = make_plan(model, dataset, config, space)
+    search = Search(plan, None, folder / "proposals")
+    searched = list(plan.space.search)
+    found = []
+    while len(found) < count:
+        proposal = search.proposal()
+        assert proposal is not None
+        values = proposal.spec.flat()
+        found.append({name: values[name] for name in searched})
+    ranges = {name: [min(one[name] for one in found), max(one[name] for one in found)] for name in searched}
+    work = {
+        "model": model,
+        "epochs": kind["epochs"],
+        "patience": 2,
+        "configurations": found,
+        "ranges": ranges,
+    }
+    (folder / "work.json").write_text(json.dumps(work))
+    parts = {part: dataset.view(part, None) for part in ("train", "validation")}
+    (folder / "texts.json").write_text(json.dumps({name: view.texts() for name, view in parts.items()}))
+    np.savez(folder / "labels.npz", **{name: view.y for name, view in parts.items()})
+    return plan, dataset
+
+
+def ours(folder: Path, model: str, count: int, workers: list[str]) -> tuple[float, list[float]]:
+    """Carry out the sweep with an empty cache; return seconds until its last trial, and its accuracies."""
+    words = ["--model", model, "--dataset", "imdb", "--space", str(folder / "space.yaml"), "--json"]
+    words += ["--sampler", "random", "--pruner", "none", "--trials", str(count), "--seeds", "1"]
+    words += ["--epochs", str(MODELS[model]["epochs"]), "--timeout", "1000000", *workers]
+    with tempfile.TemporaryDirectory() as place:
+        started, last = time.monotonic(), 0.0
+        process = subprocess.Popen(
+            [sys.executable, "-m", "benchmark.sweep", *words],
+            cwd=place,
+            env={**os.environ, "PYTHONPATH": str(HERE.parent), "BENCHMARK_CACHE_DIR": f"{place}/cache"},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stderr is not None
+        accuracies = []
+        for line in process.stderr:
+            if line.startswith("trial ") and ": ok " in line:
+                last = time.monotonic() - started
+                accuracies.append(float(line.partition(": ok ")[2].split()[0]))
+        if process.wait() or len(accuracies) != count:
+            raise SystemExit(f"{len(accuracies)} of {count} trials, exit code {process.returncode}")
+    return last, accuracies
+
+
+def theirs(folder: Path, words: list[str]) -> tuple[float, list[float]]:
+    """Run a peer; return its seconds and accuracies."""
+    (folder / "accuracies.txt").unlink(missing_ok=True)
+    with tempfile.TemporaryDirectory() as place:
+        for name in ("work.json", "texts.json", "labels.npz"):
+            (Path(place) / name).symlink_to(folder / name)
+        started = time.monotonic()
+        subprocess.run([sys.executable, str(HERE / "peers" / words[0]), *words[1:]], cwd=place, check=True)
+        seconds = time.monotonic() - started
+        lines = (Path(place) / "accuracies.txt").read_text().splitlines()
+    return seconds, [float(line.split()[1]) for line in lines]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("peers", nargs="*", default=list(PEERS), metavar="PEER")
+    parser.add_argument("--model", choices=MODELS, default="avg-pool")
+    parser.add_argument("--configurations", type=int, default=40)
+    parser.add_argument("--rounds", type=int, default=1)
+    options = parser.parse_args()
+    times: dict[str, list[float]] = {}
+    means: dict[str, list[float]] = {}
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        make_work(folder, options.model, options.configurations)
+        ways = {
+            "Textbench": lambda: ours(folder, options.model, options.configurations, []),
+            "Textbench, --workers 2": lambda: ours(
+                folder, options.model, options.configurations, ["--workers", "2"]
+            ),
+            **{name: lambda words=PEERS[name]: theirs(folder, words) for name in options.peers},
+        }
+        for _ in range(options.rounds):
+            for name, run in ways.items():
+                seconds, accuracies = run()
+                times.setdefault(name, []).append(seconds)
+                means.setdefault(name, []).append(statistics.fmean(accuracies))
+                print(
+                    f"  {name}: {seconds:.1f} s, {len(accuracies)} trained, mean {means[name][-1]:.4f}",
+                    flush=True,
+                )
+    packages = ("tensorflow", "keras", "optuna", "mlflow", "keras-tuner", "ray")
+    print(f"\n{platform.machine()}, {len(os.sched_getaffinity(0))} cores; ", end="")
+    print(", ".join(f"{name} {version(name)}" for name in packages))
+    print(f"{options.configurations} configurations of {options.model} on IMDB, {options.rounds} rounds\n")
+    print("| | seconds | times as long as Textbench | mean validation accuracy |\n| --- | --- | --- | --- |")
+    fastest = statistics.median(times["Textbench"])
+    for name, seconds in times.items():
+        median = statistics.median(seconds)
+        print(f"| {name} | {median:.0f} | {median / fastest:.1f} | {statistics.fmean(means[name]):.4f} |")
+
+
+if __name__ == "__main__":
+    main()
