@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -14,7 +15,9 @@ Scalar = str | int | float | bool | None
 Side = Literal["pre", "post"]
 Device = Literal["auto", "cpu", "gpu"]
 Protocol = Literal["inductive", "unlabelled", "pretrained"]
+Mode = Literal["fit", "graph", "xla"]
 CompileMode = Literal["auto", "fit", "graph", "xla"]
+Precision = Literal["float32", "bfloat16", "float16"]
 
 
 class Frozen(BaseModel):
@@ -60,6 +63,11 @@ class TrainSettings(Frozen):
     patience : int or None
         Epochs without a better validation accuracy after which training stops; the best weights
         are restored in any case. None trains all epochs and keeps the last weights, as tutorials do.
+    trim : bool
+        Whether batches are made of texts of similar length and cut to the longest of each, which is only for
+        models that leave padding out of account.
+    precision : {"float32", "bfloat16", "float16"}
+        What is computed in; weights are float32 in any case (Keras's mixed policies).
     """
 
     optimizer: Literal["adam", "adamw", "nadam", "rmsprop", "sgd"] = "adam"
@@ -68,6 +76,8 @@ class TrainSettings(Frozen):
     batch_size: int = Field(default=64, ge=1)
     epochs: int = Field(default=10, ge=1)
     patience: int | None = Field(default=3, ge=1)
+    trim: bool = False
+    precision: Precision = "float32"
 
 
 class Resource(Frozen):
@@ -90,6 +100,7 @@ class Resource(Frozen):
 
 VIEW_KEYS = frozenset(ViewSettings.model_fields)
 TRAIN_KEYS = frozenset(TrainSettings.model_fields)
+_LATER: dict[str, Scalar] = {"trim": False, "precision": "float32"}
 
 
 class RunSpec(Frozen):
@@ -153,6 +164,8 @@ class RunSpec(Frozen):
     def _content(self, *without: str) -> dict[str, Any]:
         """Return what makes the run; a setting that came later and is not used leaves old ids alone."""
         content = self.model_dump(mode="json", exclude=set(without))
+        if self.training is not None:
+            content["training"] = without_later(content["training"])
         return {name: value for name, value in content.items() if value is not None}
 
     def flat(self) -> dict[str, Scalar]:
@@ -175,6 +188,8 @@ class SweepConfig(Frozen):
         the budget's number is a cap.
     timeout : float or None
         Training seconds of all its trials after which the search starts no further one.
+    precision : {"float32", "bfloat16", "float16"} or None
+        What networks compute in; None is what their configurations say.
     overrides : dict
         ``--set name=value``: fixed values, taken out of the search.
     """
@@ -189,11 +204,17 @@ class SweepConfig(Frozen):
     timeout: float | None = Field(default=None, gt=0)
     sampler: Literal["tpe", "random", "qmc", "gp", "cmaes", "grid"] = "tpe"
     pruner: Literal["hyperband", "median", "percentile", "none"] = "hyperband"
+    precision: Precision | None = None
     overrides: dict[str, Scalar] = Field(default_factory=dict)
     seed: int = Field(default=0, ge=0)
     device: Device = "auto"
     compile: CompileMode = "auto"
     study: str | None = None
+
+
+def without_later(settings: Mapping[str, Scalar]) -> dict[str, Scalar]:
+    """Return settings without those that came later and are as they were before."""
+    return {name: value for name, value in settings.items() if _LATER.get(name, ...) != value}
 
 
 def _digest(content: Any) -> str:

@@ -21,11 +21,13 @@ from benchmark.config import (
     SweepConfig,
     TrainSettings,
     ViewSettings,
+    without_later,
 )
 from benchmark.data.dataset import Dataset
 from benchmark.errors import MissingResource, UserError
 from benchmark.models.describe import Description, describe
 from benchmark.registry import load_target
+from benchmark.search.ranges import options
 from benchmark.search.space import Space, find_space, load_space
 from benchmark.seeds import SeedBundle, seed_bundle
 from benchmark.yamlfile import first_problem
@@ -58,8 +60,12 @@ class Plan:
         content = {
             "model": [self.model.label, self.model.digest],
             "dataset": self.dataset.digest,
-            "space": self.space.model_dump(mode="json", exclude={"source", "note"}),
+            "space": {
+                **self.space.model_dump(mode="json", exclude={"source", "note"}),
+                "default": without_later(self.space.default),
+            },
             **({"resources": resources} if (resources := self._resource_digests()) else {}),
+            **({"precision": self.config.precision} if self.config.precision and self._is_network else {}),
             "config": self.config.model_dump(
                 mode="json",
                 include={
@@ -75,6 +81,10 @@ class Plan:
             ),
         }
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def _is_network(self) -> bool:
+        return self.model.input != "texts"
 
     @property
     def study(self) -> str:
@@ -97,12 +107,14 @@ class Plan:
     def spec(self, hparams: Mapping[str, Scalar], kind: str, seeds: SeedBundle) -> RunSpec:
         """Return the run spec of a configuration with a seed bundle."""
         values = dict(hparams)
-        reads_ids, is_network = self.model.input == "ids", self.model.input != "texts"
-        if is_network:
+        reads_ids = self.model.input == "ids"
+        if self._is_network:
             own = values.pop("epochs", TrainSettings().epochs)
             limit = self.config.epochs
             assert isinstance(own, int)
             values["epochs"] = limit if self.config.epochs_exact else min(own, limit)
+            if self.config.precision:
+                values["precision"] = self.config.precision
         return RunSpec.model_validate(
             {
                 "model": self.model.name,
@@ -111,7 +123,9 @@ class Plan:
                 "dataset_digest": self.dataset.digest,
                 "kind": kind,
                 "view": {key: values[key] for key in values if key in VIEW_KEYS} if reads_ids else None,
-                "training": {key: values[key] for key in values if key in TRAIN_KEYS} if is_network else None,
+                "training": {key: values[key] for key in values if key in TRAIN_KEYS}
+                if self._is_network
+                else None,
                 "hparams": {k: v for k, v in values.items() if k not in VIEW_KEYS | TRAIN_KEYS},
                 "seeds": seeds,
                 "train_share": self.config.train_share,
@@ -177,6 +191,7 @@ def make_plan(model: str, dataset: Dataset, config: SweepConfig, space_file: Pat
         raise UserError(
             f"--compile xla: '{model}' reads raw texts, which XLA cannot; expected auto, fit or graph"
         )
+    _check_trim(description, space, config)
     wanted, there = config.train_examples, dataset.sizes["train"]
     if wanted is not None and not len(dataset.class_names) <= wanted <= there:
         raise UserError(
@@ -191,6 +206,30 @@ def make_plan(model: str, dataset: Dataset, config: SweepConfig, space_file: Pat
         message = first_problem(error, TypeAdapter(RunSpec))[0]
         raise UserError(f"default configuration of '{model}': {message}") from error
     return plan
+
+
+def _check_trim(model: Description, space: Space, config: SweepConfig) -> None:
+    """Find out whether batches would be cut to their longest text for a model that looks at padding."""
+    searched = space.search.get("trim")
+    if not (space.default.get("trim") or (searched and True in searched.samples())):
+        return
+    if config.compile == "xla":
+        raise UserError(
+            "--compile xla: batches of changing width (trim) are not for XLA; expected auto, fit or graph"
+        )
+    if not model.ignores_padding:
+        raise UserError(
+            f"trim: '{model.name}' gives other answers when padding is left off; expected false, or a model "
+            "that leaves padding out of account and says so with IGNORES_PADDING"
+        )
+    name = model.ignores_padding
+    if isinstance(name, str) and not (space.default.get(name) is True and name not in space.search):
+        needed = searched.when.get(name) if searched and not space.default.get("trim") else None
+        if needed is None or options(needed) != (True,):
+            raise UserError(
+                f"trim: '{model.name}' leaves padding out of account only when {name} is true; "
+                f"add --set {name}=true, or 'when: {{{name}: true}}' to the search of trim"
+            )
 
 
 def _own_overrides(model: Description, overrides: Mapping[str, Scalar]) -> dict[str, Scalar]:

@@ -8,7 +8,7 @@ import sys
 from argparse import ArgumentTypeError
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from benchmark import cli
 from benchmark.errors import MissingResource, UserError, did_you_mean
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from argparse import Namespace
     from pathlib import Path
 
-    from benchmark.config import SweepConfig
+    from benchmark.config import Device, Precision, SweepConfig
     from benchmark.data.dataset import Dataset
     from benchmark.data.source import SourceOptions
     from benchmark.driver import Limits, Outcome, Stores
@@ -112,9 +112,10 @@ def parser() -> cli.Parser:
     )
     add(
         "--workers",
-        type=count,
+        type=_workers,
         metavar="N",
-        help="train in N processes side by side, each with its share of the cores (default: in this process)",
+        help="train in N processes side by side, each with its share of the cores; 'auto' finds out how many "
+        "are fastest (default: in this process)",
     )
     add(
         "--run-timeout",
@@ -143,13 +144,30 @@ def parser() -> cli.Parser:
         type=cli.choice("way to compile", ("auto", "fit", "graph", "xla")),
         default="auto",
         metavar="X",
-        help="how epochs are run: auto (default), fit, graph or xla",
+        help="how epochs are run: fit, graph, xla, or auto (default): the fastest, once it was measured",
+    )
+    add(
+        "--precision",
+        type=cli.choice("precision", ("float32", "bfloat16", "float16", "auto")),
+        metavar="X",
+        help="what networks compute in: float32, bfloat16, float16, or auto, bfloat16 on a GPU made for it "
+        "(default: what the configuration says, float32 as published)",
     )
     cli.add_data_options(parser)
     cli.add_store_options(parser)
     add("--dry-run", action="store_true", help="print the plan and an estimate of its time, run nothing")
     add("--json", action="store_true", help="print one JSON document at the end; progress goes to stderr")
     return parser
+
+
+def _workers(text: str) -> int | str:
+    """Accept a whole number from 1, or ``auto``."""
+    if text == "auto":
+        return text
+    try:
+        return cli.whole_number(1)(text)
+    except ArgumentTypeError as error:
+        raise ArgumentTypeError(f"{error}, or 'auto'") from None
 
 
 def _study(name: str) -> str:
@@ -215,12 +233,22 @@ def sweep_config(options: Namespace) -> SweepConfig:
         timeout=options.timeout or budget.seconds,
         sampler=options.sampler,
         pruner=options.pruner,
+        precision=_precision(options.precision, options.device),
         overrides=overrides,
         seed=options.seed,
         device=options.device,
         compile=options.compile,
         study=options.study,
     )
+
+
+def _precision(asked: str | None, device: Device) -> Precision | None:
+    """Return what networks compute in, None where their configurations say it."""
+    from benchmark.training.devices import computes_bfloat16
+
+    if asked == "auto":
+        return "bfloat16" if device != "cpu" and computes_bfloat16() else "float32"
+    return cast("Precision | None", asked)
 
 
 def _model_names(asked: Sequence[str]) -> list[str]:
@@ -285,7 +313,8 @@ def _run(plans: Sequence[Plan], dataset: Dataset, options: Namespace, display: D
     from benchmark.driver import Limits, delivered, open_stores
     from benchmark.training.devices import set_up_device
 
-    limits = Limits(options.workers, options.run_timeout, options.recycle, options.max_failures, options.join)
+    workers = _number_of_workers(options, plans[-1], display)
+    limits = Limits(workers, options.run_timeout, options.recycle, options.max_failures, options.join)
     if options.device == "gpu" or not limits.in_workers:  # otherwise TensorFlow is for the workers alone
         set_up_device(options.device)
     with open_stores(cli.RUNS, options.tracking_uri, display, options.storage) as stores:
@@ -296,6 +325,20 @@ def _run(plans: Sequence[Plan], dataset: Dataset, options: Namespace, display: D
             return cli.SOME_FAILED
         _show(outcomes, dataset, stores, as_json=options.json)
     return cli.SOME_FAILED if failed else cli.DONE
+
+
+def _number_of_workers(options: Namespace, dearest: Plan, display: Display) -> int | None:
+    """Return ``--workers``, or what ``auto`` finds; None trains in this process."""
+    if options.workers != "auto":
+        return cast("int | None", options.workers)
+    from benchmark.execution.engine import Workplace
+    from benchmark.execution.throughput import best_workers
+
+    place = Workplace(dearest.dataset, cli.RUNS / "ledger.jsonl", options.device, options.compile)
+    display.line("finding out how many workers are fastest here (kept for the next time)")
+    workers = best_workers(dearest, place)
+    display.line(f"--workers {workers}")
+    return workers
 
 
 def _sweep_all(plans: Sequence[Plan], stores: Stores, limits: Limits, display: Display) -> list[Outcome]:

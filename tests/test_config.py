@@ -44,6 +44,8 @@ TRAIN_CHANGES = {
     "batch_size": 65,
     "epochs": 11,
     "patience": 4,
+    "trim": True,
+    "precision": "bfloat16",
 }
 
 
@@ -178,3 +180,18 @@ def test_the_words_for_samplers_and_pruners_are_those_of_the_configuration():
     schema = SweepConfig.model_json_schema()["properties"]
     assert schema["sampler"]["enum"] == list(SAMPLERS)
     assert schema["pruner"]["enum"] == list(PRUNERS)
+
+
+def test_settings_that_came_later_leave_the_ids_of_earlier_runs_alone():
+    spec = RunSpec(
+        model="avg-pool",
+        dataset="sample",
+        dataset_digest="d" * 32,
+        kind="trial",
+        view=ViewSettings(),
+        training=TrainSettings(),
+        hparams={"units": 16},
+        seeds=seed_bundle(0, "search", 0),
+    )
+    # Printed by the version before there were `trim` and `precision`.
+    assert (spec.spec_id, spec.config_id) == ("3182f2ec88cacadb", "cd25d6230dc2084b")

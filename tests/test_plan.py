@@ -111,3 +111,48 @@ def test_settings_for_one_model_of_several(model, sample):
     assert make_plan("lstm", sample, config).default["units"] == 100
     with pytest.raises(UserError, match="did you mean 'units'"):
         make_plan(model, sample, CONFIG.model_copy(update={"overrides": {"reader.unit": 8}}))
+
+
+def overridden(**values):
+    return CONFIG.model_copy(update={"overrides": values})
+
+
+def test_trim_is_for_models_that_leave_padding_out_of_account(sample):
+    with pytest.raises(UserError, match=r"^trim: 'flatten' gives other answers when padding is left off"):
+        make_plan("flatten", sample, overridden(trim=True))
+    with pytest.raises(
+        UserError, match=r"^trim: 'cnn' leaves padding .* only when mask is true; add --set mask=true"
+    ):
+        make_plan("cnn", sample, overridden(trim=True))
+    with pytest.raises(UserError, match="only when mask is true"):  # it is searched there
+        make_plan("avg-pool", sample, overridden(trim=True))
+    with pytest.raises(UserError, match=r"^--compile xla: batches of changing width"):
+        make_plan("fasttext", sample, overridden(trim=True).model_copy(update={"compile": "xla"}))
+    assert make_plan("cnn", sample, overridden(trim=True, mask=True)).default["trim"] is True
+    assert make_plan("fasttext", sample, overridden(trim=True)).default["trim"] is True
+
+
+@pytest.mark.parametrize(("condition", "allowed"), [("", False), (", when: {mask: true}", True)])
+def test_trim_may_be_searched_where_padding_is_left_out_of_account(sample, tmp_path, condition, allowed):
+    space = tmp_path / "space.yaml"
+    space.write_text(
+        "model: cnn\nsource: here\ndefault: {mask: false, trim: false}\nsearch:\n"
+        "  mask: {type: categorical, choices: [false, true]}\n"
+        f"  trim: {{type: categorical, choices: [false, true]{condition}}}\n"
+    )
+    if allowed:
+        assert make_plan("cnn", sample, CONFIG, space).space.search["trim"].when == {"mask": True}
+    else:
+        with pytest.raises(UserError, match=r"'when: {mask: true}' to the search of trim"):
+            make_plan("cnn", sample, CONFIG, space)
+
+
+def test_precision_is_a_part_of_networks_and_of_their_search(sample):
+    half = CONFIG.model_copy(update={"precision": "bfloat16"})
+    for name in ("avg-pool", "nbsvm"):
+        plain, precise = make_plan(name, sample, CONFIG), make_plan(name, sample, half)
+        assert (plain.identity == precise.identity) == (name == "nbsvm")
+        same = plain.trial_spec(plain.default, 0) == precise.trial_spec(precise.default, 0)
+        assert same == (name == "nbsvm")
+    network = make_plan("avg-pool", sample, half)
+    assert network.trial_spec(network.default, 0).training.precision == "bfloat16"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import glob
+import hashlib
 import json
 import os
 import re
@@ -52,6 +53,32 @@ def disk_is_full(error: BaseException | None) -> bool:
         (isinstance(cause, OSError) and cause.errno in _FULL) or _SAYS_FULL.search(str(cause)) is not None
         for cause in causes(error)
     )
+
+
+def remembered(kind: str, identity: dict[str, Any], measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Return what was once measured on this machine, or measure it now and keep it.
+
+    Parameters
+    ----------
+    kind : str
+        Folder of the cache.
+    identity : dict
+        What the measurement depends on, as JSON; it is kept beside the result for a reader.
+    measure : callable
+        Gives the result, as JSON. Of several processes one measures, and the others wait for it.
+    """
+    digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
+    file = cache_root() / kind / f"{digest}.json"
+    with locked(file):
+        try:
+            result: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))["result"]
+            return result
+        except (OSError, ValueError, KeyError, TypeError):
+            result = measure()
+        temporary = file.with_suffix(f".{os.getpid()}.tmp")
+        temporary.write_text(json.dumps({**identity, "result": result}, indent=1), encoding="utf-8")
+        temporary.replace(file)
+    return result
 
 
 def write_entry(folder: Path, fill: Callable[[Path], dict[str, Any]]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+from collections import OrderedDict
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +18,8 @@ PAD = 0
 OOV = 1
 """Ids 0 and 1 stand for padding and for words outside the vocabulary; words begin at 2."""
 
+_VIEWS = 4  # two parts of two shapes
+_LARGEST_KEPT = 1 << 28  # bytes
 _ROWS = 512  # texts cut at a time, so that memory stays near the size of the result
 
 
@@ -83,6 +86,10 @@ class Store:
         else:
             x = cut(self.tokens, self.token_ends[:-1][rows], np.diff(self.token_ends)[rows], settings, length)
         return View(x=x, y=np.asarray(self.labels)[rows], rows=rows, store=self)
+
+
+# The latest views of this process: runs of one shape follow one another, as the seeds of a configuration do.
+_views: OrderedDict[tuple[Path, str, str, ViewSettings], View] = OrderedDict()
 
 
 @dataclass(frozen=True)
@@ -164,10 +171,25 @@ class Dataset:
         Returns
         -------
         View
-            Arrays in memory.
+            Arrays in memory, which runs of the same shape share.
         """
         if part not in ("train", "validation"):
             raise ValueError(f"got part {part!r}, expected 'train' or 'validation'")
+        if settings is None:
+            return self._cut(part, None)
+        key = (self.folder, self.digest, part, settings)
+        if key not in _views:
+            view = self._cut(part, settings)
+            view.x.flags.writeable = False  # runs share it
+            if view.x.nbytes > _LARGEST_KEPT:
+                return view
+            _views[key] = view
+            while len(_views) > _VIEWS:
+                _views.popitem(last=False)
+        _views.move_to_end(key)
+        return _views[key]
+
+    def _cut(self, part: str, settings: ViewSettings | None) -> View:
         rows = np.load(self.folder / f"{part}_rows.npy")
         return self._open.view(rows, settings, self.length(settings) if settings else 0)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import tempfile
 import time
 from dataclasses import dataclass, field
@@ -14,15 +13,11 @@ from pathlib import Path
 from benchmark.errors import UserError
 from benchmark.execution.engine import PAUSE, Handler, Job, Workplace
 from benchmark.execution.worker import DiskFull, Message, Ready, Refused, work
+from benchmark.training.devices import cores
 from benchmark.training.result import EpochReport, Result, Status
 
 _LAST_WORDS = 4000  # characters of what a lost worker printed
 _GRACE = 5.0
-
-
-def cores() -> int:
-    """Return the number of cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class ProcessEngine:
@@ -133,6 +128,7 @@ class ProcessEngine:
             worker.answer(handler.epoch(worker.job, message))
         else:
             job = worker.rest()
+            message.workers = self._limit
             handler.ended(job, message)
             if self._recycle is not None and worker.runs >= self._recycle:
                 self._workers.remove(worker)

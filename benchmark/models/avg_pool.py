@@ -6,18 +6,12 @@ classification" (raw text; the one with dropout). The defaults are the former's.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import keras
 
 from benchmark.models.masked_average import MaskedAverage
 from benchmark.models.task import Task
 
-
-def compile_mode(hparams: Mapping[str, Any]) -> str:
-    """Return how an epoch runs fastest: compiled by XLA, but for its slow random numbers on a CPU."""
-    return "graph" if hparams.get("embedding_dropout") else "xla"
+IGNORES_PADDING = "mask"
 
 
 def build(
@@ -49,7 +43,7 @@ def build(
     keras.Model
         int32 [batch, length] to logits [batch, n_outputs].
     """
-    ids = keras.Input((task.sequence_length,), dtype="int32")
+    ids = keras.Input((task.columns,), dtype="int32")
     x = keras.layers.Embedding(task.vocabulary_size, embedding_dim, mask_zero=mask)(ids)
     x = keras.layers.Dropout(embedding_dropout)(x) if embedding_dropout else x
     x = MaskedAverage()(x) if mask else keras.layers.GlobalAveragePooling1D()(x)

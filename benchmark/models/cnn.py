@@ -9,6 +9,9 @@ from __future__ import annotations
 import keras
 
 from benchmark.models.task import Task
+from benchmark.models.zero_padding import ZeroPadding
+
+IGNORES_PADDING = "mask"
 
 
 def build(
@@ -19,6 +22,7 @@ def build(
     filters: int = 100,
     dropout: float = 0.5,
     max_norm: float = 3.0,
+    mask: bool = False,
 ) -> keras.Model:
     """Look for phrases of a few words anywhere in the text, then classify.
 
@@ -36,17 +40,21 @@ def build(
         Dropout before the logits.
     max_norm : float
         Greatest length of the weights of a logit; 0 sets no limit.
+    mask : bool
+        Leave padding out of account; as published, it is read like words.
 
     Returns
     -------
     keras.Model
         int32 [batch, length] to logits [batch, n_outputs].
     """
-    ids = keras.Input((task.sequence_length,), dtype="int32")
+    ids = keras.Input((task.columns,), dtype="int32")
     words = keras.layers.Embedding(task.vocabulary_size, embedding_dim)(ids)
+    words = ZeroPadding()(words, ids) if mask else words
     found = []
     for width in parse_widths(widths):
         x = keras.layers.Conv1D(filters, width, padding="same", activation="relu")(words)
+        x = ZeroPadding()(x, ids) if mask else x
         found.append(keras.layers.GlobalMaxPooling1D()(x))
     x = keras.layers.Concatenate()(found) if len(found) > 1 else found[0]
     x = keras.layers.Dropout(dropout)(x) if dropout else x

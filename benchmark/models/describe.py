@@ -41,6 +41,9 @@ class Description:
     resources : dict of str to str
         From the module's ``RESOURCES``: hyper-parameters that name a file, folder or URL, each with the
         function, ``package.module:name``, that finds it and returns a `benchmark.config.Resource`.
+    ignores_padding : bool or str
+        From the module's ``IGNORES_PADDING``: whether answers do not depend on padding, or the name of the
+        hyper-parameter that says so.
     digest : str
         Of the file's content, for models from outside the package; "" for built-in ones.
     """
@@ -55,6 +58,7 @@ class Description:
     digest: str
     input: str = "ids"
     resources: dict[str, str] = field(default_factory=dict)
+    ignores_padding: bool | str = False
 
 
 def describe(name: str) -> Description:
@@ -96,6 +100,7 @@ def describe(name: str) -> Description:
         digest="" if own else hashlib.sha256(content).hexdigest()[:16],
         input=str(_constant(tree, "INPUT", "ids")),
         resources=dict(_constant(tree, "RESOURCES", {})),
+        ignores_padding=_constant(tree, "IGNORES_PADDING", False),
     )
 
 

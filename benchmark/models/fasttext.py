@@ -6,7 +6,6 @@ settings of Keras's example `imdb_fasttext.py` (20,000 words, length 400, vector
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -14,10 +13,7 @@ import keras
 from benchmark.models.masked_average import MaskedAverage
 from benchmark.models.task import Task
 
-
-def compile_mode(hparams: Mapping[str, Any]) -> str:
-    """Return how an epoch runs fastest: compiled by XLA, but for its slow random numbers on a CPU."""
-    return "graph" if hparams.get("dropout") else "xla"
+IGNORES_PADDING = True
 
 
 def build(
@@ -41,7 +37,7 @@ def build(
     keras.Model
         int32 [batch, length] to logits [batch, n_outputs].
     """
-    ids = keras.Input((task.sequence_length,), dtype="int32")
+    ids = keras.Input((task.columns,), dtype="int32")
     x = AppendBigrams(task.vocabulary_size, buckets)(ids) if buckets else ids
     x = keras.layers.Embedding(task.vocabulary_size + buckets, embedding_dim, mask_zero=True)(x)
     x = MaskedAverage()(x)

@@ -11,6 +11,8 @@ import keras
 
 from benchmark.models.task import Task
 
+IGNORES_PADDING = "mask"
+
 
 def build(
     task: Task,
@@ -19,6 +21,7 @@ def build(
     units: int = 100,
     dropout: float = 0.2,
     recurrent_dropout: float = 0.2,
+    mask: bool = False,
 ) -> keras.Model:
     """Read the word vectors in order, then classify.
 
@@ -33,13 +36,15 @@ def build(
     dropout, recurrent_dropout : float
         Dropout on the inputs and on the state, one mask for all time steps. A recurrent dropout of 0
         lets a GPU use its fused kernel.
+    mask : bool
+        Leave padding out of account; as published, it is read like words.
 
     Returns
     -------
     keras.Model
         int32 [batch, length] to logits [batch, n_outputs].
     """
-    ids = keras.Input((task.sequence_length,), dtype="int32")
-    x = keras.layers.Embedding(task.vocabulary_size, embedding_dim)(ids)
+    ids = keras.Input((task.columns,), dtype="int32")
+    x = keras.layers.Embedding(task.vocabulary_size, embedding_dim, mask_zero=mask)(ids)
     x = keras.layers.LSTM(units, dropout=dropout, recurrent_dropout=recurrent_dropout)(x)
     return keras.Model(ids, keras.layers.Dense(task.n_outputs)(x))

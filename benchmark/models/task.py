@@ -17,11 +17,13 @@ class Task:
     vocabulary_size : int
         Ids in the input lie in [0, vocabulary_size); 0 is padding, 1 a word outside the vocabulary.
     sequence_length : int
-        Columns of the input.
+        Most columns of the input.
     vocabulary : tuple of str
         The words with ids 2, 3, …
     report : callable
         Takes a name and a figure that the builder wants to be known; it becomes a metric of the run.
+    trim : bool
+        Whether batches are cut to their longest text.
     """
 
     class_names: tuple[str, ...]
@@ -29,6 +31,12 @@ class Task:
     sequence_length: int
     vocabulary: tuple[str, ...] = ()
     report: Callable[[str, float], None] = lambda name, value: None
+    trim: bool = False
+
+    @property
+    def columns(self) -> int | None:
+        """Columns of every batch; None where each is cut to its longest text."""
+        return None if self.trim else self.sequence_length
 
     @property
     def n_outputs(self) -> int:

@@ -11,7 +11,10 @@ from typing import Any
 
 import keras
 
+from benchmark.models.masked_average import MaskedAverage
 from benchmark.models.task import Task
+
+IGNORES_PADDING = "mask"
 
 
 def build(
@@ -23,6 +26,7 @@ def build(
     blocks: int = 1,
     units: int = 20,
     dropout: float = 0.1,
+    mask: bool = False,
 ) -> keras.Model:
     """Encode the word vectors with their positions, average, then classify.
 
@@ -42,18 +46,21 @@ def build(
         Width of the hidden layer after the average (relu); 0 leaves it out, with its dropout.
     dropout : float
         Dropout after attention, feed-forward part, average and hidden layer.
+    mask : bool
+        Leave padding out of account, positions included; as published, it is read like words.
 
     Returns
     -------
     keras.Model
         int32 [batch, length] to logits [batch, n_outputs].
     """
-    ids = keras.Input((task.sequence_length,), dtype="int32")
+    ids = keras.Input((task.columns,), dtype="int32")
     x = keras.layers.Embedding(task.vocabulary_size, embedding_dim)(ids)
-    x = AddPositions()(x)
+    words = ids > 0 if mask else None
+    x = AddPositions(task.sequence_length)(x, words)
     for _ in range(blocks):
-        x = _encoder_block(x, heads, ff_units, dropout)
-    x = keras.layers.GlobalAveragePooling1D()(x)
+        x = _encoder_block(x, words, heads, ff_units, dropout)
+    x = MaskedAverage()(x, mask=words) if mask else keras.layers.GlobalAveragePooling1D()(x)
     x = keras.layers.Dropout(dropout)(x)
     if units:
         x = keras.layers.Dense(units, activation="relu")(x)
@@ -61,9 +68,10 @@ def build(
     return keras.Model(ids, keras.layers.Dense(task.n_outputs)(x))
 
 
-def _encoder_block(x: Any, heads: int, ff_units: int, dropout: float) -> Any:
+def _encoder_block(x: Any, words: Any, heads: int, ff_units: int, dropout: float) -> Any:
     width = x.shape[-1]
-    seen = keras.layers.MultiHeadAttention(heads, key_dim=width)(x, x)
+    visible = None if words is None else words[:, None, :]
+    seen = keras.layers.MultiHeadAttention(heads, key_dim=width)(x, x, attention_mask=visible)
     x = keras.layers.LayerNormalization(epsilon=1e-6)(x + keras.layers.Dropout(dropout)(seen))
     changed = keras.layers.Dense(width)(keras.layers.Dense(ff_units, activation="relu")(x))
     return keras.layers.LayerNormalization(epsilon=1e-6)(x + keras.layers.Dropout(dropout)(changed))
@@ -71,12 +79,36 @@ def _encoder_block(x: Any, heads: int, ff_units: int, dropout: float) -> Any:
 
 @keras.saving.register_keras_serializable(package="textbench")
 class AddPositions(keras.layers.Layer):
-    """Adds a learned vector for each position to vectors [batch, steps, dim]."""
+    """Adds a learned vector for each position to vectors [batch, steps, dim].
 
-    def build(self, shape: tuple[int | None, ...]) -> None:
+    Parameters
+    ----------
+    steps : int, optional
+        Positions that there are; as many as the vectors' steps where it is left out.
+    """
+
+    def __init__(self, steps: int | None = None, **options: Any) -> None:
+        super().__init__(**options)
+        self.steps = steps
+
+    def build(
+        self, x_shape: tuple[int | None, ...], words_shape: tuple[int | None, ...] | None = None
+    ) -> None:
         """Make one vector a step."""
-        self.positions = self.add_weight(shape=shape[1:], initializer="uniform", name="positions")
+        shape = (self.steps or x_shape[1], x_shape[-1])
+        self.positions = self.add_weight(shape=shape, initializer="uniform", name="positions")
 
-    def call(self, x: Any) -> Any:
-        """Add them."""
-        return x + self.positions
+    def call(self, x: Any, words: Any = None) -> Any:
+        """Add them; given where words are (bool [batch, steps]), words alone are counted."""
+        return x + (
+            self.positions if words is None else keras.ops.take(self.positions, places(words), axis=0)
+        )
+
+    def get_config(self) -> dict[str, Any]:
+        """Return what makes the layer again."""
+        return {**super().get_config(), "steps": self.steps}
+
+
+def places(words: Any) -> Any:
+    """Return each word's number among the words of its text, int32 [batch, steps], from 0."""
+    return keras.ops.maximum(keras.ops.cumsum(keras.ops.cast(words, "int32"), axis=1) - 1, 0)

@@ -64,7 +64,14 @@ class Draft:
             names.TEST_ACCURACY: result.test_accuracy,
             names.TEST_LOSS: result.test_loss,
         }
-        tags = {names.STATUS: result.status, names.DEVICE: result.device, names.COMPILE: result.compile}
+        tags: dict[str, Any] = {
+            names.STATUS: result.status,
+            names.DEVICE: result.device,
+            names.COMPILE: result.compile,
+            names.WORKERS: result.workers,
+        }
+        if result.threads is not None:  # unknown where the process was lost
+            tags[names.THREADS] = result.threads
         return self.record(
             tags={**self.base.tags, **cleaned(tags)},
             metrics=(*self.points, *summary_points({**result.reports, **summaries}, now)),

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import keras
 import numpy as np
 
-from benchmark.config import RunSpec, TrainSettings
+from benchmark.config import Precision, RunSpec, TrainSettings
 from benchmark.models import load_builder
 from benchmark.models.task import Task
 from benchmark.quiet import quiet_stderr
@@ -38,13 +41,15 @@ def build_model(spec: RunSpec, task: Task, steps_per_epoch: int) -> keras.Model:
     """
     assert spec.training is not None
     keras.utils.set_random_seed(spec.seeds.init)
-    with quiet_stderr():
+    with quiet_stderr(), _computed_in(spec.training.precision):
         model = load_builder(spec.model)(task, **spec.hparams)
     if model.output_shape[-1] != task.n_outputs:
         raise ValueError(
             f"{spec.model} gives {model.output_shape[-1]} outputs, expected {task.n_outputs} logits "
             f"for {len(task.class_names)} classes"
         )
+    if isinstance(model.layers[-1], keras.layers.Dense):  # logits are worth all their digits
+        model.layers[-1].dtype_policy = "float32"
     _seed_dropout(model, spec.seeds.dropout)
     binary = task.n_outputs == 1
     model.compile(
@@ -59,6 +64,17 @@ def build_model(spec: RunSpec, task: Task, steps_per_epoch: int) -> keras.Model:
         ],
     )
     return model
+
+
+@contextmanager
+def _computed_in(precision: Precision) -> Iterator[None]:
+    """Let layers that are made meanwhile compute in a precision; their weights are float32 in any case."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(precision if precision == "float32" else f"mixed_{precision}")
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 def _seed_dropout(model: keras.Model, seed: int) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import os
+import subprocess
 from functools import cache
 
 from benchmark.config import Device
@@ -51,3 +53,23 @@ def set_up_device(device: Device) -> str:
         for gpu in gpus:
             tf.config.experimental.set_memory_growth(gpu, True)
         return str(tf.config.experimental.get_device_details(gpus[0]).get("device_name", "gpu"))
+
+
+def cores() -> int:
+    """Return the number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def threads() -> int:
+    """Return the number of threads that an operation of TensorFlow uses in this process."""
+    return int(os.environ.get("TF_NUM_INTRAOP_THREADS") or 0) or cores()
+
+
+def computes_bfloat16() -> bool:
+    """Whether there is an NVIDIA GPU that computes in bfloat16 (compute capability 8.0); loads nothing."""
+    command = ["nvidia-smi", "--query-gpu=compute_cap", "--format=csv,noheader"]
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
+        return float(answer.stdout.split()[0]) >= 8
+    except (OSError, subprocess.SubprocessError, ValueError, IndexError):
+        return False

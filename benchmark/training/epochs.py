@@ -2,93 +2,142 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Literal
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from benchmark.config import Mode
+from benchmark.training.batches import Batches, text_lengths
+
 _PREDICT_BATCH = 512
 
-EpochFunction = Callable[[NDArray[np.int32]], dict[str, float]]
+TrainEpoch = Callable[[tf.Tensor, tf.Tensor, Batches], dict[str, float]]
+Predict = Callable[[NDArray[Any]], NDArray[np.float32]]
 
 
-def make_epoch(
-    model: keras.Model,
-    x: NDArray[Any],
-    y: NDArray[np.int32],
-    batch_size: int,
-    mode: Literal["fit", "graph", "xla"],
-) -> EpochFunction:
+def make_epoch(model: keras.Model, mode: Mode) -> TrainEpoch:
     """Return a function that trains one epoch over examples in a given order.
 
-    All three ways run `keras.Model.train_step` on the same batches, the last one smaller: the same
+    All ways run `keras.Model.train_step` on the same batches, the last one smaller: the same
     optimizer, losses, metrics and dropout. ``graph`` and ``xla`` keep the data on the device and
     dispatch an epoch as one call, which is what makes small models fast.
 
     Parameters
     ----------
     model : keras.Model
-        Compiled with optimizer, loss and metrics.
-    x : ndarray, int32 [n, length] or object [n]
-        Inputs: word ids, or raw texts as UTF-8.
-    y : ndarray of int32, shape [n]
-        Labels.
-    batch_size : int
-        Examples per step.
+        Compiled with optimizer, loss and metrics, built by `prepare`.
     mode : {"fit", "graph", "xla"}
-        How the epoch is run.
+        How the epoch is run; ``xla`` cannot cut batches to their longest text.
 
     Returns
     -------
     callable
-        Order (int32 [n], a permutation) in, the epoch's mean ``loss`` and ``accuracy`` out.
+        Inputs (int32 [n, length], or strings [n]), labels (int32 [n]) and batches in; the epoch's mean
+        ``loss`` and ``accuracy`` out.
     """
     if mode == "fit":
-        return lambda order: _fit(model, x[order], y[order], batch_size)
-
-    data, labels = tf.constant(x), tf.constant(y)
-    # Private, but the only way to make the metrics' variables before the loop is traced.
-    model._symbolic_build(data_batch=(data[:1], labels[:1]))
-    model.optimizer.build(model.trainable_variables)
-    steps, rest = divmod(len(x), batch_size)
+        return lambda x, y, batches: _fit(model, x, y, batches)
 
     @tf.function(jit_compile=mode == "xla")
-    def epoch(order: tf.Tensor) -> dict[str, tf.Tensor]:
-        for step in tf.range(steps):
-            batch = tf.slice(order, [step * batch_size], [batch_size])
-            model.train_step((tf.gather(data, batch), tf.gather(labels, batch)))
-        if rest:
-            batch = tf.slice(order, [steps * batch_size], [rest])
-            model.train_step((tf.gather(data, batch), tf.gather(labels, batch)))
+    def epoch(
+        x: tf.Tensor, y: tf.Tensor, order: tf.Tensor, widths: tf.Tensor, size: int, side: str
+    ) -> dict[str, tf.Tensor]:
+        def train(step: tf.Tensor | int, rows: tf.Tensor) -> None:
+            model.train_step((_cut(tf.gather(x, rows), widths, step, side), tf.gather(y, rows)))
+
+        steps, rest = divmod(x.shape[0], size)
+        if mode == "xla":  # which has to know all sizes, so a smaller last batch is a step of its own
+            for step in tf.range(steps):
+                train(step, tf.slice(order, [step * size], [size]))
+            if rest:
+                train(steps, order[steps * size :])
+        else:
+            for step in tf.range(steps + (rest > 0)):
+                train(step, order[step * size : (step + 1) * size])
         return model.get_metrics_result()
 
-    def run(order: NDArray[np.int32]) -> dict[str, float]:
+    def run(x: tf.Tensor, y: tf.Tensor, batches: Batches) -> dict[str, float]:
         model.reset_metrics()
-        return {name: float(value) for name, value in epoch(tf.constant(order)).items()}
+        order, widths = tf.constant(batches.order), tf.constant(batches.widths)
+        logs = epoch(x, y, order, widths, batches.size, batches.side)
+        return {name: float(value) for name, value in logs.items()}
 
     return run
 
 
-def _fit(model: keras.Model, x: NDArray[Any], y: NDArray[np.int32], batch_size: int) -> dict[str, float]:
-    history = model.fit(tf.constant(x), y, batch_size=batch_size, shuffle=False, verbose=0).history
+def prepare(model: keras.Model, x: tf.Tensor, y: tf.Tensor) -> None:
+    """Make the variables of optimizer and metrics, which must be there before a loop is traced."""
+    # Private, but the only way to make those of the metrics without a step of training.
+    model._symbolic_build(data_batch=(x[:1], y[:1]))
+    model.optimizer.build(model.trainable_variables)
+
+
+def _cut(ids: tf.Tensor, widths: tf.Tensor, step: tf.Tensor | int, side: str) -> tf.Tensor:
+    """Cut a batch to its own width, on the side where it is padded; without widths, leave it as it is."""
+    if not side:
+        return ids
+    return ids[:, : widths[step]] if side == "post" else ids[:, ids.shape[1] - widths[step] :]
+
+
+def _fit(model: keras.Model, x: tf.Tensor, y: tf.Tensor, batches: Batches) -> dict[str, float]:
+    if not batches.side:
+        inputs, labels = tf.gather(x, batches.order), y.numpy()[batches.order]
+        history = model.fit(inputs, labels, batches.size, shuffle=False, verbose=0).history
+    else:
+        cut = (
+            (_cut(tf.gather(x, rows), batches.widths, step, batches.side), tf.gather(y, rows))
+            for step, rows in enumerate(batches.rows())
+        )
+        history = model.fit(cut, steps_per_epoch=len(batches.widths), shuffle=False, verbose=0).history
     return {name: float(values[-1]) for name, values in history.items()}
 
 
-def make_predict(model: keras.Model) -> Callable[[NDArray[Any]], NDArray[np.float32]]:
-    """Return a function from inputs (see `make_epoch`) to logits, float32 [n, n_outputs]."""
+def make_predict(model: Any) -> Predict:
+    """Return a function from inputs (ids [n, length] or texts [n]) to logits, float32 [n, n_outputs]."""
 
     @tf.function(reduce_retracing=True)
     def forward(batch: tf.Tensor) -> tf.Tensor:
-        return model(batch, training=False)
+        return tf.cast(model(batch, training=False), tf.float32)
 
     def predict(x: NDArray[Any]) -> NDArray[np.float32]:
-        batches = [
-            forward(tf.constant(x[start : start + _PREDICT_BATCH])).numpy()
-            for start in range(0, len(x), _PREDICT_BATCH)
-        ]
-        return np.concatenate(batches).astype(np.float32)
+        starts = range(0, len(x), _PREDICT_BATCH)
+        return _joined([forward(tf.constant(x[start : start + _PREDICT_BATCH])).numpy() for start in starts])
 
     return predict
+
+
+def trimmed(predict: Predict, side: str, x: NDArray[np.int32]) -> NDArray[np.float32]:
+    """Predict with each batch cut to its longest text, for a model that leaves padding out of account.
+
+    Parameters
+    ----------
+    predict : callable
+        From `make_predict`.
+    side : {"pre", "post"}
+        Where texts are padded.
+    x : ndarray of int32, shape [n, length]
+        Ids.
+
+    Returns
+    -------
+    ndarray of float32, shape [n, n_outputs]
+        Logits in the order of `x`.
+    """
+    lengths = text_lengths(x)
+    order = np.argsort(lengths, kind="stable")
+    answers = []
+    for start in range(0, len(x), _PREDICT_BATCH):
+        rows = order[start : start + _PREDICT_BATCH]
+        width = max(int(lengths[rows[-1]]), 1)
+        answers.append(predict(x[rows, :width] if side == "post" else x[rows, x.shape[1] - width :]))
+    result = _joined(answers)
+    result[order] = result.copy()
+    return result
+
+
+def _joined(parts: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+    return np.concatenate(parts).astype(np.float32)

@@ -8,7 +8,7 @@ from typing import Any
 
 import keras
 
-from benchmark.models.transformer import AddPositions
+from benchmark.models.transformer import AddPositions, places
 
 
 class NotPlain(Exception):
@@ -58,7 +58,7 @@ def _call(layer: Any, *inputs: Any, **options: Any) -> Any:
     if type(layer).__module__.startswith("keras."):
         return layer(*inputs, **options)
     if isinstance(layer, AddPositions):
-        return _add_positions(layer, inputs[0])
+        return _add_positions(layer, *inputs)
     if layer.weights:
         raise NotPlain(f"the layer '{type(layer).__name__}' is not Keras's own and has weights")
     try:
@@ -67,11 +67,11 @@ def _call(layer: Any, *inputs: Any, **options: Any) -> Any:
         raise NotPlain(f"the layer '{type(layer).__name__}' is not written in keras.ops") from error
 
 
-def _add_positions(layer: AddPositions, x: Any) -> Any:
+def _add_positions(layer: AddPositions, x: Any, words: Any = None) -> Any:
     steps, width = layer.positions.shape
-    ones = keras.ops.ones_like(x[:, :, 0], dtype="int32")
+    counted = keras.ops.ones_like(x[:, :, 0], dtype="int32") if words is None else words
     embedding = keras.layers.Embedding(steps, width, name=f"{layer.name}_vectors")
-    result = x + embedding(keras.ops.cumsum(ones, axis=1) - 1)
+    result = x + embedding(places(counted))
     embedding.set_weights([layer.positions])
     return result
 

@@ -82,6 +82,10 @@ class Result:
         ``cpu`` or the GPU's name.
     compile : str
         How the epochs were run: ``fit``, ``graph`` or ``xla``.
+    threads : int or None
+        Threads that an operation used.
+    workers : int
+        Runs that may have been under way side by side.
     error : str
         Traceback of a failed run, or of the storing of a model that could not be stored.
     servable : Path or None
@@ -103,6 +107,8 @@ class Result:
     reports: dict[str, float] = field(default_factory=dict)
     device: str = ""
     compile: str = ""
+    threads: int | None = None
+    workers: int = 1
     error: str = ""
     servable: Path | None = None
 

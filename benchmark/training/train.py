@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import gc
 import math
-import sys
 import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,9 +16,8 @@ from benchmark.config import CompileMode, Device, RunSpec, TrainSettings, ViewSe
 from benchmark.data.cache import disk_is_full
 from benchmark.data.dataset import Dataset, View
 from benchmark.data.ledger import read_test
-from benchmark.models import load_builder
 from benchmark.models.task import Task
-from benchmark.training.devices import set_up_device
+from benchmark.training.devices import set_up_device, threads
 from benchmark.training.result import EpochReport, Result, Status
 from benchmark.training.scores import Score, probabilities, score
 
@@ -53,7 +50,7 @@ def train(
     device : {"auto", "cpu", "gpu"}
         Where to train.
     compile : {"auto", "fit", "graph", "xla"}
-        How epochs are run; ``auto`` is what the architecture's file says.
+        How epochs are run; ``auto`` is the fastest, see `benchmark.training.modes.fastest_mode`.
     ledger : Path, optional
         Ledger of test reads; needed by final runs.
     servable : Path, optional
@@ -71,7 +68,7 @@ def train(
         When the disk is full: no run could end otherwise.
     """
     started = time.perf_counter()
-    result = Result("ok", device=set_up_device(device))
+    result = Result("ok", device=set_up_device(device), threads=threads())
     try:
         _train(spec, dataset, result, on_epoch, compile, ledger, servable)
     except Exception as error:
@@ -79,11 +76,7 @@ def train(
             raise
         result.status = "oom" if _out_of_memory(error) else "failed"
         result.error = traceback.format_exc()
-    finally:
-        import keras
-
-        keras.backend.clear_session()
-        gc.collect()
+        _forget()
     if not result.train_seconds:
         result.train_seconds = time.perf_counter() - started
     return result
@@ -151,38 +144,57 @@ def _fit_network(
     compile: CompileMode,
 ) -> tuple[Answer, Save]:
     """Train a Keras model; return how it answers a view, and how it is stored."""
+    import tensorflow as tf
+
+    from benchmark.training.batches import Batches, bucketed, shuffled, text_lengths
     from benchmark.training.build import build_model
-    from benchmark.training.epochs import make_epoch, make_predict
+    from benchmark.training.epochs import trimmed
+    from benchmark.training.modes import fastest_mode
+    from benchmark.training.network import make_network
     from benchmark.training.servable import save_servable
 
     settings, training = spec.view, spec.training
     assert training is not None
-    model = build_model(spec, _task(dataset, settings, result), math.ceil(len(train.y) / training.batch_size))
-    mode = compile_mode(spec) if compile == "auto" else compile
-    result.parameters, result.compile = int(model.count_params()), mode
-    epoch = make_epoch(model, _inputs(train, settings), train.y, training.batch_size, mode)
-    predict = make_predict(model)
+    count, size = len(train.y), training.batch_size
+    side = settings.padding if settings and training.trim else ""
+    task = _task(dataset, spec, result)
+    x = _inputs(train, settings)
+
+    def build() -> Any:
+        return build_model(spec, task, math.ceil(count / size))
+
+    mode = fastest_mode(spec, result.device or "cpu", build, x, train.y) if compile == "auto" else compile
+    data, labels = tf.constant(x), tf.constant(train.y)
+    network = make_network(spec, mode, build, data, labels)
+    result.parameters, result.compile = int(network.model.count_params()), mode
     shuffle = np.random.default_rng(spec.seeds.shuffle)
-    validation_inputs = _inputs(validation, settings)
+    lengths = text_lengths(x) if side else None
+
+    def next_batches() -> Batches:
+        if lengths is None:
+            return shuffled(shuffle, count, size)
+        return bucketed(shuffle, lengths, size, side)
 
     def train_epoch() -> dict[str, float]:
-        return epoch(shuffle.permutation(len(train.y)).astype(np.int32))
+        return network.epoch(data, labels, next_batches())
+
+    def answer(view: View) -> NDArray[np.float32]:
+        inputs = _inputs(view, settings)
+        return trimmed(network.predict, side, inputs) if side else network.predict(inputs)
 
     def validate() -> Score:
-        return score(predict(validation_inputs), validation.y)
+        return score(answer(validation), validation.y)
 
-    _run_epochs(training, result, model, train_epoch, validate, on_epoch)
-    speeds = [len(train.y) / seconds for seconds in result.history.get("epoch_seconds", ())]
+    _run_epochs(training, result, network.model, train_epoch, validate, on_epoch)
+    speeds = [count / seconds for seconds in result.history.get("epoch_seconds", ())]
     result.examples_per_second = float(np.median(speeds[1:] or speeds)) if speeds else None
-    return (
-        lambda view: predict(_inputs(view, settings)),
-        lambda folder: save_servable(folder, model, dataset, settings),
-    )
+    return answer, lambda folder: save_servable(folder, network.model, dataset, settings)
 
 
-def _task(dataset: Dataset, settings: ViewSettings | None, result: Result) -> Task:
+def _task(dataset: Dataset, spec: RunSpec, result: Result) -> Task:
     """Describe the data to a builder; what the builder reports goes into the result."""
     report = result.reports.__setitem__
+    settings = spec.view
     if settings is None:
         return Task(dataset.class_names, 0, 0, report=report)
     return Task(
@@ -191,6 +203,7 @@ def _task(dataset: Dataset, settings: ViewSettings | None, result: Result) -> Ta
         dataset.length(settings),
         tuple(dataset.vocabulary(settings)),
         report,
+        trim=spec.training is not None and spec.training.trim,
     )
 
 
@@ -264,16 +277,11 @@ def share_of(part: View, spec: RunSpec) -> View:
     return View(part.x[rows], part.y[rows], part.rows[rows], part.store)
 
 
-def compile_mode(spec: RunSpec) -> Literal["fit", "graph", "xla"]:
-    """Return how the epochs of a run are compiled: what the architecture's file says, else ``graph``.
+def _forget() -> None:
+    """Give back the memory of a run that failed, and what was kept for the next one."""
+    from benchmark.training.network import release
 
-    A file says it with a function ``compile_mode(hparams)``. The answer is a rule, not a measurement
-    at the time, so that a spec gives the same curves whenever it is run.
-    """
-    module = sys.modules[load_builder(spec.model).__module__]
-    rule = getattr(module, "compile_mode", None)
-    mode: Literal["fit", "graph", "xla"] = rule(spec.hparams) if rule else "graph"
-    return mode
+    release()
 
 
 def _out_of_memory(error: Exception) -> bool:

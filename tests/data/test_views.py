@@ -135,3 +135,19 @@ def test_an_opened_data_set_goes_to_another_process_as_a_path(sample):
     pickled = pickle.dumps(sample)
     assert len(pickled) < 5_000
     np.testing.assert_array_equal(pickle.loads(pickled).view("train", settings).x, x)
+
+
+def test_runs_of_one_shape_share_a_view_that_none_can_change(sample, monkeypatch):
+    settings = ViewSettings(sequence_length=11)
+    first = sample.view("train", settings)
+    assert sample.view("train", ViewSettings(sequence_length=11)).x is first.x
+    with pytest.raises(ValueError, match="read-only"):
+        first.x[0, 0] = 1
+    for length in (12, 13, 14, 15):
+        sample.view("train", ViewSettings(sequence_length=length))
+    again = sample.view("train", settings)
+    assert again.x is not first.x
+    np.testing.assert_array_equal(again.x, first.x)
+    monkeypatch.setattr("benchmark.data.dataset._LARGEST_KEPT", 10)  # bytes
+    large = ViewSettings(sequence_length=16)
+    assert sample.view("train", large).x is not sample.view("train", large).x

@@ -1,5 +1,6 @@
 """What every architecture of the registry does, and what is particular to one."""
 
+import dataclasses
 import json
 import sys
 from functools import cache
@@ -158,6 +159,72 @@ def test_curves_repeat_bit_by_bit_and_are_those_of_fit(trained, three_classes, n
         np.testing.assert_allclose(first[curve], fit.history[curve], rtol=2e-3, err_msg=curve)
 
 
+# Padding
+
+BLIND = [name for name in NAMES if describe(name).ignores_padding]
+
+
+def without_padding(name):
+    """What makes a model leave padding out of account."""
+    said = describe(name).ignores_padding
+    return {said: True} if isinstance(said, str) else {}
+
+
+def test_who_can_leave_padding_out_of_account():
+    assert [name for name in NAMES if name not in BLIND] == ["flatten"]
+
+
+@pytest.mark.parametrize("side", ["pre", "post"])
+@pytest.mark.parametrize("name", BLIND)
+def test_padding_makes_no_difference(name, side):
+    task = dataclasses.replace(make_task(length=20), trim=True)
+    model = build(name, task, **SMALL.get(name, {}), **without_padding(name))
+    ids = np.random.default_rng(0).integers(1, task.vocabulary_size, (4, 9), dtype=np.int32)
+    ids[1, :4] = 0  # shorter than the longest
+    if side == "post":
+        ids[1] = ids[1, ::-1]
+    padded = np.pad(ids, ((0, 0), (11, 0) if side == "pre" else (0, 11)))
+    np.testing.assert_allclose(model(padded), model(ids), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[] if name in ("avg-pool", "lstm") else pytest.mark.long) for name in BLIND],
+)
+def test_batches_cut_to_their_longest_text(three_classes, tmp_path, name):
+    """They learn as well, graph and fit agree, and what is served is what was evaluated."""
+    spec = make_spec(three_classes, name, kind="final", epochs=8, trim=True, hparams=without_padding(name))
+    ledger = tmp_path / "ledger.jsonl"
+    result = train(spec, three_classes, compile="graph", ledger=ledger, servable=tmp_path / "model")
+    assert result.status == "ok", result.error
+    assert result.test_accuracy > 0.9
+    store = Store(three_classes.folder / "test")
+    served = Servable(tmp_path / "model").predict(store.texts(np.arange(three_classes.sizes["test"])))
+    np.testing.assert_allclose(served, result.test_probabilities, rtol=1e-4, atol=1e-5)
+    short = spec.model_copy(update={"training": spec.training.model_copy(update={"epochs": 2})})
+    fit = train(short, three_classes, compile="fit", ledger=ledger)
+    np.testing.assert_allclose(result.history["loss"][:2], fit.history["loss"], rtol=2e-3)
+
+
+# Precision
+
+
+@pytest.mark.parametrize(
+    ("name", "precision"),
+    [("avg-pool", "bfloat16"), ("avg-pool", "float16"), ("lstm", "bfloat16"), ("transformer", "float16")],
+)
+def test_fewer_digits_learn_as_well(three_classes, tmp_path, name, precision):
+    spec = make_spec(three_classes, name, epochs=8, precision=precision)
+    result = train(spec, three_classes, servable=tmp_path / "model")
+    assert result.status == "ok", result.error
+    assert result.best_val_accuracy > 0.9
+    model = keras.saving.load_model(tmp_path / "model" / "model.keras", compile=False)
+    assert {layer.compute_dtype for layer in model.layers if layer.weights} == {precision, "float32"}
+    assert {weight.dtype for weight in model.weights} == {"float32"}
+    assert model.layers[-1].compute_dtype == "float32"
+    assert keras.config.dtype_policy().name == "float32"
+
+
 # The space files
 
 
@@ -170,7 +237,7 @@ def test_space_and_builder_have_the_same_hyper_parameters_and_defaults(name):
     assert {key: type(value) for key, value in own.items()} == {
         key: type(value) for key, value in parameters.items()
     }
-    assert space.default.keys() - space.search.keys() == {"epochs", "patience"}
+    assert space.default.keys() - space.search.keys() - {"mask"} == {"epochs", "patience"}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -179,7 +246,7 @@ def test_every_searched_value_makes_another_model(name):
     task = make_task()
     seen = [build(name, task).get_config()]
     for key in describe(name).parameters:
-        for value in space.search[key].samples():
+        for value in space.search[key].samples() if key in space.search else (True,):
             if value != space.default[key]:
                 config = build(name, task, **{key: value}).get_config()
                 assert config not in seen, f"{key}={value}"
