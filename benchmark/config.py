@@ -100,7 +100,8 @@ class Resource(Frozen):
 
 VIEW_KEYS = frozenset(ViewSettings.model_fields)
 TRAIN_KEYS = frozenset(TrainSettings.model_fields)
-_LATER: dict[str, Scalar] = {"trim": False, "precision": "float32"}
+LATER: dict[str, Scalar] = {"trim": False, "precision": "float32", "mask_zero": False}
+"""Settings that came after there were runs; where they have these values, they are no part of an id."""
 
 
 class RunSpec(Frozen):
@@ -164,6 +165,7 @@ class RunSpec(Frozen):
     def _content(self, *without: str) -> dict[str, Any]:
         """Return what makes the run; a setting that came later and is not used leaves old ids alone."""
         content = self.model_dump(mode="json", exclude=set(without))
+        content["hparams"] = without_later(content["hparams"])
         if self.training is not None:
             content["training"] = without_later(content["training"])
         return {name: value for name, value in content.items() if value is not None}
@@ -214,7 +216,7 @@ class SweepConfig(Frozen):
 
 def without_later(settings: Mapping[str, Scalar]) -> dict[str, Scalar]:
     """Return settings without those that came later and are as they were before."""
-    return {name: value for name, value in settings.items() if _LATER.get(name, ...) != value}
+    return {name: value for name, value in settings.items() if LATER.get(name, ...) != value}
 
 
 def _digest(content: Any) -> str:

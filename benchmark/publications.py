@@ -10,7 +10,7 @@ from typing import Annotated, Literal, Self
 from pydantic import ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError, model_validator
 
 import benchmark
-from benchmark.config import Frozen, Scalar
+from benchmark.config import Frozen, Scalar, without_later
 from benchmark.errors import UserError, did_you_mean
 from benchmark.models.describe import describe
 from benchmark.plan import shared_settings
@@ -292,7 +292,7 @@ def _check_settings(located: Located, given: Mapping[str, Scalar], known: Mappin
                 f"'{name}' is {describe_value(value)}; expected a value like {describe_value(known[name])}",
                 *("settings", name),
             )
-    missing = [name for name in known if name not in given]
+    missing = [name for name in without_later(known) if name not in given]
     if missing:
         raise located.error(f"'{missing[0]}' is missing; nothing is left to defaults here", "settings")
 

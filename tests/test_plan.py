@@ -121,29 +121,30 @@ def test_trim_is_for_models_that_leave_padding_out_of_account(sample):
     with pytest.raises(UserError, match=r"^trim: 'flatten' gives other answers when padding is left off"):
         make_plan("flatten", sample, overridden(trim=True))
     with pytest.raises(
-        UserError, match=r"^trim: 'cnn' leaves padding .* only when mask is true; add --set mask=true"
+        UserError,
+        match=r"^trim: 'cnn' leaves padding .* only when mask_zero is true; add --set mask_zero=true",
     ):
         make_plan("cnn", sample, overridden(trim=True))
     with pytest.raises(UserError, match="only when mask is true"):  # it is searched there
         make_plan("avg-pool", sample, overridden(trim=True))
     with pytest.raises(UserError, match=r"^--compile xla: batches of changing width"):
         make_plan("fasttext", sample, overridden(trim=True).model_copy(update={"compile": "xla"}))
-    assert make_plan("cnn", sample, overridden(trim=True, mask=True)).default["trim"] is True
+    assert make_plan("cnn", sample, overridden(trim=True, mask_zero=True)).default["trim"] is True
     assert make_plan("fasttext", sample, overridden(trim=True)).default["trim"] is True
 
 
-@pytest.mark.parametrize(("condition", "allowed"), [("", False), (", when: {mask: true}", True)])
+@pytest.mark.parametrize(("condition", "allowed"), [("", False), (", when: {mask_zero: true}", True)])
 def test_trim_may_be_searched_where_padding_is_left_out_of_account(sample, tmp_path, condition, allowed):
     space = tmp_path / "space.yaml"
     space.write_text(
-        "model: cnn\nsource: here\ndefault: {mask: false, trim: false}\nsearch:\n"
-        "  mask: {type: categorical, choices: [false, true]}\n"
+        "model: cnn\nsource: here\ndefault: {mask_zero: false, trim: false}\nsearch:\n"
+        "  mask_zero: {type: categorical, choices: [false, true]}\n"
         f"  trim: {{type: categorical, choices: [false, true]{condition}}}\n"
     )
     if allowed:
-        assert make_plan("cnn", sample, CONFIG, space).space.search["trim"].when == {"mask": True}
+        assert make_plan("cnn", sample, CONFIG, space).space.search["trim"].when == {"mask_zero": True}
     else:
-        with pytest.raises(UserError, match=r"'when: {mask: true}' to the search of trim"):
+        with pytest.raises(UserError, match=r"'when: {mask_zero: true}' to the search of trim"):
             make_plan("cnn", sample, CONFIG, space)
 
 

@@ -318,7 +318,7 @@ WRONG = [
     (["--model", "lstm", "--run-timeout", "0"], "got 0, expected a number above 0"),
     (["--model", "lstm", "--workers", "two"], "'two' is not a whole number, or 'auto'"),
     (["--model", "lstm", "--precision", "float8"], "did you mean 'float"),
-    (["--model", "lstm", "--set", "trim=true"], "only when mask is true; add --set mask=true"),
+    (["--model", "lstm", "--set", "trim=true"], "only when mask_zero is true; add --set mask_zero=true"),
     (["--model", "lstm", "--device", "gpu"], "--device gpu: TensorFlow sees no GPU here"),
     (["--model", "lstm", "--data-dir", "nowhere"], "--data-dir nowhere: there is no such folder"),
     (["--model", "lstm", "--space", "nowhere.yaml"], "nowhere.yaml"),

@@ -10,7 +10,7 @@ import keras
 
 from benchmark.models.task import Task
 
-IGNORES_PADDING = "mask"
+IGNORES_PADDING = "mask_zero"
 
 
 def build(
@@ -20,7 +20,7 @@ def build(
     units: int = 64,
     layers: int = 2,
     dropout: float = 0.0,
-    mask: bool = False,
+    mask_zero: bool = False,
 ) -> keras.Model:
     """Read the word vectors in both directions, layer upon layer, then classify.
 
@@ -36,7 +36,7 @@ def build(
         Bidirectional layers, at least 1; the last one gives the final states of both directions.
     dropout : float
         Dropout on each layer's inputs, one mask for all time steps.
-    mask : bool
+    mask_zero : bool
         Leave padding out of account; as published, it is read like words.
 
     Returns
@@ -47,7 +47,7 @@ def build(
     if layers < 1:
         raise ValueError(f"got layers {layers}, expected at least 1")
     ids = keras.Input((task.columns,), dtype="int32")
-    x = keras.layers.Embedding(task.vocabulary_size, embedding_dim, mask_zero=mask)(ids)
+    x = keras.layers.Embedding(task.vocabulary_size, embedding_dim, mask_zero=mask_zero)(ids)
     for number in range(1, layers + 1):
         lstm = keras.layers.LSTM(units, dropout=dropout, return_sequences=number < layers)
         x = keras.layers.Bidirectional(lstm)(x)

@@ -11,7 +11,7 @@ import keras
 from benchmark.models.task import Task
 from benchmark.models.zero_padding import ZeroPadding
 
-IGNORES_PADDING = "mask"
+IGNORES_PADDING = "mask_zero"
 
 
 def build(
@@ -22,7 +22,7 @@ def build(
     filters: int = 100,
     dropout: float = 0.5,
     max_norm: float = 3.0,
-    mask: bool = False,
+    mask_zero: bool = False,
 ) -> keras.Model:
     """Look for phrases of a few words anywhere in the text, then classify.
 
@@ -40,7 +40,7 @@ def build(
         Dropout before the logits.
     max_norm : float
         Greatest length of the weights of a logit; 0 sets no limit.
-    mask : bool
+    mask_zero : bool
         Leave padding out of account; as published, it is read like words.
 
     Returns
@@ -50,11 +50,11 @@ def build(
     """
     ids = keras.Input((task.columns,), dtype="int32")
     words = keras.layers.Embedding(task.vocabulary_size, embedding_dim)(ids)
-    words = ZeroPadding()(words, ids) if mask else words
+    words = ZeroPadding()(words, ids) if mask_zero else words
     found = []
     for width in parse_widths(widths):
         x = keras.layers.Conv1D(filters, width, padding="same", activation="relu")(words)
-        x = ZeroPadding()(x, ids) if mask else x
+        x = ZeroPadding()(x, ids) if mask_zero else x
         found.append(keras.layers.GlobalMaxPooling1D()(x))
     x = keras.layers.Concatenate()(found) if len(found) > 1 else found[0]
     x = keras.layers.Dropout(dropout)(x) if dropout else x

@@ -11,7 +11,7 @@ import keras
 
 from benchmark.models.task import Task
 
-IGNORES_PADDING = "mask"
+IGNORES_PADDING = "mask_zero"
 
 
 def build(
@@ -21,7 +21,7 @@ def build(
     units: int = 100,
     dropout: float = 0.2,
     recurrent_dropout: float = 0.2,
-    mask: bool = False,
+    mask_zero: bool = False,
 ) -> keras.Model:
     """Read the word vectors in order, then classify.
 
@@ -36,7 +36,7 @@ def build(
     dropout, recurrent_dropout : float
         Dropout on the inputs and on the state, one mask for all time steps. A recurrent dropout of 0
         lets a GPU use its fused kernel.
-    mask : bool
+    mask_zero : bool
         Leave padding out of account; as published, it is read like words.
 
     Returns
@@ -45,6 +45,6 @@ def build(
         int32 [batch, length] to logits [batch, n_outputs].
     """
     ids = keras.Input((task.columns,), dtype="int32")
-    x = keras.layers.Embedding(task.vocabulary_size, embedding_dim, mask_zero=mask)(ids)
+    x = keras.layers.Embedding(task.vocabulary_size, embedding_dim, mask_zero=mask_zero)(ids)
     x = keras.layers.LSTM(units, dropout=dropout, recurrent_dropout=recurrent_dropout)(x)
     return keras.Model(ids, keras.layers.Dense(task.n_outputs)(x))

@@ -14,7 +14,7 @@ import keras
 from benchmark.models.masked_average import MaskedAverage
 from benchmark.models.task import Task
 
-IGNORES_PADDING = "mask"
+IGNORES_PADDING = "mask_zero"
 
 
 def build(
@@ -26,7 +26,7 @@ def build(
     blocks: int = 1,
     units: int = 20,
     dropout: float = 0.1,
-    mask: bool = False,
+    mask_zero: bool = False,
 ) -> keras.Model:
     """Encode the word vectors with their positions, average, then classify.
 
@@ -46,7 +46,7 @@ def build(
         Width of the hidden layer after the average (relu); 0 leaves it out, with its dropout.
     dropout : float
         Dropout after attention, feed-forward part, average and hidden layer.
-    mask : bool
+    mask_zero : bool
         Leave padding out of account, positions included; as published, it is read like words.
 
     Returns
@@ -56,11 +56,11 @@ def build(
     """
     ids = keras.Input((task.columns,), dtype="int32")
     x = keras.layers.Embedding(task.vocabulary_size, embedding_dim)(ids)
-    words = ids > 0 if mask else None
+    words = ids > 0 if mask_zero else None
     x = AddPositions(task.sequence_length)(x, words)
     for _ in range(blocks):
         x = _encoder_block(x, words, heads, ff_units, dropout)
-    x = MaskedAverage()(x, mask=words) if mask else keras.layers.GlobalAveragePooling1D()(x)
+    x = MaskedAverage()(x, mask=words) if mask_zero else keras.layers.GlobalAveragePooling1D()(x)
     x = keras.layers.Dropout(dropout)(x)
     if units:
         x = keras.layers.Dense(units, activation="relu")(x)

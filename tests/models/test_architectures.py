@@ -237,7 +237,7 @@ def test_space_and_builder_have_the_same_hyper_parameters_and_defaults(name):
     assert {key: type(value) for key, value in own.items()} == {
         key: type(value) for key, value in parameters.items()
     }
-    assert space.default.keys() - space.search.keys() - {"mask"} == {"epochs", "patience"}
+    assert space.default.keys() - space.search.keys() - {"mask_zero"} == {"epochs", "patience"}
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -78,7 +78,7 @@ def test_shipped_space_is_for_its_model_and_complete(name):
     shared = {"sequence_length", "vocabulary_size", "padding", "truncation"}
     shared |= {"optimizer", "learning_rate", "batch_size", "epochs", "patience"}
     assert shared < space.default.keys()
-    assert space.default.keys() - space.search.keys() == {"epochs", "patience"}
+    assert space.default.keys() - space.search.keys() - {"mask_zero"} == {"epochs", "patience"}
 
 
 def test_published_defaults():
@@ -112,6 +112,7 @@ def test_published_defaults():
             "units": 100,
             "dropout": 0.2,
             "recurrent_dropout": 0.2,
+            "mask_zero": False,
             "optimizer": "adam",
             "learning_rate": 0.001,
             "batch_size": 64,
