@@ -25,6 +25,8 @@ pytestmark = pytest.mark.long
 TRIALS, SEEDS = 6, 2
 WORDS = ["--model", "avg-pool", "--dataset", "sample", "--sampler", "random", "--pruner", "none"]
 WORDS += ["--trials", str(TRIALS), "--seeds", str(SEEDS), "--epochs", "1", "--set", "embedding_dropout=0.0"]
+# Runs of some seconds, so that there is work left for a second process once it has started.
+SLOWLY = ["--epochs", "10", "--set", "batch_size=32", "--compile", "graph"]
 
 
 @pytest.fixture(scope="module")
@@ -109,13 +111,13 @@ def test_both_stores_in_one_server(sample, stores, server, capsys):
 
 def test_a_second_process_is_refused_or_helps(sample, stores, tmp_path, capsys):
     here, there = tmp_path / "here", tmp_path / "there"
-    first = start(here, *stores)
+    first = start(here, *stores, *SLOWLY)
     wait_for_runs(first, here)
-    assert sweep.main([*WORDS, *stores]) == 2
+    assert sweep.main([*WORDS, *stores, *SLOWLY]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert "is being worked on by another process" in line
     assert "--join" in line
-    second = start(there, *stores, "--join")
+    second = start(there, *stores, *SLOWLY, "--join")
     wait_for_end(first, here)
     wait_for_end(second, there)
     check_complete(stores)
@@ -127,15 +129,15 @@ def test_a_second_process_is_refused_or_helps(sample, stores, tmp_path, capsys):
 
 def test_a_helper_goes_on_where_the_first_was_killed(sample, stores, tmp_path):
     here, there = tmp_path / "here", tmp_path / "there"
-    first = start(here, *stores)
+    first = start(here, *stores, *SLOWLY)
     wait_for_runs(first, here)
-    second = start(there, *stores, "--join")
+    second = start(there, *stores, *SLOWLY, "--join")
     wait_for_runs(second, there)
     kill(first.pid)
     first.wait()
     wait_for_end(second, there)
     # What the first had finished and not delivered lies in its own spool.
-    wait_for_end(start(here, *stores), here)
+    wait_for_end(start(here, *stores, *SLOWLY), here)
     check_complete(stores)
 
 

@@ -23,7 +23,7 @@ Speeds = dict[str, list[float]]
 """Of each way that works: seconds until the first step is done, and seconds of a further one."""
 
 _STEPS = 5
-_WORTH_MEASURING = 1_500  # steps that a run may take; a shorter one is over before it could pay
+_WORTH_MEASURING = 1_000  # steps that a run may take; a shorter one is over before it could pay
 _PATIENCE = 10.0  # times as long as the first way; another one that takes longer is not measured further
 
 

@@ -27,7 +27,7 @@ def test_start_and_steps_are_weighed_by_the_length_of_the_run(sample, own_cache,
 
 
 def test_a_short_run_is_not_measured(sample, own_cache, monkeypatch):
-    assert choose(sample, {"fit": [0.0, 0.0]}, monkeypatch, epochs=90) == ("graph", 0)
+    assert choose(sample, {"fit": [0.0, 0.0]}, monkeypatch, epochs=60) == ("graph", 0)
 
 
 def test_what_was_measured_is_kept_and_a_damaged_file_is_measured_again(sample, own_cache, monkeypatch):
