@@ -26,7 +26,7 @@ TRIALS, SEEDS = 6, 2
 WORDS = ["--model", "avg-pool", "--dataset", "sample", "--sampler", "random", "--pruner", "none"]
 WORDS += ["--trials", str(TRIALS), "--seeds", str(SEEDS), "--epochs", "1", "--set", "embedding_dropout=0.0"]
 # Runs of some seconds, so that there is work left for a second process once it has started.
-SLOWLY = ["--epochs", "10", "--set", "batch_size=32", "--compile", "graph"]
+SLOWLY = ["--epochs", "20", "--set", "patience=20", "--set", "batch_size=32", "--compile", "graph"]
 
 
 @pytest.fixture(scope="module")
@@ -113,11 +113,11 @@ def test_a_second_process_is_refused_or_helps(sample, stores, tmp_path, capsys):
     here, there = tmp_path / "here", tmp_path / "there"
     first = start(here, *stores, *SLOWLY)
     wait_for_runs(first, here)
+    second = start(there, *stores, *SLOWLY, "--join")
     assert sweep.main([*WORDS, *stores, *SLOWLY]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert "is being worked on by another process" in line
     assert "--join" in line
-    second = start(there, *stores, *SLOWLY, "--join")
     wait_for_end(first, here)
     wait_for_end(second, there)
     check_complete(stores)

@@ -63,7 +63,8 @@ def test_a_run_that_fails_is_told_before_anything_begins(sample):
 
 
 @pytest.mark.long
-def test_a_sweep_finds_out_by_itself_and_records_it(own_cache, capsys):
+def test_a_sweep_finds_out_by_itself_and_records_it(own_cache, capsys, monkeypatch):
+    monkeypatch.setattr(throughput, "_RUNS_EACH", 1)
     words = ["--model", "avg-pool", "--dataset", "sample", "--trials", "2", "--seeds", "1", "--epochs", "2"]
     assert sweep.main([*words, "--workers", "auto"]) == 0
     (file,) = (cache_root() / "workers").glob("*.json")
