@@ -23,7 +23,7 @@ Speeds = dict[str, list[float]]
 """Of each way that works: seconds until the first step is done, and seconds of a further one."""
 
 _STEPS = 5
-_WORTH_MEASURING = 1_000  # steps that a run may take; a shorter one is over before it could pay
+_WORTH_MEASURING = 20_000_000  # ids that a run may read; a smaller one is over before it could pay
 _PATIENCE = 10.0  # times as long as the first way; another one that takes longer is not measured further
 
 
@@ -50,9 +50,9 @@ def fastest_mode(
     """
     training = spec.training
     assert training is not None
-    steps = training.epochs * -(-len(y) // training.batch_size)
-    if steps < _WORTH_MEASURING:
+    if x.size * training.epochs < _WORTH_MEASURING:
         return "graph"
+    steps = training.epochs * -(-len(y) // training.batch_size)
     modes = modes_of(spec, x)
     measure = partial(_measure, build, x, y, training.batch_size, modes)
     speeds: Speeds = remembered("speeds", _identity(spec, device), measure)

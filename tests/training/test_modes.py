@@ -11,7 +11,7 @@ from benchmark.training.modes import fastest_mode, modes_of
 from benchmark.training.train import train
 
 
-def choose(sample, seconds, monkeypatch, *, epochs=100, count=2000):
+def choose(sample, seconds, monkeypatch, *, epochs=400, count=2000):
     """The way chosen for a run when measuring gives these seconds, and how often it was measured."""
     calls = []
     monkeypatch.setattr(modes, "_measure", lambda *words: calls.append(words) or seconds)
@@ -20,7 +20,7 @@ def choose(sample, seconds, monkeypatch, *, epochs=100, count=2000):
 
 
 def test_start_and_steps_are_weighed_by_the_length_of_the_run(sample, own_cache, monkeypatch):
-    # 16 batches an epoch: 1,600 steps, and 16,000.
+    # 16 batches an epoch: 6,400 steps, and 16,000.
     seconds = {"graph": [1.0, 0.002], "xla": [10.0, 0.001], "fit": [1.0, 0.01]}
     assert choose(sample, seconds, monkeypatch) == ("graph", 1)
     assert choose(sample, seconds, monkeypatch, epochs=1000) == ("xla", 0)
