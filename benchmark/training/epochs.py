@@ -47,7 +47,10 @@ def make_epoch(model: keras.Model, mode: Mode) -> TrainEpoch:
         x: tf.Tensor, y: tf.Tensor, order: tf.Tensor, widths: tf.Tensor, size: int, side: str
     ) -> dict[str, tf.Tensor]:
         def train(step: tf.Tensor | int, rows: tf.Tensor) -> None:
-            model.train_step((_cut(tf.gather(x, rows), widths, step, side), tf.gather(y, rows)))
+            batch = tf.gather(x, rows)
+            if side:
+                batch = _cut(batch, widths[step], side)
+            model.train_step((batch, tf.gather(y, rows)))
 
         steps, rest = divmod(x.shape[0], size)
         if mode == "xla":  # which has to know all sizes, so a smaller last batch is a step of its own
@@ -76,11 +79,9 @@ def prepare(model: keras.Model, x: tf.Tensor, y: tf.Tensor) -> None:
     model.optimizer.build(model.trainable_variables)
 
 
-def _cut(ids: tf.Tensor, widths: tf.Tensor, step: tf.Tensor | int, side: str) -> tf.Tensor:
-    """Cut a batch to its own width, on the side where it is padded; without widths, leave it as it is."""
-    if not side:
-        return ids
-    return ids[:, : widths[step]] if side == "post" else ids[:, ids.shape[1] - widths[step] :]
+def _cut(ids: Any, width: Any, side: str) -> Any:
+    """Cut ids [n, length], a tensor or an array, to a width on the side where they are padded."""
+    return ids[:, :width] if side == "post" else ids[:, ids.shape[1] - width :]
 
 
 def _fit(model: keras.Model, x: tf.Tensor, y: tf.Tensor, batches: Batches) -> dict[str, float]:
@@ -89,8 +90,8 @@ def _fit(model: keras.Model, x: tf.Tensor, y: tf.Tensor, batches: Batches) -> di
         history = model.fit(inputs, labels, batches.size, shuffle=False, verbose=0).history
     else:
         cut = (
-            (_cut(tf.gather(x, rows), batches.widths, step, batches.side), tf.gather(y, rows))
-            for step, rows in enumerate(batches.rows())
+            (_cut(tf.gather(x, rows), width, batches.side), tf.gather(y, rows))
+            for rows, width in zip(batches.rows(), batches.widths, strict=True)
         )
         history = model.fit(cut, steps_per_epoch=len(batches.widths), shuffle=False, verbose=0).history
     return {name: float(values[-1]) for name, values in history.items()}
@@ -132,8 +133,7 @@ def trimmed(predict: Predict, side: str, x: NDArray[np.int32]) -> NDArray[np.flo
     answers = []
     for start in range(0, len(x), _PREDICT_BATCH):
         rows = order[start : start + _PREDICT_BATCH]
-        width = max(int(lengths[rows[-1]]), 1)
-        answers.append(predict(x[rows, :width] if side == "post" else x[rows, x.shape[1] - width :]))
+        answers.append(predict(_cut(x[rows], max(int(lengths[rows[-1]]), 1), side)))
     result = _joined(answers)
     result[order] = result.copy()
     return result

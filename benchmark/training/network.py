@@ -60,7 +60,8 @@ def make_network(
     model = build()
     prepare(model, x, y)
     key = _key(spec, mode, model, x)
-    if _kept and _kept[0].key == key and _take_over(_kept[0].model, model):
+    if _kept and _kept[0].key == key:
+        _take_over(_kept[0].model, model)
         return _kept[0]
     release()
     network = Network(key, model, make_epoch(model, mode), make_predict(model))
@@ -70,10 +71,9 @@ def make_network(
 
 
 def release() -> None:
-    """Give back what is kept."""
-    if _kept:
-        _kept.clear()
-        keras.backend.clear_session()
+    """Give back what is kept, and what Keras remembers of earlier models."""
+    _kept.clear()
+    keras.backend.clear_session()
     gc.collect()
 
 
@@ -89,14 +89,10 @@ def _key(spec: RunSpec, mode: Mode, model: keras.Model, x: tf.Tensor) -> str:
     return json.dumps(parts)
 
 
-def _take_over(kept: keras.Model, fresh: keras.Model) -> bool:
-    """Give a kept model the whole state of a fresh one; False where they do not match."""
-    pairs = list(zip(_state(kept), _state(fresh), strict=False))
-    if len(_state(kept)) != len(_state(fresh)) or any(old.shape != new.shape for old, new in pairs):
-        return False
-    for old, new in pairs:
+def _take_over(kept: keras.Model, fresh: keras.Model) -> None:
+    """Give a kept model the whole state of a fresh one of the same key."""
+    for old, new in zip(_state(kept), _state(fresh), strict=True):
         old.assign(new.value)
-    return True
 
 
 def _state(model: keras.Model) -> list[keras.Variable]:
