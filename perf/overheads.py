@@ -1,6 +1,6 @@
 """What a sweep costs beside training: ``python perf/overheads.py [WORDS of a sweep]``.
 
-Carries out a search of avg-pool on IMDB (BENCHMARK_DATA_DIR; 12 trials, cache warm) in a folder of its
+Carries out a search of avg-pool on IMDB (BENCHMARK_DATA_DIR; 6 trials, cache warm) in a folder of its
 own, three times. Prints the seconds from the start of the command to the first training step, and the
 share of the search's wall time in which no epoch was under way: proposing, building, reading views,
 recording.
@@ -22,7 +22,7 @@ from mlflow import MlflowClient
 from benchmark.tracking import names
 from benchmark.tracking.runs_query import all_runs
 
-ROUNDS, TRIALS = 3, 12
+ROUNDS, TRIALS = 3, 6
 WORDS = ["--model", "avg-pool", "--dataset", "imdb", "--trials", str(TRIALS), "--seeds", "1"]
 WORDS += ["--sampler", "random", "--pruner", "none", "--timeout", "1000000"]
 

@@ -22,6 +22,7 @@ from benchmark.training.epochs import make_epoch, prepare
 Speeds = dict[str, list[float]]
 """Of each way that works: seconds until the first step is done, and seconds of a further one."""
 
+_METHOD = 2  # of measuring and of running epochs; another one makes what was measured worthless
 _STEPS = 5
 _WORTH_MEASURING = 20_000_000  # ids that a run may read; a smaller one is over before it could pay
 _PATIENCE = 10.0  # times as long as the first way; another one that takes longer is not measured further
@@ -68,10 +69,11 @@ def modes_of(spec: RunSpec, x: NDArray[Any]) -> list[Mode]:
 
 
 def _identity(spec: RunSpec, device: str) -> dict[str, Any]:
-    """What the choice depends on: of a rate, whether it is 0, since XLA draws random numbers slowly."""
+    """What the choice depends on: of a rate, whether it is 0, since random numbers cost differently."""
     training = spec.training
     assert training is not None
     return {
+        "method": _METHOD,
         "model": [spec.model, spec.model_digest],
         "rates": {name: value > 0 for name, value in spec.hparams.items() if isinstance(value, float)},
         "trim": training.trim,

@@ -1,11 +1,15 @@
 """Training: the same in every way of running it, honest about its end."""
 
+import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from run_specs import make_spec
 
 from benchmark.config import ViewSettings
 from benchmark.data.ledger import looks
+from benchmark.training.batches import shuffled
+from benchmark.training.epochs import make_epoch, prepare
 from benchmark.training.train import share_of, train
 
 BUILDERS = """
@@ -95,6 +99,24 @@ def test_streams_are_independent(sample, builders):
 
     assert losses("dropout", 1) != losses("dropout", 2)
     assert losses("plain", 1) == losses("plain", 2)
+
+
+def test_dropout_under_xla_drops_its_share_and_keeps_the_mean():
+    before = tf.nn.experimental.stateless_dropout
+    x, y = tf.ones((64, 400)), tf.zeros((64, 1))
+    layer = keras.layers.Dropout(0.3, seed=1)
+    model = keras.Sequential([keras.Input((400,)), layer])
+    moments = [
+        lambda y, out: tf.reduce_mean(tf.cast(out == 0, "float32")),
+        lambda y, out: tf.reduce_mean(out),
+    ]
+    model.compile("sgd", loss=lambda y, out: tf.reduce_sum(out, axis=-1), metrics=moments)
+    prepare(model, x, y)
+    logs = make_epoch(model, "xla")(x, y, shuffled(np.random.default_rng(0), 64, 32))
+    zeros, mean = list(logs.values())[1:]
+    assert zeros == pytest.approx(0.3, abs=0.02)
+    assert mean == pytest.approx(1, abs=0.03)
+    assert tf.nn.experimental.stateless_dropout is before
 
 
 def test_best_weights_are_restored(sample, tmp_path):
