@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from benchmark.config import Mode
 from benchmark.training.batches import Batches, text_lengths
 
-_PREDICT_BATCH = 512
+_PREDICT_BATCH, _GPU_PREDICT_BATCH = 512, 8192
 
 TrainEpoch = Callable[[tf.Tensor, tf.Tensor, Batches], dict[str, float]]
 Predict = Callable[[NDArray[Any]], NDArray[np.float32]]
@@ -112,15 +112,26 @@ def _fit(model: keras.Model, x: tf.Tensor, y: tf.Tensor, batches: Batches) -> di
 
 
 def make_predict(model: Any) -> Predict:
-    """Return a function from inputs (ids [n, length] or texts [n]) to logits, float32 [n, n_outputs]."""
+    """Return a function from inputs (ids [n, length] or texts [n]) to logits, float32 [n, n_outputs].
+
+    Its batches are large on a GPU, and halved for good where they do not fit.
+    """
+    size = _GPU_PREDICT_BATCH if tf.config.list_logical_devices("GPU") else _PREDICT_BATCH
 
     @tf.function(reduce_retracing=True)
     def forward(batch: tf.Tensor) -> tf.Tensor:
         return tf.cast(model(batch, training=False), tf.float32)
 
     def predict(x: NDArray[Any]) -> NDArray[np.float32]:
-        starts = range(0, len(x), _PREDICT_BATCH)
-        return _joined([forward(tf.constant(x[start : start + _PREDICT_BATCH])).numpy() for start in starts])
+        nonlocal size
+        while True:
+            starts = range(0, len(x), size)
+            try:
+                return _joined([forward(tf.constant(x[start : start + size])).numpy() for start in starts])
+            except tf.errors.ResourceExhaustedError:
+                if size == 1:
+                    raise
+                size //= 2
 
     return predict
 

@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from benchmark.training.batches import bucketed, shuffled, text_lengths
+from benchmark.training.epochs import make_predict
 
 
 def lengths_of(count, seed=0):
@@ -51,3 +53,32 @@ def test_the_order_is_the_streams():
 def test_lengths_of_padded_texts():
     ids = np.array([[0, 0, 5, 1], [7, 3, 0, 0], [0, 0, 0, 0]], dtype=np.int32)
     assert list(text_lengths(ids)) == [2, 2, 0]
+
+
+def test_prediction_halves_its_batches_until_they_fit():
+    sizes = []
+
+    def doubled(batch):
+        sizes.append(len(batch))
+        if len(batch) > 200:
+            raise MemoryError
+        return batch.astype(np.float32) * 2
+
+    def model(batch, training):
+        return tf.numpy_function(doubled, [batch], tf.float32)
+
+    x = np.arange(128 * 3, dtype=np.int32).reshape(-1, 1)
+    predict = make_predict(model)
+    np.testing.assert_array_equal(predict(x), x * 2.0)
+    assert sizes == [384, 256, 128, 128, 128]
+    predict(x)
+    assert sizes[5:] == [128] * 3  # what did not fit is not tried again
+
+
+def test_prediction_of_one_text_that_does_not_fit_is_an_error():
+    def refuse(batch):
+        raise MemoryError
+
+    predict = make_predict(lambda batch, training: tf.numpy_function(refuse, [batch], tf.float32))
+    with pytest.raises(tf.errors.ResourceExhaustedError):
+        predict(np.zeros((3, 1), dtype=np.int32))
