@@ -10,7 +10,7 @@ from benchmark.publications import load_publications
 
 pytestmark = pytest.mark.imdb
 
-NAMES = ["tf-basic", "tf-raw", "keras-flatten"]
+NAMES = ["tf-basic", "keras-flatten"]
 
 
 def test_published_configurations_are_in_their_bands(real_data, capsys):
