@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from benchmark.data.columns import find_columns
 from benchmark.data.files import decode, fingerprint, stamp
-from benchmark.data.imdb import tfds_folders
+from benchmark.data.imdb import examples, tfds_folders
 from benchmark.data.network import reachable
 from benchmark.data.parts import TEST_NOTICE, draw_test, part_of, validation_share
 from benchmark.data.source import Row, Source, SourceOptions, experiment_name
@@ -221,7 +221,7 @@ class TfdsSource:
                     decoders=tfds.decode.PartialDecoding(wanted),
                     read_config=tfds.ReadConfig(interleave_cycle_length=1),
                 )
-            yield from tfds.as_numpy(dataset)
+            yield from examples(dataset)
         except Exception as error:  # TensorFlow's and TensorFlow Datasets' errors have no common base
             raise self._broken(f"in {self._prepared} cannot be read", error) from error
 

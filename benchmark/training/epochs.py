@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -44,33 +44,33 @@ def make_epoch(model: keras.Model, mode: Mode) -> TrainEpoch:
     if mode == "fit":
         return lambda x, y, batches: _fit(model, x, y, batches)
 
-    @tf.function(jit_compile=mode == "xla")
-    def epoch(
-        x: tf.Tensor, y: tf.Tensor, order: tf.Tensor, widths: tf.Tensor, size: int, side: str
-    ) -> dict[str, tf.Tensor]:
-        def train(step: tf.Tensor | int, rows: tf.Tensor) -> None:
-            batch = tf.gather(x, rows)
-            if side:
-                batch = _cut(batch, widths[step], side)
-            model.train_step((batch, tf.gather(y, rows)))
+    def train(x: tf.Tensor, y: tf.Tensor, rows: tf.Tensor, width: tf.Tensor | None, side: str) -> None:
+        batch = tf.gather(x, rows)
+        model.train_step((_cut(batch, width, side) if side else batch, tf.gather(y, rows)))
 
-        steps, rest = divmod(x.shape[0], size)
-        if mode == "xla":  # which has to know all sizes, so a smaller last batch is a step of its own
-            for step in tf.range(steps):
-                train(step, tf.slice(order, [step * size], [size]))
-            if rest:
-                train(steps, order[steps * size :])
-        else:
-            for step in tf.range(steps + (rest > 0)):
-                train(step, order[step * size : (step + 1) * size])
-        return model.get_metrics_result()
+    @tf.function
+    def graph(x: tf.Tensor, y: tf.Tensor, order: tf.Tensor, widths: tf.Tensor, size: int, side: str) -> None:
+        for step in tf.range(-(-x.shape[0] // size)):
+            rows = order[step * size : (step + 1) * size]
+            train(x, y, rows, widths[step] if side else None, side)
+
+    @tf.function(jit_compile=True)
+    def xla(x: tf.Tensor, y: tf.Tensor, order: tf.Tensor, size: int) -> None:
+        for step in tf.range(x.shape[0] // size):
+            train(x, y, tf.slice(order, [step * size], [size]), None, "")
 
     def run(x: tf.Tensor, y: tf.Tensor, batches: Batches) -> dict[str, float]:
         model.reset_metrics()
-        order, widths = tf.constant(batches.order), tf.constant(batches.widths)
-        with _fast_dropout() if mode == "xla" else nullcontext():
-            logs = epoch(x, y, order, widths, batches.size, batches.side)
-        return {name: float(value) for name, value in logs.items()}
+        order, size = tf.constant(batches.order), batches.size
+        if mode == "graph":
+            graph(x, y, order, tf.constant(batches.widths), size, batches.side)
+        else:
+            with _fast_dropout():
+                xla(x, y, order, size)
+            # XLA has to know all sizes; to compile a smaller last batch would cost more than the batch does.
+            if rest := len(batches.order) % size:
+                train(x, y, order[-rest:], None, "")
+        return {name: float(value) for name, value in model.get_metrics_result().items()}
 
     return run
 
