@@ -4,8 +4,8 @@ The same configurations of avg-pool (or LSTM) on the same reviews, validated on 
 same optimizer, at most 15 epochs and early stopping (LSTM: 2 epochs of length 200): by a sweep of
 Textbench, whose random search proposes them, and by the peers in ``perf/peers/``, which get that list.
 Each is a process of its own that begins with nothing: imports, reading and tokenising the reviews are
-part of its time. Equal validation accuracies show that the work was equal. Needs IMDB in
-BENCHMARK_DATA_DIR and the extra ``perf``.
+part of its time. Equal validation accuracies and numbers of epochs show that the work was equal. Needs
+IMDB in BENCHMARK_DATA_DIR and the extra ``perf``.
 """
 
 from __future__ import annotations
@@ -19,10 +19,12 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+from mlflow import MlflowClient
 
 from benchmark.config import SweepConfig
 from benchmark.data.dataset import Dataset
@@ -30,6 +32,8 @@ from benchmark.data.prepare import prepare
 from benchmark.data.source import SourceOptions, get_source
 from benchmark.plan import Plan, make_plan
 from benchmark.search.study import Search
+from benchmark.tracking import names
+from benchmark.tracking.runs_query import all_runs
 
 HERE = Path(__file__).resolve().parent
 PEERS = {
@@ -63,6 +67,15 @@ search:
   learning_rate: {{type: float, low: 1.0e-4, high: 1.0e-2, log: true}}
 """
 START = {"sequence_length": 200, "vocabulary_size": 10_000, "embedding_dim": 16, "batch_size": 512}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Seconds of a search, the best validation accuracy of each trial, and the epochs of all."""
+
+    seconds: float
+    accuracies: list[float]
+    epochs: int
 
 
 def make_work(folder: Path, model: str, count: int) -> tuple[Plan, Dataset]:
@@ -106,8 +119,8 @@ def make_work(folder: Path, model: str, count: int) -> tuple[Plan, Dataset]:
     return plan, dataset
 
 
-def ours(folder: Path, model: str, count: int, workers: list[str]) -> tuple[float, list[float]]:
-    """Carry out the sweep with an empty cache; return seconds until its last trial, and its accuracies."""
+def ours(folder: Path, model: str, count: int, workers: list[str]) -> Outcome:
+    """Carry out the sweep with an empty cache; its seconds end with its last trial."""
     words = ["--model", model, "--dataset", "imdb", "--space", str(folder / "space.yaml"), "--json"]
     words += ["--sampler", "random", "--pruner", "none", "--trials", str(count), "--seeds", "1"]
     words += ["--epochs", str(MODELS[model]["epochs"]), "--timeout", "1000000", *workers]
@@ -122,27 +135,35 @@ def ours(folder: Path, model: str, count: int, workers: list[str]) -> tuple[floa
             text=True,
         )
         assert process.stderr is not None
-        accuracies = []
+        ended = 0
         for line in process.stderr:
             if line.startswith("trial ") and ": ok " in line:
-                last = time.monotonic() - started
-                accuracies.append(float(line.partition(": ok ")[2].split()[0]))
-        if process.wait() or len(accuracies) != count:
-            raise SystemExit(f"{len(accuracies)} of {count} trials, exit code {process.returncode}")
-    return last, accuracies
+                last, ended = time.monotonic() - started, ended + 1
+        if process.wait() or ended != count:
+            raise SystemExit(f"{ended} of {count} trials, exit code {process.returncode}")
+        client = MlflowClient(f"sqlite:///{place}/mlruns/mlflow.db")
+        experiment = client.get_experiment_by_name("imdb")
+        assert experiment is not None
+        runs = [
+            run.data
+            for run in all_runs(client, [experiment.experiment_id], "")
+            if run.data.tags[names.KIND] == names.TRIAL_RUN
+        ]
+    accuracies = [run.metrics[names.BEST_VAL_ACCURACY] for run in runs]
+    return Outcome(last, accuracies, round(sum(run.metrics[names.EPOCHS_RUN] for run in runs)))
 
 
-def theirs(folder: Path, words: list[str]) -> tuple[float, list[float]]:
-    """Run a peer; return its seconds and accuracies."""
-    (folder / "accuracies.txt").unlink(missing_ok=True)
+def theirs(folder: Path, words: list[str]) -> Outcome:
+    """Run a peer."""
     with tempfile.TemporaryDirectory() as place:
         for name in ("work.json", "texts.json", "labels.npz"):
             (Path(place) / name).symlink_to(folder / name)
         started = time.monotonic()
         subprocess.run([sys.executable, str(HERE / "peers" / words[0]), *words[1:]], cwd=place, check=True)
         seconds = time.monotonic() - started
-        lines = (Path(place) / "accuracies.txt").read_text().splitlines()
-    return seconds, [float(line.split()[1]) for line in lines]
+        lines = (Path(place) / "curves.jsonl").read_text().splitlines()
+    curves = [json.loads(line)[1:] for line in lines]
+    return Outcome(seconds, [max(curve) for curve in curves], sum(map(len, curves)))
 
 
 def main() -> None:
@@ -152,8 +173,7 @@ def main() -> None:
     parser.add_argument("--configurations", type=int, default=40)
     parser.add_argument("--rounds", type=int, default=1)
     options = parser.parse_args()
-    times: dict[str, list[float]] = {}
-    means: dict[str, list[float]] = {}
+    found: dict[str, list[Outcome]] = {}
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         make_work(folder, options.model, options.configurations)
@@ -166,22 +186,21 @@ def main() -> None:
         }
         for _ in range(options.rounds):
             for name, run in ways.items():
-                seconds, accuracies = run()
-                times.setdefault(name, []).append(seconds)
-                means.setdefault(name, []).append(statistics.fmean(accuracies))
-                print(
-                    f"  {name}: {seconds:.1f} s, {len(accuracies)} trained, mean {means[name][-1]:.4f}",
-                    flush=True,
-                )
+                outcome = run()
+                found.setdefault(name, []).append(outcome)
+                print(f"  {name}: {outcome}", file=sys.stderr, flush=True)
     packages = ("tensorflow", "keras", "optuna", "mlflow", "keras-tuner", "ray")
-    print(f"\n{platform.machine()}, {len(os.sched_getaffinity(0))} cores; ", end="")
+    print(f"{platform.machine()}, {len(os.sched_getaffinity(0))} cores; ", end="")
     print(", ".join(f"{name} {version(name)}" for name in packages))
     print(f"{options.configurations} configurations of {options.model} on IMDB, {options.rounds} rounds\n")
-    print("| | seconds | times as long as Textbench | mean validation accuracy |\n| --- | --- | --- | --- |")
-    fastest = statistics.median(times["Textbench"])
-    for name, seconds in times.items():
-        median = statistics.median(seconds)
-        print(f"| {name} | {median:.0f} | {median / fastest:.1f} | {statistics.fmean(means[name]):.4f} |")
+    print("| | seconds | times as long as Textbench | trials | epochs | median validation accuracy |")
+    print("| --- | --- | --- | --- | --- | --- |")
+    least = statistics.median(outcome.seconds for outcome in found["Textbench"])
+    for name, outcomes in found.items():
+        seconds = statistics.median(outcome.seconds for outcome in outcomes)
+        last = outcomes[-1]
+        work = f"{len(last.accuracies)} | {last.epochs} | {statistics.median(last.accuracies):.4f}"
+        print(f"| {name} | {seconds:.0f} | {seconds / least:.1f} | {work} |")
 
 
 if __name__ == "__main__":

@@ -18,9 +18,9 @@ def objective(config: dict[str, Any]) -> None:
 
     work = Work(Path(config["folder"]))
     number = config["configuration"]
-    accuracy = train(Configuration.of(work.configurations[number]), work)
-    work.done(number, accuracy)
-    tune.report({"val_accuracy": accuracy})
+    curve = train(Configuration.of(work.configurations[number]), work)
+    work.done(number, curve)
+    tune.report({"val_accuracy": max(curve)})
 
 
 def main() -> None:

@@ -54,10 +54,10 @@ class Work:
         labels = np.load(self.folder / "labels.npz")
         return texts["train"], labels["train"], texts["validation"], labels["validation"]
 
-    def done(self, number: int, accuracy: float) -> None:
-        """Write down the accuracy of a configuration."""
-        with (self.folder / "accuracies.txt").open("a") as file:
-            file.write(f"{number} {accuracy}\n")
+    def done(self, number: int, curve: list[float]) -> None:
+        """Write down the validation accuracies of a configuration's epochs."""
+        with (self.folder / "curves.jsonl").open("a") as file:
+            file.write(json.dumps([number, *curve]) + "\n")
 
 
 def build(configuration: Configuration, model: str) -> keras.Model:
@@ -91,8 +91,8 @@ def vectorized(configuration: Configuration, work: Work) -> tuple[Any, Any, Any,
     )
 
 
-def train(configuration: Configuration, work: Work, callbacks: Sequence[Any] = ()) -> float:
-    """Train a configuration and return its best validation accuracy."""
+def train(configuration: Configuration, work: Work, callbacks: Sequence[Any] = ()) -> list[float]:
+    """Train a configuration and return the validation accuracies of its epochs."""
     x, y, validation_x, validation_y = vectorized(configuration, work)
     stop = keras.callbacks.EarlyStopping("val_accuracy", patience=work.patience, restore_best_weights=True)
     history = build(configuration, work.model).fit(
@@ -104,4 +104,4 @@ def train(configuration: Configuration, work: Work, callbacks: Sequence[Any] = (
         callbacks=[stop, *callbacks],
         verbose=0,
     )
-    return float(max(history.history["val_accuracy"]))
+    return [float(value) for value in history.history["val_accuracy"]]

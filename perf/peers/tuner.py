@@ -37,7 +37,7 @@ class Reviews(keras_tuner.HyperModel):
             batch_size=configuration.batch_size,
             **options,
         )
-        self.work.done(number, max(history.history["val_accuracy"]))
+        self.work.done(number, [float(value) for value in history.history["val_accuracy"]])
         return history
 
 

@@ -18,10 +18,10 @@ def main() -> None:
         configuration = Configuration.of(drawn)
         with mlflow.start_run():
             mlflow.log_params(drawn)
-            accuracy = train(configuration, work, [mlflow.keras.MlflowCallback()])
-            mlflow.log_metric("best_val_accuracy", accuracy)
-        work.done(trial.number, accuracy)
-        return accuracy
+            curve = train(configuration, work, [mlflow.keras.MlflowCallback()])
+            mlflow.log_metric("best_val_accuracy", max(curve))
+        work.done(trial.number, curve)
+        return max(curve)
 
     study = optuna.create_study(direction="maximize", storage="sqlite:///optuna.db")
     for configuration in work.configurations:
