@@ -11,8 +11,9 @@ artifacts, too; Optuna in a journal). PostgreSQL writes as it does by default (f
 machine, which all share: with more clients than cores it is the CPU time of a run that tells what each part
 can do elsewhere.
 
-Prints medians over the rounds (of 16 clients there is one); ``--output FILE`` writes them as JSON, too, for
-`scale_model.py`. Needs the extra ``test`` and PostgreSQL's programs.
+Prints medians over the rounds (of 16 clients there is one); ``--output FILE`` writes them as JSON, too,
+for `scale_model.py`; settings that it has of the same machine stay there. Needs the extra ``test`` and
+PostgreSQL's programs.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ import numpy as np
 import psutil
 
 ROOT = Path(__file__).resolve().parents[1]
-TRIALS = {1: 18, 4: 6, 16: 6}  # of each client, by the number of clients
+TRIALS = {1: 12, 4: 6, 16: 6}  # of each client, by the number of clients
 ONCE = 16  # so many clients are measured in one round only
 EPOCHS = 10
 SERVER_PROCESSES = 2
@@ -104,14 +105,14 @@ def prepare_data() -> Any:
     return prepare(get_source("sample", SourceOptions()))
 
 
-def draw_once(folder: Path) -> None:
-    """Import what draws: a driver does that once, and runs are to be measured."""
+def draw_once(folder: Path, *, confusion: bool = True) -> None:
+    """Draw what a run has: what that imports is imported once, and runs are to be measured."""
     from benchmark.report.plots import confusion_png, curves_png
 
-    curves_png(
-        {"val_accuracy": [0.5], "accuracy": [0.5], "loss": [1.0], "val_loss": [1.0]}, 1, folder / "1.png", ""
-    )
-    confusion_png(np.eye(2, dtype=np.int64), ("a", "b"), folder / "2.png")
+    names = ("loss", "accuracy", "val_loss", "val_accuracy")
+    curves_png({name: [0.5] * EPOCHS for name in names}, 1, folder / "curves.png", "trial 0")
+    if confusion:
+        confusion_png(np.eye(2, dtype=np.int64), ("a", "b"), folder / "confusion.png")
 
 
 def client(folder: str, study: str, where: dict[str, Any], trials: int, gate: Any, answers: Any) -> None:
@@ -206,7 +207,7 @@ def measure_setting(setting: str, rounds: int) -> tuple[list[dict[str, Any]], di
         total = sum(result["runs"] for results in found.values() for result in results)
         grown = {what: (size() - sizes[what]) / total for what, size in where.sizes.items()}
     rows = [
-        {"setting": setting, "clients": clients}
+        {"setting": setting, "clients": clients, "rounds": len(results)}
         | {key: statistics.median(result[key] for result in results) for key in results[0]}
         for clients, results in found.items()
     ]
@@ -238,6 +239,29 @@ def machine() -> dict[str, str]:
     return {"hardware": hardware, "python": platform.python_version(), **packages}
 
 
+def curves_ms() -> float:
+    """Return the CPU time of drawing the curves of a run, which every run has."""
+    times = []
+    with tempfile.TemporaryDirectory() as folder:
+        draw_once(Path(folder))
+        for _ in range(9):
+            before = time.process_time()
+            draw_once(Path(folder), confusion=False)
+            times.append((time.process_time() - before) * 1000)
+    return statistics.median(times)
+
+
+def completed(file: Path, found: dict[str, Any]) -> dict[str, Any]:
+    """Return what was found, with the other settings that the file has of the same machine."""
+    earlier = json.loads(file.read_text("utf-8")) if file.exists() else found
+    if earlier["machine"] != found["machine"]:
+        raise SystemExit(f"{file} is of another machine, or of other versions; give --output another name")
+    rows = found["rows"] + [row for row in earlier["rows"] if row["setting"] not in found["bytes"]]
+    order = list(SETTINGS)
+    rows.sort(key=lambda row: (order.index(row["setting"]), row["clients"]))
+    return {**found, "rows": rows, "bytes": {**earlier["bytes"], **found["bytes"]}}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("setting", nargs="*", choices=[[], *SETTINGS])
@@ -253,14 +277,16 @@ def main() -> None:
         more, sizes[setting] = measure_setting(setting, options.rounds)
         rows += more
         print(f"{setting}: {time.perf_counter() - started:.0f} s", file=sys.stderr)
-    found = {"machine": machine(), "rounds": options.rounds, "rows": rows, "bytes": sizes}
+    found = {"machine": machine(), "curves_ms": curves_ms(), "rows": rows, "bytes": sizes}
     if options.output:
+        found = completed(options.output, found)
         options.output.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     print(", ".join(f"{key} {value}" for key, value in found["machine"].items()), "\n")
-    print(table(rows))
-    for setting, grown in sizes.items():
+    print(table(found["rows"]))
+    for setting, grown in found["bytes"].items():
         for what, size in grown.items():
             print(f"{SETTINGS[setting]}: {size / 1000:.1f} KB a run in {what}")
+    print(f"of a driver's CPU time, {found['curves_ms']:.0f} ms draw the curves of a run")
 
 
 if __name__ == "__main__":
