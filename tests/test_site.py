@@ -16,7 +16,7 @@ from benchmark.__main__ import COMMANDS
 
 ROOT = Path(__file__).parents[1]
 # Written of before they are here: such commands are checked as soon as they are.
-COMING = {"merge", "--engine", "--address", "--gpus-per-run", "--shard"}
+COMING = {"merge", "--shard", "--engine"}
 PAGES = sorted((ROOT / "docs").glob("*.md"))
 OFFLINE = """\
 import socket, sys
