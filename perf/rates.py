@@ -259,7 +259,8 @@ def completed(file: Path, found: dict[str, Any]) -> dict[str, Any]:
     rows = found["rows"] + [row for row in earlier["rows"] if row["setting"] not in found["bytes"]]
     order = list(SETTINGS)
     rows.sort(key=lambda row: (order.index(row["setting"]), row["clients"]))
-    return {**found, "rows": rows, "bytes": {**earlier["bytes"], **found["bytes"]}}
+    sizes = {**earlier["bytes"], **found["bytes"]}
+    return {**found, "curves_ms": earlier["curves_ms"], "rows": rows, "bytes": sizes}
 
 
 def main() -> None:

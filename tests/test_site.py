@@ -174,10 +174,10 @@ def blocks(text, language):
 
 
 def commands(text):
-    """Yield name and arguments of each ``python -m benchmark.NAME`` in the blocks of code of a page."""
+    """Yield name and arguments of each ``python -m benchmark.NAME`` in a page's code; a variable is 1."""
     for block in blocks(text, "bash"):
         for line in block.replace("\\\n", " ").splitlines():
-            lexer = shlex.shlex(line, posix=True, punctuation_chars=True)
+            lexer = shlex.shlex(re.sub(r"\$\w+", "1", line), posix=True, punctuation_chars=True)
             lexer.whitespace_split = True
             words = list(lexer)
             for place, word in enumerate(words):
