@@ -229,6 +229,16 @@ def table(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def summary(found: dict[str, Any]) -> str:
+    """Return all that was found as Markdown."""
+    lines = [table(found["rows"]), ""]
+    for setting, grown in found["bytes"].items():
+        sizes = [f"{size / 1000:.0f} KB in {what}" for what, size in sorted(grown.items())]
+        lines += [f"- {SETTINGS[setting]}: a run takes {', '.join(sizes)}."] if sizes else []
+    lines.append(f"- Of a driver's CPU time, {found['curves_ms']:.0f} ms draw the curves of a run.")
+    return "\n".join(lines)
+
+
 def machine() -> dict[str, str]:
     """Return what the figures depend on."""
     lines = Path("/proc/cpuinfo").read_text().splitlines()
@@ -259,7 +269,8 @@ def completed(file: Path, found: dict[str, Any]) -> dict[str, Any]:
     rows = found["rows"] + [row for row in earlier["rows"] if row["setting"] not in found["bytes"]]
     order = list(SETTINGS)
     rows.sort(key=lambda row: (order.index(row["setting"]), row["clients"]))
-    sizes = {**earlier["bytes"], **found["bytes"]}
+    known = {**earlier["bytes"], **found["bytes"]}
+    sizes = {setting: known[setting] for setting in order if setting in known}
     return {**found, "curves_ms": earlier["curves_ms"], "rows": rows, "bytes": sizes}
 
 
@@ -283,11 +294,7 @@ def main() -> None:
         found = completed(options.output, found)
         options.output.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     print(", ".join(f"{key} {value}" for key, value in found["machine"].items()), "\n")
-    print(table(found["rows"]))
-    for setting, grown in found["bytes"].items():
-        for what, size in grown.items():
-            print(f"{SETTINGS[setting]}: {size / 1000:.1f} KB a run in {what}")
-    print(f"of a driver's CPU time, {found['curves_ms']:.0f} ms draw the curves of a run")
+    print(summary(found))
 
 
 if __name__ == "__main__":

@@ -15,7 +15,9 @@ from typing import Any
 RUNS, GPUS = 100_000, 1_000
 SIDE_BY_SIDE = 30  # runs of a sweep that can be under way at once: the trials of the budget `standard`
 RUN_SECONDS = (10, 60, 300, 1800)
+SEARCH = "PostgreSQL, search"
 CORES = 8  # of the machine of each server
+STORE_MB = 100  # megabytes a second that the artifact store takes
 MANY = 4  # clients of the row whose CPU times are taken: enough to keep the machine of `rates.py` busy
 
 ASSUMPTIONS = f"""\
@@ -34,22 +36,31 @@ def costs(found: dict[str, Any]) -> dict[str, float]:
     """Return CPU seconds of a run in each shared server."""
     search, server = row(found, "search", MANY), row(found, "server", MANY)
     return {
-        "PostgreSQL, search": search["postgresql_ms"] / 1000,
+        SEARCH: search["postgresql_ms"] / 1000,
         "PostgreSQL, results": server["postgresql_ms"] / 1000,
         "MLflow server": server["server_ms"] / 1000,
     }
 
 
-def limits(found: dict[str, Any]) -> list[tuple[str, str, float, float]]:
-    """Return each part, what there is of it, the runs/s it takes, and how short runs may be for that."""
+def limits(found: dict[str, Any]) -> list[tuple[str, str, str, float, float]]:
+    """Return each part, what there is of it, what waits for it, its runs/s, and how short runs may be."""
     drivers = math.ceil(GPUS / SIDE_BY_SIDE)
     alone = row(found, "server", 1)
     parts = [
-        (f"{drivers} drivers, recording", "a core each", drivers * alone["told"]),
-        (f"{drivers} drivers, bringing results to MLflow", "the same core", drivers * alone["delivered"]),
+        (f"{drivers} drivers, recording", "a core each", "training", drivers * alone["told"]),
+        (
+            f"{drivers} drivers, bringing results to MLflow",
+            "the same core",
+            "the board",
+            drivers * alone["delivered"],
+        ),
     ]
-    parts += [(part, f"{CORES} cores", CORES / seconds) for part, seconds in costs(found).items()]
-    return sorted(((*part, GPUS / part[-1]) for part in parts), key=lambda part: part[2])
+    for part, seconds in costs(found).items():
+        waits = "training" if part == SEARCH else "the board"
+        parts.append((part, f"{CORES} cores", waits, CORES / seconds))
+    stored = found["bytes"]["server"]["artifacts"]
+    parts.append(("artifact store", f"{STORE_MB} MB/s", "the board", STORE_MB * 1e6 / stored))
+    return sorted(((*part, GPUS / part[-1]) for part in parts), key=lambda part: part[-2])
 
 
 def needs(found: dict[str, Any], seconds: float) -> list[str]:
@@ -83,16 +94,23 @@ def report(found: dict[str, Any]) -> str:
         "",
         "What saturates first, the first row first:",
         "",
-        "| part | with | takes, runs/s | enough while a run takes at least |",
-        "| --- | --- | ---: | ---: |",
+        "| part | with | what waits for it | takes, runs/s | enough while a run takes at least |",
+        "| --- | --- | --- | ---: | ---: |",
     ]
+    parts = limits(found)
+    for part, what, waits, rate, seconds in parts:
+        lines.append(f"| {part} | {what} | {waits} | {rate:.0f} | {seconds:.0f} s |")
+    first, waits = parts[0], next(part for part in parts if part[2] == "training")
     lines += [
-        f"| {part} | {what} | {rate:.0f} | {seconds:.0f} s |" for part, what, rate, seconds in limits(found)
+        "",
+        f"First to saturate: {first[0]}, with runs of less than {first[-1]:.0f} s. What is not in MLflow yet",
+        "waits in the spools of the drivers, and training goes on. What training waits for first: "
+        f"{waits[0]}, with runs of less than {waits[-1]:.0f} s.",
+        "",
     ]
     size = {what: found["bytes"]["server"][what] * RUNS / 1e9 for what in ("artifacts", "postgresql")}
     size["search"] = found["bytes"]["search"]["postgresql"] * RUNS / 1e9
     lines += [
-        "",
         f"On disk in the end: {size['artifacts']:.0f} GB of artifacts (without models), "
         f"{size['postgresql']:.1f} GB of results and {size['search']:.1f} GB of searches in PostgreSQL.",
     ]

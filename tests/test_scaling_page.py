@@ -24,9 +24,9 @@ def measured():
 
 
 def test_the_page_shows_what_was_measured(perf, measured):
-    from rates import table
+    from rates import summary
 
-    assert table(measured["rows"]) in PAGE
+    assert summary(measured) in PAGE
     for value in measured["machine"].values():
         assert value in PAGE
 
@@ -48,7 +48,8 @@ def test_the_model_multiplies_what_was_measured(perf):
     # 100 runs a second need 40 drivers that bring 2.5 each; the budget's width alone needs 34.
     assert needs(found, 10) == ["10 s", "100.0", "0.3 h", "40", "2.00", "4.00", "25.00", "5.0"]
     assert needs(found, 1000)[3] == "34"
-    first, *_, last = limits(found)
-    # 8 cores at 250 ms a run; 8 cores at 20 ms.
-    assert (first[0], first[2], first[3]) == ("MLflow server", 32.0, 31.25)
-    assert (last[0], last[2]) == ("PostgreSQL, search", 400.0)
+    first, *_, search, last = limits(found)
+    # 8 cores at 250 ms a run; 8 cores at 20 ms; 100 MB/s at 50 KB.
+    assert first == ("MLflow server", "8 cores", "the board", 32.0, 31.25)
+    assert search == ("PostgreSQL, search", "8 cores", "training", 400.0, 2.5)
+    assert last == ("artifact store", "100 MB/s", "the board", 2000.0, 0.5)
