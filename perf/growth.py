@@ -19,7 +19,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 SIZES = {"trials": [100, 1000, 5000], "board": [10, 100, 1000, 5000], "texts": [25_000, 250_000, 1_000_000]}
@@ -29,45 +28,21 @@ SAMPLER = os.environ.get("GROWTH_SAMPLER", "random")
 
 def trials(count: int) -> str:
     """Carry out the search of a sweep whose runs end at once."""
-    import numpy as np
+    from idle import Idle
 
     from benchmark.config import SweepConfig
     from benchmark.data.prepare import prepare
     from benchmark.data.source import SourceOptions, get_source
     from benchmark.driver import Sweep, open_stores
-    from benchmark.execution.engine import Handler
     from benchmark.plan import make_plan
     from benchmark.report.live import make_display
-    from benchmark.training.result import EpochReport, Result
-
-    @dataclass
-    class Idle:
-        """An engine whose runs cost nothing."""
-
-        ends: list[float] = field(default_factory=list)
-        chance: np.random.Generator = field(default_factory=lambda: np.random.default_rng(0))
-
-        def run(self, handler: Handler) -> None:
-            while not handler.finished and (job := handler.next()):
-                handler.started(job)
-                accuracy = float(self.chance.random())
-                values = ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "epoch_seconds")
-                for epoch in range(1, 4):
-                    handler.epoch(job, EpochReport(epoch, 3, dict.fromkeys(values, accuracy), accuracy))
-                history = {name: [accuracy] * 3 for name in values}
-                result = Result("ok", history=history, best_val_accuracy=accuracy, train_seconds=1.0)
-                handler.ended(job, result)
-                self.ends.append(time.perf_counter())
-
-        def close(self) -> None:
-            pass
 
     data = prepare(get_source("sample", SourceOptions()))
     config = SweepConfig(
         budget="quick", trials=count, seeds=1, epochs=3, train_share=1, sampler=SAMPLER, pruner="none"
     )
     plan = make_plan("avg-pool", data, config)
-    engine = Idle()
+    engine = Idle(3)
     with Path(os.devnull).open("w") as nowhere:
         display = make_display(json=False, stream=nowhere)
         with open_stores(Path("mlruns"), None, display) as stores:

@@ -36,11 +36,15 @@ def free_port():
 
 
 class Server:
-    """A PostgreSQL server; `databases` are made when they are first asked for."""
+    """A PostgreSQL server; `databases` are made when they are first asked for.
 
-    def __init__(self, folder, programs, account):
+    `settings` are words of its configuration, instead of those that suit a test.
+    """
+
+    def __init__(self, folder, programs, account, **settings):
         self._folder, self._programs, self._account = folder, programs, account
         self.port = free_port()
+        self._settings = settings
         self._process = None
         self._made = set()
         (folder / "password").write_text(PASSWORD)
@@ -72,6 +76,11 @@ class Server:
         assert done.returncode == 0, done.stderr
         return done.stdout
 
+    @property
+    def pid(self):
+        """Of the process that all others come from."""
+        return self._process.pid
+
     def start(self):
         """Start it and wait until it answers."""
         settings = {
@@ -80,6 +89,7 @@ class Server:
             "unix_socket_directories": self._folder,
             "fsync": "off",
             "max_connections": 40,
+            **self._settings,
         }
         words = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         with (self._folder / "log").open("ab") as log:
@@ -120,7 +130,7 @@ class Server:
 
 
 @contextmanager
-def running():
+def running(**settings):
     """Run a server until the block ends, or skip the test where there is none to run."""
     programs = _programs()
     if programs is None:
@@ -130,7 +140,7 @@ def running():
     folder = Path(tempfile.mkdtemp(prefix="textbench-postgres-"))
     server = None
     try:
-        server = Server(folder, programs, "postgres" if os.geteuid() == 0 else None)
+        server = Server(folder, programs, "postgres" if os.geteuid() == 0 else None, **settings)
         server.start()
         yield server
     finally:

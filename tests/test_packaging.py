@@ -41,7 +41,7 @@ def test_constraints_are_exact_and_name_no_index():
     assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[^\s@/;]+", line) for line in lines)
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
-    wanted = [*project["dependencies"], *extras["vectors"], *extras["test"]]
+    wanted = [*project["dependencies"], *extras["vectors"], *extras["docs"], *extras["test"]]
     wanted = [line for line in wanted if not line.startswith("textbench[")]
     needed = [re.match(r"[A-Za-z0-9_-]+", line).group() for line in wanted]
     pinned = {line.partition("==")[0].lower().replace("_", "-") for line in lines}

@@ -22,17 +22,22 @@ class Server:
         Where it keeps everything.
     port : int
         Of this machine alone.
+    backend : str, optional
+        URI of its database; by default a SQLite file in the folder.
+    workers : int
+        Its processes.
     """
 
-    def __init__(self, folder, port):
-        self._folder, self._port = folder, port
+    def __init__(self, folder, port, backend=None, workers=1):
+        self._folder, self._port, self._workers = folder, port, workers
+        self._backend = backend or f"sqlite:///{folder}/server.db"
         self.address = f"http://127.0.0.1:{port}"
         self._process = None
 
     def start(self):
         """Start it, and wait until it answers."""
-        words = ["server", "--host", "127.0.0.1", "--port", str(self._port), "--workers", "1"]
-        words += ["--backend-store-uri", f"sqlite:///{self._folder}/server.db"]
+        words = ["server", "--host", "127.0.0.1", "--port", str(self._port)]
+        words += ["--workers", str(self._workers), "--backend-store-uri", self._backend]
         words += ["--artifacts-destination", str(self._folder / "store")]
         path = os.pathsep.join([str(Path(sys.executable).parent), "/usr/bin", "/bin"])
         log = self._folder / "server.log"
@@ -52,6 +57,11 @@ class Server:
             except OSError:
                 time.sleep(0.5)
         raise AssertionError(log.read_text())
+
+    @property
+    def pid(self):
+        """Of the process that all others come from."""
+        return self._process.pid
 
     def stop(self):
         """Kill it without warning."""

@@ -6,8 +6,10 @@ import time
 from pathlib import Path
 
 import pytest
+from mlflow.exceptions import MlflowException
 
 from benchmark.errors import UserError
+from benchmark.tracking.delivery import ensure_experiment
 from benchmark.tracking.store import connect
 
 CONNECT = """
@@ -95,3 +97,17 @@ def test_a_store_can_be_made_after_a_process_was_killed_while_making_it(uri, sta
         assert not Path("store.db").exists()
     assert connect(uri).create_experiment("sample")
     assert files() == ["store.db"]
+
+
+def test_an_experiment_that_another_process_makes_meanwhile_is_taken(uri):
+    client = connect(uri)
+    look = client.get_experiment_by_name
+
+    def made_after_the_first_look(name):
+        client.get_experiment_by_name = look
+        client.create_experiment(name)
+
+    client.get_experiment_by_name = made_after_the_first_look
+    assert ensure_experiment(client, "sample", None) == look("sample").experiment_id
+    with pytest.raises(MlflowException):  # not every refusal is a race that was lost
+        ensure_experiment(client, "", None)
