@@ -1,4 +1,4 @@
-"""Completion of commands, options and their values in bash and zsh. Run as ``python -m benchmark.completion``."""
+"""Completion of commands, options and values in bash and zsh. Run as ``python -m benchmark.completion``."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def parser() -> cli.Parser:
     parser = cli.make_parser(
         "completion",
         "Print a script that completes commands, options, models, data sets, budgets and the like, for "
-        "'textbench COMMAND' and 'python -m benchmark.COMMAND'. Plug-ins installed later are completed once the "
+        "'textbench COMMAND' and 'python -m benchmark.COMMAND'. Plug-ins installed later are known once the "
         "script is made again.",
         _EPILOG,
     )
