@@ -36,8 +36,8 @@ KNOWN = (
     Combination(
         "problem",
         lambda place: place.tensorflow.get("floatx", "float32") != "float32",
-        "the floatx of Keras (keras.json in KERAS_HOME or ~/.keras) is not float32, so results are others than "
-        "elsewhere",
+        "the floatx of Keras (keras.json in KERAS_HOME or ~/.keras) is not float32, so results "
+        "differ from those of other machines",
         'set "floatx": "float32" in keras.json, and choose the precision with --precision',
     ),
     Combination(
