@@ -130,7 +130,8 @@ def test_the_model_of_the_readme_passes(capsys):
     ("body", "check", "reason"),
     [
         (
-            'outputs = keras.layers.Dense(task.n_outputs, "sigmoid" if task.n_outputs == 1 else "softmax")(x)',
+            'end = "sigmoid" if task.n_outputs == 1 else "softmax"\n'
+            "outputs = keras.layers.Dense(task.n_outputs, end)(x)",
             "logits",
             "outputs are probabilities, not logits",
         ),
