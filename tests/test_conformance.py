@@ -72,10 +72,14 @@ def write_source(body="pass", kind="Broken"):
     return "made.py"
 
 
-def examine(target, *names, kind=None, settings=None):
-    """Carry out all checks, or those that are basic and some others; return their outcomes by name."""
-    with Examination(*resolve(target, kind), Options(settings or {})) as examination:
-        wanted = [check for check in examination.checks if not names or check.basic or check.name in names]
+def examine(target, name=None, kind=None):
+    """Carry out all checks, or one and the basic ones before it; return their outcomes by name."""
+    with Examination(*resolve(target, kind), Options({})) as examination:
+        wanted = list(examination.checks)
+        if name is not None:
+            while wanted[-1].name != name:
+                wanted.pop()
+            wanted = [check for check in wanted if check.basic or check.name == name]
         return {check.name: examination.carry_out(check) for check in wanted}
 
 
@@ -315,20 +319,23 @@ def test_the_engine_of_this_process_passes():
             "obeys answers",
             "answered 'pruned' after epoch 2 of 6, the run ended as ok after 6 epochs",
         ),
-        (
+        pytest.param(
             ("time.sleep(PAUSE)\n                continue", "return"),
             "waits for jobs",
             "1 of 2 came to their end",
+            marks=pytest.mark.long,
         ),
-        (
+        pytest.param(
             ("handler.started(job)\n", "pass\n"),
             "tells everything",
             "was told: epoch 1, epoch 2, ended",
+            marks=pytest.mark.long,
         ),
-        (
+        pytest.param(
             ("ledger=place.ledger", "ledger=None"),
             "final runs",
             "a final run has no test probabilities (ValueError: a final run needs the ledger",
+            marks=pytest.mark.long,
         ),
     ],
 )
@@ -352,7 +359,9 @@ def test_an_engine_that_hangs_is_told(monkeypatch):
 # The command and the plug-in
 
 
-@pytest.mark.parametrize("kind", [pytest.param("model", marks=pytest.mark.long), "dataset", "engine"])
+@pytest.mark.parametrize(
+    "kind", ["dataset", *(pytest.param(kind, marks=pytest.mark.long) for kind in ("model", "engine"))]
+)
 def test_templates_pass(kind, capsys):
     assert command.main(["--template", kind]) == 0
     Path("mine.py").write_text(capsys.readouterr().out)

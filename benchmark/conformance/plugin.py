@@ -31,7 +31,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(session: pytest.Session, items: list[pytest.Item]) -> None:
     """Add the checks behind all other tests."""
     for target in session.config.getoption("conformance"):
-        items.extend(Target.from_parent(session, name=target).collect())
+        items.extend(Target.from_parent(session, name=target, nodeid=target).collect())
 
 
 class Target(pytest.Collector):
@@ -51,7 +51,7 @@ class Target(pytest.Collector):
                 self._examination = Examination(*resolve(self.name))
             except UserError as error:
                 raise pytest.UsageError(f"--conformance: {error}") from error
-            self.session.addfinalizer(self._examination.close)
+            self.config.add_cleanup(self._examination.close)
         return self._examination
 
     def collect(self) -> Iterator[CheckItem]:
