@@ -170,8 +170,8 @@ def test_another_python(monkeypatch):
 @pytest.mark.parametrize(
     ("name", "value", "level"),
     [
-        ("OMP_NUM_THREADS", "all", "problem"),
-        ("TF_NUM_INTEROP_THREADS", "1.5", "problem"),
+        ("OMP_NUM_THREADS", "4,2", "note"),
+        ("TF_NUM_INTRAOP_THREADS", "1.5", "problem"),
         ("OMP_NUM_THREADS", "100000", "note"),
         ("OMP_NUM_THREADS", "0", "ok"),
     ],
@@ -351,13 +351,20 @@ def test_a_store_that_is_whole_and_one_that_is_damaged(uri):
     assert sorted(path.name for path in Path("mlruns").glob("mlflow*")) == ["mlflow.db"]
 
 
-def test_tables_of_another_version(uri):
+@pytest.mark.parametrize(
+    ("revision", "says", "mend"),
+    [
+        ("451aebb31d03", "those of an older MLflow than", "mlflow db upgrade sqlite:///"),  # of 2019
+        ("0123456789ab", "those of a newer MLflow than", "pip install -U mlflow"),
+    ],
+)
+def test_tables_of_another_version(uri, revision, says, mend):
     with sqlite3.connect("mlruns/mlflow.db") as connection:
-        connection.execute("UPDATE alembic_version SET version_num = '0123456789ab'")
+        connection.execute("UPDATE alembic_version SET version_num = ?", [revision])
     connection.close()
     found = the_problem(look(stores.tracking_store))
-    assert "the tables of another version of MLflow" in found.message
-    assert "mlflow db upgrade sqlite:///" in found.mend
+    assert says in found.message
+    assert mend in found.mend
 
 
 def test_one_database_for_both(uri):

@@ -10,7 +10,8 @@ from typing import NamedTuple
 from benchmark.checkup.finding import Finding, Level, Place, note, ok, problem
 from benchmark.training.devices import cores
 
-_THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS")
+_READ_BY_RUNS = "TF_NUM_INTRAOP_THREADS"
+_THREADS = (_READ_BY_RUNS, "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS")
 
 
 class Combination(NamedTuple):
@@ -23,7 +24,7 @@ class Combination(NamedTuple):
 
 
 def _other_backend(place: Place) -> bool:
-    return os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow"
+    return (os.environ.get("KERAS_BACKEND") or "tensorflow") != "tensorflow"
 
 
 KNOWN = (
@@ -88,13 +89,14 @@ def threads(place: Place) -> Iterator[Finding]:
             continue
         if not (value.isascii() and value.isdigit()):
             fine = False
-            yield problem(f"{name}={value} is not a whole number", f"unset {name}, or export {name}={here}")
+            told = problem if name == _READ_BY_RUNS else note  # others are read by libraries, which ignore it
+            yield told(f"{name}={value} is not a whole number", f"unset {name}, or export {name}={here}")
         elif int(value) > here:
             fine = False
             yield note(
                 f"{name}={value} is more than the {here} cores, which slows them down", f"unset {name}"
             )
-        elif int(value) < here and name == "TF_NUM_INTRAOP_THREADS":
+        elif int(value) < here and name == _READ_BY_RUNS:
             fine = False
             yield note(f"{name}={value}: only so many of {here} cores train", f"unset {name}")
     if fine:

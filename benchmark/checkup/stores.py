@@ -154,13 +154,27 @@ def _sqlite(file: Path, kind: _Kind) -> Iterator[Finding]:
         return
     if state != "ok":
         yield problem(f"{file} is damaged: {' '.join(state.split())[:120]}", away)
-    elif kind is _MLFLOW and revision is not None and revision not in (heads := _heads()) and heads:
-        yield problem(
-            f"{file} has the tables of another version of MLflow than {_installed('mlflow')}",
-            f"make a copy of it, then: mlflow db upgrade sqlite:///{file}",
-        )
+    elif kind is _MLFLOW and revision is not None:
+        yield _dated(file, revision) or _owned(str(file), frozenset(tables), kind)
     else:
         yield _owned(str(file), frozenset(tables), kind)
+
+
+def _dated(file: Path, revision: str) -> Finding | None:
+    """Say whether the tables are those of an older or newer MLflow; None where they are not."""
+    here = _installed("mlflow")
+    known, latest = _revisions()
+    if not known or revision in latest:
+        return None
+    if revision in known:
+        return problem(
+            f"the tables of {file} are those of an older MLflow than {here}",
+            f"make a copy of it, then: mlflow db upgrade sqlite:///{file}",
+        )
+    return problem(
+        f"the tables of {file} are those of a newer MLflow than {here}, or of another program",
+        "pip install -U mlflow, or name another database by --tracking-uri",
+    )
 
 
 def _owned(which: str, tables: frozenset[str], kind: _Kind) -> Finding:
@@ -179,17 +193,17 @@ def _revision(connection: sqlite3.Connection) -> str | None:
     return None if row is None else str(row[0])
 
 
-def _heads() -> set[str]:
-    """Return the latest migrations that the installed MLflow knows, without importing it."""
+def _revisions() -> tuple[set[str], set[str]]:
+    """Return all migrations that the installed MLflow knows, and the latest, without importing it."""
     spec = find_spec("mlflow")
     if spec is None or spec.origin is None:
-        return set()
+        return set(), set()
     made, followed = set(), set()
     for file in (Path(spec.origin).parent / "store" / "db_migrations" / "versions").glob("*.py"):
         text = file.read_text(encoding="utf-8")
         made |= set(re.findall(r"^revision\s*=\s*[\"'](\w+)", text, re.MULTILINE))
         followed |= set(re.findall(r"^down_revision\s*=\s*[\"'](\w+)", text, re.MULTILINE))
-    return made - followed
+    return made, made - followed
 
 
 def _installed(name: str) -> str:
