@@ -218,6 +218,14 @@ def test_a_model_that_does_not_learn():
     assert "expected more than 0.5" in failures(outcomes)["learns"].message
 
 
+@pytest.mark.long
+@pytest.mark.parametrize(
+    "words", [["tfidf-logreg"], ["cnn", "--set", "mask_zero=true", "--set", "filters=16"]]
+)
+def test_built_in_models_pass(words, capsys):
+    assert command.main(words) == 0, capsys.readouterr().out
+
+
 def test_a_space_that_does_not_fit():
     target = write_model()
     Path("made.yaml").write_text("model: made\nsource: a test\ndefault: {unist: 8}\n")

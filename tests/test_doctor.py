@@ -128,6 +128,19 @@ def test_every_check_says_something_on_any_machine(monkeypatch):
     assert said == {check.__name__.replace("_", " ") for check in CHECKS} - silent
 
 
+def test_tensorflow_is_asked_once(monkeypatch):
+    asked = []
+
+    def answer():
+        time.sleep(0.2)
+        asked.append(1)
+        return HEALTHY
+
+    monkeypatch.setattr("benchmark.checkup.finding.probe", answer)
+    run_checks(Place(Path("mlruns")), [environment.tensorflow, environment.combinations, machine.gpus])
+    assert len(asked) == 1
+
+
 # Packages
 
 

@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from threading import Lock
 from typing import Any, Literal
 
 from benchmark.checkup.tensorflow_probe import probe
 from benchmark.config import Device
 
 Level = Literal["ok", "note", "problem"]
+_one_at_a_time = Lock()
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,8 @@ class Place:
     @cached_property
     def tensorflow(self) -> dict[str, Any]:
         """What TensorFlow says of itself in a process of its own; see `tensorflow_probe.probe`."""
-        return probe()
+        with _one_at_a_time:  # checks are carried out side by side, and only the first one asks
+            return vars(self).setdefault("tensorflow", vars(self).get("tensorflow") or probe())
 
 
 Check = Callable[[Place], Iterator[Finding]]
