@@ -219,9 +219,7 @@ def test_a_model_that_does_not_learn():
 
 
 @pytest.mark.long
-@pytest.mark.parametrize(
-    "words", [["tfidf-logreg"], ["cnn", "--set", "mask_zero=true", "--set", "filters=16"]]
-)
+@pytest.mark.parametrize("words", [["tfidf-logreg"], ["cnn", "--set=mask_zero=true", "--set=filters=16"]])
 def test_built_in_models_pass(words, capsys):
     assert command.main(words) == 0, capsys.readouterr().out
 
@@ -307,6 +305,7 @@ def test_a_data_set_that_is_held_in_memory():
     assert "18 MB of texts are read" in the_failure(examine(write_source(held), "streams"), "streams")
 
 
+@pytest.mark.long
 def test_built_in_data_sets_pass():
     assert not failures(examine("sample"))
 
@@ -450,7 +449,5 @@ def test_the_plug_in_leaves_others_alone():
     Path("test_other.py").write_text(
         "import sys\ndef test_other():\n    assert not {'tensorflow', 'keras', 'mlflow'} & set(sys.modules)\n"
     )
-    code, out = run_pytest("test_other.py")
-    assert (code, "1 passed" in out) == (0, True), out
     code, out = run_pytest("test_other.py", "--conformance", "made.py")
     assert (code, "9 passed" in out) == (0, True), out

@@ -37,6 +37,7 @@ _LENGTHS = (1, 12)
 _CURVES = ("loss", "accuracy", "val_loss", "val_accuracy")
 _LARGE = 30.0  # times as large as they were made, weights give logits beyond 0 and 1
 _LEARNING_RATE = 0.01
+_EPOCHS = 6
 _PATIENCE = 120  # seconds until a stored model has answered
 _ANSWER = """
 import json, sys
@@ -143,16 +144,29 @@ class Model:
             }
         )
 
-    def train(self, spec: RunSpec, compile: CompileMode = "graph", servable: Path | None = None) -> Result:
-        """Train a run, which must come to its end."""
+    def train(
+        self,
+        spec: RunSpec,
+        compile: CompileMode = "graph",
+        servable: Path | None = None,
+        enough: float = math.inf,
+    ) -> Result:
+        """Train a run, which must come to its end, or to a validation accuracy that is enough."""
         from benchmark.training.network import release
         from benchmark.training.train import train
 
         dataset = self.sample if spec.dataset == self.sample.name else self.drinks
         release()  # each is made anew: a kept network would hide what differs between two
         ledger = self.folder / "ledger.jsonl"
-        result = train(spec, dataset, compile=compile, ledger=ledger, servable=servable)
-        if result.status != "ok":
+        result = train(
+            spec,
+            dataset,
+            on_epoch=lambda report: "pruned" if report.best_val_accuracy > enough else None,
+            compile=compile,
+            ledger=ledger,
+            servable=servable,
+        )
+        if result.status not in ("ok", "pruned"):
             last = (result.error.strip().splitlines() or ["its loss is not finite"])[-1]
             raise Failed(
                 f"a short run (--compile {compile}) ended as {result.status}: {' '.join(last.split())[:200]}",
@@ -299,12 +313,15 @@ def learns(model: Model) -> str:
     best = 0.0
     rates = {_LEARNING_RATE, float(model.space.default.get("learning_rate") or _LEARNING_RATE)}
     for rate in sorted(rates, reverse=True):
-        result = model.train(model.spec(dataset, epochs=6, learning_rate=rate))
+        result = model.train(model.spec(dataset, epochs=_EPOCHS, learning_rate=rate), enough=needed)
         best = max(best, *result.history["val_accuracy"])
         if best > needed:
-            return f"validation accuracy {best:.3f} on sample; the most frequent class has {majority:.3f}"
+            return (
+                f"validation accuracy {best:.3f} on sample after {result.epochs_run} of {_EPOCHS} epochs; the "
+                f"most frequent class has {majority:.3f}"
+            )
     raise Failed(
-        f"validation accuracy {best:.3f} on sample after 6 epochs, expected more than {needed:.3f} (the most "
+        f"validation accuracy {best:.3f} on sample after {_EPOCHS} epochs, expected more than {needed:.3f} (the most "
         f"frequent class has {majority:.3f}, and 3 standard errors)",
         "see that the ids reach the logits, and that all weights are trained",
     )
