@@ -317,12 +317,12 @@ def learns(model: Model) -> str:
         best = max(best, *result.history["val_accuracy"])
         if best > needed:
             return (
-                f"validation accuracy {best:.3f} on sample after {result.epochs_run} of {_EPOCHS} epochs; the "
-                f"most frequent class has {majority:.3f}"
+                f"validation accuracy {best:.3f} on sample after {result.epochs_run} of {_EPOCHS} epochs; "
+                f"the most frequent class has {majority:.3f}"
             )
     raise Failed(
-        f"validation accuracy {best:.3f} on sample after {_EPOCHS} epochs, expected more than {needed:.3f} (the most "
-        f"frequent class has {majority:.3f}, and 3 standard errors)",
+        f"validation accuracy {best:.3f} on sample after {_EPOCHS} epochs, expected more than {needed:.3f} "
+        f"(the most frequent class has {majority:.3f}, and 3 standard errors)",
         "see that the ids reach the logits, and that all weights are trained",
     )
 
