@@ -8,10 +8,6 @@ import math
 import os
 import subprocess
 import sys
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,24 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 import benchmark
-from benchmark.config import TRAIN_KEYS, VIEW_KEYS, CompileMode, RunSpec, Scalar
+from benchmark.config import TRAIN_KEYS, VIEW_KEYS
 from benchmark.conformance.check import Check, Failed, NotMeant, Options
-from benchmark.conformance.drinks import Drinks
-from benchmark.data.dataset import Dataset, Store
-from benchmark.data.prepare import prepare
-from benchmark.data.source import SourceOptions, get_source
+from benchmark.conformance.model import LEARNING_RATE, Model
+from benchmark.conformance.opened import opened
+from benchmark.data.dataset import Store
 from benchmark.errors import UserError
-from benchmark.models import load_builder
-from benchmark.models.describe import Description, describe
-from benchmark.models.task import Task
-from benchmark.search.space import Space
-from benchmark.seeds import seed_bundle
-from benchmark.training.result import Result
 
 _LENGTHS = (1, 12)
 _CURVES = ("loss", "accuracy", "val_loss", "val_accuracy")
 _LARGE = 30.0  # times as large as they were made, weights give logits beyond 0 and 1
-_LEARNING_RATE = 0.01
 _EPOCHS = 6
 _PATIENCE = 120  # seconds until a stored model has answered
 _ANSWER = """
@@ -48,136 +36,6 @@ from benchmark.training.servable import Servable
 texts = json.loads(Path(sys.argv[2]).read_text(encoding="utf-8"))
 print("\\n" + json.dumps(Servable(Path(sys.argv[1])).predict(texts).tolist()))
 """
-
-
-class Model:
-    """A model that is looked at, and what the checks make of it only once."""
-
-    def __init__(self, name: str, settings: dict[str, Scalar]) -> None:
-        self.name, self.settings = name, settings
-        self._scratch = tempfile.TemporaryDirectory(prefix="textbench-")
-        self.folder = Path(self._scratch.name)
-
-    def close(self) -> None:
-        """Delete what was trained."""
-        self._scratch.cleanup()
-
-    @cached_property
-    def description(self) -> Description:
-        """The model as its source tells it."""
-        try:
-            return describe(self.name)
-        except UserError as error:
-            raise Failed(
-                str(error), "give each hyper-parameter a number, text, true, false or None, as widths='3,4,5'"
-            ) from error
-
-    @cached_property
-    def builder(self) -> Callable[..., Any]:
-        """The function."""
-        return load_builder(self.name)
-
-    @cached_property
-    def space(self) -> Space:
-        """Its default configuration, ``--set`` applied."""
-        from benchmark.plan import resolve_space
-
-        return resolve_space(self.description).fix(self.settings)
-
-    @property
-    def hparams(self) -> dict[str, Scalar]:
-        """The model's own hyper-parameters."""
-        return {k: v for k, v in self.space.default.items() if k not in VIEW_KEYS | TRAIN_KEYS}
-
-    @property
-    def is_pipeline(self) -> bool:
-        """Whether it is a scikit-learn pipeline."""
-        return self.description.input == "texts"
-
-    @cached_property
-    def drinks(self) -> Dataset:
-        """Three classes, short texts."""
-        return prepare(Drinks())
-
-    @cached_property
-    def sample(self) -> Dataset:
-        """Two classes, as hard as reviews."""
-        return prepare(get_source("sample", SourceOptions()))
-
-    def build(self, classes: int, length: int, seed: int = 0, **hparams: Scalar) -> Any:
-        """Build the model for a made-up task."""
-        import keras
-
-        keras.backend.clear_session()
-        keras.utils.set_random_seed(seed)
-        words = tuple(f"word{number}" for number in range(48))
-        trim = bool(hparams.pop("trim", False))
-        task = Task(tuple(f"class {n}" for n in range(classes)), 50, length, words, trim=trim)
-        return self.builder(task, **{**self.hparams, **hparams})
-
-    def inputs(self, length: int, count: int = 64) -> NDArray[Any]:
-        """Make up inputs: ids int32 [count, length], or texts as UTF-8."""
-        generator = np.random.default_rng(0)
-        ids = generator.integers(2, 50, (count, length), dtype=np.int32)
-        if self.description.input == "ids":
-            return ids
-        texts = [" ".join(f"word{number - 2}" for number in row) for row in ids]
-        return np.array([text.encode() for text in texts], dtype=object)
-
-    def spec(self, dataset: Dataset, *, kind: str = "trial", **training: Scalar) -> RunSpec:
-        """Return a short run."""
-        reads_ids = self.description.input == "ids"
-        view = {"vocabulary_size": 4000, "sequence_length": 48, "padding": "post"}
-        given = {k: v for k, v in self.space.default.items() if k in VIEW_KEYS - view.keys()}
-        settings = {"batch_size": 32, "learning_rate": _LEARNING_RATE, "patience": None, **training}
-        return RunSpec.model_validate(
-            {
-                "model": self.name,
-                "model_digest": self.description.digest,
-                "dataset": dataset.name,
-                "dataset_digest": dataset.digest,
-                "kind": kind,
-                "view": {**given, **view} if reads_ids else None,
-                "training": None if self.is_pipeline else settings,
-                "hparams": self.hparams,
-                "seeds": seed_bundle(0, "search", 0),
-            }
-        )
-
-    def train(
-        self,
-        spec: RunSpec,
-        compile: CompileMode = "graph",
-        servable: Path | None = None,
-        enough: float = math.inf,
-    ) -> Result:
-        """Train a run, which must come to its end, or to a validation accuracy that is enough."""
-        from benchmark.training.network import release
-        from benchmark.training.train import train
-
-        dataset = self.sample if spec.dataset == self.sample.name else self.drinks
-        release()  # each is made anew: a kept network would hide what differs between two
-        ledger = self.folder / "ledger.jsonl"
-        result = train(
-            spec,
-            dataset,
-            on_epoch=lambda report: "pruned" if report.best_val_accuracy > enough else None,
-            compile=compile,
-            ledger=ledger,
-            servable=servable,
-        )
-        if result.status not in ("ok", "pruned"):
-            last = (result.error.strip().splitlines() or ["its loss is not finite"])[-1]
-            raise Failed(
-                f"a short run (--compile {compile}) ended as {result.status}: {' '.join(last.split())[:200]}",
-                "mend what the message names",
-            )
-        return result
-
-    @cached_property
-    def graph(self) -> Result:
-        """Two epochs as a graph."""
-        return self.train(self.spec(self.drinks, epochs=2))
 
 
 def signature(model: Model) -> str:
@@ -311,7 +169,7 @@ def learns(model: Model) -> str:
     majority = np.bincount(labels).max() / len(labels)
     needed = majority + 3 * math.sqrt(majority * (1 - majority) / len(labels))
     best = 0.0
-    rates = {_LEARNING_RATE, float(model.space.default.get("learning_rate") or _LEARNING_RATE)}
+    rates = {LEARNING_RATE, float(model.space.default.get("learning_rate") or LEARNING_RATE)}
     for rate in sorted(rates, reverse=True):
         result = model.train(model.spec(dataset, epochs=_EPOCHS, learning_rate=rate), enough=needed)
         best = max(best, *result.history["val_accuracy"])
@@ -357,7 +215,7 @@ def padding(model: Model) -> str:
 def no_look_at_test(model: Model) -> str:
     """Trials do not read the test part."""
     spec = model.spec(model.drinks, epochs=1)
-    with _opened(model.drinks.folder / "test") as read:
+    with opened(model.drinks.folder / "test") as read:
         model.train(spec)
     if read:
         raise Failed(
@@ -415,34 +273,6 @@ def _answers(built: Any, x: NDArray[Any]) -> NDArray[np.float32]:
     import tensorflow as tf
 
     return np.asarray(built(tf.constant(x), training=False), dtype=np.float32)
-
-
-_watched: dict[str, list[str]] = {}
-
-
-@contextmanager
-def _opened(folder: Path) -> Iterator[list[str]]:
-    """Note which files of a folder this process opens meanwhile."""
-    if not _hook:
-        _hook.append(_note)
-        sys.addaudithook(_note)  # there is no way to take one away
-    read = _watched.setdefault(str(folder.resolve()), [])
-    try:
-        yield read
-    finally:
-        del _watched[str(folder.resolve())]
-
-
-_hook: list[Callable[[str, tuple[Any, ...]], None]] = []
-
-
-def _note(event: str, arguments: tuple[Any, ...]) -> None:
-    if event != "open" or not _watched or not isinstance(arguments[0], str | bytes | os.PathLike):
-        return
-    path = os.path.realpath(os.fsdecode(arguments[0]))
-    for folder, read in _watched.items():
-        if path.startswith(folder + os.sep):
-            read.append(path)
 
 
 CHECKS = (
