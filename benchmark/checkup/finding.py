@@ -64,7 +64,9 @@ class Place:
     def tensorflow(self) -> dict[str, Any]:
         """What TensorFlow says of itself in a process of its own; see `tensorflow_probe.probe`."""
         with _one_at_a_time:  # checks are carried out side by side, and only the first one asks
-            return vars(self).setdefault("tensorflow", vars(self).get("tensorflow") or probe())
+            answer: dict[str, Any] = vars(self).get("tensorflow") or probe()
+            vars(self)["tensorflow"] = answer
+            return answer
 
 
 Check = Callable[[Place], Iterator[Finding]]
