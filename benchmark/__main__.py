@@ -24,6 +24,12 @@ COMMANDS = {
     "ledger": ("benchmark.ledger", "looks at test parts, and whether their record is whole"),
     "sync": ("benchmark.sync", "bring results to the tracking store that could not be brought before"),
     "embeddings": ("benchmark.embeddings", "learn word vectors from a data set's own texts"),
+    "doctor": ("benchmark.doctor", "what this machine has and lacks, each with its mend"),
+    "conformance": (
+        "benchmark.conformance.__main__",
+        "check a model, data set or engine of your own, or print a template of one",
+    ),
+    "completion": ("benchmark.completion", "completion of commands and their options in bash and zsh"),
     "ui": ("benchmark.ui", "the MLflow UI on this folder's runs"),
 }
 

@@ -10,6 +10,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, NoReturn
@@ -54,15 +55,24 @@ def make_parser(command: str, description: str, epilog: str = "") -> Parser:
     return parser
 
 
-def choice(name: str, choices: Sequence[str]) -> Callable[[str], str]:
-    """Return an argument type that accepts one of some words, with did-you-mean."""
+@dataclass(frozen=True)
+class Choice:
+    """An argument type that accepts one of some words; see `choice`."""
 
-    def convert(value: str) -> str:
-        if value not in choices:
-            raise argparse.ArgumentTypeError(f"'{value}' is not a {name}; {did_you_mean(value, choices)}")
+    name: str
+    choices: tuple[str, ...]
+
+    def __call__(self, value: str) -> str:
+        """Return the word, or say which is the nearest."""
+        if value not in self.choices:
+            hint = did_you_mean(value, self.choices)
+            raise argparse.ArgumentTypeError(f"'{value}' is not a {self.name}; {hint}")
         return value
 
-    return convert
+
+def choice(name: str, choices: Sequence[str]) -> Choice:
+    """Return an argument type that accepts one of some words, with did-you-mean."""
+    return Choice(name, tuple(choices))
 
 
 def whole_number(low: int) -> Callable[[str], int]:

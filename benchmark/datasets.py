@@ -14,7 +14,7 @@ from benchmark.urls import redacted
 if TYPE_CHECKING:
     from benchmark.data.source import SourceOptions
 
-_ACTIONS = ("list", "show", "prepare")
+ACTIONS = ("list", "show", "prepare")
 
 
 def parser() -> cli.Parser:
@@ -42,8 +42,8 @@ def datasets(arguments: Sequence[str]) -> int:
     from benchmark.data.choose import choose_dataset
     from benchmark.data.show import describe, to_text
 
-    if options.action not in _ACTIONS:
-        raise UserError(f"there is no action '{options.action}'; {did_you_mean(options.action, _ACTIONS)}")
+    if options.action not in ACTIONS:
+        raise UserError(f"there is no action '{options.action}'; {did_you_mean(options.action, ACTIONS)}")
     source_options = cli.source_options(options)
     if options.action == "list":
         return _list(source_options, options.json)

@@ -43,6 +43,10 @@ class ImdbSource:
                 return folder
         return None
 
+    def at_hand(self) -> bool:
+        """Return whether the reviews can be read without network."""
+        return self.prepared() is not None
+
     def reachable(self) -> bool:
         """Return whether the reviews could be fetched, found out within seconds."""
         return reachable(*_HOST)

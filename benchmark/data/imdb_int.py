@@ -70,6 +70,11 @@ class ImdbIntSource:
                 text = decode_ids(_ids(texts[number]), words)
                 yield Row(own, text, labels[number], f"{part} {place}")
 
+    def at_hand(self) -> bool:
+        """Return whether both files are there."""
+        folder = self._folder
+        return folder is not None and all((folder / path).is_file() for path in (_ARRAYS, _WORDS))
+
     def _checked_folder(self) -> Path:
         for path in (_ARRAYS, _WORDS):
             if self._folder is None or not (self._folder / path).is_file():

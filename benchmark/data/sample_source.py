@@ -21,6 +21,10 @@ class SampleSource:
         """Return the generator's version; its seed is fixed."""
         return f"sample v{sample.SAMPLE_VERSION}"
 
+    def at_hand(self) -> bool:
+        """Return True: the program makes it."""
+        return True
+
     def rows(self) -> Iterator[Row]:
         """Yield the generated reviews."""
         return (Row(part, text, label) for part, text, label in sample.generate())

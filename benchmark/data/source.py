@@ -59,8 +59,9 @@ class Source(Protocol):
     """Named texts and labels, before the vocabulary.
 
     A source may also have ``notices``, a list of sentences for people that is complete once `rows` has
-    been read, and a method ``unlabelled`` that yields texts without labels, none of which stands in its
-    test part. Attributes will do where the protocol has properties.
+    been read, a method ``unlabelled`` that yields texts without labels, none of which stands in its
+    test part, and a method ``at_hand`` that says whether it can be read without network. Attributes will
+    do where the protocol has properties.
     """
 
     @property

@@ -55,8 +55,12 @@ class StackOverflowSource:
         with self._unpacked(archive) as folder:
             yield from self._folder(folder, archive).rows()
 
+    def at_hand(self) -> bool:
+        """Return whether the questions can be read without network."""
+        return bool(self._given or self._archive or _downloaded().is_file())
+
     def _fetched(self) -> Path:
-        archive = cache_root() / "downloads" / f"{_FOLDER}.tar.gz"
+        archive = _downloaded()
         if not archive.is_file():
             instead = (
                 f"give a folder that holds {_FOLDER}/ (with train/ and test/) or archives/{archive.name} "
@@ -87,6 +91,10 @@ class StackOverflowSource:
                 f"{', '.join(self.class_names)}"
             )
         return source
+
+
+def _downloaded() -> Path:
+    return cache_root() / "downloads" / f"{_FOLDER}.tar.gz"
 
 
 def source(options: SourceOptions) -> Source:

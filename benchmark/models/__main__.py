@@ -12,7 +12,7 @@ from benchmark import cli
 def parser() -> cli.Parser:
     """Return the command's argument parser."""
     parser = cli.make_parser("models", "List the architectures, or describe one with its search space.")
-    parser.add_argument("name", nargs="?", help="a registered name, or path/to/file.py:build")
+    parser.add_argument("name", nargs="?", metavar="M", help="a registered name, or path/to/file.py:build")
     parser.add_argument("--json", action="store_true", help="print JSON")
     return parser
 

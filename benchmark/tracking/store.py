@@ -76,7 +76,7 @@ def connect(uri: str) -> Any:
             "sqlite:///mlruns/mlflow.db or the address of a tracking server"
         )
     if scheme in ("http", "https"):
-        _check_server(uri)
+        check_server(uri)
     _set_up_mlflow()
     try:
         if scheme.partition("+")[0] in _DATABASES:
@@ -190,7 +190,8 @@ def open_store(uri: str) -> Any:
     return LazyClient(uri) if file != uri and Path(file).is_file() else connect(uri)
 
 
-def _check_server(uri: str) -> None:
+def check_server(uri: str) -> None:
+    """Raise `UserError` where nothing answers at the address of a tracking server."""
     # Without user and password, which this question does not need and urllib takes for a part of the host.
     address = redacted(uri).rstrip("/")
     try:

@@ -1,0 +1,1 @@
+"""What this machine has and lacks: one small function a check, listed in `run`."""

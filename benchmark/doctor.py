@@ -1,0 +1,73 @@
+"""What this machine has and lacks, each with its mend. Run as ``python -m benchmark.doctor``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from benchmark import cli
+
+if TYPE_CHECKING:
+    from benchmark.checkup.finding import Finding
+
+_DESCRIPTION = """\
+Look at what runs need: packages, TensorFlow, cores, memory, GPUs, settings, folders, locks, stores and
+data sets. What is wrong is told with its mend. Nothing is changed, and nothing is left behind. The exit
+code is 0 where there is no problem, and 1 where there is one."""
+
+
+def parser() -> cli.Parser:
+    """Return the command's argument parser."""
+    parser = cli.make_parser("doctor", _DESCRIPTION)
+    parser.add_argument(
+        "--data-dir",
+        metavar="DIR",
+        help="folder with data that need not be fetched (default: BENCHMARK_DATA_DIR)",
+    )
+    cli.add_store_options(parser)
+    parser.add_argument("--storage", metavar="URL", help="Optuna storage that is to be used")
+    cli.add_device_option(parser)
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    return parser
+
+
+def doctor(arguments: Sequence[str]) -> int:
+    """Carry out the command; see `parser` for its arguments."""
+    options = parser().parse_args(arguments)
+    from benchmark.checkup.finding import Place
+    from benchmark.checkup.run import run_checks
+
+    if options.data_dir is not None:
+        cli.data_dir(options.data_dir)
+    place = Place(cli.RUNS, options.data_dir, options.tracking_uri, options.storage, options.device)
+    findings = run_checks(place)
+    problems = sum(finding.level == "problem" for finding in findings)
+    if options.json:
+        print(
+            json.dumps(
+                {"problems": problems, "findings": [asdict(finding) for finding in findings]}, indent=1
+            )
+        )
+    else:
+        _print(findings)
+        print(f"\n{problems or 'no'} problem{'s' * (problems != 1)}")
+    return cli.SOME_FAILED if problems else cli.DONE
+
+
+def _print(findings: Sequence[Finding]) -> None:
+    for finding in findings:
+        print(f"{finding.level:<8} {finding.message}")
+        if finding.mend:
+            print(f"{'':<8} mend: {finding.mend}")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code."""
+    return cli.run_command(doctor, arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
