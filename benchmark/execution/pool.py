@@ -109,6 +109,13 @@ class Worker(ABC):
         return job
 
 
+def _holds_up(other: Worker, worker: Worker) -> bool:
+    """Whether a worker cannot begin for another one on its GPU."""
+    if other.alone:
+        return other.under_way
+    return worker.alone and other.ready
+
+
 W = TypeVar("W", bound=Worker)
 
 
@@ -205,13 +212,12 @@ class Pool(ABC, Generic[W]):
         for worker in [worker for worker in self._workers if worker.job and worker.ready]:
             if worker.under_way:
                 continue
-            beside = self._beside(worker)
             if worker.alone:
                 # What a process has taken of a GPU it gives back at its end alone.
-                for other in [other for other in beside if other.job is None]:
+                for other in [other for other in self._beside(worker) if other.job is None]:
                     self._workers.remove(other)
                     other.end(at_once=True)
-            if not any(other.under_way if worker.alone else other.alone for other in beside):
+            if not any(_holds_up(other, worker) for other in self._beside(worker)):
                 worker.begin()
 
     def _beside(self, worker: W) -> list[W]:
