@@ -297,7 +297,7 @@ def test_a_search_gives_the_same_bits_on_every_engine(cluster, sample, tmp_path,
             command = [sys.executable, "-m", "benchmark.sweep", *SEARCH]
             subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
         else:
-            with mock.patch("benchmark.execution.processes.cores", lambda: 2):
+            with mock.patch("benchmark.execution.processes.cores", return_value=2):
                 assert sweep.main([*SEARCH, *words]) == 0
         found[way] = outcome(runs())
         looks[way] = sorted(
