@@ -15,6 +15,7 @@ from processes import outcome, runs
 from benchmark import sweep
 from benchmark.config import RunSpec, TrainSettings, ViewSettings
 from benchmark.data.ledger import read_entries
+from benchmark.errors import UserError
 from benchmark.execution.engine import Job, Workplace
 from benchmark.execution.inline import InlineEngine
 from benchmark.execution.processes import ProcessEngine
@@ -30,6 +31,12 @@ from pathlib import Path
 import keras
 
 
+def others(folder):
+    """Processes beside this one that have built a model."""
+    pids = {path.name for path in Path(folder).iterdir()} - {"tried", str(os.getpid())}
+    return [pid for pid in pids if Path("/proc", pid).exists()]
+
+
 def build(task, *, do: str = "train", folder: str = ""):
     if do == "hang":
         time.sleep(3600)
@@ -40,9 +47,11 @@ def build(task, *, do: str = "train", folder: str = ""):
     if folder:
         Path(folder, str(os.getpid())).touch()
     if do == "crowd":  # room for one process on the GPU
-        time.sleep(1)
-        others = [path.name for path in Path(folder).iterdir() if Path("/proc", path.name).exists()]
-        if others != [str(os.getpid())]:
+        first, deadline = not Path(folder, "tried").exists(), time.monotonic() + 10
+        Path(folder, "tried").touch()
+        while others(folder) if not first and time.monotonic() < deadline else first and not others(folder):
+            time.sleep(0.1)
+        if others(folder):
             raise MemoryError("planted")
     bias = float("nan") if do == "diverge" else 0.0
     ids = keras.Input((task.sequence_length,), dtype="int32")
@@ -306,3 +315,72 @@ def test_a_search_gives_the_same_bits_on_every_engine(cluster, sample, tmp_path,
     assert found["inline"] == found["processes"] == found["ray"]
     assert looks["inline"] == looks["processes"] == looks["ray"]
     assert len(found["ray"]) >= 4
+
+
+# What is wrong is said in one line, before anything is begun.
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["--engine", "rya"], "did you mean 'ray'?"),
+        (["--address", "auto"], "--address: only with --engine ray"),
+        (["--cpus-per-run", "2"], "--cpus-per-run: only with --engine ray"),
+        (["--gpus-per-run", "0.25"], "--gpus-per-run: only with --engine ray"),
+        (["--no-send-data"], "--no-send-data: only with --engine ray"),
+        (["--engine", "ray", "--gpus-per-run", "1.5"], "expected a share below 1, or a whole number"),
+        (["--engine", "ray", "--gpus-per-run", "0"], "expected a number above 0"),
+        (["--engine", "ray", "--gpus-per-run", "1", "--device", "cpu"], "not with --device cpu"),
+        (["--engine", "ray", "--workers", "auto"], "give a number, or leave it out"),
+        (["--engine", "ray", "--address", "rubbish"], "expected HOST:PORT of a Ray cluster"),
+        (["--engine", "ray", "--address", "ray://host:10001"], "expected HOST:PORT of a Ray cluster"),
+        (["--engine", "ray", "--address", "127.0.0.1:9"], "no Ray cluster answers there"),
+    ],
+)
+def test_a_wrong_request_is_one_line(sample, capsys, words, expected):
+    if "ray" in words:
+        pytest.importorskip("ray", reason="Ray is not installed: pip install 'textbench[ray]'")
+    assert sweep.main(["--model", "majority", "--dataset", "sample", *words]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert expected in line
+    assert not Path("mlruns").exists()
+
+
+def test_without_ray_the_line_says_how_to_install_it(sample, capsys, monkeypatch):
+    monkeypatch.setattr(sweep.importlib.util, "find_spec", lambda name: None)
+    assert sweep.main(["--model", "majority", "--dataset", "sample", "--engine", "ray"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.endswith("install it with: pip install 'textbench[ray]'")
+
+
+@pytest.mark.parametrize(
+    ("options", "device", "expected"),
+    [
+        ({"gpus": 0.25}, "auto", "--gpus-per-run 0.25: no node of the Ray cluster has a GPU"),
+        ({}, "gpu", "--device gpu: no node of the Ray cluster has a GPU"),
+        ({"cpus": 5}, "auto", "--cpus-per-run 5: no node .* the largest have 4 CPUs and 0 GPUs"),
+    ],
+)
+def test_what_no_node_can_give_is_refused(options, device, expected):
+    from benchmark.execution.ray import RayOptions, _checked
+
+    with pytest.raises(UserError, match=expected):
+        _checked([{"CPU": 2.0}, {"CPU": 4.0}], RayOptions(**options), device)
+
+
+def test_a_run_takes_a_gpu_where_there_is_one():
+    from benchmark.execution.ray import RayOptions, _checked
+
+    nodes = [{"CPU": 4.0}, {"CPU": 4.0, "GPU": 1.0}]
+    assert _checked(nodes, RayOptions(), "auto") == 1
+    assert _checked(nodes, RayOptions(), "cpu") == 0
+    assert _checked(nodes, RayOptions(gpus=0.5), "auto") == 0.5
+    assert _checked(nodes[:1], RayOptions(), "auto") == 0
+
+
+def test_a_node_with_other_libraries_is_refused():
+    from benchmark.execution.node import check_versions, versions
+
+    check_versions(versions())
+    with pytest.raises(UserError, match=r"^it has keras .*, the sweep was begun with 0\.1"):
+        check_versions({**versions(), "keras": "0.1"})

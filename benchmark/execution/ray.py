@@ -123,7 +123,7 @@ def _connect(ray: Any, address: str | None) -> None:
     # Ray takes SIGTERM for itself.
     main = threading.current_thread() is threading.main_thread()
     terminate = signal.getsignal(signal.SIGTERM)
-    own: dict[str, Any] = {"num_cpus": cores(), "include_dashboard": False}
+    own: dict[str, Any] = {"num_cpus": cores(), "include_dashboard": False, "_node_ip_address": "127.0.0.1"}
     try:
         with quiet_stderr():
             ray.init(

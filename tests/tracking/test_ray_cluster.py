@@ -97,16 +97,15 @@ def test_a_node_is_lost_and_another_one_joins(cluster, sample, tmp_path, capsys)
             client = MlflowClient(tracking.address)
             experiment = client.get_experiment_by_name("sample")
             found = all_runs(client, [experiment.experiment_id], "")
-            study = optuna.load_study(
-                study_name="on-a-cluster", storage=postgres.url("ray", "postgresql+psycopg")
-            )
+            storage = postgres.url("ray", "postgresql+psycopg")
+            study = optuna.load_study(study_name="on-a-cluster", storage=storage)
+            states = Counter(trial.state.name for trial in study.trials)
         finally:
             tracking.stop()
 
     trials, finals = (of_kind(found, kind, "ok") for kind in (names.TRIAL_RUN, names.FINAL_RUN))
     interrupted = [run for run in found if run.data.tags.get(names.STATUS) == "interrupted"]
     looks = Counter(entry["spec_id"] for entry in read_entries(Path("mlruns/ledger.jsonl")))
-    states = Counter(trial.state.name for trial in study.trials)
     with capsys.disabled():
         print(
             f"\ntrials: {len(trials)} of {TRIALS} ({at_kill} when the node was killed); final runs: "
