@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -83,6 +85,10 @@ def connected(options: RayOptions, device: Device = "auto") -> Iterator[RayOptio
     # Read by Ray when it is imported: no statistics, and no GPU to a run that asks for none.
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    if options.address is None and "ray" not in sys.modules:
+        # Ray listens on all interfaces and runs what it is sent: let it be sent nothing but by who has this.
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
     try:
         with quiet_stderr():
             ray = _ray()
@@ -123,7 +129,7 @@ def _connect(ray: Any, address: str | None) -> None:
     # Ray takes SIGTERM for itself.
     main = threading.current_thread() is threading.main_thread()
     terminate = signal.getsignal(signal.SIGTERM)
-    own: dict[str, Any] = {"num_cpus": cores(), "include_dashboard": False, "_node_ip_address": "127.0.0.1"}
+    own: dict[str, Any] = {"num_cpus": cores(), "include_dashboard": False}
     try:
         with quiet_stderr():
             ray.init(

@@ -113,6 +113,7 @@ def test_a_node_is_lost_and_another_one_joins(cluster, sample, tmp_path, capsys)
             f"looks: {sum(looks.values())}"
         )
     assert at_kill < TRIALS  # the node was killed in the middle
+    assert "(raylet)" not in Path("sweep.log").read_text()  # Ray's own words
     assert interrupted
     assert {run.info.status for run in found} == {"FINISHED", "KILLED"}
     assert not {**repeated(found, names.TRIAL_RUN), **repeated(found, names.FINAL_RUN)}
