@@ -40,6 +40,8 @@ def others(folder):
 def build(task, *, do: str = "train", folder: str = ""):
     if do == "hang":
         time.sleep(3600)
+    if do == "tell":
+        raise RuntimeError(f"GPU {os.environ.get('CUDA_VISIBLE_DEVICES')}")
     if do == "raise":
         raise RuntimeError("planted")
     if do == "die":
@@ -87,12 +89,13 @@ def cluster(_hermetic_session):
 def make_engine(kind, request, place, workers=2, **limits):
     if kind == "inline":
         return InlineEngine(place)
+    gpus = limits.pop("gpus", 0.0)
     if kind == "processes":
         return ProcessEngine(place, workers, **limits)
     request.getfixturevalue("cluster")
     from benchmark.execution.ray import RayEngine, RayOptions
 
-    return RayEngine(place, RayOptions(gpus=limits.pop("gpus", 0.0)), workers, **limits)
+    return RayEngine(place, RayOptions(gpus=gpus), workers, **limits)
 
 
 class Handler:
@@ -285,6 +288,20 @@ def test_a_run_without_memory_beside_another_is_tried_alone_on_its_gpu(request, 
         engine.run(handler)
         assert handler.statuses() == {"train": ["ok"] * 3, "crowd": ["interrupted", "ok"]}
         assert "tried again alone" in next(result.error for _, result in handler.results if result.error)
+    finally:
+        engine.close()
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("kind", "gpu"), [("processes", "7"), ("ray", "0")])
+def test_a_worker_sees_its_gpu_alone(kind, gpu, request, sample, model, tmp_path, monkeypatch):
+    if kind == "processes":
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "7,8")
+    engine = make_engine(kind, request, Workplace(sample, tmp_path / "ledger.jsonl"), 1, gpus=1)
+    try:
+        handler = Handler([spec_of(sample, model, "tell")])
+        engine.run(handler)
+        assert f"RuntimeError: GPU {gpu}\n" in handler.results[0][1].error
     finally:
         engine.close()
 

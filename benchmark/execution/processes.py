@@ -63,6 +63,7 @@ class ProcessEngine(Pool["_Process"]):
         """Wait at the pipes."""
         if not workers:
             time.sleep(PAUSE)
+            return []
         ready = wait([worker.pipe for worker in workers], PAUSE)
         return [worker for worker in workers if worker.pipe in ready]
 
