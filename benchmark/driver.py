@@ -15,6 +15,7 @@ from benchmark.errors import Unfinished, UserError
 from benchmark.execution.engine import Engine, Workplace
 from benchmark.execution.inline import InlineEngine
 from benchmark.execution.processes import ProcessEngine
+from benchmark.execution.ray import RayEngine, RayOptions
 from benchmark.phases import LAST_PATIENCE, Configurations, FinalPhase, Phase, PublishedPhase, SearchPhase
 from benchmark.plan import Plan
 from benchmark.report.live import Display
@@ -49,6 +50,8 @@ class Limits:
         Runs that fail in a row, after which a sweep is ended.
     join : bool
         Whether to help another process with its study.
+    ray : RayOptions or None
+        The part of a Ray cluster that each run takes; None trains on this machine, without Ray.
     """
 
     workers: int | None = None
@@ -56,11 +59,12 @@ class Limits:
     recycle: int | None = None
     max_failures: int | None = None
     join: bool = False
+    ray: RayOptions | None = None
 
     @property
     def in_workers(self) -> bool:
         """Whether runs are trained in processes of their own."""
-        return self.workers is not None or self.run_timeout is not None
+        return self.workers is not None or self.run_timeout is not None or self.ray is not None
 
 
 @dataclass(frozen=True)
@@ -140,8 +144,10 @@ def delivered(stores: Stores) -> bool:
 
 
 def make_engine(plan: Plan, stores: Stores, limits: Limits) -> Engine:
-    """Return what trains: this process, or worker processes."""
+    """Return what trains: this process, worker processes, or the Ray cluster that it is connected to."""
     place = Workplace(plan.dataset, stores.ledger, plan.config.device, plan.config.compile)
+    if limits.ray is not None:
+        return RayEngine(place, limits.ray, limits.workers, limits.run_timeout, limits.recycle)
     if limits.in_workers:
         return ProcessEngine(place, limits.workers or 1, limits.run_timeout, limits.recycle)
     return InlineEngine(place)

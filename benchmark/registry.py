@@ -67,6 +67,14 @@ def label_of(name: str) -> str:
     return Path(name.rpartition(":")[0] or name).stem if is_file_target(name) else name
 
 
+_kept: dict[str, bytes] = {}
+
+
+def keep_file(target: str, content: bytes) -> None:
+    """Let a content stand for the file of a target from now on: it was sent by the machine that has it."""
+    _kept[str(Path(target.rpartition(":")[0] or target))] = content
+
+
 def load_target(target: str, kind: str = "object") -> Any:
     """Import ``package.module:attribute`` or ``path/to/file.py:attribute``.
 
@@ -106,10 +114,11 @@ def _load_module(name: str, kind: str) -> ModuleType:
 
 
 def _load_file(path: Path, kind: str) -> ModuleType:
-    if not path.is_file():
+    kept = _kept.get(str(path))
+    if kept is None and not path.is_file():
         raise UserError(f"--{kind} {path}: there is no such file")
     # One module per file content: two files of the same name, or an edited one, do not collide.
-    content = path.read_bytes()
+    content = path.read_bytes() if kept is None else kept
     identity = hashlib.sha256(path.resolve().as_posix().encode() + content).hexdigest()[:12]
     name = f"textbench_{kind}_{path.stem}_{identity}"
     if name in sys.modules:

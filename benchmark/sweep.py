@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import re
 import sys
 from argparse import ArgumentTypeError
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
@@ -21,12 +23,14 @@ if TYPE_CHECKING:
     from benchmark.data.dataset import Dataset
     from benchmark.data.source import SourceOptions
     from benchmark.driver import Limits, Outcome, Stores
+    from benchmark.execution.ray import RayOptions
     from benchmark.plan import Plan
     from benchmark.report.live import Display
     from benchmark.report.rows import Board
 
 SAMPLERS = ("tpe", "random", "qmc", "gp", "cmaes", "grid")
 PRUNERS = ("hyperband", "median", "percentile", "none")
+ENGINES = ("local", "ray")
 
 _DESCRIPTION = """\
 Search hyper-parameters of one or more architectures with Optuna, retrain the published default and
@@ -115,8 +119,9 @@ def parser() -> cli.Parser:
         type=_workers,
         metavar="N",
         help="train in N processes side by side, each with its share of the cores; 'auto' finds out how many "
-        "are fastest (default: in this process)",
+        "are fastest (default: in this process; with --engine ray as many as the cluster has room for)",
     )
+    _add_engine_options(add)
     add(
         "--run-timeout",
         type=cli.positive_number,
@@ -160,6 +165,45 @@ def parser() -> cli.Parser:
     return parser
 
 
+def _add_engine_options(add: Callable[..., Any]) -> None:
+    """Add the options that say which machines train."""
+    add(
+        "--engine",
+        type=cli.choice("kind of engine", ENGINES),
+        default="local",
+        metavar="X",
+        help="local (default): this machine; ray: a Ray cluster, or one of this machine that ends with the "
+        "sweep",
+    )
+    add("--address", metavar="HOST:PORT", help="Ray cluster that this machine is a node of, or auto")
+    add(
+        "--cpus-per-run",
+        type=cli.whole_number(1),
+        metavar="N",
+        help="CPUs of the Ray cluster that a run takes, which are its threads (default: 1)",
+    )
+    add(
+        "--gpus-per-run",
+        type=_gpus,
+        metavar="N",
+        help="GPUs of the Ray cluster that a run takes; below 1 they are shared, as with 0.25 (default: 1 "
+        "where there are any)",
+    )
+    add(
+        "--no-send-data",
+        action="store_true",
+        help="do not send the data set to nodes of the Ray cluster that lack it",
+    )
+
+
+def _gpus(text: str) -> float:
+    """Accept a share of a GPU, or a number of whole ones."""
+    number = cli.positive_number(text)
+    if number > 1 and number != int(number):
+        raise ArgumentTypeError(f"got {text}, expected a share below 1, or a whole number of GPUs")
+    return number
+
+
 def _workers(text: str) -> int | str:
     """Accept a whole number from 1, or ``auto``."""
     if text == "auto":
@@ -193,6 +237,7 @@ def sweep(arguments: Sequence[str]) -> int:
         )
     if options.join and not options.storage:
         raise UserError("--join: two processes share a study through a database; name it with --storage URL")
+    _check_engine(options)
     config = sweep_config(options)
     models = _model_names(options.model)
     space_file = _space_file(options, models)
@@ -205,9 +250,43 @@ def sweep(arguments: Sequence[str]) -> int:
         plans = _plans(models, options.model, plan, display)
         if options.dry_run:
             return _dry_run(plans, display, options.json)
-        return _run(plans, dataset, options, display)
+        with _cluster(options) as ray:
+            return _run(plans, dataset, options, display, ray)
     finally:
         display.close()
+
+
+def _check_engine(options: Namespace) -> None:
+    """Refuse options that belong to another engine, or an engine that is not installed."""
+    if options.engine == "local":
+        for name in ("address", "cpus_per_run", "gpus_per_run", "no_send_data"):
+            if getattr(options, name):
+                raise UserError(f"--{name.replace('_', '-')}: only with --engine ray")
+        return
+    if importlib.util.find_spec("ray") is None:
+        raise UserError("--engine ray: Ray is not installed; install it with: pip install 'textbench[ray]'")
+    if options.workers == "auto":
+        raise UserError(
+            "--workers auto: it measures processes of this machine; with --engine ray give a number, or "
+            "leave it out for as many as the cluster has room for"
+        )
+    if options.gpus_per_run and options.device == "cpu":
+        raise UserError("--gpus-per-run: not with --device cpu; use --device auto or gpu")
+
+
+@contextmanager
+def _cluster(options: Namespace) -> Iterator[RayOptions | None]:
+    """Be connected to the Ray cluster, where one was asked for."""
+    if options.engine == "local":
+        yield None
+        return
+    from benchmark.execution.ray import RayOptions, connected
+
+    asked = RayOptions(
+        options.address, options.cpus_per_run or 1, options.gpus_per_run, not options.no_send_data
+    )
+    with connected(asked, options.device) as ray:
+        yield ray
 
 
 def sweep_config(options: Namespace) -> SweepConfig:
@@ -309,13 +388,20 @@ def _check_names(
     make_sampler(options.sampler, 0, 0)
 
 
-def _run(plans: Sequence[Plan], dataset: Dataset, options: Namespace, display: Display) -> int:
+def _run(
+    plans: Sequence[Plan],
+    dataset: Dataset,
+    options: Namespace,
+    display: Display,
+    ray: RayOptions | None = None,
+) -> int:
     from benchmark.driver import Limits, delivered, open_stores
     from benchmark.training.devices import set_up_device
 
     workers = _number_of_workers(options, plans[-1], display)
-    limits = Limits(workers, options.run_timeout, options.recycle, options.max_failures, options.join)
-    if options.device == "gpu" or not limits.in_workers:  # otherwise TensorFlow is for the workers alone
+    limits = Limits(workers, options.run_timeout, options.recycle, options.max_failures, options.join, ray)
+    # Otherwise TensorFlow is for the workers alone.
+    if (options.device == "gpu" and ray is None) or not limits.in_workers:
         set_up_device(options.device)
     with open_stores(cli.RUNS, options.tracking_uri, display, options.storage) as stores:
         outcomes = _sweep_all(plans, stores, limits, display)

@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from benchmark import registry as registry_module
 from benchmark.data.source import DATASETS
 from benchmark.errors import UserError
 from benchmark.models import MODELS, load_builder
@@ -162,6 +163,14 @@ def test_a_loaded_function_knows_its_module(model_file):
     module = sys.modules[function.__module__]
     assert module.build is function
     assert module.__file__ == str(model_file)
+
+
+def test_a_file_that_another_machine_sent_need_not_be_here(monkeypatch):
+    monkeypatch.setattr(registry_module, "_kept", {})
+    registry_module.keep_file("nowhere/sent.py:build", b"def build():\n    return 7\n")
+    assert load_target("./nowhere/sent.py:build")() == 7
+    with pytest.raises(UserError, match="there is no such file"):
+        load_target("nowhere/other.py:build")
 
 
 def test_a_missing_file_and_a_missing_function(model_file):

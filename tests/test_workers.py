@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from processes import of_kind, outcome, runs, start_sweep, workers_of
+from processes import of_kind, runs, start_sweep, workers_of
 
 from benchmark import sweep
 from benchmark.tracking import names
@@ -69,23 +69,6 @@ def statuses(found):
         for run in of_kind(found, names.TRIAL_RUN)
         if run.data.tags[names.STATUS] != "interrupted"
     }
-
-
-def test_two_workers_give_the_results_of_one(sample, tmp_path, monkeypatch):
-    found = {}
-    for workers in ("1", "2"):
-        (tmp_path / workers).mkdir()
-        monkeypatch.chdir(tmp_path / workers)
-        # The same threads for each, since sums of floats depend on how they are split.
-        code = (
-            f"from unittest import mock; import sys; from benchmark import sweep\n"
-            f"with mock.patch('benchmark.execution.processes.cores', lambda: {workers}):\n"
-            f"    sys.exit(sweep.main(sys.argv[1:]))"
-        )
-        subprocess.run([sys.executable, "-c", code, *FAST, "--workers", workers], check=True)
-        found[workers] = outcome(runs())
-    assert found["1"] == found["2"]
-    assert len(found["1"]) >= 5 + 2
 
 
 def test_a_sweep_goes_on_after_every_mishap(sample, capsys):

@@ -8,12 +8,12 @@ import hashlib
 import json
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import filelock
 import numpy as np
@@ -29,8 +29,11 @@ SHOWN = "(examples shown)"
 
 _FIRST = "0" * 64
 
+Recorder: TypeAlias = Path | Callable[[RunSpec], None]
+"""The ledger, or where it is another process's, what has that process record the look of a run there."""
 
-def read_test(dataset: Dataset, spec: RunSpec, ledger: Path) -> View:
+
+def read_test(dataset: Dataset, spec: RunSpec, ledger: Recorder) -> View:
     """Read the test part for one final run, after the look has been recorded.
 
     This function and `read_test_texts` are the only ones of the project that open the test part.
@@ -41,8 +44,8 @@ def read_test(dataset: Dataset, spec: RunSpec, ledger: Path) -> View:
         The prepared data set.
     spec : RunSpec
         The final run that is to be measured.
-    ledger : Path
-        ``mlruns/ledger.jsonl``.
+    ledger : Path or callable
+        ``mlruns/ledger.jsonl``, or what has the look of this run recorded there before it returns.
 
     Returns
     -------
@@ -58,6 +61,32 @@ def read_test(dataset: Dataset, spec: RunSpec, ledger: Path) -> View:
         raise ValueError("a trial of the search may not read the test part")
     if spec.dataset_digest != dataset.digest:
         raise ValueError(f"the run is on data {spec.dataset_digest}, not on {dataset.digest}")
+    if callable(ledger):
+        ledger(spec)
+    else:
+        record_look(spec, ledger)
+    rows = np.arange(dataset.sizes["test"])
+    length = dataset.length(spec.view) if spec.view else 0
+    return Store(dataset.folder / "test").view(rows, spec.view, length)
+
+
+def record_look(spec: RunSpec, ledger: Path) -> None:
+    """Record that a final run reads its test part; only what asks for it may open that part then.
+
+    Parameters
+    ----------
+    spec : RunSpec
+        The final run.
+    ledger : Path
+        ``mlruns/ledger.jsonl``.
+
+    Raises
+    ------
+    OSError
+        When it cannot be written, as on a full disk.
+    UserError
+        When the chain of hashes is broken.
+    """
     append(
         ledger,
         {
@@ -65,12 +94,9 @@ def read_test(dataset: Dataset, spec: RunSpec, ledger: Path) -> View:
             "spec_id": spec.spec_id,
             "model": label_of(spec.model),
             "dataset": spec.dataset,
-            "dataset_digest": dataset.digest,
+            "dataset_digest": spec.dataset_digest,
         },
     )
-    rows = np.arange(dataset.sizes["test"])
-    length = dataset.length(spec.view) if spec.view else 0
-    return Store(dataset.folder / "test").view(rows, spec.view, length)
 
 
 def read_test_texts(dataset: Dataset, rows: NDArray[np.int64], ledger: Path) -> list[str]:

@@ -1,4 +1,4 @@
-"""A worker process: trains what its parent sends, reports each epoch and obeys the answer."""
+"""What a worker does: it trains what its parent sends, reports each epoch and obeys the answer."""
 
 from __future__ import annotations
 
@@ -6,26 +6,47 @@ import errno
 import os
 import signal
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
+from benchmark.config import RunSpec
 from benchmark.data.cache import disk_is_full
 from benchmark.errors import UserError
 from benchmark.execution.engine import Job, Workplace
-from benchmark.training.result import EpochReport, Result, Status
+from benchmark.training.result import EpochReport, Result
 
 
 @dataclass(frozen=True)
 class Ready:
-    """The worker has imported TensorFlow and waits for a job."""
+    """The worker has imported TensorFlow and waits for a job.
+
+    Attributes
+    ----------
+    gpu : str or None
+        Name of the GPU that it uses, the same for all that share it; None without one.
+    node : str
+        Name of its machine, for people, where that may be another one.
+    """
+
+    gpu: str | None = None
+    node: str = ""
+
+
+@dataclass(frozen=True)
+class Look:
+    """The worker is about to read the test part for its job; None as an answer says that it is on record."""
 
 
 @dataclass(frozen=True)
 class Refused:
-    """The worker cannot do what every job would ask of it: the user's request is wrong."""
+    """What was asked for cannot be done, for a reason that is a user's to mend.
+
+    From a worker: every job would ask for it. As the answer to `Look`: the look cannot be recorded.
+    """
 
     reason: str
 
@@ -38,12 +59,13 @@ class DiskFull:
     reason: str
 
 
-Message: TypeAlias = Ready | Refused | DiskFull | EpochReport | Result
-"""From a worker to its parent. The other way go jobs, and answers to epochs: a status or None."""
+Message: TypeAlias = Ready | Refused | DiskFull | EpochReport | Look | Result
+"""From a worker to its parent. The other way go jobs, and answers: to an epoch a status or None, to a
+look None or a refusal."""
 
 
-def work(pipe: Connection, place: Workplace, threads: int, log: Path) -> None:
-    """Serve one parent until it closes the pipe.
+def work(pipe: Connection, place: Workplace, threads: int, gpu: str | None, log: Path) -> None:
+    """Serve one parent process until it closes the pipe.
 
     Parameters
     ----------
@@ -53,6 +75,8 @@ def work(pipe: Connection, place: Workplace, threads: int, log: Path) -> None:
         What all runs share.
     threads : int
         Cores that this worker may use.
+    gpu : str or None
+        The only GPU that it may use; None leaves it what it finds.
     log : Path
         Takes what this process prints; the parent shows its end if the worker dies.
     """
@@ -62,39 +86,61 @@ def work(pipe: Connection, place: Workplace, threads: int, log: Path) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _print_to(log)
     limit_threads(threads)
+    if gpu is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpu
+    serve(place, Ready(gpu), pipe.send, pipe.recv)
 
+
+def serve(
+    place: Workplace, ready: Ready, send: Callable[[Message], None], receive: Callable[[], Any]
+) -> None:
+    """Train what comes, one job after another, wherever the parent is.
+
+    Parameters
+    ----------
+    place : Workplace
+        What all runs share. Its ledger is not used: the parent alone writes there, see `Look`.
+    ready : Ready
+        Sent once TensorFlow is imported.
+    send, receive : callable
+        To and from the parent; what is received is a `Job` or an answer.
+    """
     from benchmark.training.devices import set_up_device
     from benchmark.training.train import train
 
-    def report(epoch: EpochReport) -> Status | None:
-        pipe.send(epoch)
-        answer: Status | None = pipe.recv()
-        return answer
+    def ask(message: EpochReport | Look) -> Any:
+        send(message)
+        return receive()
+
+    def look(spec: RunSpec) -> None:
+        refused: Refused | None = ask(Look())
+        if refused is not None:
+            raise UserError(refused.reason)
 
     try:
         set_up_device(place.device)
-        pipe.send(Ready())
+        send(ready)
         while True:
-            job: Job = pipe.recv()
-            pipe.send(
+            job: Job = receive()
+            send(
                 train(
                     job.spec,
                     place.dataset,
-                    on_epoch=report,
+                    on_epoch=ask,
                     device=place.device,
                     compile=place.compile,
-                    ledger=place.ledger,
+                    ledger=look,
                     servable=job.servable,
                 )
             )
     except UserError as error:
-        pipe.send(Refused(str(error)))
+        send(Refused(str(error)))
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return  # the parent needs no worker any more
     except Exception as error:  # TensorFlow and HDF5 say in errors of their own that a disk is full
         if not isinstance(error, OSError) and not disk_is_full(error):
             raise
-        pipe.send(DiskFull(getattr(error, "errno", None) or errno.ENOSPC, str(error)))
+        send(DiskFull(getattr(error, "errno", None) or errno.ENOSPC, str(error)))
 
 
 def limit_threads(threads: int) -> None:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from benchmark.config import CompileMode, Device, RunSpec, TrainSettings, ViewSettings
 from benchmark.data.cache import disk_is_full
 from benchmark.data.dataset import Dataset, View
-from benchmark.data.ledger import read_test
+from benchmark.data.ledger import Recorder, read_test
 from benchmark.models.task import Task
 from benchmark.training.devices import set_up_device, threads
 from benchmark.training.result import EpochReport, Result, Status
@@ -31,7 +31,7 @@ def train(
     on_epoch: OnEpoch = lambda report: None,
     device: Device = "auto",
     compile: CompileMode = "auto",
-    ledger: Path | None = None,
+    ledger: Recorder | None = None,
     servable: Path | None = None,
 ) -> Result:
     """Train one run and, for a final run, measure it on the test part.
@@ -51,8 +51,8 @@ def train(
         Where to train.
     compile : {"auto", "fit", "graph", "xla"}
         How epochs are run; ``auto`` is the fastest, see `benchmark.training.modes.fastest_mode`.
-    ledger : Path, optional
-        Ledger of test reads; needed by final runs.
+    ledger : Path or callable, optional
+        Ledger of test reads, or what records a look there; needed by final runs.
     servable : Path, optional
         Folder into which the trained model is written with its text processing.
 
@@ -88,7 +88,7 @@ def _train(
     result: Result,
     on_epoch: OnEpoch,
     compile: CompileMode,
-    ledger: Path | None,
+    ledger: Recorder | None,
     servable: Path | None,
 ) -> None:
     train_part = share_of(dataset.view("train", spec.view), spec)

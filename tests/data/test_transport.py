@@ -1,0 +1,86 @@
+"""A prepared data set on its way to another machine: there once and whole, or not at all."""
+
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmark.config import ViewSettings
+from benchmark.data import transport
+from benchmark.data.prepare import prepare
+from benchmark.errors import UserError
+
+ROWS = [*(("train", f"a b w{number}", number % 2) for number in range(20)), ("test", "a", 1), ("test", "", 0)]
+
+
+@pytest.fixture
+def sent(make_source, own_cache, tmp_path, monkeypatch):
+    """A data set, its files, and an empty cache for them, as on another machine."""
+    dataset = prepare(make_source(ROWS))
+    files = transport.pack(dataset.folder)
+    monkeypatch.setenv("BENCHMARK_CACHE_DIR", str(tmp_path / "other"))
+    return dataset, files
+
+
+def left(tmp_path):
+    return [path for path in (tmp_path / "other" / "datasets").iterdir() if path.suffix != ".lock"]
+
+
+def test_it_arrives_as_it_was(sent, tmp_path):
+    dataset, files = sent
+    entry = dataset.folder.name
+    assert transport.find(entry, dataset.digest) is None
+    arrived = transport.receive(entry, dataset.digest, files)
+    assert arrived.folder == tmp_path / "other" / "datasets" / entry
+    assert (arrived.digest, arrived.sizes) == (dataset.digest, dataset.sizes)
+    settings = ViewSettings(sequence_length=4)
+    for part in ("train", "validation"):
+        assert np.array_equal(arrived.view(part, settings).x, dataset.view(part, settings).x)
+    assert transport.pack(arrived.folder).keys() == files.keys()
+    assert transport.find(entry, dataset.digest) == arrived
+    assert transport.find(entry, "another") is None
+
+
+def test_two_that_are_sent_it_at_the_same_time_write_it_once(sent, monkeypatch):
+    dataset, files = sent
+    written, write = [], transport.write_entry
+    monkeypatch.setattr(transport, "write_entry", lambda *words: [written.append(1), write(*words)])
+    found = []
+    threads = [
+        threading.Thread(
+            target=lambda: found.append(transport.receive(dataset.folder.name, dataset.digest, files))
+        )
+        for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 4
+    assert len(written) == 1
+
+
+@pytest.mark.parametrize("name", ["open/tokens.npy", "test/labels.npy", "meta.json"])
+def test_what_was_damaged_on_the_way_is_not_kept(sent, tmp_path, name):
+    dataset, files = sent
+    content = files[name].copy()
+    content[-1] ^= 1
+    with pytest.raises(UserError, match="is damaged"):
+        transport.receive(dataset.folder.name, dataset.digest, {**files, name: content})
+    assert left(tmp_path) == []
+    assert transport.receive(dataset.folder.name, dataset.digest, files) == transport.find(
+        dataset.folder.name, dataset.digest
+    )
+
+
+def test_another_data_set_is_not_taken_for_the_one_that_was_asked_for(sent):
+    dataset, files = sent
+    with pytest.raises(UserError, match="is not the one that was asked for"):
+        transport.receive(dataset.folder.name, "another digest", files)
+
+
+def test_files_stay_in_their_folder(tmp_path):
+    with pytest.raises(ValueError, match="leaves its folder"):
+        transport.unpack({"../out": np.zeros(1, np.uint8)}, tmp_path / "in")
+    assert not Path(tmp_path / "out").exists()
