@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from benchmark.search.merging import Joined, StoredStudy
     from benchmark.tracking.merging import Addition, FolderRuns, Found
 
-_PATIENCE = 30.0
+_PATIENCE, _PAUSE = 30.0, 1.0
 _OURS = ("mlflow.db", "studies", "ledger.jsonl", "spool")
 
 _DESCRIPTION = """\
@@ -233,7 +233,7 @@ class _Joining:
                     )
             left = outbox.drain(_PATIENCE)
         finally:
-            outbox.close(0.0)
+            outbox.close(_PAUSE)
         if left:
             raise Unfinished(f"{left} results are kept in {outbox.spool.home}; the same command goes on")
 
