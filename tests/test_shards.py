@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 import shutil
 import sqlite3
 from collections import Counter
@@ -131,11 +132,13 @@ def artifacts(folder, run):
     assert home.is_relative_to(folder.resolve())
     content = {}
     for path in sorted(home.rglob("*")):
+        # Of a model, its folder has the number of the run in its process, and the package comes along.
+        name = re.sub(r"^model/artifacts/\d+/", "model/artifacts/N/", path.relative_to(home).as_posix())
         if path.name == names.PREDICTIONS:
             with np.load(path) as stored:
-                content[path.name] = stored["probabilities"].tobytes(), stored["labels"].tobytes()
-        elif path.is_file() and path.suffix != ".pyc":  # a model brings the package along
-            content[str(path.relative_to(home))] = path.read_bytes() if path.name == names.SPEC_JSON else None
+                content[name] = stored["probabilities"].tobytes(), stored["labels"].tobytes()
+        elif path.is_file() and path.suffix != ".pyc":
+            content[name] = path.read_bytes() if path.name == names.SPEC_JSON else None
     assert names.SPEC_JSON in content
     return content
 
@@ -159,9 +162,8 @@ def board(folder, capsys):
 
 
 def test_shards_joined_in_any_order_equal_one_undivided_sweep(made, capsys):
-    assert {row.split("/")[0] for row in ("default", "tuned")} == {
-        run.data.tags[names.TIER] for run in of_kind(runs(made.whole), names.FINAL_RUN)
-    }, "the search has to find another winner than the default"
+    tiers = {run.data.tags[names.TIER] for run in of_kind(runs(made.whole), names.FINAL_RUN)}
+    assert tiers == {"default", "tuned"}, "the search has to find another winner than the default"
     expected = trials(made.whole), results(made.whole), board(made.whole, capsys)
     for name, sources in (("forwards", made.shards), ("backwards", made.shards[::-1])):
         folder = made.merged(name, sources)
@@ -251,9 +253,8 @@ def test_a_dry_run_counts_and_changes_nothing(made, capsys):
     made.merged("dry", made.shards[:2], 0, "--dry-run")
     out = capsys.readouterr().out
     assert "2 trials, 1 final runs and 1 looks at test parts would be added" in out
-    assert (
-        "4 trials, 2 final runs and 2 looks at test parts would be added to mlruns, which would have" in out
-    )
+    total = "3 trials, 2 final runs and 2 looks at test parts"
+    assert f"{total} would be added to mlruns, which would have {total} now" in out
     assert list(folder.iterdir()) == []
 
 
@@ -305,20 +306,17 @@ def test_what_waits_in_a_spool_comes_along(made, capsys):
     spool = Spool(folder / "mlruns", store.uri)
     files = spool.folder()
     store.copy_artifacts(found, files)
-    spool.commit(store.record(found, key=found.name, parent_key="0" * 32), files)
+    record = store.record(found, key=found.name, parent_key="0" * 32)
+    spool.commit(record, files)
     client_of(folder).delete_run(final.info.run_id)
     assert of_kind(runs(folder), names.FINAL_RUN) == []
-    Spool(folder / "mlruns", "https://tracking.example").commit(found_record(store, found))
+    Spool(folder / "mlruns", "https://tracking.example").commit(record)
     target = made.merged("delivered", [folder])
     out = capsys.readouterr().out
     assert "2 trials, 1 final runs and 1 looks at test parts added" in out
     assert "1 wait for https://tracking.example; there: python -m benchmark.sync" in out
     assert results(target) == results(made.shards[0])
     assert len(spool.names()) == 1
-
-
-def found_record(store, found):
-    return store.record(found, key=found.name)
 
 
 KILLED = """
@@ -373,8 +371,8 @@ def kill_at(made, start_python, name, stage, count, sources):
 
 def test_a_merge_that_was_killed_is_completed_by_the_same_command(made, start_python, capsys):
     made.empty("killed")
-    kill_at(made, start_python, "killed", "commit", 5, made.shards[:3])
-    check_completed(made, "killed", made.shards[:3], capsys)
+    kill_at(made, start_python, "killed", "commit", 4, made.shards[:2])
+    check_completed(made, "killed", made.shards[:2], capsys)
 
 
 @pytest.mark.long
@@ -426,6 +424,7 @@ def test_sweeps_that_cannot_be_sharded_are_refused_before_anything_is_made(optio
     assert not Path("mlruns").exists()
 
 
+@pytest.mark.long
 def test_a_search_that_is_not_complete_stays_refused(made, capsys):
     folder = made.empty("tpe")
     command = ["--model", made.command[1], "--dataset", "sample", "--seeds", "2", "--train-examples", "300"]

@@ -169,8 +169,8 @@ def test_of_two_ends_of_a_slot_the_one_that_is_here_is_kept(plan, tmp_path):
     for name, value in (("a", 0.5), ("b", 0.75)):
         search = Search(plan, None, tmp_path / name)
         for proposal in iter(search.proposal, None):
-            value = value if proposal.slot else 0.25
-            search.tell(proposal.number, Result("ok", best_val_accuracy=value, train_seconds=1.0))
+            own = value if proposal.slot else 0.25
+            search.tell(proposal.number, Result("ok", best_val_accuracy=own, train_seconds=1.0))
         studies.append(stored(plan, tmp_path / name))
     for here, there in (studies, studies[::-1]):
         result = joined(here, there)
