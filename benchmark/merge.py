@@ -234,8 +234,11 @@ class _Joining:
             left = outbox.drain(_PATIENCE)
         finally:
             outbox.close(_PAUSE)
-        if left:
-            raise Unfinished(f"{left} results are kept in {outbox.spool.home}; the same command goes on")
+        if left or outbox.spool.refused():
+            raise Unfinished(
+                f"not all results could be delivered; they are kept in {outbox.spool.home}, and the same "
+                "command, or python -m benchmark.sync, goes on"
+            )
 
     def _totals(self, study: str) -> dict[str, float]:
         from benchmark.tracking import names

@@ -23,6 +23,8 @@ from benchmark.errors import UserError
 from benchmark.search.journal import open_journal
 from benchmark.search.study import check_trial, is_done
 
+_PICKLED = ("cma", "sepcma")
+
 
 @dataclass(frozen=True)
 class StoredStudy:
@@ -131,7 +133,7 @@ def joined(here: StoredStudy | None, there: StoredStudy) -> Joined:
     left = {_mark(trial): trial for trial in own if not is_done(trial)}
     before = len(left)
     added, differing = [], []
-    for trial in _kept(there.trials):
+    for trial in map(_without_pickles, _kept(there.trials)):
         slot = _slot(trial)
         if not is_done(trial):
             left.setdefault(_mark(trial), trial)
@@ -148,6 +150,15 @@ def joined(here: StoredStudy | None, there: StoredStudy) -> Joined:
 def _kept(trials: Iterable[FrozenTrial]) -> list[FrozenTrial]:
     """Leave out what was never begun: a slot without an end is queued again by whoever goes on."""
     return [trial for trial in trials if "slot" in trial.user_attrs and trial.state != TrialState.WAITING]
+
+
+def _without_pickles(trial: FrozenTrial) -> FrozenTrial:
+    """Leave out the state of CMA-ES, which Optuna unpickles: who wrote it could run code here."""
+    trial = copy.copy(trial)
+    trial.system_attrs = {
+        name: value for name, value in trial.system_attrs.items() if not name.startswith(_PICKLED)
+    }
+    return trial
 
 
 def _slot(trial: FrozenTrial) -> int:

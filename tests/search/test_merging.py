@@ -178,6 +178,19 @@ def test_of_two_ends_of_a_slot_the_one_that_is_here_is_kept(plan, tmp_path):
         assert content(result.study.trials) == content(here.trials)
 
 
+def test_nothing_pickled_comes_from_another_folder(plan, tmp_path):
+    plan = plan(trials=2, sampler="cmaes")
+    search = Search(plan, None, tmp_path / "a")
+    number = search.proposal().number
+    trial = search._live[number]
+    search._study._storage.set_trial_system_attr(trial._trial_id, "cma:optimizer:0", "8004")
+    search.tell(number, Result("ok", best_val_accuracy=0.5, train_seconds=1.0))
+    there = stored(plan, tmp_path / "a")
+    assert "cma:optimizer:0" in there.trials[0].system_attrs
+    (trial,) = joined(None, there).study.trials
+    assert set(trial.system_attrs) == {"fixed_params"}
+
+
 def test_an_end_that_was_noted_and_not_told_is_told(plan, tmp_path):
     plan = plan(trials=2)
     for status in ("ok", "pruned", "failed"):
