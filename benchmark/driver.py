@@ -21,7 +21,8 @@ from benchmark.plan import Plan
 from benchmark.report.live import Display
 from benchmark.report.plots import search_png
 from benchmark.search.presence import Presence, open_presence
-from benchmark.search.study import Search
+from benchmark.search.study import Search, Winner
+from benchmark.shards import WHOLE, Shard, check_search
 from benchmark.tracking import names
 from benchmark.tracking.monitor import system_metrics
 from benchmark.tracking.outbox import Outbox
@@ -52,6 +53,8 @@ class Limits:
         Whether to help another process with its study.
     ray : RayOptions or None
         The part of a Ray cluster that each run takes; None trains on this machine, without Ray.
+    shard : Shard
+        Which of the runs are to be done here.
     """
 
     workers: int | None = None
@@ -60,6 +63,7 @@ class Limits:
     max_failures: int | None = None
     join: bool = False
     ray: RayOptions | None = None
+    shard: Shard = WHOLE
 
     @property
     def in_workers(self) -> bool:
@@ -323,8 +327,10 @@ class Sweep:
             artifacts = _artifacts(plan, stores)
             self.tracker = Tracker(stores.client, plan, artifacts, stores.outbox, self.presence)
             self.search = Search(
-                plan, stores.storage, stores.studies, self.presence, self.tracker.ended_trial
+                plan, stores.storage, stores.studies, self.presence, self.tracker.ended_trial, limits.shard
             )
+            if not self._knows_winner:
+                check_search(limits.shard, plan.config.sampler, plan.config.pruner)
         except BaseException:
             self.presence.close()
             raise
@@ -345,15 +351,33 @@ class Sweep:
         return self.presence.take(f"final {spec.spec_id}") and not self.tracker.has_ended(spec.spec_id)
 
     def configurations(self) -> Configurations:
-        """Return the published default and, where it is another one, the winner of the search so far."""
+        """Return the published default and, where it is another one, the winner of the search so far.
+
+        A shard knows the winner when all trials have been merged; of both it does its own seeds.
+        """
         default = self.plan.final_specs(self.plan.default)
-        winner = self.search.winner()
+        winner = self._winner()
         if winner is None:
-            return {default[0].config_id: ("default", default)}
-        if winner.config_id == default[0].config_id:
-            return {default[0].config_id: (names.BOTH_TIERS, default)}
-        tuned = self.plan.final_specs(winner.hparams)
-        return {default[0].config_id: ("default", default), tuned[0].config_id: ("tuned", tuned)}
+            tiers = [("default", default)]
+        elif winner.config_id == default[0].config_id:
+            tiers = [(names.BOTH_TIERS, default)]
+        else:
+            tiers = [("default", default), ("tuned", self.plan.final_specs(winner.hparams))]
+        return {specs[0].config_id: (tier, self._own(specs)) for tier, specs in tiers}
+
+    def _own(self, specs: list[RunSpec]) -> list[RunSpec]:
+        return [spec for spec in specs if spec.seeds.index in self.limits.shard]
+
+    @property
+    def _knows_winner(self) -> bool:
+        return self.limits.shard.is_whole or self.search.complete
+
+    def _winner(self) -> Winner | None:
+        return self.search.winner() if self._knows_winner else None
+
+    def _tag_tiers(self) -> None:
+        if self._knows_winner:
+            self.finals.tag_tiers()
 
     def run(self, engine: Engine) -> Outcome:
         """Go on with the sweep: the search up to its total, then the missing final runs."""
@@ -367,27 +391,41 @@ class Sweep:
             search.total,
             search.done,
             # Two tiers, unless it turns out that the default has won.
-            finals.total if search.finished else 2 * plan.config.seeds,
+            finals.total if search.finished or not self._knows_winner else 2 * plan.config.seeds,
             finals.total - len(missing),
         )
         if search.settled and not missing and not self.tracker.left_open:
-            finals.tag_tiers()
+            self._tag_tiers()
             self.display.line(
                 f"nothing to do: {search.done} of {search.total} trials and all final runs of "
-                f"{plan.study} are done; raise --trials or --seeds for more"
+                f"{self._what} are done; {self._next_step}"
             )
             return self._outcome()
         with _recorded(self.tracker):
             self.trials.run(engine)
             if not self.trials.gave_up:
-                finals.tag_tiers()
+                self._tag_tiers()
                 self.display.finals_planned(finals.total)
                 finals.run(engine)
-            totals = {names.SEARCH_TRIALS: float(search.done), names.SEARCH_SECONDS: search.seconds}
+            totals = {names.SEARCH_TRIALS: float(len(search.table())), names.SEARCH_SECONDS: search.seconds}
             self.tracker.finish(totals, self._write_search)
         self._say_why_ended(self.trials, finals)
         self.display.sweep_ended(plan.model.label, time.monotonic() - started)
+        if not self.limits.shard.is_whole and not (self.trials.gave_up or finals.gave_up):
+            self.display.line(f"{self._what} is done; {self._next_step}")
         return self._outcome()
+
+    @property
+    def _what(self) -> str:
+        part = self.limits.shard
+        return self.plan.study if part.is_whole else f"shard {part} of {self.plan.study}"
+
+    @property
+    def _next_step(self) -> str:
+        if self.limits.shard.is_whole:
+            return "raise --trials or --seeds for more"
+        tuned = "" if self._knows_winner else ", then the same command without --shard for the tuned tier"
+        return f"join it with the others: python -m benchmark.merge FOLDER …{tuned}"
 
     def _say_why_ended(self, *phases: Phase) -> None:
         if any(phase.gave_up for phase in phases):
@@ -397,7 +435,7 @@ class Sweep:
             )
 
     def _outcome(self) -> Outcome:
-        winner = self.search.winner()
+        winner = self._winner()
         return Outcome(
             self.plan.model.name,
             self.plan.study,

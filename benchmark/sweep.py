@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import re
 import sys
 from argparse import ArgumentTypeError
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from benchmark import cli
 from benchmark.errors import MissingResource, UserError, did_you_mean
+from benchmark.shards import WHOLE, check_search, check_stores, shard
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from benchmark.plan import Plan
     from benchmark.report.live import Display
     from benchmark.report.rows import Board
+    from benchmark.shards import Shard
 
 SAMPLERS = ("tpe", "random", "qmc", "gp", "cmaes", "grid")
 PRUNERS = ("hyperband", "median", "percentile", "none")
@@ -113,6 +116,14 @@ def parser() -> cli.Parser:
         "--join",
         action="store_true",
         help="help another process with its sweep, on a --storage and a tracking store that both reach",
+    )
+    add(
+        "--shard",
+        type=shard,
+        default=WHOLE,
+        metavar="I/N",
+        help="do every N-th trial and final run, from the I-th, in this folder; N folders are joined by "
+        "python -m benchmark.merge (samplers random, qmc and grid, with --pruner none)",
     )
     add(
         "--workers",
@@ -238,6 +249,9 @@ def sweep(arguments: Sequence[str]) -> int:
     if options.join and not options.storage:
         raise UserError("--join: two processes share a study through a database; name it with --storage URL")
     _check_engine(options)
+    check_stores(
+        options.shard, options.storage, options.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI")
+    )
     config = sweep_config(options)
     models = _model_names(options.model)
     space_file = _space_file(options, models)
@@ -248,8 +262,11 @@ def sweep(arguments: Sequence[str]) -> int:
         dataset = choose_dataset(options.dataset, source, display.notice)
         plan = partial(make_plan, dataset=dataset, config=config, space_file=space_file)
         plans = _plans(models, options.model, plan, display)
+        for one in plans:
+            if not (cli.RUNS / "studies" / f"{one.study}.journal").exists():  # so its search is to be done
+                check_search(options.shard, config.sampler, config.pruner)
         if options.dry_run:
-            return _dry_run(plans, display, options.json)
+            return _dry_run(plans, options.shard, display, options.json)
         with _cluster(options) as ray:
             return _run(plans, dataset, options, display, ray)
     finally:
@@ -399,7 +416,15 @@ def _run(
     from benchmark.training.devices import set_up_device
 
     workers = _number_of_workers(options, plans[-1], display)
-    limits = Limits(workers, options.run_timeout, options.recycle, options.max_failures, options.join, ray)
+    limits = Limits(
+        workers,
+        options.run_timeout,
+        options.recycle,
+        options.max_failures,
+        options.join,
+        ray,
+        options.shard,
+    )
     # Otherwise TensorFlow is for the workers alone.
     if (options.device == "gpu" and ray is None) or not limits.in_workers:
         set_up_device(options.device)
@@ -472,7 +497,7 @@ def _publish(board: Board, outcomes: Sequence[Outcome], stores: Stores, dataset:
     write_notes(stores.client, dataset, sweeps, to_markdown(board), to_html(board, details))
 
 
-def _dry_run(plans: Sequence[Plan], display: Display, as_json: bool) -> int:
+def _dry_run(plans: Sequence[Plan], part: Shard, display: Display, as_json: bool) -> int:
     """Print what would be done, and about how long it would take."""
     from benchmark.estimate import estimate
 
@@ -480,16 +505,17 @@ def _dry_run(plans: Sequence[Plan], display: Display, as_json: bool) -> int:
     for plan in plans:
         cost = estimate(plan)
         config = plan.config
-        runs = config.trials + 2 * config.seeds
+        trials, seeds = part.count(config.trials), part.count(config.seeds)
+        runs = trials + 2 * seeds
         records.append(
             {
                 "model": plan.model.name,
                 "dataset": plan.dataset.name,
                 "study": plan.study,
                 "budget": config.budget,
-                "trials": config.trials,
-                "final_runs": 2 * config.seeds,
-                "seeds": config.seeds,
+                "trials": trials,
+                "final_runs": 2 * seeds,
+                "seeds": seeds,
                 "max_epochs": plan.max_epochs,
                 "epoch_seconds": round(cost.epoch_seconds, 3),
                 "estimated_seconds_at_most": round(runs * cost.run_seconds, 1),

@@ -151,6 +151,59 @@ def append(ledger: Path, entry: dict[str, Any]) -> None:
         _write(ledger, len(torn), _line({**body, "hash": _hash(body)}))
 
 
+def join(ledger: Path, entries: Iterable[dict[str, Any]]) -> int:
+    """Append the entries of another ledger, but for those that are here already.
+
+    Each goes on saying what it said, and gets a place in this chain; the hash that it had where it was
+    written stays with it as its ``origin``, by which it is known wherever it is joined to.
+
+    Parameters
+    ----------
+    ledger : Path
+        ``mlruns/ledger.jsonl``, made where it is missing.
+    entries : iterable of dict
+        As `read_entries` returns them.
+
+    Returns
+    -------
+    int
+        Number of entries that were appended; they are on the disk.
+
+    Raises
+    ------
+    OSError
+        When they cannot be written.
+    UserError
+        When the chain of hashes here is broken.
+    """
+    ledger.parent.mkdir(parents=True, exist_ok=True)
+    with _lock(ledger):
+        here, torn = _entries(ledger)
+        missing = missing_entries(here, entries)
+        previous = here[-1]["hash"] if here else _FIRST
+        lines: list[bytes] = []
+        for entry in missing:
+            body = {**entry, "origin": _origin(entry), "previous": previous}
+            del body["hash"]
+            if torn and not lines:
+                body["torn"] = torn.decode("utf-8", "backslashreplace")
+            previous = _hash(body)
+            lines.append(_line({**body, "hash": previous}))
+        if lines:
+            _write(ledger, len(torn), b"".join(lines))
+    return len(missing)
+
+
+def missing_entries(here: Iterable[dict[str, Any]], others: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return those of other entries that are not here, each once, in their order."""
+    known = {_origin(entry) for entry in here}
+    return list({_origin(entry): entry for entry in others if _origin(entry) not in known}.values())
+
+
+def _origin(entry: dict[str, Any]) -> str:
+    return str(entry.get("origin", entry["hash"]))
+
+
 def _write(ledger: Path, torn: int, line: bytes) -> None:
     """Write a line in place of the torn bytes at the end; on an error, leave the file without either."""
     # Not buffered: a buffer would be written once more when the file is closed after an error.

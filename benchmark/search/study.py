@@ -28,6 +28,7 @@ from benchmark.search.samplers import make_pruner, make_sampler
 from benchmark.search.space import Space
 from benchmark.search.storage import open_storage, patiently
 from benchmark.seeds import seed_bundle
+from benchmark.shards import WHOLE, Shard
 from benchmark.training.result import Result, TrialEnd
 
 _PAUSE = 0.05
@@ -95,6 +96,8 @@ class Search:
         Tells which other processes are alive; by default there are none.
     ended : callable, optional
         Tells how the trial of a slot ended that this study does not know the end of, or None.
+    shard : Shard, optional
+        Which slots are to be done here; by default all.
 
     Notes
     -----
@@ -110,13 +113,15 @@ class Search:
         studies: Path,
         presence: Presence | None = None,
         ended: Callable[[int], TrialEnd | None] = lambda slot: None,
+        shard: Shard = WHOLE,
     ) -> None:
         self._plan = plan
+        self._shard = shard
         self._presence = presence
         self._ended = ended
         self._study = _open_study(plan, storage, studies)
         for trial in self._trials():
-            _check(trial, plan.study)
+            check_trial(trial, plan.study)
         self._live: dict[int, optuna.Trial] = {}
         self._grid = grid_points(plan.space, plan.config.seed) if plan.config.sampler == "grid" else None
         with self._alone():
@@ -158,7 +163,8 @@ class Search:
             if "slot" in trial.user_attrs and trial.user_attrs["slot"] not in settled
         }
         for slot in sorted(lost):
-            self._queue(lost[slot])
+            if slot in self._shard:
+                self._queue(lost[slot])
 
     def _is_under_way(self, trial: FrozenTrial) -> bool:
         """Whether a process that is there works on a trial."""
@@ -190,16 +196,24 @@ class Search:
         return self._study.get_trials(deepcopy=False, states=states or None)
 
     def _done_trials(self) -> list[FrozenTrial]:
-        return [trial for trial in self._trials() if trial.user_attrs.get("status") in _DONE]
+        return [trial for trial in self._trials() if is_done(trial)]
 
     @property
     def done(self) -> int:
-        """Trials that need not be run again."""
-        return len(self._done_trials())
+        """Trials of this shard that need not be run again."""
+        return self._done_in(self._shard)
+
+    def _done_in(self, shard: Shard) -> int:
+        return sum(trial.user_attrs["slot"] in shard for trial in self._done_trials())
 
     @property
     def total(self) -> int:
-        """Trials in all: as many as asked for, but a grid ends with its last point."""
+        """Trials of this shard in all."""
+        return self._shard.count(self._slots)
+
+    @property
+    def _slots(self) -> int:
+        """Trials of all shards: as many as asked for, but a grid ends with its last point."""
         if not self._plan.space.search:
             return 1  # the default is all there is
         if self._grid is None:
@@ -213,9 +227,20 @@ class Search:
 
     @property
     def finished(self) -> bool:
-        """Whether the total of trials, or of their seconds, is reached."""
+        """Whether this shard's total of trials, or its part of their seconds, is reached."""
+        return self._reached(self._shard)
+
+    @property
+    def complete(self) -> bool:
+        """Whether all shards have reached their total, as far as this study knows."""
+        return patiently(lambda: self._reached(WHOLE))
+
+    def _reached(self, shard: Shard) -> bool:
+        if self._done_in(shard) >= shard.count(self._slots):
+            return True
+        own = [trial.user_attrs for trial in self._trials() if trial.user_attrs.get("slot", -1) in shard]
         limit = self._plan.config.timeout
-        return self.done >= self.total or (limit is not None and self.seconds >= limit)
+        return limit is not None and sum(trial.get("seconds", 0.0) for trial in own) >= limit / shard.of
 
     @property
     def settled(self) -> bool:
@@ -244,8 +269,7 @@ class Search:
     def _ask(self) -> Proposal:
         plan, config = self._plan, self._plan.config
         waiting = self._trials(TrialState.WAITING)
-        taken = [trial.user_attrs.get("slot", -1) for trial in self._trials()]
-        slot = waiting[0].user_attrs["slot"] if waiting else max(taken, default=-1) + 1
+        slot = waiting[0].user_attrs["slot"] if waiting else self._free_slot()
         if not waiting and (slot == 0 or self._grid is not None):
             params = self._grid[slot] if self._grid is not None else plan.space.enqueue_params()
             self._study.enqueue_trial(params, user_attrs={"slot": slot})
@@ -260,6 +284,11 @@ class Search:
         trial.set_user_attr("hparams", hparams)
         self._live[trial.number] = trial
         return Proposal(trial.number, slot, spec)
+
+    def _free_slot(self) -> int:
+        """Return the first slot of this shard that has no trial; there are gaps where shards were merged."""
+        taken = {trial.user_attrs.get("slot") for trial in self._trials()}
+        return next(slot for slot in itertools.count() if slot in self._shard and slot not in taken)
 
     def report(self, number: int, epoch: int, value: float) -> bool:
         """Report the best validation accuracy so far; False means that the trial is to be pruned.
@@ -353,8 +382,19 @@ class Search:
         return rows
 
 
-def _check(trial: FrozenTrial, study: str) -> None:
-    """Make sure that what a trial of the storage says of itself is whole."""
+def is_done(trial: FrozenTrial) -> bool:
+    """Whether a trial has an end that counts."""
+    return trial.user_attrs.get("status") in _DONE
+
+
+def check_trial(trial: FrozenTrial, study: str) -> None:
+    """Make sure that what a trial of the storage says of itself is whole.
+
+    Raises
+    ------
+    UserError
+        Which names the trial and what is damaged.
+    """
     found = trial.user_attrs
     needed = {"slot", "hparams", "config_id", "seconds"} if "status" in found else set()
     needed |= {"value"} if found.get("status") == "ok" else set()

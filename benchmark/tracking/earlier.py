@@ -78,7 +78,7 @@ class EarlierRuns:
         wanted = {getattr(names, name): value for name, value in tags.items()}
         asked = [_condition(names.STUDY, self._study), *(_condition(*item) for item in wanted.items())]
         stored = all_runs(self._client, [self._experiment_id], " and ".join([*asked, *conditions]))
-        runs = _overlaid(stored, records, self._study)
+        runs = overlaid(stored, records, self._study)
         found = [run for run in runs if all(_fits(run, *item) for item in wanted.items())]
         return sorted(found, key=lambda run: run.started, reverse=True)
 
@@ -94,8 +94,18 @@ def _fits(run: EarlierRun, tag: str, value: str) -> bool:
     return here != value[1:] if value.startswith("!") else here == value
 
 
-def _overlaid(stored: Iterable[Any], records: Iterable[Record], study: str) -> list[EarlierRun]:
-    """Return runs as they will be once the records are delivered."""
+def overlaid(stored: Iterable[Any], records: Iterable[Record], study: str | None = None) -> list[EarlierRun]:
+    """Return runs as they will be once the records are delivered.
+
+    Parameters
+    ----------
+    stored : iterable of mlflow.entities.Run
+        What the store has.
+    records : iterable of Record
+        What waits for it, in order.
+    study : str, optional
+        New runs of other studies are left out.
+    """
     runs: dict[str, EarlierRun] = {}
     for run in stored:
         tags, run_id = dict(run.data.tags), str(run.info.run_id)
@@ -107,7 +117,7 @@ def _overlaid(stored: Iterable[Any], records: Iterable[Record], study: str) -> l
         name = record.key or record.run_id or ""
         known = runs.get(name)
         if known is None:
-            if not record.run_name or record.tags.get(names.STUDY) != study:
+            if not record.run_name or study not in (None, record.tags.get(names.STUDY)):
                 continue
             known = EarlierRun(record.key, record.run_id, started=record.start_time or 0)
         runs[name] = replace(

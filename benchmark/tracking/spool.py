@@ -127,6 +127,12 @@ def store_name(uri: str, runs: Path) -> str:
     )
 
 
+def spool_home(runs: Path, uri: str) -> Path:
+    """Return the folder in which a store's records wait."""
+    name = store_name(uri, runs).encode("utf-8", "surrogateescape")
+    return runs.resolve() / SPOOL / hashlib.sha256(name).hexdigest()[:16]
+
+
 class Spool:
     """What is still to be told to one store, in ``mlruns/spool/<digest of its address>/``.
 
@@ -150,8 +156,7 @@ class Spool:
     def __init__(self, runs: Path, uri: str, notice: Callable[[str], None] = lambda text: None) -> None:
         self.store = store_name(uri, runs)
         self.notice = notice
-        digest = hashlib.sha256(self.store.encode("utf-8", "surrogateescape")).hexdigest()[:16]
-        self.home = runs.resolve() / SPOOL / digest
+        self.home = spool_home(runs, uri)
         self.home.mkdir(parents=True, exist_ok=True)
         if not (self.home / "store.txt").exists():
             _write(self.home / "store.txt", f"{self.store}\n")

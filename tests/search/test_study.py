@@ -10,7 +10,7 @@ from benchmark.models.describe import describe
 from benchmark.plan import Plan, make_plan
 from benchmark.search.samplers import make_sampler
 from benchmark.search.space import Space
-from benchmark.search.study import Search, _check
+from benchmark.search.study import Search, check_trial
 from benchmark.training.result import Result, TrialEnd
 
 
@@ -283,7 +283,7 @@ def test_a_trial_that_is_damaged_is_named(dataset, tmp_path, name, value):
     search._study._storage._replay_result._trials[0].user_attrs[name] = value
     trial = search._trials()[0]
     with pytest.raises(UserError, match=f"study mine, trial 0: its '{name}' is damaged"):
-        _check(trial, "mine")
+        check_trial(trial, "mine")
 
 
 class Alive:
