@@ -26,6 +26,7 @@ _MAIN = ("tensorflow", "keras", "mlflow", "optuna", "tensorflow-datasets", "tens
 _OPTIONAL = {
     "psycopg": "stores in PostgreSQL (the extra 'postgres')",
     "gensim": "vectors from a data set's own texts (the extra 'vectors')",
+    "ray": "--engine ray (the extra 'ray')",
     "torch": "the sampler gp (the extra 'gp')",
 }
 _SHOWN = 5
