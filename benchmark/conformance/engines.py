@@ -22,7 +22,7 @@ from benchmark.seeds import seed_bundle
 from benchmark.training.result import EpochReport, Result, Status
 
 _MODEL = Path(__file__).with_name("obedient.py")
-_PATIENCE = 120.0
+_PATIENCE = 300.0
 """Seconds after which an engine that does not come back is said to hang."""
 
 

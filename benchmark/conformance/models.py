@@ -26,7 +26,7 @@ _LENGTHS = (1, 12)
 _CURVES = ("loss", "accuracy", "val_loss", "val_accuracy")
 _LARGE = 30.0  # times as large as they were made, weights give logits beyond 0 and 1
 _EPOCHS = 6
-_PATIENCE = 120  # seconds until a stored model has answered
+_PATIENCE = 300  # seconds until a stored model has answered
 _ANSWER = """
 import json, sys
 from pathlib import Path
