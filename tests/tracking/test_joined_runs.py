@@ -38,8 +38,9 @@ def fill(runs, kinds, status="FINISHED", key=None):
     experiment = client.create_experiment("toy", default_artifacts("sqlite:", runs, "toy"))
     parent = None
     for number, kind in enumerate(kinds):
-        tags = {names.KIND: kind, names.STUDY: "mine", names.STATUS: "ok", names.SPEC_ID: f"spec {number}"}
-        tags |= {names.PARENT: parent} if parent else {names.SEEDS_EXPECTED: "3"}
+        tags = {names.KIND: kind, names.STUDY: "mine"}
+        own = {names.PARENT: parent, names.STATUS: "ok", names.SPEC_ID: f"spec {number}"}
+        tags |= own if parent else {names.SEEDS_EXPECTED: "3"}
         tags |= {names.RUN_KEY: f"{key + number:032x}"} if key is not None else {}
         run = client.create_run(experiment, 1000 + number, tags, f"run {number}").info.run_id
         parent = parent or run
