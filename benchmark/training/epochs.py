@@ -59,6 +59,8 @@ def make_epoch(model: keras.Model, mode: Mode) -> TrainEpoch:
         for step in tf.range(x.shape[0] // size):
             train(x, y, tf.slice(order, [step * size], [size]), None, "")
 
+    rest = tf.function(train)
+
     def run(x: tf.Tensor, y: tf.Tensor, batches: Batches) -> dict[str, float]:
         model.reset_metrics()
         order, size = tf.constant(batches.order), batches.size
@@ -67,9 +69,9 @@ def make_epoch(model: keras.Model, mode: Mode) -> TrainEpoch:
         else:
             with _fast_dropout():
                 xla(x, y, order, size)
-            # XLA has to know all sizes; to compile a smaller last batch would cost more than the batch does.
-            if rest := len(batches.order) % size:
-                train(x, y, order[-rest:], None, "")
+            # XLA has to know all sizes; to compile a smaller last batch, too, takes longer than it saves.
+            if left := len(batches.order) % size:
+                rest(x, y, order[-left:], None, "")
         return {name: float(value) for name, value in model.get_metrics_result().items()}
 
     return run
