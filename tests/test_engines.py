@@ -81,7 +81,7 @@ def cluster(_hermetic_session):
 
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     ray.init(
-        "local", num_cpus=2, num_gpus=1, include_dashboard=False, log_to_driver=False, logging_level="ERROR"
+        "local", num_cpus=8, num_gpus=1, include_dashboard=False, log_to_driver=False, logging_level="ERROR"
     )
     with connected(RayOptions(gpus=0.5)):
         yield cache_root()
@@ -338,7 +338,11 @@ SEARCH += ["--trials", "3", "--seeds", "1", "--epochs", "2", "--timeout", "10000
 
 @pytest.mark.long
 def test_a_search_gives_the_same_bits_on_every_engine(cluster, sample, tmp_path, monkeypatch):
-    ways = {"inline": [], "processes": ["--workers", "2"], "ray": ["--engine", "ray", "--device", "cpu"]}
+    ways = {
+        "inline": [],
+        "processes": ["--workers", "2"],
+        "ray": ["--engine", "ray", "--device", "cpu", "--workers", "2"],
+    }
     found, looks = {}, {}
     for way, words in ways.items():
         (tmp_path / way).mkdir()
