@@ -31,7 +31,9 @@ _LONGEST = (
     "test_fuzz.py",
     "test_real_board.py",
     "test_reproduce_real.py",
+    "test_engines.py",
     "test_chaos.py",
+    "test_workers.py",
     "test_postgres.py",
 )
 
