@@ -17,10 +17,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from mlflow import MlflowClient
+from recorded import runs_of_kind
 
 from benchmark.tracking import names
-from benchmark.tracking.runs_query import all_runs
 
 ROUNDS, TRIALS = 3, 6
 WORDS = ["--model", "avg-pool", "--dataset", "imdb", "--trials", str(TRIALS), "--seeds", "1"]
@@ -33,14 +32,7 @@ def sweep(words: list[str]) -> tuple[float, float]:
         begun = time.time()
         command = [sys.executable, "-m", "benchmark.sweep", *WORDS, *words]
         subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL)
-        client = MlflowClient(f"sqlite:///{folder}/mlruns/mlflow.db")
-        experiment = client.get_experiment_by_name("imdb")
-        assert experiment is not None
-        runs = [
-            run
-            for run in all_runs(client, [experiment.experiment_id], "")
-            if run.data.tags[names.KIND] == names.TRIAL_RUN
-        ]
+        runs = runs_of_kind(folder, names.TRIAL_RUN)
     runs.sort(key=lambda run: run.info.start_time)
     trained = [run.data.metrics[names.TRAIN_SECONDS] for run in runs]
     # A run ends right after its last epoch.

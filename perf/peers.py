@@ -24,7 +24,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
-from mlflow import MlflowClient
+from recorded import runs_of_kind
 
 from benchmark.config import SweepConfig
 from benchmark.data.dataset import Dataset
@@ -33,7 +33,6 @@ from benchmark.data.source import SourceOptions, get_source
 from benchmark.plan import Plan, make_plan
 from benchmark.search.study import Search
 from benchmark.tracking import names
-from benchmark.tracking.runs_query import all_runs
 
 HERE = Path(__file__).resolve().parent
 PEERS = {
@@ -141,14 +140,7 @@ def ours(folder: Path, model: str, count: int, workers: list[str]) -> Outcome:
                 last, ended = time.monotonic() - started, ended + 1
         if process.wait() or ended != count:
             raise SystemExit(f"{ended} of {count} trials, exit code {process.returncode}")
-        client = MlflowClient(f"sqlite:///{place}/mlruns/mlflow.db")
-        experiment = client.get_experiment_by_name("imdb")
-        assert experiment is not None
-        runs = [
-            run.data
-            for run in all_runs(client, [experiment.experiment_id], "")
-            if run.data.tags[names.KIND] == names.TRIAL_RUN
-        ]
+        runs = [run.data for run in runs_of_kind(place, names.TRIAL_RUN)]
     accuracies = [run.metrics[names.BEST_VAL_ACCURACY] for run in runs]
     return Outcome(last, accuracies, round(sum(run.metrics[names.EPOCHS_RUN] for run in runs)))
 

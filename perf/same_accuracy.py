@@ -16,11 +16,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-from mlflow import MlflowClient
+from recorded import runs_of_kind
 
 from benchmark.stats.intervals import mean_interval
 from benchmark.tracking import names
-from benchmark.tracking.runs_query import all_runs
 
 
 def accuracies(model: str, seeds: int, way: str) -> tuple[dict[str, float], str]:
@@ -29,14 +28,7 @@ def accuracies(model: str, seeds: int, way: str) -> tuple[dict[str, float], str]
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "benchmark.sweep", *words]
         subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL)
-        client = MlflowClient(f"sqlite:///{folder}/mlruns/mlflow.db")
-        experiment = client.get_experiment_by_name("imdb")
-        assert experiment is not None
-        runs = [
-            run.data
-            for run in all_runs(client, [experiment.experiment_id], "")
-            if run.data.tags[names.KIND] == names.FINAL_RUN
-        ]
+        runs = [run.data for run in runs_of_kind(folder, names.FINAL_RUN)]
     found = {run.tags[names.SEED]: run.metrics[names.TEST_ACCURACY] for run in runs}
     return found, runs[0].tags[names.COMPILE]
 
