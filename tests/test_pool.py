@@ -1,10 +1,10 @@
 """Which worker does which job: GPUs, memory and workers that are late, with workers that are none."""
 
+import subprocess
 from collections import deque
 
 import pytest
 
-from benchmark.execution import slots
 from benchmark.execution.engine import Job, Workplace
 from benchmark.execution.pool import Lost, Pool, Worker
 from benchmark.execution.slots import freest_gpu, room, visible_gpus
@@ -184,7 +184,7 @@ def test_the_gpus_that_this_process_may_use(monkeypatch, named, gpus):
 
 def test_a_machine_without_nvidia_tools_has_no_gpus(monkeypatch):
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    monkeypatch.setattr(slots.subprocess, "run", lambda *words, **options: missing())
+    monkeypatch.setattr(subprocess, "run", lambda *words, **options: missing())
     assert visible_gpus() == []
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ import psutil
 import benchmark
 from benchmark.checkup.finding import Finding, Place, note, ok, problem
 from benchmark.checkup.folders import nearest
-from benchmark.training.devices import cores
+from benchmark.training.devices import cores, nvidia_smi
 
 _GIB = 1 << 30
 _LITTLE_MEMORY = 2 * _GIB  # TensorFlow alone takes 0.7 GB
@@ -151,12 +150,7 @@ def _groups(root: Path, own: Path, controller: str) -> list[Path]:
 
 def nvidia_gpus() -> list[str]:
     """Return the names and memory of NVIDIA GPUs as the driver tells them."""
-    command = ["nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader"]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return []
-    return [line.strip() for line in done.stdout.splitlines() if line.strip()]
+    return nvidia_smi("--query-gpu=name,memory.total", "--format=csv,noheader")
 
 
 def _names(gpus: list[str]) -> str:

@@ -135,3 +135,12 @@ def _seal(path: Path) -> tuple[int, int]:
         while chunk := file.read(_CHUNK):
             checksum = zlib.crc32(chunk, checksum)
     return path.stat().st_size, checksum
+
+
+def sync_folder(path: Path) -> None:
+    """Bring the names in a folder to the disk, so that a power cut does not undo a renaming."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

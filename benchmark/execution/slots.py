@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import os
-import subprocess
 from collections.abc import Iterable, Mapping, Sequence
+
+from benchmark.training.devices import nvidia_smi
 
 _SLACK = 1e-6  # three times a third of a GPU is one
 
@@ -16,13 +17,7 @@ def visible_gpus() -> list[str]:
     if named is not None:
         names = [name.strip() for name in named.split(",")]
         return names[: next((i for i, name in enumerate(names) if name in ("", "-1")), None)]
-    try:
-        answer = subprocess.run(
-            ["nvidia-smi", "--list-gpus"], capture_output=True, text=True, timeout=10, check=True
-        )
-    except (OSError, subprocess.SubprocessError):
-        return []
-    return [str(number) for number, _ in enumerate(answer.stdout.splitlines())]
+    return [str(number) for number, _ in enumerate(nvidia_smi("--list-gpus"))]
 
 
 def freest_gpu(gpus: Sequence[str], taken: Iterable[str | None]) -> str | None:

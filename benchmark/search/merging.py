@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import os
 import shutil
 import tempfile
 import uuid
@@ -19,6 +18,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
+from benchmark.data.cache import sync_folder
 from benchmark.errors import UserError
 from benchmark.search.journal import open_journal
 from benchmark.search.study import check_trial, is_done
@@ -226,8 +226,4 @@ def write_study(journal: Path, study: StoredStudy) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    folder = os.open(journal.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync_folder(journal.parent)

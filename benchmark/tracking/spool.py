@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from pydantic import ConfigDict, Field, ValidationError
 
 from benchmark.config import Frozen
+from benchmark.data.cache import sync_folder
 from benchmark.urls import redacted
 
 Status = Literal["RUNNING", "FINISHED", "FAILED", "KILLED"]
@@ -215,7 +216,7 @@ class Spool:
             if artifacts is not None:
                 for path in artifacts.rglob("*"):
                     if path.is_file():
-                        _sync(path)
+                        sync_folder(path)
                 artifacts.rename(files)
                 taken = files
             _write(self.home / f"{name}.json", _sealed(record))
@@ -323,15 +324,7 @@ def _write(path: Path, text: str) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    _sync(path.parent)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync_folder(path.parent)
 
 
 def _delete(path: Path) -> None:

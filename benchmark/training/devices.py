@@ -67,9 +67,16 @@ def threads() -> int:
 
 def computes_bfloat16() -> bool:
     """Whether there is an NVIDIA GPU that computes in bfloat16 (compute capability 8.0); loads nothing."""
-    command = ["nvidia-smi", "--query-gpu=compute_cap", "--format=csv,noheader"]
     try:
-        answer = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
-        return float(answer.stdout.split()[0]) >= 8
-    except (OSError, subprocess.SubprocessError, ValueError, IndexError):
+        return float(nvidia_smi("--query-gpu=compute_cap", "--format=csv,noheader")[0]) >= 8
+    except (ValueError, IndexError):
         return False
+
+
+def nvidia_smi(*words: str) -> list[str]:
+    """Return the lines that NVIDIA's tool prints, none where there is no such tool or it fails."""
+    try:
+        done = subprocess.run(["nvidia-smi", *words], capture_output=True, text=True, timeout=10, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return []
+    return [line.strip() for line in done.stdout.splitlines() if line.strip()]
