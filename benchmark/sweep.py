@@ -240,6 +240,7 @@ def sweep(arguments: Sequence[str]) -> int:
     from benchmark.data.choose import choose_dataset
     from benchmark.plan import make_plan
     from benchmark.report.live import make_display
+    from benchmark.training.devices import threads
 
     if options.sampler == "cmaes" and options.storage:
         raise UserError(
@@ -249,6 +250,7 @@ def sweep(arguments: Sequence[str]) -> int:
     if options.join and not options.storage:
         raise UserError("--join: two processes share a study through a database; name it with --storage URL")
     _check_engine(options)
+    threads()  # which every run reads from the environment
     check_stores(
         options.shard, options.storage, options.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI")
     )
@@ -534,7 +536,8 @@ def _dry_run(plans: Sequence[Plan], part: Shard, display: Display, as_json: bool
         )
         display.line(
             f"  about {record['epoch_seconds']} s an epoch of the default configuration here (measured); "
-            f"{_duration(record['estimated_seconds_at_most'])} at most, less by early stopping and pruning"
+            f"{_duration(record['estimated_seconds_at_most'])} at most in one process, less by early "
+            "stopping and pruning"
         )
     display.line("dry run: nothing was started")
     return cli.DONE

@@ -1,9 +1,9 @@
 """What a sweep costs beside training: ``python perf/overheads.py [WORDS of a sweep]``.
 
-Carries out a search of avg-pool on IMDB (BENCHMARK_DATA_DIR; 6 trials, cache warm) in a folder of its
-own, three times. Prints the seconds from the start of the command to the first training step, and the
-share of the search's wall time in which no epoch was under way: proposing, building, reading views,
-recording.
+Carries out a search of avg-pool on IMDB (BENCHMARK_DATA_DIR; 6 trials), and again three times in the same
+folder, as another study: the data set is prepared then, the stores are there. Prints the seconds from the
+start of the command to the first training step, what `import tensorflow` takes of them, and the share of
+the search's wall time in which no epoch was under way: proposing, building, reading views, recording.
 """
 
 from __future__ import annotations
@@ -21,35 +21,41 @@ from recorded import runs_of_kind
 
 from benchmark.tracking import names
 
-ROUNDS, TRIALS = 3, 6
+ROUNDS, TRIALS = 2, 6
 WORDS = ["--model", "avg-pool", "--dataset", "imdb", "--trials", str(TRIALS), "--seeds", "1"]
 WORDS += ["--sampler", "random", "--pruner", "none", "--timeout", "1000000"]
 
 
-def sweep(words: list[str]) -> tuple[float, float]:
-    """Carry out a sweep; return seconds to the first step, and the share outside of epochs."""
-    with tempfile.TemporaryDirectory() as folder:
-        begun = time.time()
-        command = [sys.executable, "-m", "benchmark.sweep", *WORDS, *words]
-        subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL)
-        runs = runs_of_kind(folder, names.TRIAL_RUN)
+def sweep(words: list[str], folder: str) -> tuple[float, float, float]:
+    """Sweep; return seconds to the first step and of an import, and the share outside of epochs."""
+    importing = time.time()
+    subprocess.run([sys.executable, "-c", "import tensorflow"], check=True, stderr=subprocess.DEVNULL)
+    begun = time.time()
+    command = [sys.executable, "-m", "benchmark.sweep", *WORDS, "--study", f"at-{begun}", *words]
+    subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL)
+    runs = [run for run in runs_of_kind(folder, names.TRIAL_RUN) if run.info.start_time > 1000 * begun]
     runs.sort(key=lambda run: run.info.start_time)
     trained = [run.data.metrics[names.TRAIN_SECONDS] for run in runs]
     # A run ends right after its last epoch.
     first_step = runs[0].info.end_time / 1000 - trained[0] - begun
     wall = (runs[-1].info.end_time - runs[0].info.start_time) / 1000
-    return first_step, 1 - sum(trained) / wall
+    return first_step, begun - importing, 1 - sum(trained) / wall
 
 
 def main() -> None:
     """Measure and print."""
     os.environ.setdefault("PYTHONPATH", str(Path(__file__).resolve().parents[1]))
     words = sys.argv[1:]
-    sweep(words)  # the data set is prepared, and the way to compile measured
-    found = [sweep(words) for _ in range(ROUNDS)]
+    with tempfile.TemporaryDirectory() as folder:
+        sweep(words, folder)  # the data set is prepared, and the way to compile measured
+        found = [sweep(words, folder) for _ in range(ROUNDS)]
     print(f"{platform.machine()}, {len(os.sched_getaffinity(0))} cores; sweep {' '.join([*WORDS, *words])}")
     for place, name in enumerate(
-        ("seconds to the first training step", "share of the search outside of epochs")
+        (
+            "seconds to the first training step",
+            "seconds of a process that imports TensorFlow",
+            "share of the search outside of epochs",
+        )
     ):
         values = [one[place] for one in found]
         print(

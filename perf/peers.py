@@ -50,7 +50,7 @@ MODELS = {
     },
     "lstm": {
         "epochs": 2,
-        "fixed": {**SAME, "units": 32, "dropout": 0.0, "recurrent_dropout": 0.0, "mask": False},
+        "fixed": {**SAME, "units": 32, "dropout": 0.0, "recurrent_dropout": 0.0, "mask_zero": False},
         "length": "{type: categorical, choices: [200]}",
     },
 }

@@ -1,8 +1,10 @@
 """Whether faster ways change results: ``python perf/same_accuracy.py [--seeds K] [MODEL ...]``.
 
-Final runs of the published configuration on IMDB (BENCHMARK_DATA_DIR) with the same seeds, once by Keras's
-`fit` and once by the way that a sweep chooses by itself, each sweep in a folder of its own. Prints the mean
-test accuracies and the 95 % interval of the difference of a seed; it includes 0 where nothing has changed.
+Final runs of the published configuration on IMDB (BENCHMARK_DATA_DIR) with the same seeds by two sweeps, each
+in a folder of its own: by Keras's `fit`, and by the way that a sweep chooses by itself, or with other words
+of the command `sweep`. Prints the mean test accuracies and the 95 % interval of the difference of a seed; it
+includes 0 where nothing has changed. ``--one "--set mask=true" --other "--set mask=true --set trim=true"``
+is about trimming, ``--one "--precision float32" --other "--precision bfloat16"`` about precision.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import shlex
 import statistics
 import subprocess
 import sys
@@ -22,15 +25,16 @@ from benchmark.stats.intervals import mean_interval
 from benchmark.tracking import names
 
 
-def accuracies(model: str, seeds: int, way: str) -> tuple[dict[str, float], str]:
-    """Sweep with one trial, the default; return the test accuracy of each seed, and the way it went."""
-    words = ["--model", model, "--dataset", "imdb", "--trials", "1", "--seeds", str(seeds), "--compile", way]
+def accuracies(model: str, seeds: int, way: str) -> tuple[dict[str, float], float, str]:
+    """Sweep with one trial, the default; return each seed's test accuracy, a run's seconds, and its way."""
+    words = ["--model", model, "--dataset", "imdb", "--trials", "1", "--seeds", str(seeds), *shlex.split(way)]
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "benchmark.sweep", *words]
         subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL)
         runs = [run.data for run in runs_of_kind(folder, names.FINAL_RUN)]
     found = {run.tags[names.SEED]: run.metrics[names.TEST_ACCURACY] for run in runs}
-    return found, runs[0].tags[names.COMPILE]
+    seconds = statistics.median(run.metrics[names.TRAIN_SECONDS] for run in runs)
+    return found, seconds, runs[0].tags[names.COMPILE]
 
 
 def main() -> None:
@@ -38,21 +42,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("models", nargs="*", default=["avg-pool"], metavar="MODEL")
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--one", default="--compile fit", metavar="WORDS")
+    parser.add_argument("--other", default="--compile auto", metavar="WORDS")
     options = parser.parse_args()
     os.environ.setdefault("PYTHONPATH", str(Path(__file__).resolve().parents[1]))
     print(f"{platform.machine()}, {len(os.sched_getaffinity(0))} cores; {options.seeds} seeds\n")
-    print(
-        "| architecture | fit % | the chosen way | % | difference, points |\n| --- | --- | --- | --- | --- |"
-    )
+    ways = (options.one, options.other)
+    print(f"| architecture | `{ways[0]}` | `{ways[1]}` | difference, points |\n| --- | --- | --- | --- |")
     for model in options.models:
-        fit, _ = accuracies(model, options.seeds, "fit")
-        chosen, way = accuracies(model, options.seeds, "auto")
-        differences = [100 * (chosen[seed] - fit[seed]) for seed in sorted(fit)]
+        (one, *costs), (other, *other_costs) = (accuracies(model, options.seeds, way) for way in ways)
+        differences = [100 * (other[seed] - one[seed]) for seed in sorted(one)]
         interval = mean_interval(differences)
         assert interval is not None
-        means = [f"{100 * statistics.fmean(one.values()):.2f}" for one in (fit, chosen)]
+        cells = [
+            f"{100 * statistics.fmean(found.values()):.2f} % in {seconds:.1f} s ({way})"
+            for found, (seconds, way) in ((one, costs), (other, other_costs))
+        ]
         print(
-            f"| {model} | {means[0]} | {way} | {means[1]} | "
+            f"| {model} | {cells[0]} | {cells[1]} | "
             f"{statistics.fmean(differences):+.2f} [{interval.low:.2f}, {interval.high:.2f}] |",
             flush=True,
         )

@@ -239,6 +239,15 @@ def test_a_dry_run_plans_and_starts_nothing(capsys):
     assert plan["estimated_seconds_at_most"] > 0
 
 
+def test_a_setting_of_threads_that_is_no_number_is_told_before_anything_is_written(monkeypatch, capsys):
+    monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "two")
+    run(*FAST, code=2)
+    told = capsys.readouterr().err
+    assert told.startswith("error: TF_NUM_INTRAOP_THREADS=two: expected a whole number, for example ")
+    assert len(told.splitlines()) == 1
+    assert not Path("mlruns").exists()
+
+
 def test_a_failing_model_is_recorded_and_the_exit_code_says_so(tmp_path, capsys):
     (tmp_path / "bad.py").write_text("def build(task):\n    raise RuntimeError('no such layer')\n")
     run("--model", tmp_path / "bad.py", "--dataset", "sample", "--trials", 2, "--seeds", 1, code=1)

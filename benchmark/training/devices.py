@@ -61,8 +61,17 @@ def cores() -> int:
 
 
 def threads() -> int:
-    """Return the number of threads that an operation of TensorFlow uses in this process."""
-    return int(os.environ.get("TF_NUM_INTRAOP_THREADS") or 0) or cores()
+    """Return the number of threads that an operation of TensorFlow uses in this process.
+
+    Raises
+    ------
+    UserError
+        When ``TF_NUM_INTRAOP_THREADS`` is not a whole number.
+    """
+    text = os.environ.get("TF_NUM_INTRAOP_THREADS") or "0"
+    if not (text.isascii() and text.isdigit()):
+        raise UserError(f"TF_NUM_INTRAOP_THREADS={text}: expected a whole number, for example {cores()}")
+    return int(text) or cores()
 
 
 def computes_bfloat16() -> bool:

@@ -11,7 +11,6 @@ from typing import Any
 
 import keras
 import numpy as np
-import skops.io
 import tensorflow as tf
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
@@ -79,6 +78,8 @@ def _save_program(folder: Path, model: keras.Model) -> None:
 
 def save_pipeline(folder: Path, pipeline: Any, class_names: Sequence[str]) -> None:
     """Write a fitted scikit-learn pipeline, which brings its own text processing, without pickle."""
+    import skops.io  # imports all of scikit-learn, which takes seconds that other models need not wait
+
     folder.mkdir(parents=True, exist_ok=True)
     for _, step in pipeline.steps:
         if hasattr(step, "vocabulary_"):  # NumPy's numbers are stored one by one: 23 s against 2 s for 46,000
@@ -90,6 +91,8 @@ def save_pipeline(folder: Path, pipeline: Any, class_names: Sequence[str]) -> No
 
 def _load_pipeline(path: Path) -> Any:
     """Load a pipeline of scikit-learn's types and our own, and no others."""
+    import skops.io
+
     unknown = skops.io.get_untrusted_types(file=path)
     foreign = [name for name in unknown if not _is_own(name)]
     if foreign:

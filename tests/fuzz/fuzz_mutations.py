@@ -96,9 +96,10 @@ _PLAIN = st.one_of(
         [10**400, 1e308, -0.0, 5e-324, "", "1e-3", "null", "a\nb", "\x00", "..", [], {}, [[1]], {"a": None}]
     ),
 )
+# Copies: a list of the samples above is the same object each time, and ``reshaped`` edits what it has put in.
 _VALUE = st.one_of(
     _PLAIN, _PLAIN, st.lists(_PLAIN, max_size=3), st.dictionaries(st.text(max_size=4), _PLAIN, max_size=2)
-)
+).map(copy.deepcopy)
 
 
 @st.composite
