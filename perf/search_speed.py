@@ -41,14 +41,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("models", nargs="*", default=["avg-pool"], metavar="MODEL")
     parser.add_argument("--trials", type=int, default=30)
+    parser.add_argument("--sampler", action="append", metavar="SAMPLER")
+    parser.add_argument("--pruner", action="append", metavar="PRUNER")
     options = parser.parse_args()
     os.environ.setdefault("PYTHONPATH", str(Path(__file__).resolve().parents[1]))
     print(f"{platform.machine()}, {len(os.sched_getaffinity(0))} cores; {options.trials} trials each")
     for model in options.models:
         found = {
             (sampler, pruner): search(model, sampler, pruner, options.trials)
-            for sampler in SAMPLERS
-            for pruner in PRUNERS
+            for sampler in options.sampler or SAMPLERS
+            for pruner in options.pruner or PRUNERS
         }
         best = max(value for trials in found.values() for _, value in trials)
         print(f"\n{model}: best validation accuracy {best:.4f}\n")
