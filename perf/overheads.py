@@ -1,7 +1,7 @@
 """What a sweep costs beside training: ``python perf/overheads.py [WORDS of a sweep]``.
 
-Carries out a search of avg-pool on IMDB (BENCHMARK_DATA_DIR; 6 trials), and again three times in the same
-folder, as another study: the data set is prepared then, the stores are there. Prints the seconds from the
+Carries out a search of avg-pool on IMDB (BENCHMARK_DATA_DIR; 6 trials), and again twice in the same
+folder, as other studies: the data set is prepared then, the stores are there. Prints the seconds from the
 start of the command to the first training step, what `import tensorflow` takes of them, and the share of
 the search's wall time in which no epoch was under way: proposing, building, reading views, recording.
 """

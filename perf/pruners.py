@@ -27,9 +27,9 @@ from mlflow import MlflowClient
 from recorded import runs_of_kind
 
 from benchmark.search.samplers import make_pruner
+from benchmark.sweep import PRUNERS
 from benchmark.tracking import names
 
-PRUNERS = ("none", "median", "percentile", "hyperband")
 ORDERS, NEAR = 200, 0.002
 
 
@@ -48,7 +48,12 @@ def curves(model: str, trials: int, folder: Path) -> list[Curve]:
     command = [sys.executable, "-m", "benchmark.sweep", *words]
     subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL)
     client = MlflowClient(f"sqlite:///{folder}/mlruns/mlflow.db")
-    runs = [run for run in runs_of_kind(folder, names.TRIAL_RUN) if run.data.tags[names.MODEL] == model]
+    runs = [
+        run
+        for run in runs_of_kind(folder, names.TRIAL_RUN)
+        # Of a search that was killed and went on, some were interrupted, and have been tried again.
+        if run.data.tags[names.MODEL] == model and run.data.tags[names.STATUS] == "ok"
+    ]
     found = []
     for run in sorted(runs, key=lambda run: int(run.data.tags[names.TRIAL])):
         values, seconds = (
@@ -94,13 +99,14 @@ def main() -> None:
     options = parser.parse_args()
     os.environ.setdefault("PYTHONPATH", str(Path(__file__).resolve().parents[1]))
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    print(f"{platform.machine()}, {len(os.sched_getaffinity(0))} cores; {options.trials} configurations")
+    print(f"{platform.machine()}, {len(os.sched_getaffinity(0))} cores")
     with tempfile.TemporaryDirectory() as place:
         for model in options.models:
             found = curves(model, options.trials, options.folder or Path(place))
             near = max(curve.best[-1] for curve in found) - NEAR
             good = sum(curve.best[-1] >= near for curve in found)
-            print(f"\n{model}: best validation accuracy {near + NEAR:.4f}, {good} within 0.2 points of it\n")
+            print(f"\n{model}: best validation accuracy of {len(found)} {near + NEAR:.4f}, ", end="")
+            print(f"{good} within 0.2 points of it\n")
             print("| pruner | seconds until within 0.2 points | 5 to 95 % | never | seconds of all |")
             print("| --- | --- | --- | --- | --- |")
             for pruner in PRUNERS:
