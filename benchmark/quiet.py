@@ -33,14 +33,35 @@ def quiet_stderr() -> Iterator[None]:
             os.close(saved)
 
 
+# What Keras imports where it is installed, for `keras.wrappers` and for drawing pictures: a third of the
+# seconds that `import tensorflow` takes, at the start of each process.
+_UNUSED = ("matplotlib", "sklearn")
+
+
+@contextmanager
+def _without(*modules: str) -> Iterator[None]:
+    """Let modules that have not been imported yet seem not to be installed."""
+    hidden = [name for name in modules if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]
+    try:
+        yield
+    finally:
+        for name in hidden:
+            del sys.modules[name]
+
+
 def quiet_tensorflow() -> None:
-    """Import TensorFlow and find its devices without the lines it prints about both."""
+    """Import TensorFlow with Keras, and find its devices, without the lines it prints about that.
+
+    `keras.wrappers`, for scikit-learn, is of no use in a process where this was called first.
+    """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     if "tensorflow" in sys.modules:
         return
-    with quiet_stderr(), warnings.catch_warnings():
+    with quiet_stderr(), warnings.catch_warnings(), _without(*_UNUSED):
         warnings.simplefilter("ignore")
+        import keras  # noqa: F401
         import tensorflow as tf
 
         tf.config.list_physical_devices()

@@ -32,3 +32,23 @@ def test_importing_tensorflow_prints_nothing(start_python):
     )
     assert process.communicate(timeout=120) == ("", "")
     assert process.returncode == 0
+
+
+def test_importing_tensorflow_leaves_out_what_networks_do_not_need(start_python):
+    process = start_python(
+        "from benchmark.quiet import quiet_tensorflow; quiet_tensorflow()\n"
+        "import sys; print('keras' in sys.modules, {'matplotlib', 'sklearn'} & {*sys.modules})\n"
+        "import matplotlib.figure, sklearn.base"
+    )
+    assert process.communicate(timeout=120) == ("True set()\n", "")
+    assert process.returncode == 0
+
+
+def test_what_was_imported_before_stays(start_python):
+    process = start_python(
+        "import sklearn, sys\n"
+        "from benchmark.quiet import quiet_tensorflow; quiet_tensorflow()\n"
+        "sys.exit(sys.modules['sklearn'] is not sklearn)"
+    )
+    assert process.communicate(timeout=120) == ("", "")
+    assert process.returncode == 0

@@ -32,7 +32,6 @@ def set_up_device(device: Device) -> str:
         When a GPU is asked for and there is none.
     """
     quiet_tensorflow()
-    import keras  # noqa: F401
     import tensorflow as tf
 
     # What the libraries made at import lives for ever: leave it out of the collections between runs.

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils import check_random_state
 
 from benchmark.config import RunSpec
 from benchmark.data.dataset import View
@@ -49,7 +48,7 @@ def fit_pipeline(
         The fitted pipeline.
     """
     pipeline = load_builder(spec.model)(task, **spec.hparams)
-    state = check_random_state(spec.seeds.init)
+    state = np.random.RandomState(spec.seeds.init)
     seeded = {
         name: int(state.randint(2**31 - 1))
         for name in sorted(pipeline.get_params())

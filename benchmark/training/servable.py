@@ -13,7 +13,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator
 
 from benchmark.config import ViewSettings
 from benchmark.data.dataset import OOV, Dataset, cut
@@ -78,7 +77,7 @@ def _save_program(folder: Path, model: keras.Model) -> None:
 
 def save_pipeline(folder: Path, pipeline: Any, class_names: Sequence[str]) -> None:
     """Write a fitted scikit-learn pipeline, which brings its own text processing, without pickle."""
-    import skops.io  # imports all of scikit-learn, which takes seconds that other models need not wait
+    import skops.io  # with scikit-learn: seconds that networks need not wait
 
     folder.mkdir(parents=True, exist_ok=True)
     for _, step in pipeline.steps:
@@ -102,6 +101,8 @@ def _load_pipeline(path: Path) -> Any:
 
 def _is_own(name: str) -> bool:
     """Whether a name is that of an estimator which a module of ours defines, not one that it imports."""
+    from sklearn.base import BaseEstimator
+
     module, _, attribute = name.rpartition(".")
     try:
         kind = getattr(importlib.import_module(module), attribute, None) if name.startswith(_OWN) else None
