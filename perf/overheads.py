@@ -2,7 +2,7 @@
 
 Carries out a search of avg-pool on IMDB (BENCHMARK_DATA_DIR; 6 trials), and again twice in the same
 folder, as other studies: the data set is prepared then, the stores are there. Prints the seconds from the
-start of the command to the first training step, what `import tensorflow` takes of them, and the share of
+start of the command to the first training step, what importing TensorFlow takes of them, and the share of
 the search's wall time in which no epoch was under way: proposing, building, reading views, recording.
 """
 
@@ -15,24 +15,21 @@ import subprocess
 import sys
 import tempfile
 import time
-from pathlib import Path
 
-from recorded import runs_of_kind
+from recorded import RANDOM_SEARCH, runs_of_kind, sweep
 
 from benchmark.tracking import names
 
 ROUNDS, TRIALS = 2, 6
-WORDS = ["--model", "avg-pool", "--dataset", "imdb", "--trials", str(TRIALS), "--seeds", "1"]
-WORDS += ["--sampler", "random", "--pruner", "none", "--timeout", "1000000"]
+IMPORT = "from benchmark.quiet import quiet_tensorflow; quiet_tensorflow()"
 
 
-def sweep(words: list[str], folder: str) -> tuple[float, float, float]:
+def measure(words: list[str], folder: str) -> tuple[float, float, float]:
     """Sweep; return seconds to the first step and of an import, and the share outside of epochs."""
     importing = time.time()
-    subprocess.run([sys.executable, "-c", "import tensorflow"], check=True, stderr=subprocess.DEVNULL)
+    subprocess.run([sys.executable, "-c", IMPORT], check=True)
     begun = time.time()
-    command = [sys.executable, "-m", "benchmark.sweep", *WORDS, "--study", f"at-{begun}", *words]
-    subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL)
+    sweep(folder, "avg-pool", TRIALS, [*RANDOM_SEARCH, "--study", f"at-{begun}", *words])
     runs = [run for run in runs_of_kind(folder, names.TRIAL_RUN) if run.info.start_time > 1000 * begun]
     runs.sort(key=lambda run: run.info.start_time)
     trained = [run.data.metrics[names.TRAIN_SECONDS] for run in runs]
@@ -44,12 +41,11 @@ def sweep(words: list[str], folder: str) -> tuple[float, float, float]:
 
 def main() -> None:
     """Measure and print."""
-    os.environ.setdefault("PYTHONPATH", str(Path(__file__).resolve().parents[1]))
     words = sys.argv[1:]
     with tempfile.TemporaryDirectory() as folder:
-        sweep(words, folder)  # the data set is prepared, and the way to compile measured
-        found = [sweep(words, folder) for _ in range(ROUNDS)]
-    print(f"{platform.machine()}, {len(os.sched_getaffinity(0))} cores; sweep {' '.join([*WORDS, *words])}")
+        measure(words, folder)  # the data set is prepared, and the way to compile measured
+        found = [measure(words, folder) for _ in range(ROUNDS)]
+    print(f"{platform.machine()}, {len(os.sched_getaffinity(0))} cores; {' '.join(words)}")
     for place, name in enumerate(
         (
             "seconds to the first training step",

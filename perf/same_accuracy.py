@@ -14,12 +14,9 @@ import os
 import platform
 import shlex
 import statistics
-import subprocess
-import sys
 import tempfile
-from pathlib import Path
 
-from recorded import runs_of_kind
+from recorded import runs_of_kind, sweep
 
 from benchmark.stats.intervals import mean_interval
 from benchmark.tracking import names
@@ -27,10 +24,8 @@ from benchmark.tracking import names
 
 def accuracies(model: str, seeds: int, way: str) -> tuple[dict[str, float], float, str]:
     """Sweep with one trial, the default; return each seed's test accuracy, a run's seconds, and its way."""
-    words = ["--model", model, "--dataset", "imdb", "--trials", "1", "--seeds", str(seeds), *shlex.split(way)]
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "benchmark.sweep", *words]
-        subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL)
+        sweep(folder, model, 1, ["--seeds", str(seeds), *shlex.split(way)])
         runs = [run.data for run in runs_of_kind(folder, names.FINAL_RUN)]
     found = {run.tags[names.SEED]: run.metrics[names.TEST_ACCURACY] for run in runs}
     seconds = statistics.median(run.metrics[names.TRAIN_SECONDS] for run in runs)
@@ -45,7 +40,6 @@ def main() -> None:
     parser.add_argument("--one", default="--compile fit", metavar="WORDS")
     parser.add_argument("--other", default="--compile auto", metavar="WORDS")
     options = parser.parse_args()
-    os.environ.setdefault("PYTHONPATH", str(Path(__file__).resolve().parents[1]))
     print(f"{platform.machine()}, {len(os.sched_getaffinity(0))} cores; {options.seeds} seeds\n")
     ways = (options.one, options.other)
     print(f"| architecture | `{ways[0]}` | `{ways[1]}` | difference, points |\n| --- | --- | --- | --- |")

@@ -5,7 +5,7 @@ from pydantic import ValidationError
 
 from benchmark.config import Resource, RunSpec, SweepConfig, TrainSettings, ViewSettings
 from benchmark.seeds import seed_bundle
-from benchmark.sweep import PRUNERS, SAMPLERS
+from benchmark.sweep_options import PRUNERS, SAMPLERS
 
 
 @pytest.fixture

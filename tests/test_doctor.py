@@ -231,44 +231,13 @@ def test_tensorflow_that_hangs_or_breaks(tmp_path, monkeypatch):
 # The machine
 
 
-def test_limits_of_control_groups_2(tmp_path):
-    own = tmp_path / "own"
-    own.write_text("0::/outer/inner\n")
-    (tmp_path / "outer" / "inner").mkdir(parents=True)
-    for place, name, text in (
-        (".", "cgroup.controllers", "cpu memory"),
-        ("outer/inner", "cpu.max", "max 100000"),
-        ("outer", "cpu.max", "150000 100000"),
-        ("outer/inner", "memory.max", "4000000000"),
-        ("outer", "memory.max", "max"),
-        ("outer/inner", "memory.current", "1000000000"),
-    ):
-        (tmp_path / place / name).write_text(text + "\n")
-    assert machine.cpu_quota(tmp_path, own) == 1.5
-    assert machine.memory_limit(tmp_path, own) == 4_000_000_000
-    assert machine.memory_used(tmp_path, own) == 1_000_000_000
-
-
-def test_limits_of_control_groups_1_as_seen_in_a_container(tmp_path):
-    own = tmp_path / "own"
-    own.write_text("4:memory:/docker/abc\n3:cpu,cpuacct:/docker/abc\n0::/\n")
-    for folder, name, text in (
-        ("cpu", "cpu.cfs_quota_us", "200000"),
-        ("cpu", "cpu.cfs_period_us", "100000"),
-        ("memory", "memory.limit_in_bytes", "9223372036854771712"),
-    ):
-        (tmp_path / folder).mkdir(exist_ok=True)
-        (tmp_path / folder / name).write_text(text)
-    assert machine.cpu_quota(tmp_path, own) == 2
-    assert machine.memory_limit(tmp_path, own) is None
-
-
 def test_a_quota_of_time_and_little_memory(monkeypatch):
-    monkeypatch.setattr(machine, "cores", lambda: 16)
-    monkeypatch.setattr(machine, "cpu_quota", lambda: 2.0)
+    monkeypatch.setattr(machine, "visible_cores", lambda: 16)
+    monkeypatch.setattr(machine, "cores", lambda: 2)
+    monkeypatch.setattr(machine, "cpu_quota", lambda: 1.5)
     (found,) = look(machine.processors)
-    assert found.level == "note"
-    assert found.mend.startswith("export TF_NUM_INTRAOP_THREADS=2 ")
+    assert found.level == "ok"
+    assert found.message == "2 of 16 cores are used, since the control group allows the time of 1.5"
     monkeypatch.setattr(machine, "memory_limit", lambda: 3 << 30)
     monkeypatch.setattr(machine, "memory_used", lambda: 2 << 30)
     (found,) = look(machine.memory)

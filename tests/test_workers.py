@@ -1,14 +1,13 @@
 """Worker processes as a user meets them: side by side, with results as alone, and lost in every way."""
 
-import os
 import signal
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from groups import control_group
 from processes import of_kind, runs, start_sweep, workers_of
 
 from benchmark import sweep
@@ -112,34 +111,9 @@ def test_a_sweep_that_only_fails_is_ended(sample, capsys):
     assert "ended, since 3 runs in a row failed" in capsys.readouterr().out
 
 
-@contextmanager
-def memory_limit(size):
-    """Make a control group whose processes may have so many bytes together; yield its list of processes."""
-    for root, name in (("/sys/fs/cgroup/memory", "memory.limit_in_bytes"), ("/sys/fs/cgroup", "memory.max")):
-        group = Path(root) / f"textbench-{os.getpid()}"
-        try:
-            group.mkdir()
-            (group / name).write_text(str(size))
-        except OSError:
-            if group.is_dir():
-                group.rmdir()
-            continue
-        try:
-            yield group / "cgroup.procs"
-        finally:
-            for _ in range(50):
-                try:
-                    group.rmdir()
-                    break
-                except OSError:
-                    time.sleep(0.2)
-        return
-    pytest.skip("no control group can be made here; it takes root and a writable /sys/fs/cgroup")
-
-
 def test_a_run_that_eats_all_memory_is_oom(sample):
     words = [*write_mishaps("allocate"), "--trials", "2", "--workers", "1"]
-    with memory_limit(4 << 30) as members:
+    with control_group({"memory/memory.limit_in_bytes": 4 << 30}, {"memory.max": 4 << 30}) as members:
         # The group is entered by the process itself, so that all it starts is in it.
         code = (
             f"import sys; open({str(members)!r}, 'w').write('0'); from benchmark import sweep; "

@@ -14,26 +14,19 @@ import psutil
 import benchmark
 from benchmark.checkup.finding import Finding, Place, note, ok, problem
 from benchmark.checkup.folders import nearest
-from benchmark.training.devices import cores, nvidia_smi
+from benchmark.control_groups import cpu_quota, memory_limit, memory_used
+from benchmark.training.devices import cores, nvidia_smi, visible_cores
 
 _GIB = 1 << 30
 _LITTLE_MEMORY = 2 * _GIB  # TensorFlow alone takes 0.7 GB
 _SKEW = 2.0  # seconds
-_NO_LIMIT = 1 << 60  # version 1 writes a number near 2**63 where there is none
 
 
 def processors(place: Place) -> Iterator[Finding]:
     """Count the cores, and the time on them that a control group allows."""
-    here, quota = cores(), cpu_quota()
-    if quota is None or quota >= here:
-        yield ok(f"{here} cores")
-        return
-    threads = max(1, round(quota))
-    yield note(
-        f"{here} cores are seen, but the control group allows the time of {quota:g}: as many threads as "
-        "cores get in each other's way",
-        f"export TF_NUM_INTRAOP_THREADS={threads} TF_NUM_INTEROP_THREADS={threads} OMP_NUM_THREADS={threads}",
-    )
+    seen, used = visible_cores(), cores()
+    limited = f", since the control group allows the time of {cpu_quota():g}" if used < seen else ""
+    yield ok(f"{used} cores" if not limited else f"{used} of {seen} cores are used{limited}")
 
 
 def memory(place: Place) -> Iterator[Finding]:
@@ -99,55 +92,6 @@ def clock(place: Place) -> Iterator[Finding]:
         yield ok(f"the clock says {_date(now)}")
 
 
-def cpu_quota(root: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> float | None:
-    """Return how many cores' time a control group allows, None without a limit."""
-    found = []
-    for folder in _groups(root, own, "cpu"):
-        limit, _, period = _read(folder / "cpu.max").partition(" ")
-        limit = limit or _read(folder / "cpu.cfs_quota_us")
-        period = period or _read(folder / "cpu.cfs_period_us")
-        if limit.isdigit() and period.isdigit() and int(period):
-            found.append(int(limit) / int(period))
-    return min(found, default=None)
-
-
-def memory_limit(root: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> int | None:
-    """Return the bytes that a control group allows, None without a limit."""
-    texts = [
-        _read(folder / name)
-        for folder in _groups(root, own, "memory")
-        for name in ("memory.max", "memory.limit_in_bytes")
-    ]
-    limits = [int(text) for text in texts if text.isdigit() and int(text) < _NO_LIMIT]
-    return min(limits, default=None)
-
-
-def memory_used(root: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> int | None:
-    """Return the bytes that the processes of the control group take, None where that is not told."""
-    for folder in _groups(root, own, "memory"):
-        for name in ("memory.current", "memory.usage_in_bytes"):
-            if (text := _read(folder / name)).isdigit():
-                return int(text)
-    return None
-
-
-def _groups(root: Path, own: Path, controller: str) -> list[Path]:
-    """Return the folders of this process's group and of those around it, in version 2 or 1."""
-    for line in _read(own).splitlines():
-        _, controllers, path = line.split(":", 2)
-        if controllers == "" and (root / "cgroup.controllers").exists():
-            top = root
-        elif controller in controllers.split(","):
-            top = root / controller
-        else:
-            continue
-        folder = top / path.strip("/")
-        # In a container the path may be one of the machine outside; the root is then the group itself.
-        inner = [folder, *folder.parents[: len(folder.parts) - len(top.parts)]]
-        return list(dict.fromkeys([*inner, top]))
-    return []
-
-
 def nvidia_gpus() -> list[str]:
     """Return the names and memory of NVIDIA GPUs as the driver tells them."""
     return nvidia_smi("--query-gpu=name,memory.total", "--format=csv,noheader")
@@ -159,10 +103,3 @@ def _names(gpus: list[str]) -> str:
 
 def _date(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="ascii").strip()
-    except (OSError, ValueError):
-        return ""

@@ -20,8 +20,9 @@ from benchmark.data.dataset import Dataset
 from benchmark.data.transport import Files
 from benchmark.errors import UserError
 from benchmark.execution.engine import Job, Workplace
-from benchmark.execution.worker import DiskFull, Message, Ready, Refused, limit_threads, serve
+from benchmark.execution.worker import DiskFull, Message, Ready, Refused, serve
 from benchmark.registry import keep_file
+from benchmark.training.devices import limit_threads
 from benchmark.training.result import Result
 
 

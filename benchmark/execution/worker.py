@@ -17,6 +17,7 @@ from benchmark.config import RunSpec
 from benchmark.data.cache import disk_is_full
 from benchmark.errors import UserError
 from benchmark.execution.engine import Job, Workplace
+from benchmark.training.devices import limit_threads
 from benchmark.training.result import EpochReport, Result
 
 
@@ -141,12 +142,6 @@ def serve(
         if not isinstance(error, OSError) and not disk_is_full(error):
             raise
         send(DiskFull(getattr(error, "errno", None) or errno.ENOSPC, str(error)))
-
-
-def limit_threads(threads: int) -> None:
-    """Let this process use so many cores; to be called before TensorFlow is imported."""
-    for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"):
-        os.environ[name] = str(threads)
 
 
 def _end_with_parent() -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import gc
+import math
 import os
 import subprocess
 from functools import cache
 
 from benchmark.config import Device
+from benchmark.control_groups import cpu_quota
 from benchmark.errors import UserError
 from benchmark.quiet import quiet_stderr, quiet_tensorflow
 
@@ -31,6 +33,9 @@ def set_up_device(device: Device) -> str:
     UserError
         When a GPU is asked for and there is none.
     """
+    # TensorFlow counts the cores that it sees; threads beyond a quota get in each other's way.
+    if cores() < visible_cores() and os.environ.get("TF_NUM_INTRAOP_THREADS", "") in ("", "0"):
+        limit_threads(cores())
     quiet_tensorflow()
     import tensorflow as tf
 
@@ -54,9 +59,21 @@ def set_up_device(device: Device) -> str:
         return str(tf.config.experimental.get_device_details(gpus[0]).get("device_name", "gpu"))
 
 
-def cores() -> int:
-    """Return the number of cores that this process may use."""
+def visible_cores() -> int:
+    """Return the number of cores that this process may run on."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def cores() -> int:
+    """Return the number of cores that are worth a thread: a control group may allow the time of fewer."""
+    quota = cpu_quota()
+    return visible_cores() if quota is None else min(visible_cores(), max(math.ceil(quota), 1))
+
+
+def limit_threads(threads: int) -> None:
+    """Let this process use so many cores; to be called before TensorFlow is imported."""
+    for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"):
+        os.environ[name] = str(threads)
 
 
 def threads() -> int:
