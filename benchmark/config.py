@@ -205,7 +205,7 @@ class SweepConfig(Frozen):
     train_examples: int | None = Field(default=None, ge=1)
     timeout: float | None = Field(default=None, gt=0)
     sampler: Literal["tpe", "random", "qmc", "gp", "cmaes", "grid"] = "tpe"
-    pruner: Literal["hyperband", "median", "percentile", "none"] = "hyperband"
+    pruner: Literal["median", "hyperband", "percentile", "none"] = "median"
     precision: Precision | None = None
     overrides: dict[str, Scalar] = Field(default_factory=dict)
     seed: int = Field(default=0, ge=0)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from benchmark.config import Device, Precision, SweepConfig
 
 SAMPLERS = ("tpe", "random", "qmc", "gp", "cmaes", "grid")
-PRUNERS = ("hyperband", "median", "percentile", "none")
+PRUNERS = ("median", "hyperband", "percentile", "none")
 ENGINES = ("local", "ray")
 
 _DESCRIPTION = """\
@@ -77,9 +77,9 @@ def parser() -> cli.Parser:
     add(
         "--pruner",
         type=cli.choice("pruner", PRUNERS),
-        default="hyperband",
+        default="median",
         metavar="X",
-        help=f"{', '.join(PRUNERS)} (default: hyperband)",
+        help=f"{', '.join(PRUNERS)} (default: median)",
     )
     add("--space", metavar="FILE", help="search space instead of the model's own (YAML)")
     add(

@@ -411,9 +411,9 @@ def test_shards_that_there_are_not(shard, expected, capsys):
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        ([], "--sampler tpe and --pruner hyperband look at other trials"),
+        ([], "--sampler tpe and --pruner median look at other trials"),
         (["--sampler", "cmaes", "--pruner", "none"], "--sampler cmaes looks at other trials"),
-        (["--sampler", "random"], "--pruner hyperband looks at other trials"),
+        (["--sampler", "random"], "--pruner median looks at other trials"),
         (["--storage", "sqlite:///x.db"], "leave out --storage"),
         (["--tracking-uri", "http://127.0.0.1:9"], "leave out --tracking-uri"),
     ],

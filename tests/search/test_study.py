@@ -184,6 +184,22 @@ def test_poor_trials_are_pruned_but_never_the_default(dataset, tmp_path, pruner)
     assert {25, 26, 27, 28, 29} <= set(pruned)
 
 
+@pytest.mark.parametrize("pruner", ["median", "percentile"])
+@pytest.mark.parametrize(("epochs", "free"), [(40, 4), (9, 3), (4, 1)])
+def test_a_slow_starter_has_time_to_catch_up(dataset, tmp_path, pruner, epochs, free):
+    search = Search(make(dataset, trials=9, epochs=epochs, epochs_exact=True, pruner=pruner), None, tmp_path)
+    for proposal in proposals(search):
+        for epoch in range(1, epochs + 1):
+            slow, late = proposal.slot >= 7, epoch > free + (proposal.slot == 8)
+            goes_on = search.report(proposal.number, epoch, 0.9 if late or not slow else 0.1)
+            if not goes_on:
+                break
+        assert goes_on == (proposal.slot < 8)  # the last one starts an epoch too late
+        assert epoch == (epochs if goes_on else free + 1)
+        status = "ok" if goes_on else "pruned"
+        search.tell(proposal.number, Result(status, best_val_accuracy=0.9))
+
+
 def test_a_grid_ends_with_its_last_point(dataset, tmp_path):
     space = tiny_space(embedding_dim={"type": "categorical", "choices": [8, 16, 32]})
     search = Search(make(dataset, space=space, sampler="grid", trials=50), None, tmp_path)
