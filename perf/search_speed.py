@@ -16,7 +16,7 @@ Trial 0 is the published default. Prints the seconds of training until a configu
 points of the best of all N (median, and 5 to 95 %), how often none did, by how many points the best one found
 is worse than that (mean), the seconds of the whole search, and the time that the sampler takes for a
 proposal. ``--folder`` is where the configurations are recorded, and found again another time; ``--words`` are
-more words for those sweeps, such as ``"--train-examples 2000"``.
+more words for those sweeps, such as ``"--train-examples 2000"``; ``--sampler`` asks for some samplers only.
 """
 
 from __future__ import annotations
@@ -213,10 +213,12 @@ def main() -> None:
     parser.add_argument("--configurations", type=int, default=60)
     parser.add_argument("--folder", type=Path)
     parser.add_argument("--words", default="")
+    parser.add_argument("--sampler", action="append", choices=SEARCHES)
     options = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     print(f"{platform.machine()}, {len(os.sched_getaffinity(0))} cores, Optuna {optuna.__version__}")
-    samplers = [name for name in SEARCHES if name != "gp" or importlib.util.find_spec("torch")]
+    there = [name for name in SEARCHES if name != "gp" or importlib.util.find_spec("torch")]
+    samplers = options.sampler or there
     with tempfile.TemporaryDirectory() as place:
         for model in options.models:
             folder = options.folder or Path(place)
