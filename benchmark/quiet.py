@@ -47,7 +47,7 @@ def _without(*modules: str) -> Iterator[None]:
         yield
     finally:
         for name in hidden:
-            del sys.modules[name]
+            sys.modules.pop(name, None)
 
 
 def quiet_tensorflow() -> None:
