@@ -1,5 +1,6 @@
 """What every engine does: in this process, in worker processes and on Ray."""
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -410,7 +411,7 @@ def test_a_wrong_request_is_one_line(sample, capsys, words, expected):
 
 
 def test_without_ray_the_line_says_how_to_install_it(sample, capsys, monkeypatch):
-    monkeypatch.setattr(sweep.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     assert sweep.main(["--model", "majority", "--dataset", "sample", "--engine", "ray"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.endswith("install it with: pip install 'textbench[ray]'")
