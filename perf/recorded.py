@@ -22,6 +22,7 @@ def sweep(folder: str | Path, model: str, trials: int, words: Sequence[str] = RA
     """Carry out a sweep on IMDB (BENCHMARK_DATA_DIR) by this copy of the program, in silence."""
     command = [sys.executable, "-m", "benchmark.sweep", "--model", model, "--dataset", "imdb"]
     place = {"PYTHONPATH": str(Path(__file__).resolve().parents[1]), **os.environ}
+    Path(folder).mkdir(parents=True, exist_ok=True)
     subprocess.run(
         [*command, "--trials", str(trials), *words],
         cwd=folder,
