@@ -54,6 +54,7 @@ WAYS: dict[str, Callable[[int], optuna.pruners.BasePruner]] = {
 """The pruners of `sweep`, and why `median` leaves the first epochs of a trial alone."""
 SEARCHES = {"recorded": 100, "random": 100, "tpe": 100, "gp": 5}
 """How often a search by each sampler is replayed."""
+HEAD = ("sampler", "pruner", "seconds until near", "5 to 95 %", "never", "below", "all seconds", "a proposal")
 
 
 @dataclass(frozen=True)
@@ -231,10 +232,7 @@ def main() -> None:
             )
             print(f"points of it; the forest explains {accuracies:.0%} of the variance of accuracies and")
             print(f"{costs:.0%} of that of seconds\n")
-            print(
-                "| sampler | pruner | seconds until near | 5 to 95 % | never | points below | all seconds |"
-            )
-            print("| --- | --- | --- | --- | --- | --- | --- | --- |")
+            print(f"| {' | '.join(HEAD)} |\n|{' --- |' * len(HEAD)}")
             # What a forest makes of curves that it does not understand says nothing about samplers.
             for sampler in samplers if accuracies >= UNDERSTOOD else ["recorded"]:
                 for pruner in WAYS:
