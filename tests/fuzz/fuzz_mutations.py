@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import unicodedata
 from typing import Any
 
 from hypothesis import strategies as st
@@ -39,6 +40,10 @@ _WORDS += [
     b"\\",
 ]
 _WORDS += ["ä\u2028\U0001f600".encode(), b"\xed\xa0\x80", b"[" * 3000, b"\\ud800", b"%", b"../", b"\x1b[2J"]
+_WORDS += [b"\r", b'""', b'"""', b'\\"', b' "', b'" ', "“".encode(), b"sep=;\n", b";", b"1.0", b"-0.0", b"01"]
+_WORDS += [word.encode() for word in ("e\u0301", "\u00e9", "\u202e", "\u0085", "\x1c", "[{")] + [b"\xe4"]
+_ENCODINGS = ("utf-8-sig", "utf-16", "utf-16-le", "utf-32", "latin-1", "cp1252", "utf-7")
+_WAYS = (*_ENCODINGS, "\n", "\r", "\r\n", "NFC", "NFD")
 
 
 @st.composite
@@ -50,7 +55,7 @@ def mutated(draw: st.DrawFn, valid: list[bytes]) -> bytes:
         start = draw(st.integers(0, size))
         end = min(size, start + draw(st.sampled_from([1, 2, 4, 16, 64, size])))
         part = content[start:end]
-        edit = draw(st.sampled_from(["flip", "cut", "truncate", "double", "word", "bytes", "lines"]))
+        edit = draw(st.sampled_from(["flip", "cut", "truncate", "double", "word", "bytes", "lines", "whole"]))
         if edit == "flip" and part:
             content = (
                 content[:start] + bytes([part[0] ^ (1 << draw(st.integers(0, 7)))]) + content[start + 1 :]
@@ -75,7 +80,18 @@ def mutated(draw: st.DrawFn, valid: list[bytes]) -> bytes:
                 one, other = draw(st.tuples(*[st.integers(0, len(lines) - 1)] * 2))
                 lines[one], lines[other] = lines[other], lines[one]
             content = b"".join(lines)
+        elif edit == "whole":
+            content = _respelled(content, draw(st.sampled_from(_WAYS)))
     return content
+
+
+def _respelled(content: bytes, way: str) -> bytes:
+    """The same text in a different encoding, with different line ends, or in a Unicode form."""
+    if way in _ENCODINGS:
+        return content.decode("utf-8", "replace").encode(way, "replace")
+    if way.isspace():
+        return b"".join(line + way.encode() for line in content.splitlines())
+    return unicodedata.normalize(way, content.decode("utf-8", "replace")).encode()  # type: ignore[arg-type]
 
 
 def damaged(valid: list[bytes]) -> st.SearchStrategy[bytes]:

@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import optuna
 import yaml
+from fuzz_commands import check_line, command_lines
 from fuzz_mutations import damaged, reshaped
 from hypothesis import strategies as st
 
@@ -176,9 +177,13 @@ def _two_classes(texts: list[str]) -> list[tuple[bytes, bytes, bytes, bytes]]:
 _NAME = st.binary(min_size=1, max_size=12).map(lambda name: name.replace(b"/", b"_").replace(b"\0", b"_"))
 _NAME = _NAME.filter(lambda name: name not in (b".", b".."))
 _PART = st.sampled_from([b"", b"train", b"test", b"val", b"x-train", b"x-test", b"unsup", b".hidden"])
-_CLASS = st.one_of(st.sampled_from([b"pos", b"neg"]), _NAME)
+_CLASS = st.one_of(st.sampled_from([b"pos", b"neg", "\u00e9".encode(), "e\u0301".encode(), b"Pos"]), _NAME)
+_NAME = st.one_of(_NAME, st.sampled_from([b"Thumbs.db", b".DS_Store", b"._1.txt", b"desktop.ini"]))
+_LINK = b"link to "
 _TEXT = st.one_of(
-    st.text(max_size=20).map(lambda text: text.encode("utf-8", "replace")), st.binary(max_size=20)
+    st.text(max_size=20).map(lambda text: text.encode("utf-8", "replace")),
+    st.binary(max_size=20),
+    st.sampled_from([b"../neg", b".", b"..", b"1.txt", b"missing", b"/dev/zero", b"/"]).map(_LINK.__add__),
 )
 _FOLDERS = st.one_of(
     st.lists(st.tuples(_PART, _CLASS, _NAME, _TEXT), max_size=12),
@@ -200,7 +205,11 @@ def _folder(files: list[tuple[bytes, bytes, bytes, bytes]], folder: Path) -> Non
         place = root / os.fsdecode(part) / os.fsdecode(class_name)
         try:
             place.mkdir(parents=True, exist_ok=True)
-            (place / os.fsdecode(name)).write_bytes(content)
+            path = place / os.fsdecode(name)
+            if content.startswith(_LINK):
+                path.symlink_to(os.fsdecode(content.removeprefix(_LINK)))
+            else:
+                path.write_bytes(content)
         except (FileExistsError, NotADirectoryError, IsADirectoryError):
             continue
     _prepared(f"dir:{root}", folder)
@@ -480,6 +489,7 @@ def targets() -> dict[str, Target]:
         "ledger": Target(_either([_ledger_file()], [entries], _chained), _ledger),
         "journal": Target(_either([_journal_file()], operations, _json_file), _journal),
         "spool": Target(damaged([_spool_file()]), _spool),
+        "command": Target(command_lines(), check_line),
     }
 
 

@@ -17,6 +17,7 @@ MANY |= {
     "ledger": 1300,
     "journal": 1500,
     "spool": 1500,
+    "command": 150,
 }
 
 
