@@ -22,6 +22,20 @@ def notices(dataset: Dataset) -> list[str]:
     return said
 
 
+def shared_texts(dataset: Dataset) -> str:
+    """Return which texts of one split also stand in a different one, or nothing."""
+    said, size = [], dataset.sizes["test"]
+    if number := dataset.test_duplicates:
+        share = f"{number:,} of {size:,} ({100 * number / size:.3g} %)"
+        said.append(f"test texts that also stand in train or validation: {share}")
+    said += [
+        f"texts in both train and validation: {record['texts']:,}"
+        for record in _meta(dataset)["facts"]["duplicates"]
+        if record["parts"] == ["train", "validation"]
+    ]
+    return "; ".join(said)
+
+
 def describe(dataset: Dataset) -> dict[str, Any]:
     """Return everything about a data set that may be known without a look at its test texts.
 
