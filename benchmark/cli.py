@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from benchmark.errors import Unfinished, UserError, did_you_mean
 from benchmark.interrupts import INTERRUPTED, MESSAGE
+from benchmark.printable import printable, show_anything
 from benchmark.urls import redacted
 
 if TYPE_CHECKING:
@@ -203,6 +204,7 @@ def run_command(run: Callable[[Sequence[str]], int], arguments: Sequence[str] | 
         Instead of those of the process.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
+    _open_streams()
     _interrupt_on_terminate()
     sys.excepthook = _print_traceback
     try:
@@ -241,10 +243,14 @@ def run_command(run: Callable[[Sequence[str]], int], arguments: Sequence[str] | 
         return SOME_FAILED
 
 
+def say(text: str, *, error: bool = False) -> None:
+    """Print a text that may quote anything, line breaks as they are; with `error`, to standard error."""
+    print(printable(redacted(text), keep="\n"), file=sys.stderr if error else sys.stdout, flush=True)
+
+
 def error_line(error: Exception) -> str:
     """Return what a person is told of an error: one line, whatever names it quotes, without passwords."""
-    text = redacted(str(error))
-    return "error: " + "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+    return f"error: {printable(redacted(str(error)))}"
 
 
 def check_embedded_store(uri: str) -> None:
@@ -260,6 +266,20 @@ def check_embedded_store(uri: str) -> None:
 def terminal_width() -> int | None:
     """Return the columns of the terminal, or None where the output goes elsewhere."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def _open_streams() -> None:
+    """Make sure that output has somewhere to go, and that no character of it ends the command."""
+    if None in (sys.stdin, sys.stdout, sys.stderr):  # closed by the shell, as with >&-
+        # All three are filled: the next file to be opened would otherwise take the place of the output.
+        while (null := os.open(os.devnull, os.O_RDWR)) <= 2:
+            pass
+        os.close(null)
+        sys.stdin = sys.stdin or open(0, closefd=False)  # noqa: SIM115
+        sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115
+        sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
+    show_anything(sys.stdout)
+    show_anything(sys.stderr)
 
 
 def _reader_is_gone() -> bool:

@@ -80,7 +80,7 @@ def compare(arguments: Sequence[str]) -> int:
     if options.json:
         print(json.dumps(compared.record(), indent=1, allow_nan=False))
     else:
-        print(to_text(compared))
+        cli.say(to_text(compared))
     return cli.DONE
 
 

@@ -50,7 +50,7 @@ def datasets(arguments: Sequence[str]) -> int:
     if options.name is None:
         raise UserError(f"datasets {options.action}: name a data set, for example 'sample'")
     facts = describe(choose_dataset(options.name, source_options, lambda _: None))  # notices are among them
-    _print(json.dumps(facts, indent=1) if options.json else to_text(facts))
+    print(json.dumps(facts, indent=1) if options.json else to_text(facts))
     return cli.DONE
 
 
@@ -72,15 +72,9 @@ def _list(options: SourceOptions, as_json: bool) -> int:
         return cli.DONE
     for record in records:
         state = "prepared" if record["prepared"] else "-"
-        _print(f"{record['name']:<16} {state:<10} {record['home']}")
+        cli.say(f"{record['name']:<16} {state:<10} {record['home']}")
     print("also: dir:PATH (a folder per class), csv:PATH (also TSV, JSON Lines, Parquet), tfds:NAME")
     return cli.DONE
-
-
-def _print(text: str) -> None:
-    """Print a text on any terminal, also one that lacks some of its characters."""
-    encoding = sys.stdout.encoding or "utf-8"
-    print(text.encode(encoding, "replace").decode(encoding))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -59,9 +59,9 @@ def doctor(arguments: Sequence[str]) -> int:
 
 def _print(findings: Sequence[Finding]) -> None:
     for finding in findings:
-        print(f"{finding.level:<8} {finding.message}")
+        cli.say(f"{finding.level:<8} {finding.message}")
         if finding.mend:
-            print(f"{'':<8} mend: {finding.mend}")
+            cli.say(f"{'':<8} mend: {finding.mend}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

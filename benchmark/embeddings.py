@@ -84,7 +84,7 @@ def embeddings(arguments: Sequence[str]) -> int:
         return INTERRUPTED
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-    print(f"written: {output / 'vectors.txt'} and {output / 'module'}")
+    cli.say(f"written: {output / 'vectors.txt'} and {output / 'module'}")
     return cli.DONE
 
 
@@ -142,7 +142,7 @@ def _command(options: Namespace) -> str:
 
 
 def _say(text: str) -> None:
-    print(text, flush=True)
+    cli.say(text)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -48,15 +48,15 @@ def export(arguments: Sequence[str]) -> int:
     with written_at_once(target) as folder:
         exported = export_model(stored.folder, served, folder)
         (folder / "README.md").write_text(readme(exported, stored.facts, __version__), encoding="utf-8")
-    print(f"{target / 'saved_model'}: raw texts to probabilities, with TensorFlow alone")
+    cli.say(f"{target / 'saved_model'}: raw texts to probabilities, with TensorFlow alone")
     if exported.no_keras:
-        print(f"no model.keras: {exported.no_keras}")
+        cli.say(f"no model.keras: {exported.no_keras}")
     else:
-        print(
+        cli.say(
             f"{target / 'model.keras'}: word ids to probabilities, with Keras alone (raw texts cannot be: "
             "TextVectorization knows neither '<br />' nor the capitals beyond A to Z)"
         )
-    print(f"{target / 'README.md'}: how to use them")
+    cli.say(f"{target / 'README.md'}: how to use them")
     return cli.DONE
 
 

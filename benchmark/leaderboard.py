@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -78,6 +79,8 @@ def leaderboard(arguments: Sequence[str]) -> int:
     if options.pictures:
         _written(f"--pictures {options.pictures}", lambda: _draw_all(board, details, Path(options.pictures)))
     if options.output is None:
+        if options.format == "html" and isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(encoding="utf-8")  # as the page says of itself
         print(text.rstrip("\n"))
     else:
         target = Path(options.output)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark import cli
+from benchmark.printable import printable
 
 if TYPE_CHECKING:
     from benchmark.tracking.looked import Looked
@@ -56,7 +57,7 @@ def ledger(arguments: Sequence[str]) -> int:
     entries, damage = examine(file)
     problems = [f"{file}, line {found.line}: {found.what}" for found in damage]
     problems += _unaccounted(file, entries, runs)
-    print("\n".join(problems) or _intact(entries, runs))
+    cli.say("\n".join(map(printable, problems)) or _intact(entries, runs))
     return cli.SOME_FAILED if problems else cli.DONE
 
 
@@ -92,7 +93,7 @@ def _looks(file: Path) -> str:
     for (dataset, digest), models in sorted(counts.items()):
         lines.append(f"{dataset} (digest {digest}): {models.total():,} looks at the test part")
         lines += [f"  {model:<20} {count:>6,}" for model, count in models.most_common()]
-    return "\n".join(lines)
+    return "\n".join(map(printable, lines))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

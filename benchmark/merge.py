@@ -259,13 +259,13 @@ class _Joining:
             addition = self._additions[place]
             new = [addition.of_kind(names.TRIAL_RUN), addition.of_kind(*finals), len(self._entries[place])]
             sums = [before + more for before, more in zip(sums, new, strict=True)]
-            print(f"{source.name}: {_counted(new)} {word}; {addition.present:,} runs were here")
+            cli.say(f"{source.name}: {_counted(new)} {word}; {addition.present:,} runs were here")
             for line in (*_differing_trials(self._joined[place]), *_differing_finals(addition)):
-                print(f"{source.name}: {line}")
+                cli.say(f"{source.name}: {line}")
             for store, number in source.waiting_elsewhere().items():
-                print(f"{source.name}: {number} wait for {store}; there: python -m benchmark.sync")
+                cli.say(f"{source.name}: {number} wait for {store}; there: python -m benchmark.sync")
         total = [self._known.count(names.TRIAL_RUN), self._known.count(*finals), self._looks]
-        print(f"{_counted(sums)} {word} to {self._target.name}, which {has} {_counted(total)} now")
+        cli.say(f"{_counted(sums)} {word} to {self._target.name}, which {has} {_counted(total)} now")
 
 
 def _counted(numbers: Sequence[int]) -> str:
@@ -294,7 +294,7 @@ def _differing_finals(addition: Addition) -> Iterator[str]:
 
 
 def _say(text: str) -> None:
-    print(text, file=sys.stderr)
+    cli.say(text, error=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from benchmark import cli
 from benchmark.errors import UserError
+from benchmark.printable import printable
 from benchmark.stored import add_model_options, check_model_options, find_model
 
 if TYPE_CHECKING:
@@ -20,7 +23,8 @@ def parser() -> cli.Parser:
     """Return the command's argument parser."""
     parser = cli.make_parser(
         "predict",
-        "Label raw texts: from the arguments, a file with one text a line, or standard input.",
+        "Label raw texts: from the arguments, a file with one text a line, or standard input. Each gets one "
+        "line, in their order, an empty text too; control characters in it are shown as escapes such as \\n.",
         "examples:\n  echo 'a dull, lifeless film' | python -m benchmark.predict --best imdb\n"
         "  python -m benchmark.predict --model-uri runs:/RUN_ID/model 'a dull film' 'a great one'",
     )
@@ -46,25 +50,47 @@ def predict(arguments: Sequence[str]) -> int:
         if options.json:
             classes = dict(zip(servable.class_names, (float(value) for value in row), strict=True))
             record = {"text": text, "label": label, "probability": float(row[best]), "probabilities": classes}
-            print(json.dumps(record, ensure_ascii=False))
+            print(json.dumps(record))  # in ASCII: valid on any terminal, and nothing in it steers one
         else:
-            print(f"{label}\t{row[best]:.4f}\t{text}")
+            print(f"{printable(label)}\t{row[best]:.4f}\t{printable(text)}")
     return cli.DONE
 
 
 def _texts(options: Namespace) -> list[str]:
+    """Return the texts, without the byte order marks that programs put in front."""
     if options.texts and options.file:
         raise UserError("give texts as arguments or with --file, not both")
     if options.texts:
-        return list(options.texts)
+        # Python decodes arguments by the locale, which may know less than the texts need.
+        texts = [
+            _decoded(os.fsencode(text), f"text {number}") for number, text in enumerate(options.texts, 1)
+        ]
+    else:
+        where = f"--file {options.file}" if options.file else "standard input"
+        try:
+            content = Path(options.file).read_bytes() if options.file else sys.stdin.buffer.read()
+        except OSError as error:
+            raise UserError(f"{where}: {(error.strerror or str(error)).lower()}") from error
+        # Lines of a file end as they do for other programs; str.splitlines knows eight more ways.
+        lines = _decoded(content, where).split("\n")
+        texts = [line.removesuffix("\r") for line in (lines if lines[-1] else lines[:-1])]
+    return [text.lstrip("\ufeff") for text in texts]
+
+
+def _decoded(content: bytes, where: str) -> str:
+    encoding, reason = "UTF-16", "holds NUL bytes, as UTF-16 and binary files do"
     try:
-        content = Path(options.file).read_bytes() if options.file else sys.stdin.buffer.read()
-        return [line for line in content.decode("utf-8").splitlines() if line.strip()]
-    except OSError as error:
-        raise UserError(f"--file {options.file}: {(error.strerror or str(error)).lower()}") from error
+        text = content.decode("utf-8")
+        if "\x00" not in text:
+            return text
     except UnicodeDecodeError as error:
-        where = options.file or "standard input"
-        raise UserError(f"{where}: not UTF-8 at byte {error.start}") from error
+        if not content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            line = content.count(b"\n", 0, error.start) + 1
+            encoding, reason = "LATIN1", f"not UTF-8 at byte {error.start} (line {line})"
+    raise UserError(
+        f"{where}: {reason}; expected UTF-8, convert it from the encoding that it is in, for example with "
+        f"iconv -f {encoding} -t UTF-8"
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -101,8 +101,8 @@ def _list(publications: Mapping[str, Publication], as_json: bool) -> int:
         return cli.DONE
     for item in publications.values():
         figures = ", ".join(f"{FIGURES[each.metric]} {published_text(each)}" for each in item.published)
-        print(f"{item.name}: {item.title} ({item.model} on {item.dataset.label}, {item.cost})")
-        print(f"  {item.source.title}" + (f", {item.source.url}" if item.source.url else ""))
+        cli.say(f"{item.name}: {item.title} ({item.model} on {item.dataset.label}, {item.cost})")
+        cli.say(f"  {item.source.title}" + (f", {item.source.url}" if item.source.url else ""))
         print(f"  published: {figures or 'no figure'}")
     return cli.DONE
 
@@ -169,7 +169,7 @@ def _run(to_do: Sequence[Case], options: Namespace, command: str) -> int:
     else:
         print()
         print(to_table(rows, width=cli.terminal_width(), color=sys.stdout.isatty()))
-        print(f"The same with curves and with what is not as published: {output / 'reproduction.md'}")
+        cli.say(f"The same with curves and with what is not as published: {output / 'reproduction.md'}")
     return cli.SOME_FAILED if any(row.incomplete for row in rows) else cli.DONE
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import re
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -120,7 +119,7 @@ def _best(client: Any, dataset: str, model: str | None) -> str:
         for run_id in row.run_ids:
             if any(item.path == names.SERVABLE for item in client.list_artifacts(run_id)):
                 mark = f" ({row.watermark})" if row.watermark else ""
-                print(f"model: {row.model}, {row.tier}, run {run_id}{mark}", file=sys.stderr)
+                cli.say(f"model: {row.model}, {row.tier}, run {run_id}{mark}", error=True)
                 return f"runs:/{run_id}/{names.SERVABLE}"
     which = f"no row of '{model}' on" if model else "no row of"
     raise UserError(f"{which} the board of '{dataset}' has a stored model; run a sweep on it")

@@ -50,7 +50,7 @@ def sweep(arguments: Sequence[str]) -> int:
     try:
         source = cli.source_options(options)
         _check_names(models, options, config, space_file, source)
-        dataset = choose_dataset(options.dataset, source, display.notice)
+        dataset = choose_dataset(options.dataset, source, display.notice, display.line)
         plan = partial(make_plan, dataset=dataset, config=config, space_file=space_file)
         plans = _plans(models, options.model, plan, display)
         for one in plans:

@@ -40,7 +40,7 @@ def sync(arguments: Sequence[str]) -> int:
         spool.take_back()
         left = _deliver(uri, spool)
         for store, number in other_stores(cli.RUNS, but=spool.home).items():
-            print(f"{number} more for {store}: python -m benchmark.sync --tracking-uri {store}")
+            cli.say(f"{number} more for {store}: python -m benchmark.sync --tracking-uri {store}")
     else:
         print("delivered 0 runs, 0 left")
     return cli.SOME_FAILED if left else cli.DONE
@@ -68,7 +68,7 @@ def _runs(spool: Spool) -> set[str]:
 
 
 def _say(text: str) -> None:
-    print(text, file=sys.stderr)
+    cli.say(text, error=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

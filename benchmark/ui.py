@@ -31,12 +31,11 @@ def ui(arguments: Sequence[str]) -> int:
     options = parser().parse_args(arguments)
     from benchmark.databases import engine_url
     from benchmark.tracking.store import connect, resolve_uri
-    from benchmark.urls import redacted
 
     uri = resolve_uri(options.tracking_uri, cli.RUNS)
     if uri.startswith(("http://", "https://")):
         connect(uri)
-        print(f"the runs are on a tracking server; open {redacted(uri)}")
+        cli.say(f"the runs are on a tracking server; open {uri}")
         return cli.DONE
     cli.check_embedded_store(uri)
     if not _free(options.port):
@@ -44,7 +43,7 @@ def ui(arguments: Sequence[str]) -> int:
     client = connect(uri)
     address = f"http://127.0.0.1:{options.port}"
     for line in addresses(client, address):
-        print(line)
+        cli.say(line)
     print(f"MLflow UI: {address} (Ctrl-C ends it)", flush=True)
     words = ["server", "--host", "127.0.0.1", "--port", str(options.port)]
     environment = {

@@ -13,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import PydanticCustomError
 
 from benchmark.errors import UserError, did_you_mean
+from benchmark.printable import printable
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -243,11 +244,6 @@ def describe(value: object) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def one_line(text: str) -> str:
-    """Return a text with line breaks and control characters escaped."""
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
-
-
 def _message(detail: ErrorDetails, schema: dict[str, Any]) -> str:
     loc, kind, context = detail["loc"], detail["type"], detail.get("ctx", {})
     key = next((part for part in reversed(loc) if isinstance(part, str)), "value")
@@ -356,4 +352,4 @@ def _error(path: Path, message: str, line: int | None = None) -> UserError:
     here = Path.cwd()
     shown = path.relative_to(here) if path.is_relative_to(here) else path
     place = f"{shown}, line {line}" if line is not None else f"{shown}"
-    return UserError(one_line(f"{place}: {message}"))
+    return UserError(printable(f"{place}: {message}"))

@@ -91,14 +91,77 @@ def test_wrong_requests(words, message, capsys):
 
 
 def test_no_texts_and_no_utf8(swept, monkeypatch, capsys):
-    feed(monkeypatch, b"\n\n")
+    feed(monkeypatch, b"")
     assert predict.main(["--best", "sample"]) == 2
     assert "there are no texts" in capsys.readouterr().err
     feed(monkeypatch, b"caf\xe9\n")
     assert predict.main(["--best", "sample"]) == 2
-    assert "standard input: not UTF-8 at byte 3" in capsys.readouterr().err
+    assert "standard input: not UTF-8 at byte 3 (line 1)" in capsys.readouterr().err
+    for encoding in ("utf-16", "utf-16-le", "utf-32"):
+        feed(monkeypatch, "good\n".encode(encoding))
+        assert predict.main(["--best", "sample"]) == 2
+        error = capsys.readouterr().err
+        assert "iconv -f UTF-16 -t UTF-8" in error
+        assert error.count("\n") == 1
     assert predict.main(["--model-uri", "runs:/0000/model", "great"]) == 2
     assert "--model-uri runs:/0000/model: cannot be had" in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def labeller(tmp_path_factory):
+    """Words that name a stored model which takes no time to train."""
+    from sklearn.feature_extraction.text import CountVectorizer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+
+    from benchmark.training.servable import save_pipeline
+
+    pipeline = make_pipeline(CountVectorizer(), LogisticRegression())
+    pipeline.fit(["good film", "bad film", "last one"], [1, 0, 0])
+    folder = tmp_path_factory.mktemp("labeller")
+    save_pipeline(folder, pipeline, ["b\x1bad", "good"])
+    return ["--model-uri", str(folder)]
+
+
+LINES = ["good film\u2028bad end", "good\x0cfilm", "good\x85film\x1c", "", "good\rfilm\x9b2J\u202e", "last"]
+SHOWN = [
+    r"good film\u2028bad end",
+    r"good\x0cfilm",
+    r"good\x85film\x1c",
+    "",
+    r"good\rfilm\x9b2J\u202e",
+    "last",
+]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("last", [True, False])
+def test_one_answer_a_line_in_order_and_nothing_steers_the_terminal(labeller, monkeypatch, capsys, end, last):
+    content = ("\ufeff" + end.join(LINES) + end * last).encode()
+    Path("texts.txt").write_bytes(content)
+    capsys.readouterr()
+    assert predict.main([*labeller, "--file", "texts.txt"]) == 0
+    out = capsys.readouterr().out
+    cells = [line.split("\t") for line in out.removesuffix("\n").split("\n")]
+    assert [text for _, _, text in cells] == SHOWN
+    assert {label for label, _, _ in cells} <= {r"b\x1bad", "good"}
+    feed(monkeypatch, content)
+    assert predict.main([*labeller, "--json"]) == 0
+    lines = capsys.readouterr().out.removesuffix("\n").split("\n")
+    assert [json.loads(line)["text"] for line in lines] == LINES
+    assert all(line.isascii() and line.isprintable() for line in lines)
+    assert predict.main([*labeller, *LINES]) == 0
+    assert capsys.readouterr().out == out
+
+
+def test_a_byte_order_mark_changes_no_answer(labeller, monkeypatch, capsys):
+    for text in ("good film", "\ufeffgood film", "family \U0001f468\u200d\U0001f469 नमस्ते"):
+        feed(monkeypatch, f"\ufeff{text.strip()}\n{text}\n".encode())
+        capsys.readouterr()
+        assert predict.main([*labeller]) == 0
+        first, second = capsys.readouterr().out.splitlines()
+        assert first == second
+        assert first.endswith("\t" + text.removeprefix("\ufeff"))
 
 
 def test_a_model_with_a_layer_that_is_not_here(sample, capsys):

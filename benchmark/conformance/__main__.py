@@ -96,9 +96,9 @@ def _setting(text: str) -> tuple[str, str]:
 
 
 def _print(outcome: Outcome) -> None:
-    print(f"{outcome.status:<5} {outcome.check}: {outcome.message}", flush=True)
+    cli.say(f"{outcome.status:<5} {outcome.check}: {outcome.message}")
     if outcome.mend:
-        print(f"{'':<5} mend: {outcome.mend}", flush=True)
+        cli.say(f"{'':<5} mend: {outcome.mend}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

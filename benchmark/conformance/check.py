@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from benchmark.config import Scalar
 from benchmark.errors import UserError
+from benchmark.printable import printable
 
 Kind = Literal["model", "dataset", "engine"]
 Status = Literal["pass", "fail", "skip"]
@@ -183,4 +184,4 @@ class Examination:
 
 
 def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:400] or type(error).__name__
+    return printable(" ".join(str(error).split())[:400]) or type(error).__name__

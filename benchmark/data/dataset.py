@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.config import ViewSettings
+from benchmark.data.facts import count_test_duplicates
 
 PAD = 0
 OOV = 1
@@ -114,6 +115,8 @@ class Dataset:
         Where it comes from.
     validation_share : float
         Share of train that became validation, 0 where the data set has its own.
+    test_duplicates : int
+        Test texts that also stand in train or validation.
     """
 
     folder: Path
@@ -125,6 +128,7 @@ class Dataset:
     longest: int
     home: str = ""
     validation_share: float = 0.0
+    test_duplicates: int = 0
 
     @classmethod
     def from_meta(cls, folder: Path, meta: dict[str, Any]) -> Dataset:
@@ -139,6 +143,7 @@ class Dataset:
             longest=meta["longest"],
             home=meta["home"],
             validation_share=meta["validation_share"],
+            test_duplicates=count_test_duplicates(meta["facts"]),
         )
 
     @cached_property

@@ -21,6 +21,7 @@ from benchmark.data.source import Row
 
 PARTS = ("train", "validation", "test")
 _FEW = 3
+_WITH_TEST = (["train", "test"], ["validation", "test"])
 _QUANTILES = {
     "shortest": 0.0,
     "5 %": 0.05,
@@ -85,7 +86,7 @@ class FactFinder:
         visible = np.flatnonzero(~test)
         part[visible[train]] = PARTS.index("train")
         part[visible[validation]] = PARTS.index("validation")
-        labels = np.array(self._labels, dtype=np.int64)
+        labels, hashes = np.array(self._labels, dtype=np.int64), np.array(self._hashes, dtype=np.uint64)
         facts = {
             "class_counts": {
                 name: np.bincount(labels[part == number], minlength=classes).tolist()
@@ -93,6 +94,7 @@ class FactFinder:
             },
             "lengths": {"train": _quantiles(lengths[train]), "validation": _quantiles(lengths[validation])},
             "duplicates": list(self._duplicates(part)),
+            "test_duplicates": int(np.isin(hashes[test], hashes[visible]).sum()),
             "empty": {"texts": self._empty.count, "first": self._empty.first},
         }
         self._path.unlink()
@@ -133,6 +135,18 @@ class FactFinder:
                 for row, line in enumerate(file)
                 if row in rows
             }
+
+
+def count_test_duplicates(facts: dict[str, Any]) -> int:
+    """Return how many test texts also stand in train or validation.
+
+    Parameters
+    ----------
+    facts : dict
+        From `FactFinder.finish`; those of an older version count a text that the test split repeats once.
+    """
+    pairs = [record["texts"] for record in facts["duplicates"] if record["parts"] in _WITH_TEST]
+    return int(facts.get("test_duplicates", sum(pairs)))
 
 
 def _quantiles(lengths: NDArray[np.int64]) -> dict[str, int]:

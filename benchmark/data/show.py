@@ -10,6 +10,7 @@ import numpy as np
 from benchmark.data.cache import META
 from benchmark.data.dataset import Dataset, Store
 from benchmark.data.facts import PARTS
+from benchmark.printable import printable
 
 _EXAMPLES = 3
 _SHOWN = 160
@@ -19,6 +20,20 @@ def notices(dataset: Dataset) -> list[str]:
     """Return what the source said when the data set was prepared."""
     said: list[str] = _meta(dataset)["notices"]
     return said
+
+
+def shared_texts(dataset: Dataset) -> str:
+    """Return which texts of one split also stand in a different one, or nothing."""
+    said, size = [], dataset.sizes["test"]
+    if number := dataset.test_duplicates:
+        share = f"{number:,} of {size:,} ({100 * number / size:.3g} %)"
+        said.append(f"test texts that also stand in train or validation: {share}")
+    said += [
+        f"texts in both train and validation: {record['texts']:,}"
+        for record in _meta(dataset)["facts"]["duplicates"]
+        if record["parts"] == ["train", "validation"]
+    ]
+    return "; ".join(said)
 
 
 def describe(dataset: Dataset) -> dict[str, Any]:
@@ -74,7 +89,7 @@ def to_text(facts: dict[str, Any]) -> str:
         said.append(f"{what}: {_few(facts['empty'])}")
     lines += ["", *(f"notice: {line}" for line in said)] if said else []
     lines += ["", "examples of train", *(f"  [{one['class']}] {one['text']}" for one in facts["examples"])]
-    return "\n".join(map(_printable, lines))
+    return "\n".join(map(printable, lines))
 
 
 def _examples(dataset: Dataset) -> list[dict[str, str]]:
@@ -107,13 +122,6 @@ def _repeated(record: dict[str, Any]) -> str:
 
 def _few(record: dict[str, Any]) -> str:
     return ", ".join(record["first"]) + (", …" if record["texts"] > len(record["first"]) else "")
-
-
-def _printable(line: str) -> str:
-    """Return a line that cannot steer a terminal."""
-    return "".join(
-        character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in line
-    )
 
 
 def _meta(dataset: Dataset) -> dict[str, Any]:

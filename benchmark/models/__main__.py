@@ -29,7 +29,7 @@ def models(arguments: Sequence[str]) -> int:
         if options.json:
             print(json.dumps([{"name": item.name, "summary": item.summary} for item in found], indent=1))
         else:
-            print("\n".join(f"{item.name:<14} {item.summary}" for item in found))
+            cli.say("\n".join(f"{item.name:<14} {item.summary}" for item in found))
         return cli.DONE
     model = describe(options.name)
     space = resolve_space(model)
@@ -37,10 +37,10 @@ def models(arguments: Sequence[str]) -> int:
         content = {"name": model.name, "summary": model.summary, "source": model.source}
         print(json.dumps({**content, "space": space.model_dump(mode="json")}, indent=1))
         return cli.DONE
-    print(f"{model.name}: {model.summary}\nsource: {model.source or space.source}\nfile: {model.file}\n")
+    cli.say(f"{model.name}: {model.summary}\nsource: {model.source or space.source}\nfile: {model.file}\n")
     print(f"{'hyper-parameter':<20} {'default':<12} searched")
     for name, value in space.default.items():
-        print(f"{name:<20} {value!s:<12} {space.search.get(name, '')}".rstrip())
+        cli.say(f"{name:<20} {value!s:<12} {space.search.get(name, '')}".rstrip())
     return cli.DONE
 
 

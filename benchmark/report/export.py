@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from benchmark.printable import printable
 from benchmark.report.columns import EMPTY, Column, Section, captions, columns, fitting, noted, sections
 from benchmark.report.rows import Board, BoardRow
 
@@ -51,7 +52,7 @@ def to_table(board: Board, *, width: int | None = None, color: bool = False, wid
         for section in sections(board.rows):
             _print_section(console, section, wide)
         for line in captions(board):
-            console.print(Text(plain(line), style="dim"))
+            console.print(Text(printable(line), style="dim"))
     return "\n".join(line.rstrip() for line in capture.get().splitlines()) + "\n"
 
 
@@ -74,11 +75,11 @@ def _print_section(console: Console, section: Section, wide: bool) -> None:
 
     if section.watermark:
         console.print(Text(f"*** {section.watermark} ***", style="bold red"))
-    console.print(Text(plain(section.title), style="bold"))
+    console.print(Text(printable(section.title), style="bold"))
     table, hidden = _fitting_table(console, section, columns(section.rows, wide=wide))
     console.print(table)
     for note in noted(section.rows):
-        console.print(Text(f"! {plain(note)}", style="yellow"))
+        console.print(Text(f"! {printable(note)}", style="yellow"))
     if hidden:
         console.print(Text(f"no room for: {', '.join(hidden)}", style="dim"))
     console.print()
@@ -103,13 +104,13 @@ def _table(section: Section, chosen: Sequence[Column], gap: int) -> Table:
 
     table = Table(box=_box(), show_edge=False, pad_edge=False, padding=(0, gap - 1, 0, 0))
     for column in chosen:
-        heading = Text(plain(column.heading).replace(" ", "\n", 1))
+        heading = Text(printable(column.heading).replace(" ", "\n", 1))
         table.add_column(
             heading, justify="right" if column.numeric else "left", vertical="bottom", overflow="fold"
         )
     for row in section.rows:
         style = "red" if row.watermark else "bold" if row.rank == 1 else ""
-        cells = [Text(plain(column.text(row))) for column in chosen]
+        cells = [Text(printable(column.text(row))) for column in chosen]
         table.add_row(*cells, style=style if row.complete or row.watermark else "yellow")
     return table
 
@@ -188,7 +189,7 @@ def to_json(board: Board) -> str:
     str
         Floats are not rounded; what is not known is null, never NaN.
     """
-    return json.dumps(_content(board), indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+    return json.dumps(_content(board), indent=2, allow_nan=False) + "\n"
 
 
 def json_schema() -> str:
@@ -201,13 +202,8 @@ def json_schema() -> str:
     return json.dumps({**head, **schema, "title": "Textbench board"}, indent=2) + "\n"
 
 
-def plain(text: str) -> str:
-    """Make a name safe to print: control characters, such as terminal escapes, become spaces."""
-    return "".join(character if character.isprintable() else " " for character in text)
-
-
 def _escaped(text: str) -> str:
-    marked = re.sub(r"([\\`*|~])", r"\\\1", html.escape(plain(text), quote=False))
+    marked = re.sub(r"([\\`*|~])", r"\\\1", html.escape(printable(text), quote=False))
     return re.sub(r"\](?=[(\[:])", r"\\]", marked)  # a link, but not the interval [86.9, 87.7]
 
 
@@ -222,5 +218,5 @@ def csv_cell(value: Any) -> Any:
     text = "; ".join(map(str, value)) if isinstance(value, list | tuple) else value
     if not isinstance(text, str):
         return text
-    text = plain(text)
+    text = printable(text)
     return f"'{text}" if text.lstrip().startswith(_FORMULA) else text

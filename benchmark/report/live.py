@@ -9,6 +9,7 @@ import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, TextIO
 
+from benchmark.printable import printable
 from benchmark.report.display import Display, SilentDisplay
 from benchmark.report.progress import SweepState, duration, roughly
 
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Display", "LiveDisplay", "PlainDisplay", "SilentDisplay", "make_display"]
 
-_TRANSLATED = str.maketrans({"–": "-", "—": "-", "…": "...", "’": "'", "“": '"', "”": '"', "±": "+/-"})
-
 
 class PlainDisplay(SilentDisplay):
     """One line for each run that ends: for log files, pipes and simple terminals.
@@ -27,7 +26,7 @@ class PlainDisplay(SilentDisplay):
     Parameters
     ----------
     stream : text file
-        Characters that its encoding lacks are replaced, so a name never stops a sweep.
+        What is written to it has no control characters.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -42,10 +41,7 @@ class PlainDisplay(SilentDisplay):
 
     def line(self, text: str) -> None:
         """Write a line, at once."""
-        encoding = getattr(self._stream, "encoding", None) or "utf-8"
-        if not encoding.lower().replace("-", "").startswith("utf"):
-            text = text.translate(_TRANSLATED)
-        self._stream.write(text.encode(encoding, "replace").decode(encoding) + "\n")
+        self._stream.write(printable(text, keep="\n") + "\n")
         self._stream.flush()
 
     def sweep_started(
@@ -126,14 +122,19 @@ class LiveDisplay(SilentDisplay):
         from rich.text import Text
 
         self._console.print(
-            Panel(Text(text, style="bold"), title="NOTICE", border_style="bold yellow", expand=False)
+            Panel(
+                Text(printable(text, keep="\n"), style="bold"),
+                title="NOTICE",
+                border_style="bold yellow",
+                expand=False,
+            )
         )
 
     def line(self, text: str) -> None:
         """Print a line, above the table where there is one."""
         from rich.text import Text
 
-        self._console.print(Text(text))
+        self._console.print(Text(printable(text, keep="\n")))
 
     def sweep_started(
         self,

@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from benchmark.printable import printable
+
 _BARS = "▁▂▃▄▅▆▇█"
 _ASCII_BARS = "_.-=+*#@"
 
@@ -125,8 +127,8 @@ def params_text(params: Mapping[str, object], default: Mapping[str, object] | No
 
 
 def one_line(text: str) -> str:
-    """Make a text safe for one line: line breaks and terminal escapes become spaces."""
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    """Make a text safe for one line; its line breaks become spaces."""
+    return printable(" ".join(text.split()))
 
 
 def duration(seconds: float) -> str:

@@ -8,7 +8,8 @@ import io
 import re
 from collections.abc import Mapping, Sequence
 
-from benchmark.report.export import csv_cell, make_console, plain
+from benchmark.printable import printable
+from benchmark.report.export import csv_cell, make_console
 from benchmark.report.reproduction import FIGURES, ReproductionRow, number
 
 _NOTHING = "-"
@@ -44,11 +45,11 @@ def to_table(rows: Sequence[ReproductionRow], *, width: int | None = None, color
         table.add_column(heading, justify="right" if heading in _NUMERIC else "left", overflow="fold")
     for row in rows:
         style = "yellow" if row.verdict.startswith("differs") else "dim" if row.mean is None else ""
-        table.add_row(*(Text(plain(cell)) for cell in _cells(row, row.source)), style=style)
+        table.add_row(*(Text(printable(cell)) for cell in _cells(row, row.source)), style=style)
     with console.capture() as capture:
         console.print(table)
         for line in _notes(rows):
-            console.print(Text(f"! {plain(line)}"))
+            console.print(Text(f"! {printable(line)}"))
     return "\n".join(line.rstrip() for line in capture.get().splitlines()) + "\n"
 
 
@@ -82,7 +83,7 @@ def to_markdown(rows: Sequence[ReproductionRow], command: str, pictures: Mapping
         lines.append((_escaped(name), link, *map(_escaped, rest)))
     blocks = [
         "# Published configurations, measured",
-        f"Made by `{plain(command).replace('`', ' ')}`.",
+        f"Made by `{printable(command).replace('`', ' ')}`.",
         "\n".join(f"| {' | '.join(line)} |" for line in lines),
         "Measured: mean over seeds with its 95 % interval (none below three seeds). A published figure is "
         "mostly one run of unknown luck: it agrees when it lies where 95 of 100 runs here are expected.",
@@ -142,7 +143,7 @@ def _cells(row: ReproductionRow, source: str) -> tuple[str, ...]:
 
 
 def _escaped(text: str) -> str:
-    return re.sub(r"([\\`*_|~\[\]])", r"\\\1", html.escape(plain(text), quote=False))
+    return re.sub(r"([\\`*_|~\[\]])", r"\\\1", html.escape(printable(text), quote=False))
 
 
 def _address(url: str) -> str:

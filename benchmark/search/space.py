@@ -13,9 +13,10 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, model_vali
 
 from benchmark.config import TRAIN_KEYS, VIEW_KEYS, Frozen, Scalar, TrainSettings, ViewSettings
 from benchmark.errors import UserError, did_you_mean
+from benchmark.printable import printable
 from benchmark.search.folders import spaces_folder
 from benchmark.search.ranges import Categorical, FloatRange, IntRange, Range, Value, meets, options
-from benchmark.yamlfile import describe, first_problem, one_line, parse_scalar, problem, read_yaml, validate
+from benchmark.yamlfile import describe, first_problem, parse_scalar, problem, read_yaml, validate
 
 if TYPE_CHECKING:
     from optuna.trial import BaseTrial
@@ -181,7 +182,7 @@ class Space(Frozen):
         for name, value in values.items():
             if name not in default:
                 hint = did_you_mean(name, default)
-                raise UserError(one_line(f"--set {name}: '{self.model}' has no such parameter; {hint}"))
+                raise UserError(printable(f"--set {name}: '{self.model}' has no such parameter; {hint}"))
             searched = self.search.get(name)
             known = (*searched.samples(), default[name]) if searched else (default[name],)
             default[name] = _convert(name, value, known)
@@ -191,7 +192,7 @@ class Space(Frozen):
             return Space.model_validate(content)
         except ValidationError as error:
             message, keys = first_problem(error, TypeAdapter(Space))
-            raise UserError(one_line(f"--set {keys[-1] if keys else ''}: {message}")) from None
+            raise UserError(printable(f"--set {keys[-1] if keys else ''}: {message}")) from None
 
 
 def load_space(path: str | Path, names: Iterable[str] | None = None) -> Space:
@@ -262,4 +263,4 @@ def _convert(name: str, value: Scalar, known: tuple[Scalar, ...]) -> Scalar:
         return int(value)
     nouns = {str: "text", int: "a whole number", float: "a number", bool: "true or false", type(None): "null"}
     expected = " or ".join(noun for kind, noun in nouns.items() if kind in kinds)
-    raise UserError(one_line(f"--set {name}={value}: expected {expected}, got {describe(value)}"))
+    raise UserError(printable(f"--set {name}={value}: expected {expected}, got {describe(value)}"))

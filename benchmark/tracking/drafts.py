@@ -130,9 +130,14 @@ class Drafts:
     def sweep(self, key: str, kind: str) -> Record:
         """Return the record of the sweep's own run."""
         config = self._plan.config
-        tags = {names.KIND: kind, names.SEEDS_EXPECTED: str(config.seeds)}
+        tags = {names.KIND: kind, names.SEEDS_EXPECTED: str(config.seeds), **self.facts()}
         params = config.model_dump(exclude={"overrides", "study"})
         return self._whole(key, self._plan.study, params, tags, status="RUNNING")
+
+    def facts(self) -> dict[str, str]:
+        """Return what a sweep's own run says of its data set."""
+        dataset = self._plan.dataset
+        return {names.TEST_DUPLICATES: f"{dataset.test_duplicates} of {dataset.sizes['test']}"}
 
     def _whole(
         self, key: str, name: str, params: Mapping[str, Any], tags: Mapping[str, str], **more: Any

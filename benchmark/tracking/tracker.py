@@ -128,7 +128,7 @@ class Tracker:
             record = self._drafts.sweep(self._parent_key, self.parent_kind)
         else:
             seeds = {names.SEEDS_EXPECTED: str(self._seeds)} if self.sets_seeds else {}
-            record = self._change(self._parent, seeds, status="RUNNING")
+            record = self._change(self._parent, {**seeds, **self._drafts.facts()}, status="RUNNING")
         self._send(record)
         if record.run_id is None:  # another process may deliver it, and this one has to know its id, too
             self.outbox.live(record.model_copy(update={"status": None}))

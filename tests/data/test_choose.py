@@ -6,6 +6,7 @@ import time
 import pytest
 
 from benchmark.data.choose import choose_dataset
+from benchmark.data.imdb import ImdbSource
 from benchmark.data.source import SourceOptions
 from benchmark.errors import UserError
 
@@ -26,6 +27,17 @@ def test_without_imdb_and_network_the_sample_is_taken_with_a_notice(sample, noti
     assert "--validation-share" not in notices[0]
 
 
+@pytest.mark.usefixtures("sample")
+def test_why_imdb_could_not_be_fetched_is_said(own_cache, monkeypatch, notices):
+    def broken(source):
+        raise UserError("the proxy answers with a page")
+
+    monkeypatch.setattr("benchmark.data.imdb.reachable", lambda host, port: True)
+    monkeypatch.setattr(ImdbSource, "_examples", broken)
+    assert choose_dataset(None, SourceOptions(), notices.append).name == "sample"
+    assert "cannot be fetched from" in notices[0]
+
+
 @pytest.mark.usefixtures("no_network", "sample")
 def test_the_notice_says_that_the_sample_ignores_the_share(notices):
     dataset = choose_dataset(None, SourceOptions(validation_share=0.4), notices.append)
@@ -43,12 +55,32 @@ def test_an_explicit_name_never_falls_back(own_cache, notices):
 @pytest.mark.usefixtures("no_network")
 def test_imdb_is_taken_where_it_is_prepared_and_later_from_the_cache(tiny_imdb, tmp_path, own_cache, notices):
     shutil.copytree(tiny_imdb, tmp_path / "data")
-    options = SourceOptions(tmp_path / "data")
-    dataset = choose_dataset(None, options, notices.append)
+    options, lines = SourceOptions(tmp_path / "data"), []
+    dataset = choose_dataset(None, options, notices.append, lines.append)
     assert dataset.name == "imdb"
+    assert f"imdb: found in {tmp_path / 'data'}" in lines.pop()
     shutil.rmtree(tmp_path / "data")
-    assert choose_dataset(None, SourceOptions(), notices.append) == dataset
-    assert notices == []
+    assert choose_dataset(None, SourceOptions(), notices.append, lines.append) == dataset
+    assert "imdb: prepared in the cache" in lines.pop()
+    assert choose_dataset("imdb", SourceOptions(), notices.append, lines.append) == dataset
+    assert lines == notices == []
+
+
+def test_texts_that_stand_in_two_splits_are_said(make_source, own_cache, monkeypatch, notices):
+    rows = [("train", f"text {n}", n % 2) for n in range(8)]
+    rows += [
+        ("validation", "text 1", 1),
+        ("validation", "v", 0),
+        ("test", "text 1", 1),
+        ("test", "text 1", 1),
+    ]
+    rows += [("test", "v", 0), ("test", "t", 1)]
+    monkeypatch.setattr("benchmark.data.choose.get_source", lambda name, options: make_source(rows))
+    lines = []
+    choose_dataset("tiny", SourceOptions(), notices.append, lines.append)
+    (line,) = lines
+    for words in ("train or validation: 3 of 4 (75 %)", "both train and validation: 1"):
+        assert words in line
 
 
 def test_an_explicit_sample_needs_no_notice(sample, notices):

@@ -9,6 +9,7 @@ from collections import Counter
 import pytest
 
 from benchmark import sweep
+from benchmark.data.facts import count_test_duplicates
 from benchmark.data.lines import LONGEST, text_lines
 from benchmark.data.prepare import prepare
 from benchmark.data.show import describe
@@ -300,16 +301,21 @@ def test_a_large_table_streams(tmp_path):
 
 def test_empty_and_repeated_texts_are_facts(tmp_path, own_cache):
     parts = ["train"] * 12 + ["test"] * 4
-    texts = ["same", "same", " ", *(f"t{n}" for n in range(9)), "same", "x", "y", "z"]
+    texts = ["same", "same", " ", *(f"t{n}" for n in range(9)), "same", "x", "same", "t3"]
     rows = [(text, n % 2, part) for n, (text, part) in enumerate(zip(texts, parts, strict=True))]
     write_csv(tmp_path / "v.csv", "text,label,split", [*rows, ("v0", 0, "val"), ("t3", 1, "val")])
     facts = describe(prepare(get(tmp_path / "v.csv")))
     assert facts["empty"] == {"texts": 1, "first": ["line 4"]}
     assert facts["duplicates"] == [
         {"parts": ["train"], "texts": 1, "first": [["line 2", "line 3"]]},
+        {"parts": ["test"], "texts": 1, "first": [["line 14", "line 16"]]},
         {"parts": ["train", "validation"], "texts": 1, "first": [["line 8", "line 19"]]},
-        {"parts": ["train", "test"], "texts": 1, "first": [["line 2", "line 14"]]},
+        {"parts": ["train", "test"], "texts": 2, "first": [["line 2", "line 14"], ["line 8", "line 17"]]},
+        {"parts": ["validation", "test"], "texts": 1, "first": [["line 19", "line 17"]]},
     ]
+    assert facts["test_duplicates"] == 3  # of 4 test texts
+    del facts["test_duplicates"]  # as a data set that an older version prepared
+    assert count_test_duplicates(facts) == 3
     assert facts["notices"] == []
 
 

@@ -8,6 +8,7 @@ import sys
 import pytest
 from rich.console import Console
 
+from benchmark.printable import show_anything
 from benchmark.report.live import LiveDisplay, PlainDisplay, SilentDisplay, make_display
 from benchmark.report.live_view import view
 from benchmark.report.progress import SweepState, duration, params_text, roughly, sparkline
@@ -77,11 +78,26 @@ def test_plain_notice_stands_out():
     assert all(len(line) <= 78 for line in lines)
 
 
-def test_plain_writes_at_once_and_survives_ascii():
+@pytest.mark.parametrize(
+    ("encoding", "shown"), [("ascii", r"mod\xe8le - 5 +/- 1 ..."), ("latin-1", "modèle - 5 ± 1 ...")]
+)
+def test_plain_writes_at_once_on_streams_that_lack_characters(encoding, shown):
     raw = io.BytesIO()
-    stream = io.TextIOWrapper(raw, encoding="ascii", write_through=False)
+    stream = io.TextIOWrapper(raw, encoding=encoding, write_through=False)
+    show_anything(stream)
     PlainDisplay(stream).line("modèle – 5 ± 1 …")
-    assert raw.getvalue().decode("ascii").rstrip() == "mod?le - 5 +/- 1 ..."
+    assert raw.getvalue().decode(encoding) == shown + "\n"
+
+
+def test_names_and_notices_steer_no_terminal():
+    stream, console = io.StringIO(), terminal(width=200)
+    for display in (PlainDisplay(stream), LiveDisplay(console)):
+        display.notice("first\x1b[2J\nsecond\u202e")
+        display.line("\x9b2Jline")
+    for text in (stream.getvalue(), console.export_text()):
+        assert r"first\x1b[2J" in text
+        assert r"second\u202e" in text
+        assert r"\x9b2Jline" in text
 
 
 def test_plain_keeps_unicode_where_it_can():

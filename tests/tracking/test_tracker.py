@@ -1,5 +1,6 @@
 """What a sweep leaves in MLflow, and what it reads of an earlier one, the spool included."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -94,6 +95,18 @@ def test_a_sweep_that_goes_on_knows_its_runs_whether_they_are_delivered_or_not(c
     found = contents(client)
     assert len(found) == 1 + 3 + 2
     assert [run.info.status for run in runs_of(client)].count("RUNNING") == 1  # the sweep itself
+
+
+def test_a_sweep_tells_how_many_test_texts_are_training_texts_also_one_that_an_older_version_began(
+    client, open_tracker
+):
+    plan = make_plan_of()
+    assert open_tracker(plan).outbox.close(PATIENCE) == 0
+    assert runs_of(client)[0].data.tags[names.TEST_DUPLICATES] == "0 of 3"
+    again = replace(plan, dataset=replace(plan.dataset, test_duplicates=2))
+    assert open_tracker(again).outbox.close(PATIENCE) == 0
+    (parent,) = runs_of(client)
+    assert parent.data.tags[names.TEST_DUPLICATES] == "2 of 3"
 
 
 def test_a_sweep_that_was_begun_without_its_store_has_one_run(client, open_tracker):
