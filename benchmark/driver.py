@@ -16,7 +16,7 @@ from benchmark.execution.engine import Engine, Workplace
 from benchmark.execution.inline import InlineEngine
 from benchmark.execution.processes import ProcessEngine
 from benchmark.execution.ray import RayEngine, RayOptions
-from benchmark.phases import LAST_PATIENCE, Configurations, FinalPhase, Phase, PublishedPhase, SearchPhase
+from benchmark.phases import LAST_PATIENCE, Configurations, FinalPhase, PublishedPhase, SearchPhase
 from benchmark.plan import Plan
 from benchmark.report.live import Display
 from benchmark.report.plots import search_png
@@ -173,6 +173,8 @@ class Outcome:
         The tuned configuration.
     run_id : str or None
         The sweep's run in MLflow; None where nothing was to be done.
+    search_ended : str
+        Why the search has fewer trials than were asked for; empty where it is complete.
     """
 
     model: str
@@ -182,6 +184,7 @@ class Outcome:
     failed: int
     winner: dict[str, Scalar] | None
     run_id: str | None = None
+    search_ended: str = ""
 
 
 def run_published(plan: Plan, stores: Stores, display: Display, limits: Limits | None = None) -> Outcome:
@@ -396,6 +399,8 @@ class Sweep:
         )
         if search.settled and not missing and not self.tracker.left_open:
             self._tag_tiers()
+            self.tracker.tag_sweep(names.SEARCH_ENDED, self.search_ended)
+            self._say_why_ended()
             self.display.line(
                 f"nothing to do: {search.done} of {search.total} trials and all final runs of "
                 f"{self._what} are done; {self._next_step}"
@@ -408,8 +413,8 @@ class Sweep:
                 self.display.finals_planned(finals.total)
                 finals.run(engine)
             totals = {names.SEARCH_TRIALS: float(len(search.table())), names.SEARCH_SECONDS: search.seconds}
-            self.tracker.finish(totals, self._write_search)
-        self._say_why_ended(self.trials, finals)
+            self.tracker.finish(totals, self._write_search, {names.SEARCH_ENDED: self.search_ended})
+        self._say_why_ended()
         self.display.sweep_ended(plan.model.label, time.monotonic() - started)
         if not self.limits.shard.is_whole and not (self.trials.gave_up or finals.gave_up):
             self.display.line(f"{self._what} is done; {self._next_step}")
@@ -427,10 +432,27 @@ class Sweep:
         tuned = "" if self._knows_winner else ", then the same command without --shard for the tuned tier"
         return f"join it with the others: python -m benchmark.merge FOLDER …{tuned}"
 
-    def _say_why_ended(self, *phases: Phase) -> None:
-        if any(phase.gave_up for phase in phases):
+    @property
+    def search_ended(self) -> str:
+        """Why the search has fewer trials than were asked for; "" where it is complete."""
+        if self.trials.gave_up:
+            failed = f"{self.limits.max_failures} runs in a row failed"
+            return f"after {self.search.done} of {self.search.total} trials: {failed}"
+        return self.search.ended
+
+    def _say_why_ended(self) -> None:
+        label, asked, total = self.plan.model.label, self.plan.config.trials, self.search.total
+        if self.search.ended:
             self.display.line(
-                f"{self.plan.model.label}: ended, since {self.limits.max_failures} runs in a row failed (see "
+                f"{label}: the search ended {self.search.ended}; for more give --trials {asked} and no "
+                "--timeout, or a longer one"
+            )
+        elif self.limits.shard.is_whole and total < asked:
+            why = "all points of the grid are tried" if self.plan.space.search else "nothing is searched"
+            self.display.line(f"{label}: {total} of {asked} trials is all there is: {why}")
+        if self.trials.gave_up or self.finals.gave_up:
+            self.display.line(
+                f"{label}: ended, since {self.limits.max_failures} runs in a row failed (see "
                 "traceback.txt of each in MLflow); the same command goes on, --max-failures sets the number"
             )
 
@@ -444,6 +466,7 @@ class Sweep:
             self.trials.failed + self.finals.failed,
             winner.hparams if winner else None,
             self.tracker.parent_id or None,
+            self.search_ended,
         )
 
     def _write_search(self, folder: Path) -> None:

@@ -226,6 +226,15 @@ class Search:
         return float(sum(trial.user_attrs.get("seconds", 0.0) for trial in self._trials()))
 
     @property
+    def ended(self) -> str:
+        """Why the search has fewer trials than were asked for, in a few words; "" where it is complete."""
+        limit, done = self._plan.config.timeout, self.done
+        if done >= self.total or limit is None or not self.finished:
+            return ""
+        part = limit / self._shard.of
+        return f"after {done} of {self.total} trials: {part:g} s of training were used up"
+
+    @property
     def finished(self) -> bool:
         """Whether this shard's total of trials, or its part of their seconds, is reached."""
         return self._reached(self._shard)

@@ -238,11 +238,21 @@ class Tracker:
         return None
 
     def tag(self, run: EarlierRun, name: str, value: str) -> None:
-        """Set a tag of one of `finals`."""
+        """Set a tag of an earlier run."""
         self._send(self._change(run, {name: value}))
 
-    def finish(self, totals: Mapping[str, float], write: Callable[[Path], None]) -> None:
-        """End the sweep's run with its totals and the pictures and tables of the search.
+    def tag_sweep(self, name: str, value: str) -> None:
+        """Set a tag of an earlier sweep's run, where it has a different value."""
+        if self._parent is not None and self._parent.tags.get(name, "") != value:
+            self.tag(self._parent, name, value)
+
+    def finish(
+        self,
+        totals: Mapping[str, float],
+        write: Callable[[Path], None],
+        tags: Mapping[str, str] | None = None,
+    ) -> None:
+        """End the sweep's run with its totals, tags, and the pictures and tables of the search.
 
         Raises
         ------
@@ -252,20 +262,21 @@ class Tracker:
         if self._owner is not None:  # others may have died since this process began
             with contextlib.suppress(Exception):
                 self._close(patiently(self._children_left_open, _CLAIM_PATIENCE))
-        self._send(self._parent_end("FINISHED", totals), write)
+        self._send(self._parent_end("FINISHED", totals, tags or {}), write)
 
     def abort(self, status: Status) -> None:
         """End the sweep's run before its time (``KILLED`` or ``FAILED``)."""
         if self._begun:
             with contextlib.suppress(Exception):  # the first error is the one to be shown
-                self._send(self._parent_end(status, {}))
+                self._send(self._parent_end(status, {}, {}))
 
-    def _parent_end(self, status: Status, totals: Mapping[str, float]) -> Record:
+    def _parent_end(self, status: Status, totals: Mapping[str, float], tags: Mapping[str, str]) -> Record:
         now = milliseconds()
         return self._drafts.change(
             self._parent_key,
             self.parent_id or None,
             metrics=summary_points(totals, now),
+            tags=cleaned(tags),
             status=status,
             end_time=now,
         )
