@@ -330,7 +330,13 @@ class Sweep:
             artifacts = _artifacts(plan, stores)
             self.tracker = Tracker(stores.client, plan, artifacts, stores.outbox, self.presence)
             self.search = Search(
-                plan, stores.storage, stores.studies, self.presence, self.tracker.ended_trial, limits.shard
+                plan,
+                stores.storage,
+                stores.studies,
+                self.presence,
+                self.tracker.ended_trial,
+                limits.shard,
+                self.tracker.ended_trials,
             )
             if not self._knows_winner:
                 check_search(limits.shard, plan.config.sampler, plan.config.pruner)

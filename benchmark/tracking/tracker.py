@@ -224,18 +224,24 @@ class Tracker:
             return False
 
     def ended_trial(self, slot: int) -> TrialEnd | None:
-        """Return how a trial of the study ended last, or None where none has.
+        """Return how a trial of the study ended last, or None where none has; see `ended_trials`."""
+        return self.ended_trials(TRIAL=str(slot)).get(slot, [None])[-1]
+
+    def ended_trials(self, **tags: str) -> dict[int, list[TrialEnd]]:
+        """Return how the trials of the study ended, by slot, the latest end last.
 
         Raises
         ------
         UserError
             When the store does not answer.
         """
-        for run in self._read(lambda: self._earlier(KIND=names.TRIAL_RUN, TRIAL=str(slot))):
+        ends: dict[int, list[TrialEnd]] = {}
+        for run in reversed(self._read(lambda: self._earlier(KIND=names.TRIAL_RUN, **tags))):
             if run.status in ENDED and names.STATUS in run.tags:
-                seconds = run.metrics.get(names.TRAIN_SECONDS, 0.0)
-                return TrialEnd(run.tags[names.STATUS], run.metrics.get(names.BEST_VAL_ACCURACY), seconds)
-        return None
+                seconds, value = (run.metrics.get(m) for m in (names.TRAIN_SECONDS, names.BEST_VAL_ACCURACY))
+                end = TrialEnd(run.tags[names.STATUS], value, seconds or 0.0, run.tags.get(names.CONFIG_ID))
+                ends.setdefault(int(run.tags[names.TRIAL]), []).append(end)
+        return ends
 
     def tag(self, run: EarlierRun, name: str, value: str) -> None:
         """Set a tag of an earlier run."""
