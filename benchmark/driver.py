@@ -24,6 +24,7 @@ from benchmark.search.presence import Presence, open_presence
 from benchmark.search.study import Search, Winner
 from benchmark.shards import WHOLE, Shard, check_search
 from benchmark.tracking import names
+from benchmark.tracking.drafts import clean
 from benchmark.tracking.monitor import system_metrics
 from benchmark.tracking.outbox import Outbox
 from benchmark.tracking.published import PublishedTracker
@@ -147,6 +148,17 @@ def delivered(stores: Stores) -> bool:
     return stores.outbox.drain(_PATIENCE) == 0
 
 
+def check_refused(stores: Stores, *plans: Plan) -> None:
+    """Raise `Unfinished` where the store refused results, of these sweeps at any time or of any by now."""
+    spool = stores.outbox.spool
+    refused = max(stores.outbox.refused, sum(len(spool.refused_runs(clean(plan.study))) for plan in plans))
+    if refused:
+        raise Unfinished(
+            f"results that the tracking store refused: {refused}; they are kept in {spool.home} as *.refused "
+            "and are not trained again; once the cause is removed, python -m benchmark.sync delivers them"
+        )
+
+
 def make_engine(plan: Plan, stores: Stores, limits: Limits) -> Engine:
     """Return what trains: this process, worker processes, or the Ray cluster that it is connected to."""
     place = Workplace(plan.dataset, stores.ledger, plan.config.device, plan.config.compile)
@@ -256,6 +268,7 @@ def _run_finals(
         done = phase.total - left
         display.sweep_started(plan.model.label, plan.dataset.name, plan.study, 0, 0, phase.total, done)
         if not left:
+            check_refused(stores, plan)
             display.line(f"nothing to do: all {phase.total} runs of '{plan.study}' are there")
             return Outcome(plan.model.name, plan.study, 0, 0, 0, None)
         engine = make_engine(plan, stores, limits)
@@ -268,6 +281,7 @@ def _run_finals(
                 "the tracking store does not answer; what was measured is kept in "
                 f"{stores.runs / 'spool'}, and the same command goes on when it does"
             )
+        check_refused(stores, plan)
         display.sweep_ended(plan.study, time.monotonic() - started)
         return Outcome(plan.model.name, plan.study, 0, phase.ran, phase.failed, None)
 
