@@ -16,7 +16,7 @@ from benchmark.execution.engine import Engine, Workplace
 from benchmark.execution.inline import InlineEngine
 from benchmark.execution.processes import ProcessEngine
 from benchmark.execution.ray import RayEngine, RayOptions
-from benchmark.phases import LAST_PATIENCE, Configurations, FinalPhase, Phase, PublishedPhase, SearchPhase
+from benchmark.phases import LAST_PATIENCE, Configurations, FinalPhase, PublishedPhase, SearchPhase
 from benchmark.plan import Plan
 from benchmark.report.live import Display
 from benchmark.report.plots import search_png
@@ -24,6 +24,7 @@ from benchmark.search.presence import Presence, open_presence
 from benchmark.search.study import Search, Winner
 from benchmark.shards import WHOLE, Shard, check_search
 from benchmark.tracking import names
+from benchmark.tracking.drafts import clean
 from benchmark.tracking.monitor import system_metrics
 from benchmark.tracking.outbox import Outbox
 from benchmark.tracking.published import PublishedTracker
@@ -147,6 +148,17 @@ def delivered(stores: Stores) -> bool:
     return stores.outbox.drain(_PATIENCE) == 0
 
 
+def check_refused(stores: Stores, *plans: Plan) -> None:
+    """Raise `Unfinished` where the store refused results, of these sweeps at any time or of any by now."""
+    spool = stores.outbox.spool
+    refused = max(stores.outbox.refused, sum(len(spool.refused_runs(clean(plan.study))) for plan in plans))
+    if refused:
+        raise Unfinished(
+            f"results that the tracking store refused: {refused}; they are kept in {spool.home} as *.refused "
+            "and are not trained again; once the cause is removed, python -m benchmark.sync delivers them"
+        )
+
+
 def make_engine(plan: Plan, stores: Stores, limits: Limits) -> Engine:
     """Return what trains: this process, worker processes, or the Ray cluster that it is connected to."""
     place = Workplace(plan.dataset, stores.ledger, plan.config.device, plan.config.compile)
@@ -173,6 +185,8 @@ class Outcome:
         The tuned configuration.
     run_id : str or None
         The sweep's run in MLflow; None where nothing was to be done.
+    search_ended : str
+        Why the search has fewer trials than were asked for; empty where it is complete.
     """
 
     model: str
@@ -182,6 +196,7 @@ class Outcome:
     failed: int
     winner: dict[str, Scalar] | None
     run_id: str | None = None
+    search_ended: str = ""
 
 
 def run_published(plan: Plan, stores: Stores, display: Display, limits: Limits | None = None) -> Outcome:
@@ -253,6 +268,7 @@ def _run_finals(
         done = phase.total - left
         display.sweep_started(plan.model.label, plan.dataset.name, plan.study, 0, 0, phase.total, done)
         if not left:
+            check_refused(stores, plan)
             display.line(f"nothing to do: all {phase.total} runs of '{plan.study}' are there")
             return Outcome(plan.model.name, plan.study, 0, 0, 0, None)
         engine = make_engine(plan, stores, limits)
@@ -265,6 +281,7 @@ def _run_finals(
                 "the tracking store does not answer; what was measured is kept in "
                 f"{stores.runs / 'spool'}, and the same command goes on when it does"
             )
+        check_refused(stores, plan)
         display.sweep_ended(plan.study, time.monotonic() - started)
         return Outcome(plan.model.name, plan.study, 0, phase.ran, phase.failed, None)
 
@@ -327,7 +344,13 @@ class Sweep:
             artifacts = _artifacts(plan, stores)
             self.tracker = Tracker(stores.client, plan, artifacts, stores.outbox, self.presence)
             self.search = Search(
-                plan, stores.storage, stores.studies, self.presence, self.tracker.ended_trial, limits.shard
+                plan,
+                stores.storage,
+                stores.studies,
+                self.presence,
+                self.tracker.ended_trial,
+                limits.shard,
+                self.tracker.ended_trials,
             )
             if not self._knows_winner:
                 check_search(limits.shard, plan.config.sampler, plan.config.pruner)
@@ -396,6 +419,8 @@ class Sweep:
         )
         if search.settled and not missing and not self.tracker.left_open:
             self._tag_tiers()
+            self.tracker.tag_sweep(names.SEARCH_ENDED, self.search_ended)
+            self._say_why_ended()
             self.display.line(
                 f"nothing to do: {search.done} of {search.total} trials and all final runs of "
                 f"{self._what} are done; {self._next_step}"
@@ -408,8 +433,8 @@ class Sweep:
                 self.display.finals_planned(finals.total)
                 finals.run(engine)
             totals = {names.SEARCH_TRIALS: float(len(search.table())), names.SEARCH_SECONDS: search.seconds}
-            self.tracker.finish(totals, self._write_search)
-        self._say_why_ended(self.trials, finals)
+            self.tracker.finish(totals, self._write_search, {names.SEARCH_ENDED: self.search_ended})
+        self._say_why_ended()
         self.display.sweep_ended(plan.model.label, time.monotonic() - started)
         if not self.limits.shard.is_whole and not (self.trials.gave_up or finals.gave_up):
             self.display.line(f"{self._what} is done; {self._next_step}")
@@ -427,10 +452,27 @@ class Sweep:
         tuned = "" if self._knows_winner else ", then the same command without --shard for the tuned tier"
         return f"join it with the others: python -m benchmark.merge FOLDER …{tuned}"
 
-    def _say_why_ended(self, *phases: Phase) -> None:
-        if any(phase.gave_up for phase in phases):
+    @property
+    def search_ended(self) -> str:
+        """Why the search has fewer trials than were asked for; "" where it is complete."""
+        if self.trials.gave_up:
+            failed = f"{self.limits.max_failures} runs in a row failed"
+            return f"after {self.search.done} of {self.search.total} trials: {failed}"
+        return self.search.ended
+
+    def _say_why_ended(self) -> None:
+        label, asked, total = self.plan.model.label, self.plan.config.trials, self.search.total
+        if self.search.ended:
             self.display.line(
-                f"{self.plan.model.label}: ended, since {self.limits.max_failures} runs in a row failed (see "
+                f"{label}: the search ended {self.search.ended}; for more give --trials {asked} and no "
+                "--timeout, or a longer one"
+            )
+        elif self.limits.shard.is_whole and total < asked:
+            why = "all points of the grid are tried" if self.plan.space.search else "nothing is searched"
+            self.display.line(f"{label}: {total} of {asked} trials is all there is: {why}")
+        if self.trials.gave_up or self.finals.gave_up:
+            self.display.line(
+                f"{label}: ended, since {self.limits.max_failures} runs in a row failed (see "
                 "traceback.txt of each in MLflow); the same command goes on, --max-failures sets the number"
             )
 
@@ -444,6 +486,7 @@ class Sweep:
             self.trials.failed + self.finals.failed,
             winner.hparams if winner else None,
             self.tracker.parent_id or None,
+            self.search_ended,
         )
 
     def _write_search(self, folder: Path) -> None:

@@ -26,6 +26,7 @@ from benchmark.config import (
 from benchmark.data.dataset import Dataset
 from benchmark.errors import MissingResource, UserError
 from benchmark.models.describe import Description, describe
+from benchmark.models.task import LONGEST_NAME, LONGEST_VALUE, nearest_name
 from benchmark.registry import load_target
 from benchmark.search.ranges import options
 from benchmark.search.space import Space, find_space, load_space
@@ -192,6 +193,7 @@ def make_plan(model: str, dataset: Dataset, config: SweepConfig, space_file: Pat
             f"--compile xla: '{model}' reads raw texts, which XLA cannot; expected auto, fit or graph"
         )
     _check_trim(description, space, config)
+    _check_storable(description, space)
     wanted, there = config.train_examples, dataset.sizes["train"]
     if wanted is not None and not len(dataset.class_names) <= wanted <= there:
         raise UserError(
@@ -206,6 +208,22 @@ def make_plan(model: str, dataset: Dataset, config: SweepConfig, space_file: Pat
         message = first_problem(error, TypeAdapter(RunSpec))[0]
         raise UserError(f"default configuration of '{model}': {message}") from error
     return plan
+
+
+def _check_storable(model: Description, space: Space) -> None:
+    """Find out what the tracking store would refuse, or cut off, after a run was trained."""
+    for name, value in space.default.items():
+        if nearest_name(name) != name:
+            raise UserError(
+                f"{model.name}: the hyper-parameter '{name:.300}' has a name that MLflow refuses; expected "
+                f"at most {LONGEST_NAME} letters, digits, '_', '-' and '.', as '{nearest_name(name)}'"
+            )
+        for one in (value, *(space.search[name].samples() if name in space.search else ())):
+            if len(str(one)) > LONGEST_VALUE:
+                raise UserError(
+                    f"{model.name}: {name}={str(one)[:40]}… has {len(str(one))} characters; MLflow keeps at "
+                    f"most {LONGEST_VALUE} of a parameter; put a long text into a file that RESOURCES names"
+                )
 
 
 def _check_trim(model: Description, space: Space, config: SweepConfig) -> None:

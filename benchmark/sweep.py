@@ -144,7 +144,7 @@ def _run(
     display: Display,
     ray: RayOptions | None = None,
 ) -> int:
-    from benchmark.driver import Limits, delivered, open_stores
+    from benchmark.driver import Limits, check_refused, delivered, open_stores
     from benchmark.training.devices import set_up_device
 
     workers = _number_of_workers(options, plans[-1], display)
@@ -167,6 +167,7 @@ def _run(
         if not delivered(stores):
             return cli.SOME_FAILED
         _show(outcomes, dataset, stores, as_json=options.json)
+        check_refused(stores, *plans)
     return cli.SOME_FAILED if failed else cli.DONE
 
 

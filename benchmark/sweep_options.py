@@ -52,7 +52,12 @@ def parser() -> cli.Parser:
         "otherwise sample)",
     )
     add("--budget", default="quick", metavar="B", help="smoke, quick (default), standard or full")
-    add("--trials", type=count, metavar="N", help="trials of the search in total")
+    add(
+        "--trials",
+        type=count,
+        metavar="N",
+        help="trials of the search in total; without the budget's time limit",
+    )
     add("--seeds", type=count, metavar="K", help="final runs of each tier in total")
     add("--epochs", type=count, metavar="E", help="most epochs of a run")
     add(
@@ -265,7 +270,8 @@ def sweep_config(options: Namespace) -> SweepConfig:
         epochs_exact=options.epochs is not None,
         train_share=budget.train_share,
         train_examples=options.train_examples,
-        timeout=options.timeout or budget.seconds,
+        # Who says how many trials there are to be does not mean the budget's number of seconds.
+        timeout=options.timeout or (None if options.trials else budget.seconds),
         sampler=options.sampler,
         pruner=options.pruner,
         precision=_precision(options.precision, options.device),

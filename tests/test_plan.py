@@ -157,3 +157,12 @@ def test_precision_is_a_part_of_networks_and_of_their_search(sample):
         assert same == (name == "nbsvm")
     network = make_plan("avg-pool", sample, half)
     assert network.trial_spec(network.default, 0).training.precision == "bfloat16"
+
+
+def test_what_the_tracking_store_would_refuse_or_cut_is_found_before_training(sample):
+    Path("noted.py").write_text("def build(task, *, note: str = 'short', **more): ...\n")
+    with pytest.raises(UserError, match=r"note=xxx.* has 7000 characters; MLflow keeps at most 6000"):
+        make_plan("noted.py", sample, CONFIG.model_copy(update={"overrides": {"note": "x" * 7000}}))
+    Path("noted.yaml").write_text("model: noted.py\nsource: a test\ndefault: {a b@c: 1}\n")
+    with pytest.raises(UserError, match=r"'a b@c' has a name that MLflow refuses; .* as 'a b_c'"):
+        make_plan("noted.py", sample, CONFIG)

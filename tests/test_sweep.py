@@ -14,6 +14,7 @@ from mlflow import MlflowClient
 from benchmark import leaderboard, sweep
 from benchmark.data.ledger import looks
 from benchmark.search.presence import open_presence
+from benchmark.sweep_options import parser, sweep_config
 from benchmark.tracking import names
 from benchmark.tracking.runs_query import all_runs
 
@@ -412,3 +413,28 @@ def test_the_list_of_commands(capsys):
     assert "imdb" in capsys.readouterr().out
     assert main(["leaderboard"]) == 2
     assert "run a sweep first" in capsys.readouterr().err
+
+
+def test_what_ends_a_search_early_is_printed_and_tagged(tmp_path, capsys):
+    (tmp_path / "tiny.py").write_text(TINY)
+    command = ["--model", "tiny.py:build", "--dataset", "sample", "--epochs", 1, "--seeds", 1]
+    run(*command, "--trials", 2, "--timeout", "0.001")
+    assert "after 1 of 2 trials: 0.001 s of training were used up; for more" in capsys.readouterr().out
+    run(*command, "--trials", 2, "--timeout", "0.001", "--json")  # nothing to do
+    (outcome,) = json.loads(capsys.readouterr().out)["sweeps"]
+    (parent,) = runs_by_kind()[names.SWEEP]
+    reason = "after 1 of 2 trials: 0.001 s of training were used up"
+    assert outcome["search_ended"] == parent.data.tags[names.SEARCH_ENDED] == reason
+    run(*command, "--trials", 2)
+    (parent,) = runs_by_kind()[names.SWEEP]
+    assert len(runs_by_kind()[names.TRIAL_RUN]) == 2
+    assert parent.data.tags[names.SEARCH_ENDED] == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "seconds"),
+    [([], 120), (["--trials", "3"], None), (["--trials", "3", "--timeout", "9"], 9), (["--timeout", "9"], 9)],
+)
+def test_a_number_of_trials_lifts_the_time_limit_of_the_budget(arguments, seconds):
+    options = parser().parse_args(["--model", "avg-pool", *arguments])
+    assert sweep_config(options).timeout == seconds

@@ -21,7 +21,7 @@ from optuna.trial import FrozenTrial, TrialState
 from benchmark.data.cache import sync_folder
 from benchmark.errors import UserError
 from benchmark.search.journal import open_journal
-from benchmark.search.study import check_trial, is_done
+from benchmark.search.trials import SEAL, check_trials, is_done, seal
 
 _PICKLED = ("cma", "sepcma")
 
@@ -108,8 +108,7 @@ def read_study(journal: Path) -> StoredStudy | None:
             return None
         (study, *_) = studies
         trials = storage.get_all_trials(study._study_id)
-    for trial in trials:
-        check_trial(trial, study.study_name)
+    check_trials(trials, study.study_name)
     return StoredStudy(study.study_name, dict(study.user_attrs), trials)
 
 
@@ -196,6 +195,9 @@ def _concluded(trials: list[FrozenTrial]) -> list[FrozenTrial]:
             last = max(trial.intermediate_values.items(), default=(0, None))[1] if pruned else None
             trial.state = TrialState.PRUNED if pruned else TrialState.FAIL
             trial.values = None if last is None else [last]
+        if is_done(trial):
+            told = trial.value if status == "ok" else None
+            trial.user_attrs = {**trial.user_attrs, SEAL: seal(trial, told)}
         if trial.state.is_finished() and trial.datetime_complete is None:
             trial.datetime_complete = trial.datetime_start
         result.append(trial)

@@ -7,7 +7,7 @@ import json
 import time
 import warnings
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -27,17 +27,12 @@ from benchmark.search.presence import Presence
 from benchmark.search.samplers import make_pruner, make_sampler
 from benchmark.search.space import Space
 from benchmark.search.storage import open_storage, patiently
+from benchmark.search.trials import SEAL, check_trials, is_done, seal
 from benchmark.seeds import seed_bundle
 from benchmark.shards import WHOLE, Shard
 from benchmark.training.result import Result, TrialEnd
 
 _PAUSE = 0.05
-# Statuses that a trial has for good: it counts towards the total and is not tried again.
-_DONE = frozenset({"ok", "pruned", "diverged", "failed", "oom", "timeout"})
-
-# What a trial says of itself, the last three once it has ended.
-_ATTRIBUTES: dict[str, Any] = {"slot": int, "hparams": dict, "config_id": str}
-_ATTRIBUTES |= {"status": str, "seconds": int | float, "value": int | float}
 
 
 @dataclass(frozen=True)
@@ -98,6 +93,14 @@ class Search:
         Tells how the trial of a slot ended that this study does not know the end of, or None.
     shard : Shard, optional
         Which slots are to be done here; by default all.
+    recorded : callable, optional
+        Returns the ends of trials by slot as another memory has them; asked where a trial has no checksum of
+        its own, or a wrong one.
+
+    Raises
+    ------
+    UserError
+        Where what the storage says of a trial is not what was written there.
 
     Notes
     -----
@@ -114,14 +117,14 @@ class Search:
         presence: Presence | None = None,
         ended: Callable[[int], TrialEnd | None] = lambda slot: None,
         shard: Shard = WHOLE,
+        recorded: Callable[[], Mapping[int, list[TrialEnd]]] = dict,
     ) -> None:
         self._plan = plan
         self._shard = shard
         self._presence = presence
         self._ended = ended
         self._study = _open_study(plan, storage, studies)
-        for trial in self._trials():
-            check_trial(trial, plan.study)
+        check_trials(self._trials(), plan.study, plan.space, recorded)
         self._live: dict[int, optuna.Trial] = {}
         self._grid = grid_points(plan.space, plan.config.seed) if plan.config.sampler == "grid" else None
         with self._alone():
@@ -154,7 +157,7 @@ class Search:
         settled = {
             trial.user_attrs["slot"]
             for trial in trials
-            if trial.user_attrs.get("status") in _DONE
+            if is_done(trial)
             or (trial.state in (TrialState.WAITING, TrialState.RUNNING) and "slot" in trial.user_attrs)
         }
         lost = {
@@ -176,7 +179,7 @@ class Search:
 
     def _close(self, trial: FrozenTrial) -> None:
         """End a trial that was left open, as its run ended where that is known."""
-        if trial.user_attrs.get("status") not in _DONE:
+        if not is_done(trial):
             slot = trial.user_attrs.get("slot")
             end = None if slot is None or "hparams" not in trial.user_attrs else self._ended(slot)
             if end is None:
@@ -224,6 +227,15 @@ class Search:
     def seconds(self) -> float:
         """Training seconds that all trials have cost."""
         return float(sum(trial.user_attrs.get("seconds", 0.0) for trial in self._trials()))
+
+    @property
+    def ended(self) -> str:
+        """Why the search has fewer trials than were asked for, in a few words; "" where it is complete."""
+        limit, done = self._plan.config.timeout, self.done
+        if done >= self.total or limit is None or not self.finished:
+            return ""
+        part = limit / self._shard.of
+        return f"after {done} of {self.total} trials: {part:g} s of training were used up"
 
     @property
     def finished(self) -> bool:
@@ -334,11 +346,15 @@ class Search:
         note("status", end.status)
 
     def _conclude(self, number: int) -> None:
-        """Close a trial of which the end is noted."""
-        attributes = self._trials()[number].user_attrs
+        """Close a trial of which the end is noted, under a checksum."""
+        trial = self._trials()[number]
+        attributes = trial.user_attrs
         tell = partial(self._study.tell, number, skip_if_finished=True)
-        if attributes["status"] == "ok":
-            tell(fmean(self._values()[attributes["config_id"]]))
+        mean = fmean(self._values()[attributes["config_id"]]) if attributes["status"] == "ok" else None
+        if not trial.state.is_finished():
+            self._study._storage.set_trial_user_attr(trial._trial_id, SEAL, seal(trial, mean))
+        if mean is not None:
+            tell(mean)
         elif attributes["status"] in ("pruned", "diverged", "oom", "timeout"):
             tell(state=TrialState.PRUNED)
         else:
@@ -380,30 +396,6 @@ class Search:
                 }
             )
         return rows
-
-
-def is_done(trial: FrozenTrial) -> bool:
-    """Whether a trial has an end that counts."""
-    return trial.user_attrs.get("status") in _DONE
-
-
-def check_trial(trial: FrozenTrial, study: str) -> None:
-    """Make sure that what a trial of the storage says of itself is whole.
-
-    Raises
-    ------
-    UserError
-        Which names the trial and what is damaged.
-    """
-    found = trial.user_attrs
-    needed = {"slot", "hparams", "config_id", "seconds"} if "status" in found else set()
-    needed |= {"value"} if found.get("status") == "ok" else set()
-    for name, kind in _ATTRIBUTES.items():
-        if name in needed | found.keys() and not isinstance(found.get(name), kind):
-            raise UserError(
-                f"study {study}, trial {trial.number}: its '{name}' is damaged; restore the study's storage "
-                "from a copy, or choose another --study"
-            )
 
 
 def grid_points(space: Space, seed: int) -> list[dict[str, Scalar]]:

@@ -74,7 +74,8 @@ class EarlierRuns:
             Names are attributes of `benchmark.tracking.names`; a value that begins with ``!`` is excluded.
         """
         # The spool first: what is delivered meanwhile is then read twice, and not missed.
-        records = [entry.record for entry in self._spool.records()]
+        records = self._spool.refused_runs(self._study)  # done all the same: the test part is not read again
+        records += [entry.record for entry in self._spool.records()]
         wanted = {getattr(names, name): value for name, value in tags.items()}
         asked = [_condition(names.STUDY, self._study), *(_condition(*item) for item in wanted.items())]
         stored = all_runs(self._client, [self._experiment_id], " and ".join([*asked, *conditions]))

@@ -36,6 +36,8 @@ class Outbox:
     ----------
     spool : Spool
         Where records are committed before they are sent.
+    refused : int
+        Records that the store refused for good in the time of this outbox.
     """
 
     def __init__(self, client: Any, spool: Spool, notice: Callable[[str], None]) -> None:
@@ -54,6 +56,7 @@ class Outbox:
         self._failing_since = 0.0
         self._away = False
         self._refusals: dict[str, int] = {}
+        self.refused = 0
         self._last_success = time.monotonic()
         self._thread = threading.Thread(target=self._work, name="outbox", daemon=True)
         self._thread.start()
@@ -174,6 +177,7 @@ class Outbox:
             if self._refusals[name] < _REFUSALS:
                 self._retry_at = time.monotonic() + _FIRST_PAUSE
                 return False
+            self.refused += 1
             self.spool.set_aside(name, "refused", reason(error))
             return True
         self.spool.remove(name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shutil
@@ -17,6 +18,7 @@ from pydantic import ConfigDict, Field, ValidationError
 
 from benchmark.config import Frozen
 from benchmark.data.cache import sync_folder
+from benchmark.tracking.names import STUDY
 from benchmark.urls import redacted
 
 Status = Literal["RUNNING", "FINISHED", "FAILED", "KILLED"]
@@ -264,6 +266,16 @@ class Spool:
     def refused(self) -> int:
         """Return the number of records that the store refused."""
         return len(list(self.home.glob("*.refused")))
+
+    def refused_runs(self, study: str | None = None) -> list[Record]:
+        """Return the whole runs, of one study or all, that the store refused."""
+        found = []
+        for path in sorted(self.home.glob("*.refused")):
+            with contextlib.suppress(OSError, ValueError):
+                record = _opened(path.read_bytes())
+                if record.run_name and study in (None, record.tags.get(STUDY)):
+                    found.append(record)
+        return found
 
     def take_back(self) -> None:
         """Put records that were refused back in line."""

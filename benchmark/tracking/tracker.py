@@ -224,25 +224,41 @@ class Tracker:
             return False
 
     def ended_trial(self, slot: int) -> TrialEnd | None:
-        """Return how a trial of the study ended last, or None where none has.
+        """Return how a trial of the study ended last, or None where none has; see `ended_trials`."""
+        return self.ended_trials(TRIAL=str(slot)).get(slot, [None])[-1]
+
+    def ended_trials(self, **tags: str) -> dict[int, list[TrialEnd]]:
+        """Return how the trials of the study ended, by slot, the latest end last.
 
         Raises
         ------
         UserError
             When the store does not answer.
         """
-        for run in self._read(lambda: self._earlier(KIND=names.TRIAL_RUN, TRIAL=str(slot))):
+        ends: dict[int, list[TrialEnd]] = {}
+        for run in reversed(self._read(lambda: self._earlier(KIND=names.TRIAL_RUN, **tags))):
             if run.status in ENDED and names.STATUS in run.tags:
-                seconds = run.metrics.get(names.TRAIN_SECONDS, 0.0)
-                return TrialEnd(run.tags[names.STATUS], run.metrics.get(names.BEST_VAL_ACCURACY), seconds)
-        return None
+                seconds, value = (run.metrics.get(m) for m in (names.TRAIN_SECONDS, names.BEST_VAL_ACCURACY))
+                end = TrialEnd(run.tags[names.STATUS], value, seconds or 0.0, run.tags.get(names.CONFIG_ID))
+                ends.setdefault(int(run.tags[names.TRIAL]), []).append(end)
+        return ends
 
     def tag(self, run: EarlierRun, name: str, value: str) -> None:
-        """Set a tag of one of `finals`."""
+        """Set a tag of an earlier run."""
         self._send(self._change(run, {name: value}))
 
-    def finish(self, totals: Mapping[str, float], write: Callable[[Path], None]) -> None:
-        """End the sweep's run with its totals and the pictures and tables of the search.
+    def tag_sweep(self, name: str, value: str) -> None:
+        """Set a tag of an earlier sweep's run, where it has a different value."""
+        if self._parent is not None and self._parent.tags.get(name, "") != value:
+            self.tag(self._parent, name, value)
+
+    def finish(
+        self,
+        totals: Mapping[str, float],
+        write: Callable[[Path], None],
+        tags: Mapping[str, str] | None = None,
+    ) -> None:
+        """End the sweep's run with its totals, tags, and the pictures and tables of the search.
 
         Raises
         ------
@@ -252,20 +268,21 @@ class Tracker:
         if self._owner is not None:  # others may have died since this process began
             with contextlib.suppress(Exception):
                 self._close(patiently(self._children_left_open, _CLAIM_PATIENCE))
-        self._send(self._parent_end("FINISHED", totals), write)
+        self._send(self._parent_end("FINISHED", totals, tags or {}), write)
 
     def abort(self, status: Status) -> None:
         """End the sweep's run before its time (``KILLED`` or ``FAILED``)."""
         if self._begun:
             with contextlib.suppress(Exception):  # the first error is the one to be shown
-                self._send(self._parent_end(status, {}))
+                self._send(self._parent_end(status, {}, {}))
 
-    def _parent_end(self, status: Status, totals: Mapping[str, float]) -> Record:
+    def _parent_end(self, status: Status, totals: Mapping[str, float], tags: Mapping[str, str]) -> Record:
         now = milliseconds()
         return self._drafts.change(
             self._parent_key,
             self.parent_id or None,
             metrics=summary_points(totals, now),
+            tags=cleaned(tags),
             status=status,
             end_time=now,
         )

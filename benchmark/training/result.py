@@ -43,11 +43,14 @@ class TrialEnd:
         Best validation accuracy.
     seconds : float
         Training time.
+    config_id : str or None
+        Its configuration, where that is known.
     """
 
     status: str
     value: float | None
     seconds: float
+    config_id: str | None = None
 
 
 @dataclass

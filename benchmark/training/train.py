@@ -16,7 +16,7 @@ from benchmark.config import CompileMode, Device, RunSpec, TrainSettings, ViewSe
 from benchmark.data.cache import disk_is_full
 from benchmark.data.dataset import Dataset, View
 from benchmark.data.ledger import Recorder, read_test
-from benchmark.models.task import Task
+from benchmark.models.task import Task, reporter
 from benchmark.training.devices import set_up_device, threads
 from benchmark.training.result import EpochReport, Result, Status
 from benchmark.training.scores import Score, probabilities, score
@@ -127,7 +127,7 @@ def _fit_pipeline(
     from benchmark.training.estimators import fit_pipeline, log_probabilities
     from benchmark.training.servable import save_pipeline
 
-    pipeline = fit_pipeline(spec, Task(dataset.class_names, 0, 0), train, validation, result, on_epoch)
+    pipeline = fit_pipeline(spec, _task(dataset, spec, result), train, validation, result, on_epoch)
     return (
         lambda view: log_probabilities(pipeline, view.texts()),
         lambda folder: save_pipeline(folder, pipeline, dataset.class_names),
@@ -193,7 +193,7 @@ def _fit_network(
 
 def _task(dataset: Dataset, spec: RunSpec, result: Result) -> Task:
     """Describe the data to a builder; what the builder reports goes into the result."""
-    report = result.reports.__setitem__
+    report = reporter(result.reports)
     settings = spec.view
     if settings is None:
         return Task(dataset.class_names, 0, 0, report=report)

@@ -1,5 +1,9 @@
 """The search on real Optuna studies: continuing, repeating, pruning, choosing."""
 
+import json
+import re
+import sqlite3
+
 import optuna
 import pytest
 
@@ -10,7 +14,8 @@ from benchmark.models.describe import describe
 from benchmark.plan import Plan, make_plan
 from benchmark.search.samplers import make_sampler
 from benchmark.search.space import Space
-from benchmark.search.study import Search, check_trial
+from benchmark.search.study import Search
+from benchmark.search.trials import check_trials
 from benchmark.training.result import Result, TrialEnd
 
 
@@ -299,7 +304,67 @@ def test_a_trial_that_is_damaged_is_named(dataset, tmp_path, name, value):
     search._study._storage._replay_result._trials[0].user_attrs[name] = value
     trial = search._trials()[0]
     with pytest.raises(UserError, match=f"study mine, trial 0: its '{name}' is damaged"):
-        check_trial(trial, "mine")
+        check_trials([trial], "mine")
+
+
+def two_trials(plan, storage, folder):
+    """Search with values 0.75 and 0.25; return the ends as the tracking store would have them."""
+    search, ends = Search(plan, storage, folder), {}
+    for value, seconds in ((0.75, 2.5), (0.25, 1.5)):
+        proposal = search.proposal()
+        search.tell(proposal.number, Result("ok", best_val_accuracy=value, train_seconds=seconds))
+        ends[proposal.slot] = [TrialEnd("ok", value, seconds, proposal.spec.config_id)]
+    return ends
+
+
+WIDTHS = {"embedding_dim": {"type": "int", "low": 2, "high": 4096}}
+
+
+@pytest.mark.parametrize("sealed", [True, False])
+@pytest.mark.parametrize(
+    ("old", "new", "named"),
+    [
+        ('"value":0.25', '"value":0.99', "trial 1: its value is 0.99, but 0.25 in"),
+        ('"values":[0.25]', '"values":[0.99]', "trial 1: its value is 0.25, but 0.99 in"),
+        ('"units":16', '"units":99', "trial 0: its hparams is {'units': 99}, but {'units': 16} in"),
+        ('"status":"ok"', '"status":"failed"', "trial 0: its status is failed, but COMPLETE in"),
+        ('"seconds":1.5', '"seconds":9', "trial 1: its seconds is 9, but 1.5 in the tracking store"),
+        ("0.25", "0.99", "trial 1: its value is 0.99, but 0.25 in the tracking store"),
+    ],
+)
+def test_a_journal_that_was_changed_is_not_believed(dataset, tmp_path, old, new, named, sealed):
+    plan = make(dataset, trials=2, space=tiny_space(**WIDTHS))
+    ends = two_trials(plan, None, tmp_path)
+    (file,) = tmp_path.glob("*.journal")
+    if not sealed:  # as version 0.1.0 wrote it
+        lines = file.read_text().splitlines(keepends=True)
+        file.write_text("".join(line for line in lines if '"seal"' not in line))
+    Search(plan, None, tmp_path, recorded=lambda: ends)
+    assert old in file.read_text()
+    file.write_text(file.read_text().replace(old, new))
+    with pytest.raises(UserError, match=re.escape(named)) as error:
+        Search(plan, None, tmp_path, recorded=lambda: ends)
+    assert plan.study in str(error.value)
+    assert "choose a different --study" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("value", 0.751), ("seconds", 7), ("slot", 5), ("config_id", "0a")]
+)
+def test_a_checksum_shows_what_no_second_record_does(dataset, tmp_path, name, value):
+    plan = make(dataset, trials=3, space=tiny_space(**WIDTHS))
+    two_trials(plan, "sqlite:///study.db", tmp_path)
+    with sqlite3.connect("study.db") as db:
+        db.execute(
+            "UPDATE trial_user_attributes SET value_json = ? WHERE key = ? AND trial_id = 1",
+            [json.dumps(value), name],
+        )
+        if name == "value":
+            db.execute("UPDATE trial_values SET value = 0.751 WHERE trial_id = 1")
+    with pytest.raises(
+        UserError, match=r"trial 0: its checksum is \w+, but \w+ in .*: the storage was changed"
+    ):
+        Search(plan, "sqlite:///study.db", tmp_path)
 
 
 class Alive:

@@ -5,11 +5,16 @@ import threading
 import time
 from collections import Counter
 from contextlib import closing
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from tracked import Faulty, a_record, contents, fill, half_the_time, runs_of
 
+from benchmark.driver import Stores, check_refused
+from benchmark.errors import Unfinished
 from benchmark.tracking import names
+from benchmark.tracking.earlier import EarlierRuns
 from benchmark.tracking.outbox import Outbox
 from benchmark.tracking.spool import Spool
 from benchmark.tracking.store import connect
@@ -195,3 +200,19 @@ def test_a_run_is_shown_while_it_is_under_way(client, spool, outbox):
 def test_an_outbox_can_be_closed_twice(client, spool):
     box = Outbox(client, spool, print)
     assert (box.close(1.0), box.close(1.0)) == (0, 0)
+
+
+def test_a_final_run_that_was_refused_is_not_done_again(client, spool, outbox, uri):
+    box = outbox(client, spool)
+    tags = {names.STUDY: "mine", names.KIND: names.FINAL_RUN, names.STATUS: "ok"}
+    spool.commit(a_record(0, tags=tags, status="FINISHED", params={"not a name: %": "1"}))
+    assert box.close(PATIENCE) == 0
+    assert (box.refused, spool.refused()) == (1, 1)
+    experiment = client.get_experiment_by_name(a_record(0).experiment).experiment_id
+    (run,) = EarlierRuns(client, spool, experiment, "mine")(KIND=names.FINAL_RUN)
+    assert run.settled
+    stores = Stores(Path("mlruns"), client, uri, box)
+    plan = SimpleNamespace(study="mine")
+    with pytest.raises(Unfinished, match=f"refused: 1; they are kept in {spool.home}"):
+        check_refused(stores, plan)
+    check_refused(Stores(Path("mlruns"), client, uri, outbox(client, spool)), SimpleNamespace(study="other"))

@@ -1,13 +1,18 @@
 """Training: the same in every way of running it, honest about its end."""
 
+import re
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from mlflow.utils.validation import _validate_metric_name
 from run_specs import make_spec
 
 from benchmark.config import ViewSettings
 from benchmark.data.ledger import looks
+from benchmark.models.task import reporter
+from benchmark.tracking import names
 from benchmark.training.batches import shuffled
 from benchmark.training.epochs import make_epoch, prepare
 from benchmark.training.train import share_of, train
@@ -182,6 +187,63 @@ def test_a_model_that_raises_is_a_result_with_its_traceback(sample, builders):
     result = train(make_spec(sample, f"{builders}:raises"), sample)
     assert result.status == "failed"
     assert "this model cannot be built" in result.error
+
+
+def test_a_figure_that_cannot_be_stored_is_an_error_before_training(sample, builders, tmp_path):
+    builders.write_text(BUILDERS + "def reports(task):\n    task.report('precision@1', 0.5)\n")
+    result = train(make_spec(sample, f"{builders}:reports", kind="final"), sample, ledger=tmp_path / "ledger")
+    assert (result.status, result.epochs_run) == ("failed", 0)
+    assert result.error.splitlines()[-1].endswith("the nearest is 'precision_1'")
+    assert not (tmp_path / "ledger").exists()
+
+
+def test_what_a_pipeline_reports_is_kept(sample, tmp_path):
+    (tmp_path / "pipeline.py").write_text(
+        "from benchmark.models.majority import build as majority\nINPUT = 'texts'\n"
+        "def build(task):\n    task.report('half', 0.5)\n    return majority(task)\n"
+    )
+    spec = make_spec(sample, str(tmp_path / "pipeline.py")).model_copy(
+        update={"view": None, "training": None}
+    )
+    result = train(spec, sample)
+    assert (result.status, result.reports) == ("ok", {"half": 0.5})
+
+
+OWN = (*names.CURVES, "learning_rate", "epoch_seconds", names.BEST_VAL_ACCURACY, names.BEST_VAL_LOSS)
+OWN += (names.BEST_EPOCH, names.EPOCHS_RUN, names.TRAIN_SECONDS, names.EXAMPLES_PER_SECOND, names.PARAMETERS)
+OWN += (names.TEST_ACCURACY, names.TEST_LOSS, names.SEARCH_TRIALS, names.SEARCH_SECONDS)
+
+
+@pytest.mark.parametrize(
+    ("name", "nearest"),
+    [
+        ("precision@1", "precision_1"),
+        ("share of known words (%)", "share of known words"),
+        ("", "figure"),
+        ("../x", "x"),
+        ("a//b", "a/b"),
+        ("/a", "a"),
+        ("x" * 251, "x" * 250),
+        ("line\n", "line"),
+        ("test_accuracy", "reported_test_accuracy"),
+        ("Loss", "reported_Loss"),
+        ("system/cpu", "reported_system/cpu"),
+        *((name, f"reported_{name}") for name in OWN),
+    ],
+)
+def test_names_of_figures_are_held_against_mlflow_and_the_programs_own(name, nearest):
+    figures = {}
+    with pytest.raises(ValueError, match=rf"nearest is '{re.escape(nearest)}'$"):
+        reporter(figures)(name, 0.5)
+    reporter(figures)(nearest, 0.5)
+    _validate_metric_name(nearest)
+    assert figures == {nearest: 0.5}
+
+
+@pytest.mark.parametrize("value", ["0.5", None, float("nan"), float("inf"), 1j, np.ones(2), keras.Input(())])
+def test_a_figure_is_a_finite_number(value):
+    with pytest.raises(ValueError, match="expected a finite number"):
+        reporter({})("figure", value)
 
 
 def test_a_model_that_cannot_be_stored_keeps_its_result(sample, builders, tmp_path):
