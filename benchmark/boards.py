@@ -49,7 +49,7 @@ def _parsed(dataset: str) -> tuple[str, str | None, str]:
 
     path = os.path.abspath(Path(dataset.partition(":")[2]).expanduser())  # noqa: PTH100 (as sources do)
     name, at, digest = dataset.rpartition("@")
-    if at and ":" not in name or at and re.fullmatch("[0-9a-f]+", digest) and not Path(path).exists():
+    if at and (":" not in name or (re.fullmatch("[0-9a-f]+", digest) and not Path(path).exists())):
         return experiment_name(name), digest, ""
     return experiment_name(dataset), None, path if ":" in dataset else ""
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from benchmark.data.ledger import SHOWN
 from benchmark.report.ranking import LEVEL, MARGIN, compared, ranked, systems, with_differences
 from benchmark.report.rows import WATERMARK, Board, BoardRow
-from benchmark.stats.intervals import MIN_SEEDS, Interval, mean_interval, sampling_error
+from benchmark.stats.intervals import MIN_SEEDS, mean_interval, mean_of, sampling_error
 from benchmark.stats.pairwise import Answers
 from benchmark.tracking.records import FinalRun
 
@@ -115,7 +115,8 @@ def _row(tier: str, runs: list[FinalRun], looks: int, unrecorded: int) -> BoardR
     n_failed = len(lost) - n_diverged - interrupted
     accuracies = [run.test_accuracy for run in counted if run.test_accuracy is not None]
     mean, validation = _mean(accuracies), _mean([run.val_accuracy for run in counted])
-    interval = _clipped(mean_interval(accuracies, LEVEL))
+    interval = mean_interval(accuracies, LEVEL)
+    interval = interval.within(0, 1) if interval else None
     latest = max(counted or runs, key=lambda run: (run.ended_at, run.run_id))
     smoke, searched = latest.budget == "smoke", tier != "default"
     row = BoardRow(
@@ -233,13 +234,6 @@ def _finished(run: FinalRun) -> bool:
     return run.status == "ok" and _finite(run.test_accuracy) is not None
 
 
-def _clipped(interval: Interval | None) -> Interval | None:
-    """Cut an interval of accuracies to [0, 1], where every mean accuracy lies."""
-    if interval is None:
-        return None
-    return Interval(max(0.0, interval.low), min(1.0, interval.high), interval.level)
-
-
 def _finite(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) else None
 
@@ -252,7 +246,7 @@ def _complete(values: Sequence[float | None]) -> list[float]:
 
 def _mean(values: Sequence[float | None]) -> float | None:
     found = _complete(values)
-    return statistics.fmean(found) if found else None
+    return mean_of(found) if found else None
 
 
 def _median(values: Sequence[float | None]) -> float | None:

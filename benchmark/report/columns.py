@@ -69,7 +69,7 @@ def captions(board: Board) -> list[str]:
 
 
 def _data(board: Board) -> list[str]:
-    """Say what a reader must know of the data: a shared name, and test texts that are in the training split."""
+    """Say what a reader must know of the data: a shared name, and test texts that are in training, too."""
     shared_name = [f"{len(board.versions)} data sets have this name: {'; '.join(board.versions)}"]
     duplicates = {row.dataset_digest: row for row in board.rows if row.test_duplicates}
     return (shared_name if board.versions else []) + [

@@ -64,7 +64,7 @@ def final_runs(client: Any, dataset: str) -> list[FinalRun]:
 
 
 def published_reads(client: Any, dataset: str) -> list[tuple[str, str, str]]:
-    """Return data digest, model and spec id of each published run of a data set that has read its test split."""
+    """Return data digest, model and spec id of each published run that has read the test split."""
     runs = stored_runs(client, str(experiment_id(client, dataset)), (names.PUBLISHED_RUN,))
     wanted = (names.DATASET_DIGEST, names.MODEL, names.SPEC_ID)
     found = [
@@ -75,7 +75,7 @@ def published_reads(client: Any, dataset: str) -> list[tuple[str, str, str]]:
 
 def dataset_inputs(client: Any, dataset: str) -> list[Any]:
     """Return what MLflow has of the data of a data set's sweeps: digest, source and profile of each."""
-    sweeps = all_runs(client, [experiment_id(client, dataset)], f"tags.`{names.KIND}` = '{names.SWEEP}'")
+    sweeps = all_runs(client, [str(experiment_id(client, dataset))], f"tags.`{names.KIND}` = '{names.SWEEP}'")
     return [item.dataset for run in sweeps for item in run.inputs.dataset_inputs]
 
 
