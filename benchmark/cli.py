@@ -27,6 +27,7 @@ RUNS = Path("mlruns")
 """Everything that a sweep leaves behind lies here, below the current folder."""
 
 DONE, SOME_FAILED, WRONG_REQUEST = 0, 1, 2
+DATASET_HELP = "data set, or NAME@DIGEST where several have its name (default: that of the newest sweep)"
 
 
 class Parser(argparse.ArgumentParser):

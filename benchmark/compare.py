@@ -42,7 +42,7 @@ def parser() -> cli.Parser:
     add = parser.add_argument
     add("a", metavar="A", help="model, or model:tier")
     add("b", metavar="B", help="what it is compared with")
-    add("--dataset", metavar="D", help="data set (default: that of the newest sweep)")
+    add("--dataset", metavar="D", help=cli.DATASET_HELP)
     add("--budget", metavar="B", help="rows of this budget (default: the largest that both have)")
     cli.add_margin_option(parser)
     add("--until-decided", action="store_true", help="train further seeds until the verdict is clear")
@@ -140,7 +140,7 @@ def _read(
     from benchmark.tracking.answers import AnswerReader
 
     dataset = chosen_dataset(stores.client, options.dataset)
-    board = read_board(stores.client, dataset, stores.ledger, margin=options.margin)
+    board = read_board(stores.client, dataset, stores.ledger, margin=options.margin, single="--dataset")
     if rows is None:
         a, b = find_pair(board.rows, options.a, options.b, options.budget)
     else:

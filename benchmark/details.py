@@ -16,6 +16,7 @@ from benchmark.report.ranking import systems
 from benchmark.report.rows import Board, BoardRow, Details, HardExample, SearchTrial, SeedCurves
 from benchmark.tracking import names
 from benchmark.tracking.answers import read_predictions
+from benchmark.tracking.reader import dataset_inputs
 from benchmark.tracking.runs_query import all_runs
 
 MOST_RUNS = 400
@@ -52,7 +53,8 @@ def read_details(
         if room >= 0:
             shown.append(place)
     predictions = _Predictions(client, board)
-    classes = _class_names(client, experiment)
+    inputs = dataset_inputs(client, dataset)
+    classes = {one.digest: tuple(json.loads(one.profile)["classes"]) for one in inputs if one.profile}
     hard = {
         digest: predictions.hard(digest, classes.get(digest, ()), texts)
         for digest in sorted(predictions.digests)
@@ -115,12 +117,6 @@ def _trial(run: Any) -> SearchTrial:
         seconds=_finite(run.data.metrics.get(names.TRAIN_SECONDS, 0.0)) or 0.0,
         status=status,
     )
-
-
-def _class_names(client: Any, experiment: str) -> dict[str, tuple[str, ...]]:
-    sweeps = all_runs(client, [experiment], f"tags.`{names.KIND}` = '{names.SWEEP}'")
-    inputs = [item.dataset for run in sweeps for item in run.inputs.dataset_inputs]
-    return {one.digest: tuple(json.loads(one.profile)["classes"]) for one in inputs if one.profile}
 
 
 class _Predictions:

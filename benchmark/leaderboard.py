@@ -29,7 +29,7 @@ def parser() -> cli.Parser:
         "  python -m benchmark.leaderboard --dataset imdb --format html --output board.html\n"
         "  python -m benchmark.leaderboard --dataset imdb --format json --output board.json",
     )
-    parser.add_argument("--dataset", metavar="D", help="data set (default: that of the newest sweep)")
+    parser.add_argument("--dataset", metavar="D", help=cli.DATASET_HELP)
     parser.add_argument(
         "--format",
         type=cli.choice("format", _FORMATS),
@@ -57,7 +57,7 @@ def parser() -> cli.Parser:
 def leaderboard(arguments: Sequence[str]) -> int:
     """Carry out the command; see `parser` for its arguments."""
     options = parser().parse_args(arguments)
-    from benchmark.boards import chosen_dataset, read_board
+    from benchmark.boards import chosen_dataset, experiment_of, read_board
     from benchmark.tracking.store import open_store, resolve_uri
 
     _check_picture(options.picture)
@@ -72,7 +72,7 @@ def leaderboard(arguments: Sequence[str]) -> int:
     )
     details: Details | None = None
     if options.format == "html" or options.pictures:
-        details = _details(client, dataset, board, uri, with_texts=options.format == "html")
+        details = _details(client, experiment_of(dataset), board, uri, with_texts=options.format == "html")
     text = _text(board, details, options)
     if options.picture:
         _written(f"--picture {options.picture}", lambda: _draw_board(board, Path(options.picture)))

@@ -61,7 +61,11 @@ class StoredModel:
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that name one stored model, and its store."""
-    parser.add_argument("--best", metavar="D", help="use the first row of this data set's board")
+    parser.add_argument(
+        "--best",
+        metavar="D",
+        help="use the first row of this data set's board; NAME@DIGEST where several data sets have its name",
+    )
     parser.add_argument("--model", metavar="M", help="with --best: the first row of this architecture")
     parser.add_argument("--model-uri", metavar="URI", help="use this MLflow model, or folder")
     cli.add_store_options(parser)
@@ -106,10 +110,9 @@ def find_model(options: argparse.Namespace) -> StoredModel:
 def _best(client: Any, dataset: str, model: str | None) -> str:
     """Return the URI of the stored model of the board's first row, or the first one of a model."""
     from benchmark.boards import read_board
-    from benchmark.data.source import experiment_name
     from benchmark.tracking import names
 
-    rows = read_board(client, experiment_name(dataset), cli.RUNS / "ledger.jsonl").rows
+    rows = read_board(client, dataset, cli.RUNS / "ledger.jsonl", single="--best").rows
     known = {row.model for row in rows}
     if model and model not in known:
         raise UserError(f"--model {model}: not on the board of '{dataset}'; {did_you_mean(model, known)}")

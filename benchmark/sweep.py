@@ -203,7 +203,7 @@ def _show(outcomes: Sequence[Outcome], dataset: Dataset, stores: Stores, *, as_j
     from benchmark.boards import read_board
     from benchmark.report.export import to_table
 
-    board = read_board(stores.client, dataset.name, stores.ledger)
+    board = read_board(stores.client, dataset.name, stores.ledger, digest=dataset.digest)
     _publish(board, outcomes, stores, dataset.name)
     if as_json:
         sweeps = [vars(outcome) for outcome in outcomes]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import statistics
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from benchmark.data.ledger import SHOWN
 from benchmark.report.ranking import LEVEL, MARGIN, compared, ranked, systems, with_differences
 from benchmark.report.rows import WATERMARK, Board, BoardRow
-from benchmark.stats.intervals import MIN_SEEDS, Interval, mean_interval, sampling_error
+from benchmark.stats.intervals import MIN_SEEDS, mean_interval, mean_of, sampling_error
 from benchmark.stats.pairwise import Answers
 from benchmark.tracking.records import FinalRun
 
@@ -32,6 +33,8 @@ def build_board(
     *,
     margin: float = MARGIN,
     baseline: str | None = None,
+    unrecorded: Mapping[tuple[str, str], int] | None = None,
+    versions: Sequence[str] = (),
 ) -> Board:
     """Compute the board of a data set.
 
@@ -40,7 +43,8 @@ def build_board(
     runs : sequence of FinalRun
         Final runs, in any order and with any status.
     looks : mapping of (str, str) to int
-        How often the test part has been read, by digest of the data set and name of the model.
+        How often the test part has been read, by digest of the data set and name of the model, as the ledger
+        says.
     answers : callable
         Asked for the runs that are compared or whose sampling error is told, and for no others.
     margin : float
@@ -48,6 +52,10 @@ def build_board(
     baseline : str, optional
         ``model`` or ``model:tier``, to which each row's difference is told. See
         `benchmark.report.ranking.baseline_of` for the choice where nothing is asked.
+    unrecorded : mapping of (str, str) to int, optional
+        Runs that have read the test split and have no entry in the ledger, in the same way.
+    versions : sequence of str
+        As in `Board`.
 
     Returns
     -------
@@ -71,7 +79,14 @@ def build_board(
         for tier in dict.fromkeys(run.tiers):
             key = (run.dataset_digest, run.model, tier, run.budget, run.study, run.protocol)
             groups[key].append(run)
-    rows = sorted((_row(key[2], group, looks.get(key[:2], 0)) for key, group in groups.items()), key=_order)
+    missing = unrecorded or {}
+    rows = sorted(
+        (
+            _row(key[2], group, looks.get(key[:2], 0), missing.get(key[:2], 0))
+            for key, group in groups.items()
+        ),
+        key=_order,
+    )
     first = systems(rows)
     read = {place: _answers(rows[place], answers) for place in dict.fromkeys(first)}
     known = [read[place] for place in first]
@@ -84,10 +99,11 @@ def build_board(
         rows=tuple(rows),
         comparisons=tuple(pairs),
         examples_shown={digest: count for (digest, name), count in looks.items() if name == SHOWN},
+        versions=tuple(versions),
     )
 
 
-def _row(tier: str, runs: list[FinalRun], looks: int) -> BoardRow:
+def _row(tier: str, runs: list[FinalRun], looks: int, unrecorded: int) -> BoardRow:
     """Return a row that nothing is compared with yet."""
     by_seed: dict[int, list[FinalRun]] = defaultdict(list)
     for run in sorted(runs, key=lambda run: (run.ended_at, run.run_id)):
@@ -99,7 +115,8 @@ def _row(tier: str, runs: list[FinalRun], looks: int) -> BoardRow:
     n_failed = len(lost) - n_diverged - interrupted
     accuracies = [run.test_accuracy for run in counted if run.test_accuracy is not None]
     mean, validation = _mean(accuracies), _mean([run.val_accuracy for run in counted])
-    interval = _clipped(mean_interval(accuracies, LEVEL))
+    interval = mean_interval(accuracies, LEVEL)
+    interval = interval.within(0, 1) if interval else None
     latest = max(counted or runs, key=lambda run: (run.ended_at, run.run_id))
     smoke, searched = latest.budget == "smoke", tier != "default"
     row = BoardRow(
@@ -145,13 +162,27 @@ def _row(tier: str, runs: list[FinalRun], looks: int) -> BoardRow:
         device=_joined(run.device for run in counted or runs),
         versions=_joined(run.versions for run in counted or runs),
         git_commit=_joined(run.git_commit for run in counted or runs),
-        test_looks=looks,
+        test_looks=looks + unrecorded,
+        test_reads_unrecorded=unrecorded,
+        test_duplicates=_duplicates(latest.test_duplicates),
         watermark=WATERMARK if smoke else None,
         notes=(),
         seeds=tuple(run.seed for run in counted),
         run_ids=tuple(run.run_id for run in counted),
     )
-    return row.model_copy(update={"notes": _notes(row, counted)})
+    notes = _notes(row, counted)
+    if searched and latest.search_ended:
+        notes = (*notes, f"search ended early: {latest.search_ended}")
+    return row.model_copy(update={"notes": notes})
+
+
+def _duplicates(stored: str) -> str | None:
+    """Write ``123 of 25000`` with its share; None where it is nothing or 0."""
+    found = re.fullmatch(r"(\d+) of (\d+)", stored)
+    if found is None or not int(found[2]):
+        return stored or None
+    count, size = map(int, found.groups())
+    return f"{count:,} of {size:,} ({100 * count / size:.2g} %)" if count else None
 
 
 def _notes(row: BoardRow, counted: list[FinalRun]) -> tuple[str, ...]:
@@ -203,13 +234,6 @@ def _finished(run: FinalRun) -> bool:
     return run.status == "ok" and _finite(run.test_accuracy) is not None
 
 
-def _clipped(interval: Interval | None) -> Interval | None:
-    """Cut an interval of accuracies to [0, 1], where every mean accuracy lies."""
-    if interval is None:
-        return None
-    return Interval(max(0.0, interval.low), min(1.0, interval.high), interval.level)
-
-
 def _finite(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) else None
 
@@ -222,7 +246,7 @@ def _complete(values: Sequence[float | None]) -> list[float]:
 
 def _mean(values: Sequence[float | None]) -> float | None:
     found = _complete(values)
-    return statistics.fmean(found) if found else None
+    return mean_of(found) if found else None
 
 
 def _median(values: Sequence[float | None]) -> float | None:

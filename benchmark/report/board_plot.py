@@ -23,6 +23,7 @@ from benchmark.report.plot_style import (
     style,
     subtitle,
 )
+from benchmark.report.printed import as_printed
 from benchmark.report.rows import Board, BoardRow
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ def board_picture(board: Board, path: Path | str) -> None:
     Smoke tests are left out and counted below; where there is nothing else they are drawn in grey, under
     their watermark.
     """
+    board, _ = as_printed(board)
     shown = [row for row in board.rows if not row.watermark] or list(board.rows)
     parts = sections(shown)
     lines = len(shown) + (len(parts) if len(parts) > 1 else 0)
@@ -131,7 +133,8 @@ def _texts(axes: Axes, line: int, row: BoardRow, place_text: str, place: Transfo
 
     write(0.42, "" if row.rank is None else place_text, GREY, align="right")
     write(0.55, short(row.model, 18), INK)
-    write(_LEFT - 0.1, row.tier, TIERS.get(row.tier, TIERS["tuned"])[0], size=8.5, align="right")
+    tier = "both" if "+" in row.tier else row.tier
+    write(_LEFT - 0.1, tier, TIERS.get(row.tier, TIERS["tuned"])[0], size=8.5, align="right")
     result = accuracy(row) if row.test_accuracy_mean is not None else "no seed finished"
     write(_WIDTH - _RIGHT + 0.12, row.watermark or result, ORANGE if row.watermark else INK)
     if not row.watermark:

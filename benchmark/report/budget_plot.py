@@ -26,6 +26,7 @@ from benchmark.report.plot_style import (
     subtitle,
     whole_ticks,
 )
+from benchmark.report.printed import as_printed
 from benchmark.report.rows import Board, BoardRow, Details
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ def budget_picture(board: Board, details: Details, path: Path | str) -> None:
     A ring marks where another search takes the lead; it is black where the bands of the two part before
     and after, and grey where the change may be chance. Searches of smoke tests are not drawn.
     """
+    board, details = as_printed(board, details)
     places = {id(row): place for place, row in enumerate(board.rows)}
     shown = [row for row in board.rows if not row.watermark]
     parts = []

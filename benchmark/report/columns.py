@@ -65,23 +65,39 @@ def sections(rows: Sequence[BoardRow]) -> list[Section]:
 
 def captions(board: Board) -> list[str]:
     """Say what the figures of a board mean, how often test parts were read, and what is not equal."""
-    return [*_looks(board), *_meanings(board), *_ranks(board), *_searches(board.rows)]
+    return [*_data(board), *_looks(board), *_meanings(board), *_ranks(board), *_searches(board.rows)]
+
+
+def _data(board: Board) -> list[str]:
+    """Say what a reader must know of the data: a shared name, and test texts that are in training, too."""
+    shared_name = [f"{len(board.versions)} data sets have this name: {'; '.join(board.versions)}"]
+    duplicates = {row.dataset_digest: row for row in board.rows if row.test_duplicates}
+    return (shared_name if board.versions else []) + [
+        f"{row.dataset}: {row.test_duplicates} test texts are also in the training split"
+        for row in duplicates.values()
+    ]
 
 
 def _looks(board: Board) -> list[str]:
-    groups: dict[str, dict[str, int]] = defaultdict(dict)
+    groups: dict[str, dict[str, BoardRow]] = defaultdict(dict)
     names: dict[str, str] = {}
     for row in board.rows:
         names[row.dataset_digest] = row.dataset
-        groups[row.dataset_digest][row.model] = row.test_looks
+        groups[row.dataset_digest][row.model] = row
     lines = []
-    for digest, looks in groups.items():
-        most_first = sorted(looks.items(), key=lambda item: (-item[1], item[0]))
-        told = ", ".join(f"{model} {count}" for model, count in most_first)
+    for digest, models in groups.items():
+        most_first = sorted(models.values(), key=lambda row: (-row.test_looks, row.model))
+        told = ", ".join(f"{row.model} {_least(row)}{row.test_looks}" for row in most_first)
         if shown := board.examples_shown.get(digest):
             told += f"; examples shown to people {shown}"
+        if missing := sum(row.test_reads_unrecorded for row in most_first):
+            told += f"; {missing} of these runs have no entry in the ledger of this folder"
         lines.append(f"{names[digest]} (digest {digest}): looks at the test part: {told}")
     return lines
+
+
+def _least(row: BoardRow) -> str:
+    return "at least " if row.test_reads_unrecorded else ""
 
 
 def _meanings(board: Board) -> list[str]:
@@ -126,7 +142,7 @@ def _searches(rows: Sequence[BoardRow]) -> list[str]:
     parts = sections(rows)
     lines = []
     for part in parts:
-        trials = {row.search_trials for row in part.rows if row.tier == "tuned" and not part.watermark}
+        trials = {row.search_trials for row in part.rows if "tuned" in row.tier and not part.watermark}
         where = f" ({part.title})" if len(parts) > 1 else ""
         if len(trials) > 1:
             lines.append(f"Search budgets differ{where}: {min(trials)} to {max(trials)} trials")
@@ -187,7 +203,7 @@ def _more() -> list[Column]:
         Column("corrected p", lambda row: NOTHING if row.difference_p is None else f"{row.difference_p:.2g}"),
         Column("test loss", lambda row: decimal(row.test_loss_mean, 4)),
         Column("epochs", lambda row: decimal(row.epochs_median, 1)),
-        Column("looks", lambda row: whole(row.test_looks)),
+        Column("looks", lambda row: _least(row) + whole(row.test_looks)),
         Column("protocol", lambda row: row.protocol, numeric=False),
         Column("device", lambda row: row.device, numeric=False),
         Column("versions", lambda row: row.versions, numeric=False),

@@ -22,6 +22,7 @@ from benchmark.report.plot_style import (
     style,
     subtitle,
 )
+from benchmark.report.printed import as_printed
 from benchmark.report.rows import Board, BoardRow
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ def cost_picture(board: Board, path: Path | str) -> None:
     so many seconds. A row in both tiers, whose default has won its search, is drawn once. A hollow mark
     means that seeds are missing or too few for an interval. Smoke tests are not drawn.
     """
+    board, _ = as_printed(board)
     shown = [row for row in board.rows if not row.watermark]
     parts = [part for part in sections(shown) if any(map(_drawable, part.rows))]
     height = _TOP + _BOTTOM + _PANEL + (_PANEL + _APART) * (max(len(parts), 1) - 1)
@@ -90,32 +92,22 @@ def _panel(axes: Axes, part: Section, *, titled: bool) -> None:
         axes.set_title(part.title, loc="left", fontsize=9, color=GREY, parse_math=False)
     axes.set_ylabel("test accuracy (%)", fontsize=9)
     axes.set_xlabel("median seconds of a run (logarithmic)", fontsize=9)
-    rows = _once([row for row in part.rows if _drawable(row)])
-    for row, _ in rows:
+    rows = [row for row in part.rows if _drawable(row)]
+    for row in rows:
         _mark(axes, row)
-    points = [(_seconds(row), 100 * (row.test_accuracy_mean or 0)) for row, _ in rows]
+    points = [(_seconds(row), 100 * (row.test_accuracy_mean or 0)) for row in rows]
     log_seconds(axes, [x for x, _ in points])
     axes.margins(y=0.12)
     _front(axes, points)
     axes.autoscale(enable=False)
-    _labels(axes, points, [name for _, name in rows])
-    _legend(axes, [row for row, _ in rows])
+    _labels(
+        axes, points, [short(row.model, 22) + (" (both tiers)" if "+" in row.tier else "") for row in rows]
+    )
+    _legend(axes, rows)
 
 
 def _seconds(row: BoardRow) -> float:
     return max(row.train_seconds_median or 0, 1e-3)  # a logarithm needs something
-
-
-def _once(rows: Sequence[BoardRow]) -> list[tuple[BoardRow, str]]:
-    """Give each row its label; rows that are the same runs are one."""
-    groups: dict[tuple[str, ...], list[BoardRow]] = {}
-    for row in rows:
-        groups.setdefault((row.model, *row.run_ids), []).append(row)
-    return [
-        (group[-1], short(row.model, 22) + (" (both tiers)" if len(group) > 1 else ""))
-        for group in groups.values()
-        for row in group[:1]
-    ]
 
 
 def _mark(axes: Axes, row: BoardRow) -> None:

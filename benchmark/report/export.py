@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmark.printable import printable
 from benchmark.report.columns import EMPTY, Column, Section, captions, columns, fitting, noted, sections
+from benchmark.report.printed import as_printed
 from benchmark.report.rows import Board, BoardRow
 
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ def to_table(board: Board, *, width: int | None = None, color: bool = False, wid
     if not board.rows:
         return EMPTY + "\n"
     from rich.text import Text
+
+    board, _ = as_printed(board)
 
     console = make_console(width or _UNLIMITED, color)
     with console.capture() as capture:
@@ -138,6 +141,7 @@ def to_markdown(board: Board) -> str:
     """
     if not board.rows:
         return EMPTY + "\n"
+    board, _ = as_printed(board)
     blocks = []
     for section in sections(board.rows):
         blocks.append(f"### {_escaped(section.title)}")

@@ -12,6 +12,7 @@ from importlib.resources import files
 
 from benchmark.report.columns import EMPTY, Section, captions, columns, noted, sections
 from benchmark.report.page_data import page_data
+from benchmark.report.printed import as_printed
 from benchmark.report.rows import Board, Details
 
 # In this order: each file uses what the ones before it define.
@@ -52,6 +53,7 @@ def to_html(board: Board, details: Details | None = None, *, title: str | None =
     script, which writes them as text only. A content security policy admits this one script and this
     one style sheet, by their hashes, and no request at all.
     """
+    board, details = as_printed(board, details)
     if title is None:
         title = ", ".join(dict.fromkeys(row.dataset for row in board.rows))
         title = f"The board of {title}" if title else "An empty board"
@@ -66,7 +68,7 @@ def to_html(board: Board, details: Details | None = None, *, title: str | None =
         "title": escape(title),
         "style": style,
         "plain": _plain(board),
-        "data": _json({"title": title, **page_data(board, details or Details())}),
+        "data": _json({"title": title, **page_data(board, details)}),
         "script": script,
     }
     return _filled(_resource("page.html"), values)

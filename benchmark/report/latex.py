@@ -17,6 +17,7 @@ from benchmark.report.columns import (
     noted,
     sections,
 )
+from benchmark.report.printed import as_printed
 from benchmark.report.rows import Board
 
 _HEAD = "% A board of Textbench, to be read with \\input. The preamble needs \\usepackage{booktabs}.\n"
@@ -91,6 +92,7 @@ def to_latex(board: Board) -> str:
     """
     if not board.rows:
         return f"{_HEAD}% {EMPTY}\n"
+    board, _ = as_printed(board)
     labels: list[str] = []
     tables = [_table(board, section, labels) for section in sections(board.rows)]
     return _HEAD + "\n" + "\n".join(tables)

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import product
 from typing import Any
 
 from benchmark.report.columns import EMPTY, captions, rank, sections, shared
 from benchmark.report.page_searches import section_searches
-from benchmark.report.ranking import systems
 from benchmark.report.rows import Board, BoardRow, Details, SeedCurves
 from benchmark.urls import redacted
 
@@ -72,14 +69,9 @@ def page_data(board: Board, details: Details) -> dict[str, Any]:
 
 
 def _pairs(board: Board) -> Iterator[list[Any]]:
-    """Yield the comparisons of rows, also of those that are the same runs as the one that was compared."""
-    members: dict[int, list[int]] = defaultdict(list)
-    for row, first in enumerate(systems(board.rows)):
-        members[first].append(row)
     for pair in board.comparisons:
         figures = (pair.difference, pair.ci_low, pair.ci_high, pair.p_value, pair.p_corrected)
-        for a, b in product(members[pair.a], members[pair.b]):
-            yield [a, b, pair.n_seeds, *map(digits, figures), pair.outcome]
+        yield [pair.a, pair.b, pair.n_seeds, *map(digits, figures), pair.outcome]
 
 
 def digits(value: float | None, places: int = 6) -> float | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import combinations
 from typing import Any
 
@@ -39,9 +40,12 @@ def section_searches(searches: Mapping[int, Sequence[SearchTrial]]) -> dict[str,
     scores = {row: _scores(trials) for row, trials in searches.items()}
     known = {row: values for row, values in scores.items() if values}
     costs = {row: [max(trial.seconds, _SHORTEST) for trial in searches[row]] for row in known}
-    by_trials = {row: expected_best(values, resamples=_RESAMPLES) for row, values in known.items()}
+    by_trials = {
+        row: _accuracies(expected_best(values, resamples=_RESAMPLES)) for row, values in known.items()
+    }
     by_seconds = {
-        row: best_within_seconds(values, costs[row], resamples=_RESAMPLES) for row, values in known.items()
+        row: _accuracies(best_within_seconds(values, costs[row], resamples=_RESAMPLES))
+        for row, values in known.items()
     }
     return {
         "counts": {
@@ -56,6 +60,11 @@ def section_searches(searches: Mapping[int, Sequence[SearchTrial]]) -> dict[str,
 def _scores(trials: Sequence[SearchTrial]) -> list[float]:
     values = [trial.value for trial in trials if trial.value is not None]
     return [min(values) if trial.value is None else trial.value for trial in trials] if values else []
+
+
+def _accuracies(curve: Curve) -> Curve:
+    """Cut the band, which is symmetric, to what an accuracy can be."""
+    return replace(curve, low=np.clip(curve.low, 0, 1), high=np.clip(curve.high, 0, 1))
 
 
 def _unit(curves: Mapping[int, Curve]) -> dict[str, Any]:

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from benchmark.report.rows import Board, BoardRow
 
 # Okabe and Ito's palette: told apart with every common colour vision.
-BLUE, ORANGE = "#0072B2", "#D55E00"
+BLUE, ORANGE, GREEN = "#0072B2", "#D55E00", "#009E73"
 INK, GREY, PALE = "#1F2933", "#6B7280", "#E5E7EB"
-LINES = (BLUE, ORANGE, "#009E73", "#CC79A7", "#E69F00", "#56B4E9", INK)
-TIERS = {"default": (ORANGE, "s"), "tuned": (BLUE, "o")}
+LINES = (BLUE, ORANGE, GREEN, "#CC79A7", "#E69F00", "#56B4E9", INK)
+TIERS = {"default": (ORANGE, "s"), "tuned": (BLUE, "o"), "default+tuned": (GREEN, "D")}
 """Colour and mark of each tier."""
 
 FORMATS = (".png", ".svg")

@@ -42,7 +42,7 @@ def compared(
     dict of (int, int) to Difference
         By the places of the two rows.
     list of Pair
-        In the same order, with p-values corrected for all of them.
+        In the same order, with p-values corrected for all of the same data set.
     """
     races: dict[Race, dict[tuple[str, ...], int]] = defaultdict(dict)
     for place, row in enumerate(rows):
@@ -53,11 +53,14 @@ def compared(
         places = list(distinct.values())
         compared = differences([known[place] for place in places], margin=margin, level=LEVEL)
         found |= {(places[i], places[j]): difference for (i, j), difference in compared.items()}
-    corrected = holm([difference.p_value for difference in found.values()])
+    by_data: dict[str, list[tuple[int, int]]] = defaultdict(list)
+    for key in found:
+        by_data[rows[key[0]].dataset_digest].append(key)
+    corrected: dict[tuple[int, int], float | None] = {}
+    for keys in by_data.values():  # a different data set of the same name has no say
+        corrected |= zip(keys, holm([found[key].p_value for key in keys]), strict=True)
     pairs = [
-        _pair(a, b, difference, p)
-        for ((a, b), difference), p in zip(found.items(), corrected, strict=True)
-        if p is not None
+        _pair(*key, difference, p) for key, difference in found.items() if (p := corrected[key]) is not None
     ]
     return found, pairs
 
@@ -88,13 +91,15 @@ def ranked(rows: Sequence[BoardRow], pairs: Sequence[Pair]) -> list[BoardRow]:
     apart = {(pair.a, pair.b) for pair in pairs if pair.outcome == "better"}
     system = systems(rows)
     found = list(rows)
-    for places in races.values():
+    for all_places in races.values():
+        places = list(dict.fromkeys(system[place] for place in all_places))
         separated = np.zeros((len(places), len(places)), dtype=bool)
         for i, j in combinations(range(len(places)), 2):
-            separated[i, j] = separated[j, i] = (system[places[i]], system[places[j]]) in apart
+            separated[i, j] = separated[j, i] = (places[i], places[j]) in apart
         means = [rows[place].test_accuracy_mean or 0.0 for place in places]
-        for place, rank in zip(places, shared_ranks(means, separated), strict=True):
-            found[place] = rows[place].model_copy(update={"rank": rank})
+        ranks = dict(zip(places, shared_ranks(means, separated), strict=True))
+        for place in all_places:
+            found[place] = rows[place].model_copy(update={"rank": ranks[system[place]]})
     return found
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pydantic import BaseModel, ConfigDict
 
 from benchmark.publications import Case, Figure, Metric, Publication
-from benchmark.stats.intervals import Interval, mean_interval
+from benchmark.stats.intervals import Interval, mean_interval, mean_of
 
 FIGURES: dict[str, str] = {
     "test_accuracy": "test accuracy %",
@@ -202,6 +202,8 @@ def reproduction_rows(case: Case, measured: Measurement | NotMeasured) -> list[R
         metric: Metric = figure.metric if figure else "test_accuracy"
         found = () if isinstance(measured, NotMeasured) else measured.values.get(metric, ())
         interval, (low, high) = mean_interval(found), figure.ends if figure else (None, None)
+        if interval:
+            interval = interval.within(0, math.inf if metric == "test_loss" else 1)
         if isinstance(measured, NotMeasured):
             said = "not measured" + (f": needs {measured.needs}" if measured.needs else "")
             dataset, protocol, notes = publication.dataset.label, "", (measured.reason,)
@@ -226,7 +228,7 @@ def reproduction_rows(case: Case, measured: Measurement | NotMeasured) -> list[R
                 published_high=high,
                 published=published_text(figure),
                 values=found,
-                mean=statistics.fmean(found) if found else None,
+                mean=mean_of(found) if found else None,
                 ci_low=interval.low if interval else None,
                 ci_high=interval.high if interval else None,
                 seeds_expected=case.seeds,

@@ -54,7 +54,13 @@ class BoardRow(_Record):
     versions : str
         For example ``"tensorflow 2.21.0, keras 3.15.1"``.
     test_looks : int
-        How often this model has read the test part.
+        How often this model has read the test part, `test_reads_unrecorded` included.
+    test_reads_unrecorded : int
+        Runs of this model with a test accuracy and no entry in the ledger; with any, `test_looks` is the
+        least that it can be.
+    test_duplicates : str or None
+        How many test texts are also in the training split, as ``123 of 25000 (0.49 %)``; None where none or
+        unknown.
     watermark : str or None
         Set for smoke tests.
     seeds : tuple of int
@@ -106,6 +112,8 @@ class BoardRow(_Record):
     versions: str
     git_commit: str
     test_looks: int
+    test_reads_unrecorded: int = 0
+    test_duplicates: str | None = None
     watermark: str | None
     notes: tuple[str, ...]
     seeds: tuple[int, ...]
@@ -168,6 +176,9 @@ class Board(_Record):
         runs (the default has won its search) are one system and are not compared.
     examples_shown : dict of str to int
         How often test examples were shown to people, by digest of the data set.
+    versions : tuple of str
+        Where several data sets share a name: each as ``NAME@DIGEST (where it is from, its last run)``. The
+        rows' ``dataset`` is then ``NAME@DIGEST``.
     """
 
     version: Literal[1] = 1
@@ -176,6 +187,7 @@ class Board(_Record):
     rows: tuple[BoardRow, ...]
     comparisons: tuple[Pair, ...]
     examples_shown: dict[str, int] = {}
+    versions: tuple[str, ...] = ()
 
 
 class SeedCurves(_Record):

@@ -149,7 +149,9 @@ def critical_value(
     from scipy.special import ndtri, stdtrit
 
     half = np.asarray(alpha, dtype=np.float64) / 2
-    t, z = -stdtrit(n_seeds - 1, half), -ndtri(half)
+    z = -ndtri(half)
+    # t is above z, but SciPy gives 0 for it where both are small; its square must fit a float.
+    t = np.clip(-stdtrit(n_seeds - 1, half), np.maximum(z, 1e-150), 1e150)
     return np.asarray(np.sqrt(z**2 + (t**2 - z**2) * seed_share ** (1 + 2 * z / (3 * t))), dtype=np.float64)
 
 

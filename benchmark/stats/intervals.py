@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -30,6 +31,15 @@ class Interval:
     def overlaps(self, other: Interval) -> bool:
         """Tell whether the two have a point in common; a shared end counts."""
         return self.low <= other.high and other.low <= self.high
+
+    def within(self, low: float, high: float) -> Interval:
+        """Cut it to the values that are possible."""
+        return Interval(max(low, self.low), min(high, self.high), self.level)
+
+
+def mean_of(values: Sequence[float] | np.ndarray) -> float:
+    """Return the mean, which rounding never puts outside of the values."""
+    return float(min(max(statistics.fmean(values), min(values)), max(values)))
 
 
 def mean_interval(values: Sequence[float] | np.ndarray, level: float = 0.95) -> Interval | None:
@@ -78,8 +88,8 @@ def mean_interval(values: Sequence[float] | np.ndarray, level: float = 0.95) -> 
 
     quantile = float(stdtrit(sample.size - 1, (1 + level) / 2))
     half = quantile * float(sample.std(ddof=1)) / float(np.sqrt(sample.size))
-    mean = float(sample.mean())
-    return Interval(mean - half, mean + half, level)
+    mean, exact = float(sample.mean()), mean_of(sample)  # the two may differ in their last digit
+    return Interval(min(mean - half, exact), max(mean + half, exact), level)
 
 
 @dataclass(frozen=True)
@@ -131,14 +141,17 @@ def sampling_error(correct: NDArray[np.bool_] | NDArray[np.integer], level: floa
         raise ValueError(f"level: got {level}, expected a number between 0 and 1")
     from scipy.special import ndtri
 
-    shares = correctness(correct, "correct").mean(axis=0)
+    table = correctness(correct, "correct")
+    shares, equal = table.mean(axis=0), np.ptp(table.sum(axis=0)) == 0
     mean, n = float(shares.mean()), shares.size
-    error = float(shares.std(ddof=1)) / float(np.sqrt(n))
+    error = 0.0 if equal else float(shares.std(ddof=1)) / float(np.sqrt(n))
     answers = mean * (1 - mean) / error**2 if error > 0 else float(n)
     weight = float(ndtri((1 + level) / 2)) ** 2 / answers
     centre = (mean + weight / 2) / (1 + weight)
     half = float(np.sqrt(weight * mean * (1 - mean) + weight**2 / 4)) / (1 + weight)
-    return SamplingError(error, Interval(max(0.0, centre - half), min(1.0, centre + half), level))
+    return SamplingError(
+        error, Interval(min(centre - half, mean), max(centre + half, mean), level).within(0, 1)
+    )
 
 
 def too_few_seeds(n_seeds: int) -> str | None:

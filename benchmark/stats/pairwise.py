@@ -75,7 +75,7 @@ def _compared(
             difference=float(mean[place]),
             margin=margin,
             level=level,
-            interval=Interval(float(low[place]), float(high[place]), level),
+            interval=Interval(float(low[place]), float(high[place]), level).within(-1, 1),
             reason=None,
             p_value=float(p[place]),
             components=Components(float(by_seed[place]), float(by_example[place]), float(residual[place])),

@@ -10,6 +10,7 @@ from benchmark.config import RunSpec
 from benchmark.errors import UserError, did_you_mean
 from benchmark.tracking import names
 from benchmark.tracking.records import FinalRun
+from benchmark.tracking.runs_query import all_runs
 from benchmark.tracking.stored_runs import StoredRun, experiment_id, stored_runs
 
 
@@ -50,11 +51,32 @@ def final_runs(client: Any, dataset: str) -> list[FinalRun]:
         raise UserError(f"there are no runs on data set '{dataset}'; {hint}")
     runs = stored_runs(client, experiment, (names.SWEEP, names.FINAL_RUN))
     sweeps = {run.tags[names.STUDY]: run for run in runs if run.tags[names.KIND] == names.SWEEP}
+    duplicates = {
+        sweep.tags.get(names.DATASET_DIGEST): sweep.tags[names.TEST_DUPLICATES]
+        for sweep in sweeps.values()
+        if names.TEST_DUPLICATES in sweep.tags
+    }
     return [
-        _record(run, sweeps.get(run.tags[names.STUDY]))
+        _record(run, sweeps.get(run.tags[names.STUDY]), duplicates.get(run.tags[names.DATASET_DIGEST], ""))
         for run in runs
         if run.tags[names.KIND] == names.FINAL_RUN and run.status in ("FINISHED", "FAILED", "KILLED")
     ]
+
+
+def published_reads(client: Any, dataset: str) -> list[tuple[str, str, str]]:
+    """Return data digest, model and spec id of each published run that has read the test split."""
+    runs = stored_runs(client, str(experiment_id(client, dataset)), (names.PUBLISHED_RUN,))
+    wanted = (names.DATASET_DIGEST, names.MODEL, names.SPEC_ID)
+    found = [
+        [run.tags.get(name, "") for name in wanted] for run in runs if names.TEST_ACCURACY in run.metrics
+    ]
+    return [(digest, model, spec_id) for digest, model, spec_id in found]
+
+
+def dataset_inputs(client: Any, dataset: str) -> list[Any]:
+    """Return what MLflow has of the data of a data set's sweeps: digest, source and profile of each."""
+    sweeps = all_runs(client, [str(experiment_id(client, dataset))], f"tags.`{names.KIND}` = '{names.SWEEP}'")
+    return [item.dataset for run in sweeps for item in run.inputs.dataset_inputs]
 
 
 def read_spec(client: Any, run_id: str) -> tuple[RunSpec, dict[str, str]]:
@@ -69,7 +91,7 @@ def sweep_params(client: Any, tags: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in params.items() if value != "None"}
 
 
-def _record(run: StoredRun, sweep: StoredRun | None) -> FinalRun:
+def _record(run: StoredRun, sweep: StoredRun | None, duplicates: str) -> FinalRun:
     tags, metrics = run.tags, run.metrics
     tier = tags.get(names.TIER, "")
     totals = sweep.metrics if sweep else {}
@@ -98,6 +120,9 @@ def _record(run: StoredRun, sweep: StoredRun | None) -> FinalRun:
         search_trials=_whole(totals.get(names.SEARCH_TRIALS)) or 0,
         search_seconds=totals.get(names.SEARCH_SECONDS),
         ended_at=(run.end_time or 0) / 1000,
+        search_ended=sweep.tags.get(names.SEARCH_ENDED, "") if sweep else "",
+        test_duplicates=duplicates,
+        spec_id=tags.get(names.SPEC_ID, ""),
     )
 
 

@@ -34,6 +34,12 @@ class FinalRun(BaseModel):
         What the search that chose the configuration cost.
     ended_at : float
         Seconds since the epoch; the latest ok run of a seed counts.
+    search_ended : str
+        Why the search ended before its last trial; empty where it did not.
+    test_duplicates : str
+        How many test texts are also in the training split, as ``123 of 25000``; empty where unknown.
+    spec_id : str
+        Of its run spec, which the ledger names, too.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
@@ -61,3 +67,6 @@ class FinalRun(BaseModel):
     search_trials: int = Field(ge=0)
     search_seconds: float | None
     ended_at: float
+    search_ended: str = ""
+    test_duplicates: str = ""
+    spec_id: str = ""

@@ -46,14 +46,20 @@ def test_the_page_carries_every_row_comparison_and_detail():
     assert data["hard"]["d1"][1]["text"] is None
 
 
-def test_a_comparison_holds_for_all_rows_that_are_the_same_runs():
+def test_rows_that_are_the_same_runs_are_one_with_what_is_known_of_both():
     sample, details = small()
-    late, steady, plain, *rest = sample.rows
-    twin = plain.model_copy(update={"run_ids": steady.run_ids})  # the default has won the search of `steady`
-    data = data_of(to_html(sample.model_copy(update={"rows": (late, steady, twin, *rest)}), details))
-    first, second = data["pairs"]
-    assert [first[:2], second[:2]] == [[0, 1], [0, 2]]
-    assert first[2:] == second[2:]
+    late, steady, *rest = sample.rows
+    twin = steady.model_copy(update={"tier": "default", "search_trials": 0})  # the default has won its search
+    later = [row.model_copy(update={"baseline": twin.name}) for row in rest]
+    places = {place + (place > 0): trials for place, trials in details.searches.items()}
+    known = details.model_copy(update={"searches": places, "links": {3: "http://here"}})
+    data = data_of(to_html(sample.model_copy(update={"rows": (late, twin, steady, *later)}), known))
+    names = [row["name"] for row in data["rows"]]
+    assert len(names) == len(sample.rows)
+    assert names[1] == f"{steady.model} (default+tuned)"
+    assert (data["rows"][1]["search_trials"], data["rows"][2]["baseline"]) == (steady.search_trials, names[1])
+    assert data["links"] == {"2": "http://here"}
+    assert [pair[:2] for pair in data["pairs"]] == [[0, 1]]
 
 
 def test_names_cannot_leave_their_place():

@@ -129,7 +129,7 @@ function drawSearch(root, width, height, curves, state, extent, classesOf) {
     const lower = curve.x.map((value, n) => [x(value), y(curve.low[n])]).reverse();
     if (banded.includes(row)) root.append(svg("path", { class: `band fill ${classesOf(row)}`, d: `${pathOf([...upper, ...lower])}z`, "clip-path": `url(#${clip})` }));
     root.append(svg("path", { class: `line stroke ${classesOf(row)} ${state.lit != null && state.lit !== row ? "fade" : ""}`, "clip-path": `url(#${clip})`, d: pathOf(curve.x.map((value, n) => [x(value), y(curve.mean[n])])) }));
-    if (curve.x.length === 1) root.append(svg("circle", { class: `fill ${classesOf(row)}`, cx: x(curve.x[0]), cy: y(curve.mean[0]), r: 3 }));
+    if (curve.x.length === 1) root.append(svg("circle", { class: `fill ${classesOf(row)}`, cx: x(curve.x[0]), cy: y(curve.mean[0]), r: 3, "clip-path": `url(#${clip})` }));
   }
   if (drawn.length < Object.keys(curves).length) {
     root.append(svg("text", { x: box.right, y: box.top - 9, "text-anchor": "end" }, `far below, not drawn: ${Object.keys(curves).length - drawn.length}`));
