@@ -34,7 +34,7 @@ def choose_dataset(name: str | None, options: SourceOptions, notice: Callable[[s
         if said:
             notice("\n".join(said))
         return dataset
-    for option in ("encoding", "text_column", "label_column"):
+    for option in ("encoding", "quoting", "text_column", "label_column"):
         if getattr(options, option) is not None:
             dashed = "--" + option.replace("_", "-")
             raise UserError(f"{dashed}: name the data set that it is about with --dataset")
