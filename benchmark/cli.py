@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import select
 import shutil
@@ -28,6 +29,7 @@ RUNS = Path("mlruns")
 
 DONE, SOME_FAILED, WRONG_REQUEST = 0, 1, 2
 DATASET_HELP = "data set, or NAME@DIGEST where several have its name (default: that of the newest sweep)"
+_BAD_PATH = (errno.ENAMETOOLONG, errno.EACCES)
 
 
 class Parser(argparse.ArgumentParser):
@@ -166,6 +168,13 @@ def add_data_options(parser: argparse.ArgumentParser) -> None:
             metavar="NAME",
             help=f"column that is the {what}, for csv:PATH and tfds:NAME (default: found by its name)",
         )
+    parser.add_argument(
+        "--quoting",
+        type=choice("way to quote", ("minimal", "none")),
+        metavar="X",
+        help="of CSV and TSV: minimal, a field may stand in quotes; none, quotes are text "
+        "(default: minimal, unless quotes seem to be text, which is an error)",
+    )
 
 
 def source_options(options: argparse.Namespace) -> SourceOptions:
@@ -178,6 +187,7 @@ def source_options(options: argparse.Namespace) -> SourceOptions:
         encoding=options.encoding,
         text_column=options.text_column,
         label_column=options.label_column,
+        quoting=options.quoting,
     )
 
 
@@ -209,6 +219,8 @@ def run_command(run: Callable[[Sequence[str]], int], arguments: Sequence[str] | 
     _interrupt_on_terminate()
     sys.excepthook = _print_traceback
     try:
+        if bad := next((word for word in words if "\x00" in word), None):
+            raise UserError(f"'{bad}' has a NUL character, which no name or path has")
         code = run(words)
         sys.stdout.flush()
         return code
@@ -232,6 +244,11 @@ def run_command(run: Callable[[Sequence[str]], int], arguments: Sequence[str] | 
     except Exception as error:
         from benchmark.data.cache import disk_is_full
 
+        if "--debug" not in words and isinstance(error, OSError) and error.errno in _BAD_PATH:
+            name = str(error.filename)
+            shown = name if len(name) <= 100 else name[:100] + "…"
+            print(error_line(UserError(f"{shown}: {str(error.strerror).lower()}")), file=sys.stderr)
+            return WRONG_REQUEST
         if "--debug" in words or not disk_is_full(error):
             raise
         # Not a wrong request: something was under way, and what it had recorded before stays.

@@ -134,7 +134,7 @@ def _fill(folder: Path, options: Namespace, settings: VectorSettings) -> None:
 def _command(options: Namespace) -> str:
     """Return the command with all that makes the vectors, defaults included."""
     words = ["python", "-m", "benchmark.embeddings", "--dataset", options.dataset]
-    data = ("validation_share", "encoding", "text_column", "label_column")
+    data = ("validation_share", "encoding", "quoting", "text_column", "label_column")
     given = {name: getattr(options, name) for name in (*data, *_SETTINGS)}
     for name, value in given.items():
         words += [] if value is None else [f"--{name.replace('_', '-')}", str(value)]

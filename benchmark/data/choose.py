@@ -47,7 +47,7 @@ def choose_dataset(
 
 def _default(options: SourceOptions, notice: Callable[[str], None], line: Callable[[str], None]) -> Dataset:
     """Return IMDB where it is at hand or can be fetched, otherwise the sample; say which, and why."""
-    for option in ("encoding", "text_column", "label_column"):
+    for option in ("encoding", "quoting", "text_column", "label_column"):
         if getattr(options, option) is not None:
             dashed = "--" + option.replace("_", "-")
             raise UserError(f"{dashed}: name the data set that it is about with --dataset")

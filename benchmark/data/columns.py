@@ -22,7 +22,9 @@ class Columns(NamedTuple):
     part: str | None
 
 
-def find_columns(spelling: str, columns: Sequence[str], text: str | None, label: str | None) -> Columns:
+def find_columns(
+    spelling: str, columns: Sequence[str], text: str | None, label: str | None, origin: str
+) -> Columns:
     """Choose the columns: those that were named, otherwise those whose names say what they are.
 
     Parameters
@@ -33,6 +35,8 @@ def find_columns(spelling: str, columns: Sequence[str], text: str | None, label:
         What there is.
     text, label : str or None
         ``--text-column`` and ``--label-column``.
+    origin : str
+        Where the names stand, for messages.
 
     Raises
     ------
@@ -56,7 +60,7 @@ def find_columns(spelling: str, columns: Sequence[str], text: str | None, label:
     if text is None or label is None:
         what, option = ("text", "--text-column") if text is None else ("label", "--label-column")
         raise UserError(
-            f"{spelling}: no column is clearly the {what}; name it with {option}; the columns there: "
+            f"{spelling}: no column is clearly the {what}; name it with {option}; the columns {origin}: "
             f"{_listed(columns)}"
         )
     if text == label:

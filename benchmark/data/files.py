@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import contextlib
 import difflib
 import hashlib
 import os
@@ -12,8 +13,17 @@ from pathlib import Path
 from benchmark.errors import UserError, did_you_mean
 
 _KNOWN = ("utf-8", "latin-1", "cp1252", "utf-16", "ascii", "iso-8859-15", "koi8-r", "shift_jis", "gb18030")
-_SPECIAL = {"undefined", "idna", "punycode", "unicode-escape", "raw-unicode-escape"}
+_SPECIAL = {"undefined", "idna", "punycode", "unicode-escape", "raw-unicode-escape", "utf-7"}
+_MARKS = {
+    codecs.BOM_UTF8: ("utf-8",),
+    codecs.BOM_UTF32_LE: ("utf-32", "utf-32-le"),  # before UTF-16, whose mark it begins with
+    codecs.BOM_UTF32_BE: ("utf-32", "utf-32-be"),
+    codecs.BOM_UTF16_LE: ("utf-16", "utf-16-le"),
+    codecs.BOM_UTF16_BE: ("utf-16", "utf-16-be"),
+}
 _FEW = 3
+PACKED = (".gz", ".zip", ".bz2", ".xz", ".zst", ".tar", ".tgz", ".7z")
+"""Ends of names of compressed files and archives."""
 
 
 class FirstFew:
@@ -59,13 +69,31 @@ def decode(content: bytes, encoding: str, where: str) -> str:
     UserError
         Names file, byte offset and the way out.
     """
+    check_start(content, encoding, where)
     try:
         text = content.decode(encoding)
     except UnicodeDecodeError as error:
         raise not_encoded(where, error.start, content[error.start], encoding) from None
     if "\x00" in text:
         raise not_text(where, len(text[: text.index("\x00")].encode(encoding)))
-    return text.removeprefix("\ufeff")
+    return text.lstrip("\ufeff")
+
+
+def check_start(content: bytes, encoding: str, where: str) -> None:
+    """Refuse what begins with another encoding's byte order mark, and UTF-8 read as UTF-16.
+
+    Any two bytes are a character of UTF-16, so nothing else would say that they are not.
+    """
+    fitting = next((names for mark, names in _MARKS.items() if content.startswith(mark)), None)
+    if fitting is None and encoding.startswith("utf-16") and len(content) >= 8 and b"\x00" not in content:
+        with contextlib.suppress(UnicodeDecodeError):
+            codecs.getincrementaldecoder("utf-8")().decode(content)
+            raise UserError(f"{where} is utf-8 text, not {encoding}; read it with --encoding utf-8")
+    if fitting is not None and encoding not in fitting:
+        raise UserError(
+            f"{where} begins with the byte order mark of {fitting[-1]}, so it is not {encoding} text; "
+            f"read it with --encoding {fitting[0]}"
+        )
 
 
 def not_encoded(where: str, offset: int, byte: int, encoding: str) -> UserError:
@@ -79,7 +107,9 @@ def not_encoded(where: str, offset: int, byte: int, encoding: str) -> UserError:
 
 def not_text(where: str, offset: int) -> UserError:
     """Return the error for a file with NUL characters, which no text has."""
-    return UserError(f"{where}: byte {offset} is NUL, so this is a binary file; expected texts")
+    return UserError(
+        f"{where}: byte {offset} is NUL, so this is a binary file; expected texts (of utf-16 say --encoding utf-16-le)"
+    )
 
 
 def fingerprint(files: Iterable[tuple[str, int, int]], *facts: object) -> str:
@@ -103,7 +133,7 @@ def missing(spelling: str, path: Path, what: str) -> UserError:
     """Return the error for a path that is not there, with the nearest one beside it."""
     try:
         beside = [entry.name for entry in path.absolute().parent.iterdir()]
-    except OSError:
+    except (OSError, ValueError):  # a NUL in the name is a ValueError
         beside = []
     close = difflib.get_close_matches(path.name, beside, n=1, cutoff=0.6)
     hint = f"; did you mean '{path.with_name(close[0])}'?" if close else ""

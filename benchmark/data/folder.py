@@ -14,7 +14,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from benchmark.data.files import check_encoding, decode, fingerprint, missing
+from benchmark.data.files import PACKED, FirstFew, check_encoding, decode, fingerprint, missing
+from benchmark.data.labels import unify
 from benchmark.data.parts import TEST_NOTICE, draw_test, part_of, validation_share
 from benchmark.data.source import Row, Source, SourceOptions, experiment_name
 from benchmark.errors import UserError
@@ -22,6 +23,8 @@ from benchmark.errors import UserError
 _ORDER = ("train", "validation", "test")
 _UNLABELLED = "unsup"  # of aclImdb
 _LARGEST = 1 << 24
+_READING = 2  # raised when a folder is read in another way than before
+_SYSTEM = ("__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "$recycle.bin", "icon\r")
 
 
 class _File(NamedTuple):
@@ -53,34 +56,45 @@ class FolderSource:
         self.name, self.home, self._spelling, self._root = name, str(root.absolute()), spelling, root
         self._shown = shown or root
         self._encoding = check_encoding(options.encoding)
-        self._strays = 0
+        self._strays, self._links = FirstFew(), FirstFew()
+        self._folder_names: dict[str, str] = {}
         try:
             self._files = list(self._find())
         except OSError as error:
             reason = (error.strerror or str(error)).lower()
             raise UserError(f"{spelling}: {error.filename}: {reason}") from error
-        self.class_names: tuple[str, ...] = tuple(sorted({file.class_name for file in self._files}))
+        # As folders are named: 1.1 and 1.10 beside each other are two, a word in two forms of Unicode is one.
+        folders = {file.class_name for file in self._files}
+        self._classes, self.notices = unify(sorted(folders), spelling, values=False)
+        self.class_names: tuple[str, ...] = tuple(sorted(set(self._classes.values())))
         self.parts = {file.part for file in self._files}
         self._check()
         self.validation_share = validation_share(
             options.validation_share, "validation" in self.parts, spelling
         )
-        self.notices: list[str] = []
-        if self._strays:
-            what = "file that belongs" if self._strays == 1 else "files that belong"
-            self.notices.append(f"{spelling}: {self._strays:,} {what} to no class ignored")
+        if self._links.count:
+            what = "link" if self._links.count == 1 else "links"
+            self.notices.append(
+                f"{spelling}: {self._links.count:,} {what} to a folder, or to nothing, not followed "
+                f"({self._links}); copy what should be read"
+            )
+        if self._strays.count:
+            what = "file that belongs" if self._strays.count == 1 else "files that belong"
+            self.notices.append(
+                f"{spelling}: {self._strays.count:,} {what} to no class ignored ({self._strays})"
+            )
         if "test" not in self.parts:
             self.notices.append(f"{spelling}: {TEST_NOTICE}")
 
     def key(self) -> str:
         """Return a digest of paths, sizes and times of the files, encoding and share."""
         files = ((str(file.path), file.size, file.modified) for file in self._files)
-        return fingerprint(files, self.home, self._encoding, self.validation_share)
+        return fingerprint(files, self.home, self._encoding, self.validation_share, _READING)
 
     def rows(self) -> Iterator[Row]:
         """Yield train, validation, test, in each the classes and files in the order of their names."""
         numbers = {name: number for number, name in enumerate(self.class_names)}
-        labels = np.array([numbers[file.class_name] for file in self._files], dtype=np.int32)
+        labels = np.array([numbers[self._classes[file.class_name]] for file in self._files], dtype=np.int32)
         drawn = draw_test(labels, np.array([file.part for file in self._files]))
         for file, label, to_test in zip(self._files, labels.tolist(), drawn.tolist(), strict=True):
             where = file.path.relative_to(self._root).as_posix()
@@ -110,7 +124,9 @@ class FolderSource:
             if len(parts) < len(folders) or not _holds_train(parts):
                 yield from (("train", folder) for folder in folders)
                 return
-        self._strays += sum(_count(folder) for folder in folders if folder not in parts)
+        for folder in folders:
+            if folder not in parts:
+                self._ignore(folder)
         for part in _ORDER:
             same = [folder for folder, own in parts.items() if own == part]
             if len(same) > 1:
@@ -122,29 +138,48 @@ class FolderSource:
         """Return the visible folders in a folder, in order; everything else in it is a stray."""
         folders = []
         for path in sorted(parent.iterdir()):
-            if not path.is_dir():
-                self._strays += 1
-            elif path.name.startswith(".") or path.name == _UNLABELLED:
-                self._strays += _count(path)
+            if path.is_symlink() and self._leads_nowhere(path):
+                self._ignore(path, self._links)
+            elif not path.is_dir() or _is_stray(path.name) or path.name == _UNLABELLED:
+                self._ignore(path)
             else:
                 folders.append(path)
         return folders
 
     def _class_files(self, part: str, top: Path) -> list[_File]:
         class_name = os.fsencode(top.name).decode("utf-8", "replace")
+        if self._folder_names.setdefault(class_name, top.name) != top.name:
+            raise UserError(
+                f"{self._spelling}: two folders of classes are named '{class_name}', in bytes that are not UTF-8; "
+                "rename them"
+            )
         found = []
         for where, folders, names in os.walk(top, onerror=_raise):
-            hidden = [name for name in folders if name.startswith(".")]
-            self._strays += sum(_count(Path(where, name)) for name in hidden)
-            folders[:] = [name for name in folders if name not in hidden]
-            for name in names:
+            for name in sorted([*folders, *names]):
                 path = Path(where, name)
-                if name.startswith(".") or not path.is_file():
-                    self._strays += 1
-                    continue
-                status = path.stat()
-                found.append(_File(part, class_name, path, status.st_size, status.st_mtime_ns))
+                if _is_stray(name):
+                    self._ignore(path)
+                elif path.is_file():
+                    status = path.stat()
+                    found.append(_File(part, class_name, path, status.st_size, status.st_mtime_ns))
+                elif path.is_symlink():
+                    self._ignore(path, self._links)
+                elif name in names:
+                    self._ignore(path)
+            folders[:] = [name for name in folders if not _is_stray(name)]
         return sorted(found)
+
+    def _ignore(self, path: Path, why: FirstFew | None = None) -> None:
+        """Count what is left out: a link, or all files of a folder."""
+        if why is None and path.is_dir() and not path.is_symlink():
+            for entry in sorted(path.iterdir()):
+                self._ignore(entry)
+        else:
+            (self._strays if why is None else why).add(path.relative_to(self._root).as_posix())
+
+    def _leads_nowhere(self, link: Path) -> bool:
+        """Whether a link leads to nothing, or to a folder that it stands in, and so to the whole data set."""
+        return not link.exists() or self._root.resolve().is_relative_to(link.resolve())
 
     def _check(self) -> None:
         if not self._files:
@@ -164,12 +199,13 @@ def _holds_train(parts: dict[Path, str]) -> bool:
     return any(part == "train" and any(map(Path.is_dir, path.iterdir())) for path, part in parts.items())
 
 
+def _is_stray(name: str) -> bool:
+    """Whether a name is hidden, or one of those that systems leave in folders and archives."""
+    return name.startswith(".") or name.lower() in _SYSTEM
+
+
 def _last_word(name: str) -> str:
     return re.split(r"[-_. ]", name)[-1]
-
-
-def _count(folder: Path) -> int:
-    return sum(len(names) for _, _, names in os.walk(folder))
 
 
 def _raise(error: OSError) -> None:
@@ -181,6 +217,8 @@ def source(argument: str, options: SourceOptions) -> Source:
     spelling, root = f"dir:{argument}", Path(argument).expanduser()
     if not root.exists():
         raise missing(spelling, root, "folder")
+    if root.suffix.lower() in PACKED and root.is_file():
+        raise UserError(f"{spelling} is a file; unpack it, and name the folder with a folder per class")
     if not root.is_dir():
         raise UserError(f"{spelling} is a file; to read a table write csv:{argument}")
     return FolderSource(root, options, experiment_name(spelling), spelling)

@@ -210,12 +210,18 @@ def _check(row: Row, source: Source) -> None:
 
 
 def _check_classes(source: Source, counts: dict[str, list[int]]) -> None:
-    for number, name in enumerate(source.class_names):
-        tested = counts["test"][number]
-        if tested and not counts["train"][number]:
-            raise UserError(
-                f"data set '{source.name}': the class '{name}' has {tested:,} test texts and none to train on"
-            )
+    names = source.class_names
+    trained = [name for name, count in zip(names, counts["train"], strict=True) if count]
+    for split in ("test", "validation"):
+        for name, count in zip(names, counts[split], strict=True):
+            if count and name not in trained:
+                alike = next((one for one in trained if one.casefold() == name.casefold()), None)
+                hint = f", or name it '{alike}' if it is that one" if alike else ""
+                texts = "text" if count == 1 else "texts"
+                raise UserError(
+                    f"data set '{source.name}': the class '{name}' has {count:,} {split} {texts} and none to "
+                    f"train on; add some to train, or remove these{hint}"
+                )
 
 
 def split_validation(

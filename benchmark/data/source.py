@@ -45,6 +45,8 @@ class SourceOptions:
         ``--encoding`` of text files; None means UTF-8.
     text_column, label_column : str or None
         ``--text-column`` and ``--label-column`` of a table; None means that they are found.
+    quoting : str or None
+        ``--quoting`` of CSV and TSV; None means that quotes quote, and that doubtful ones are refused.
     """
 
     data_dir: Path | None = None
@@ -52,6 +54,7 @@ class SourceOptions:
     encoding: str | None = None
     text_column: str | None = None
     label_column: str | None = None
+    quoting: str | None = None
 
 
 @runtime_checkable
@@ -119,7 +122,7 @@ _ACCEPTED: dict[str, tuple[str, ...]] = {
     "imdb-int": (),
     "sample": (),
     "stack-overflow": ("encoding",),
-    "csv": ("encoding", *_COLUMNS),
+    "csv": ("encoding", "quoting", *_COLUMNS),
     "dir": ("encoding",),
     "tfds": _COLUMNS,
 }
@@ -142,7 +145,7 @@ def get_source(name: str, options: SourceOptions) -> Source:
         For an unknown name, with the nearest one, and for an option that has no meaning for this set.
     """
     kind, argument = _parse(name)
-    for option in ("encoding", *_COLUMNS):
+    for option in ("encoding", "quoting", *_COLUMNS):
         if getattr(options, option) is not None and option not in _ACCEPTED.get(kind, (option,)):
             takers = [_SPELLINGS.get(other, other) for other, taken in _ACCEPTED.items() if option in taken]
             dashed = "--" + option.replace("_", "-")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from array import array
 from collections.abc import Iterator
 from functools import cached_property
@@ -13,13 +12,15 @@ import numpy as np
 
 from benchmark.data.columns import find_columns
 from benchmark.data.files import FirstFew, check_encoding, decode, fingerprint, missing, stamp
+from benchmark.data.labels import in_order, number, unify
 from benchmark.data.parts import TEST_NOTICE, draw_test, part_of, validation_share
-from benchmark.data.records import open_table
+from benchmark.data.records import DelimitedTable, open_table
 from benchmark.data.source import Row, Source, SourceOptions, experiment_name
 from benchmark.errors import UserError
 
 _PARTS = ("train", "validation", "test")
 _MOST_CLASSES = 10_000
+_MISSING = ("nan", "na", "n/a", "<na>", "null")  # as programs write it; beside numbers, not a word
 
 
 class _Scan(NamedTuple):
@@ -28,6 +29,7 @@ class _Scan(NamedTuple):
     class_names: tuple[str, ...]
     labels: array[int]
     parts: array[int]
+    notices: list[str]
 
 
 class TableSource:
@@ -38,27 +40,29 @@ class TableSource:
     path : Path
         The file; the end of its name says what it is.
     options : SourceOptions
-        Encoding, columns and validation share.
+        Encoding, columns, quoting and validation share.
     """
 
     def __init__(self, path: Path, options: SourceOptions) -> None:
         self._spelling, self._path = f"csv:{path}", path
         self.name, self.home = experiment_name(self._spelling), str(path.absolute())
         self._encoding = check_encoding(options.encoding)
-        self._table = open_table(path, self._encoding)
+        self._quoting = options.quoting
+        self._table = open_table(path, self._encoding, self._quoting)
         self._columns = find_columns(
-            self._spelling, self._table.columns, options.text_column, options.label_column
+            self._spelling, self._table.columns, options.text_column, options.label_column, self._table.origin
         )
         self._asked_share = options.validation_share
         self.notices: list[str] = []
 
     def key(self) -> str:
-        """Return a digest of path, size and time of the file, encoding, columns and share."""
-        return fingerprint([stamp(self._path)], self._encoding, self._columns, self._asked_share)
+        """Return a digest of path, size and time of the file, encoding, columns, quoting and share."""
+        facts = (self._encoding, self._columns, self._quoting, self._asked_share)
+        return fingerprint([stamp(self._path)], *facts)
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """The labels in order: by number where all are whole numbers, otherwise by name."""
+        """The labels in order: by number where all are numbers, otherwise by name."""
         return self._scan.class_names
 
     @property
@@ -72,8 +76,7 @@ class TableSource:
         scan = self._scan
         parts = np.array(_PARTS)[np.array(scan.parts)]
         drawn = draw_test(np.array(scan.labels, dtype=np.int32), parts)
-        if drawn.any():
-            self.notices = [f"{self._spelling}: {TEST_NOTICE}"]
+        self.notices = [*scan.notices, *([f"{self._spelling}: {TEST_NOTICE}"] if drawn.any() else [])]
         records = self._table.records([self._columns.text])
         number = -1
         for number, (where, (text,)) in enumerate(records):
@@ -104,6 +107,8 @@ class TableSource:
                     f"{self._spelling}: the column '{label_column}' has more than {_MOST_CLASSES:,} "
                     "different values; is it the label? name another with --label-column"
                 )
+        if isinstance(self._table, DelimitedTable):
+            self._table.check_quotes(label_column, classes)
         for few, what, column in (
             (unlabelled, "no label", label_column),
             (textless, "no text", text_column),
@@ -115,16 +120,23 @@ class TableSource:
                 )
         if not labels:
             raise UserError(f"{self._spelling} has column names and no records")
-        if len(classes) < 2:
+        names, notices = unify(classes, self._spelling)
+        order = in_order(names.values())
+        if len(order) < 2:
             raise UserError(
-                f"{self._spelling}: all {len(labels):,} records have the label '{next(iter(classes))}'; "
+                f"{self._spelling}: all {len(labels):,} records have the label '{order[0]}'; "
                 "expected two classes or more"
             )
-        numbers = all(re.fullmatch(r"[+-]?[0-9]{1,18}", name) for name in classes)
-        order = sorted(classes, key=lambda name: (int(name) if numbers else 0, name))
+        no_number = [name for name in order if number(name) is None]
+        if 0 < len(no_number) < len(order) and all(name.lower() in _MISSING for name in no_number):
+            raise UserError(
+                f"{self._spelling}: {labels.count(classes[no_number[0]]):,} of {len(labels):,} records have "
+                f"'{no_number[0]}' in the column '{label_column}', where the others have a number; delete "
+                "them, or write a different word if it is a class"
+            )
         place = {name: number for number, name in enumerate(order)}
-        ranks = [place[name] for name in classes]
-        return _Scan(tuple(order), array("i", (ranks[label] for label in labels)), parts)
+        ranks = [place[names[name]] for name in classes]
+        return _Scan(order, array("i", (ranks[label] for label in labels)), parts, notices)
 
     def _text(self, value: Any, where: str) -> str:
         if isinstance(value, bytes):

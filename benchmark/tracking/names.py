@@ -27,19 +27,16 @@ THREADS = PREFIX + "threads"
 VERSIONS = PREFIX + "versions"
 SEEDS_EXPECTED = PREFIX + "seeds_expected"
 SEARCH_ENDED = PREFIX + "search_ended"
+"""Of a sweep: why its search has fewer trials than were asked for, as ``after 1 of 8 trials: 120 s of training
+were used up``; absent or empty where it is complete."""
 GIT_COMMIT = PREFIX + "git_commit"
 GIT_DIRTY = PREFIX + "git_dirty"
 RUN_KEY = PREFIX + "run_key"
 OWNER = PREFIX + "owner"
-SEARCH_ENDED = PREFIX + "search_ended"
-TEST_DUPLICATES = PREFIX + "test_duplicates"
 PARENT = "mlflow.parentRunId"
 USER = "mlflow.user"
 SOURCE = "mlflow.source.name"
 NOTE = "mlflow.note.content"
-
-# `SEARCH_ENDED`, of a sweep: why its search has fewer trials than were asked for, as "after 1 of 8 trials:
-# 120 s of training were used up"; absent or empty where it is complete.
 
 SWEEP, TRIAL_RUN, FINAL_RUN = "sweep", "trial", "final"
 REPRODUCTION, PUBLISHED_RUN = "reproduction", "published"

@@ -115,8 +115,8 @@ def test_unknown_columns(tmp_path, refused):
     )
     assert refused("csv:r.csv", "--label-column", "xyz").endswith("choose from body_text, heading, id, stars")
     assert refused("csv:r.csv") == (
-        "csv:r.csv: no column is clearly the text; name it with --text-column; the columns there: 'id', "
-        "'heading', 'body_text', 'stars'"
+        "csv:r.csv: no column is clearly the text; name it with --text-column; the columns in its first "
+        "line, which must name them (split at ','): 'id', 'heading', 'body_text', 'stars'"
     )
     assert "twice" in refused("csv:" + str(write_csv(tmp_path / "two.csv", "text,label,text", [])))
 
@@ -208,8 +208,12 @@ def test_a_wrong_encoding_is_one_line(tmp_path, refused, datasets):
         ),
         ("r.jsonl", '{"text": "a", "label": [1]}\n', "line 1: the label is of type list; expected a word"),
         ("r.parquet", "text,label\n", "r.parquet cannot be read as Parquet"),
-        ("r.xlsx", "PK", "the ending '.xlsx'; choose from .csv, .jsonl, .ndjson, .parquet, .tab, .tsv"),
-        ("r.json", "{}", "cannot tell the format by the ending '.json'; did you mean '.jsonl'?"),
+        (
+            "r.xlsx",
+            "PK",
+            "the ending '.xlsx'; choose from .csv, .json, .jsonl, .ndjson, .parquet, .tab, .tsv",
+        ),
+        ("r.jsn", "{}", "cannot tell the format by the ending '.jsn'; did you mean '.json'?"),
         ("noending", "x", "cannot tell the format by the ending ''"),
         ("r.csv", b"text,label\nab\x00c,x\n", "r.csv: byte 13 is NUL, so this is a binary file"),
         ("r.csv", b"\x1f\x8b\x08\x00", "r.csv: byte 1 (0x8b) is not utf-8 text"),

@@ -87,7 +87,9 @@ def test_files_that_belong_to_no_class_are_counted_and_ignored(write_tree, own_c
     dataset = prepare(get_source(f"dir:{folder}", SourceOptions()))
     assert dataset.class_names == ("neg", "pos")
     assert dataset.sizes == {"train": 16, "validation": 4, "test": 10}
-    assert describe(dataset)["notices"] == [f"dir:{folder}: 8 files that belong to no class ignored"]
+    assert describe(dataset)["notices"] == [
+        f"dir:{folder}: 8 files that belong to no class ignored (.git/config, README, imdb.vocab, …)"
+    ]
 
 
 def test_folders_named_as_in_the_archive_of_20_newsgroups(write_tree):

@@ -111,8 +111,8 @@ def test_a_lone_surrogate_does_not_stop_preparation(make_source):
     "change",
     [
         pytest.param({"content": [("train", "b b a a d", 0), *ROWS[1:]]}, id="text"),
-        pytest.param({"content": [("train", "b b a a c", 1), *ROWS[1:]]}, id="label"),
-        pytest.param({"content": [("validation", "b b a a c", 0), *ROWS[1:]]}, id="part"),
+        pytest.param({"content": [ROWS[0], ("train", "d c", 0), *ROWS[2:]]}, id="label"),
+        pytest.param({"content": [ROWS[0], ("validation", "d c", 1), *ROWS[2:]]}, id="part"),
         pytest.param({"content": [*ROWS[:3], ("test", "z y y D", 1), ROWS[4]]}, id="case of a test text"),
         pytest.param({"content": ROWS[:4]}, id="a text less"),
         pytest.param({"class_names": ("negative", "pos")}, id="class name"),

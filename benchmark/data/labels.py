@@ -1,0 +1,88 @@
+"""Which labels mean the same class, however they are spelled, and in which order classes come."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterable
+from decimal import Decimal
+
+from benchmark.data.files import FirstFew
+
+_NUMBER = re.compile(r"[+-]?([0-9]{1,400}(\.[0-9]{0,400})?|\.[0-9]{1,400})([eE][+-]?[0-9]{1,3})?")
+_CODE = re.compile(r"[+-]?0[0-9]")  # 01234, which is not 1234
+
+
+def unify(labels: Iterable[str], who: str, values: bool = True) -> tuple[dict[str, str], list[str]]:
+    """Find the class of each label: one for one number, one for one word.
+
+    Parameters
+    ----------
+    labels : iterable of str
+        Different labels, as they are spelled.
+    who : str
+        The data set, for the notices.
+    values : bool
+        Whether ``1`` and ``1.0``, ``true`` and ``True`` are the same; otherwise only what a screen shows alike
+        is (forms of Unicode, spaces around a word).
+
+    Returns
+    -------
+    dict
+        Name of the class by label: its shortest spelling, so that a class of one spelling keeps it.
+    list of str
+        Notices of what was taken for one class, and of what is similar and was not.
+
+    Examples
+    --------
+    >>> unify(["0.0", "0", "01", "1"], "csv:x")[0]
+    {'0.0': '0', '0': '0', '01': '01', '1': '1'}
+    """
+    groups = _grouped(labels, lambda label: _value(label, values))
+    names = [min(group, key=lambda label: (len(label), label)) for group in groups]
+    merged, similar = FirstFew(), FirstFew()
+    for group in groups:
+        if len(group) > 1:
+            merged.add(" = ".join(map(ascii, sorted(group))))
+    for group in _grouped(names, _alike):
+        if len(group) > 1:
+            similar.add(" and ".join(map(repr, sorted(group))))
+    notices = [f"{who}: labels that are one class, spelled differently: {merged}"] if merged.count else []
+    if similar.count:
+        notices.append(f"{who}: labels that are similar, and different classes: {similar}")
+    return {label: name for name, group in zip(names, groups, strict=True) for label in group}, notices
+
+
+def number(label: str) -> Decimal | None:
+    """Return the number that a label is, exactly, or None."""
+    return Decimal(label) if _NUMBER.fullmatch(label) else None
+
+
+def in_order(names: Iterable[str]) -> tuple[str, ...]:
+    """Return names of classes by number where all are numbers, otherwise by name."""
+    names = set(names)
+    numbers = {name: value for name in names if (value := number(name)) is not None}
+    if len(numbers) < len(names):
+        return tuple(sorted(names))
+    return tuple(sorted(names, key=lambda name: (numbers[name], name)))
+
+
+def _alike(name: str) -> Hashable:
+    value = number(name)
+    return name.casefold() if value is None else value
+
+
+def _value(label: str, values: bool) -> Hashable:
+    if values and label.lower() in ("true", "false"):
+        return label.lower()
+    if values and not _CODE.match(label) and (value := number(label)) is not None:
+        return value
+    return unicodedata.normalize("NFC", label).strip()
+
+
+def _grouped(labels: Iterable[str], key: Callable[[str], Hashable]) -> list[list[str]]:
+    groups: defaultdict[Hashable, list[str]] = defaultdict(list)
+    for label in labels:
+        groups[key(label)].append(label)
+    return list(groups.values())
