@@ -227,17 +227,13 @@ def run_command(run: Callable[[Sequence[str]], int], arguments: Sequence[str] | 
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
     except Exception as error:
-        from benchmark.data.cache import disk_is_full
+        from benchmark.data.cache import storage_failure
 
-        if "--debug" in words or not disk_is_full(error):
+        failure = storage_failure(error)
+        if "--debug" in words or failure is None:
             raise
         # Not a wrong request: something was under way, and what it had recorded before stays.
-        reason = redacted(" ".join(str(error).split()))[:200]
-        print(
-            f"error: the disk is full ({reason}); what was recorded is kept: free some room and run the same "
-            "command again",
-            file=sys.stderr,
-        )
+        print(error_line(Unfinished(failure)), file=sys.stderr)
         return SOME_FAILED
 
 
