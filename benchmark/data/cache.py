@@ -62,20 +62,17 @@ def disk_is_full(error: BaseException | None) -> bool:
 def storage_failure(error: BaseException) -> str | None:
     """Say in one line that a file cannot be written any more, and what to do; None for other errors."""
     denied = next((cause for cause in causes(error) if _is_denied(cause)), None)
+    kept = "what was recorded is kept: "
     if disk_is_full(error):
-        what, way_out, shown = "the disk is full", "what was recorded is kept: free some room", error
+        what, way_out, shown = "the disk is full", f"{kept}free some room", error
     elif denied is not None:
-        what, way_out, shown = (
-            "a file cannot be used",
-            "what was recorded is kept: make that possible",
-            denied,
-        )
+        what, way_out, shown = "a file cannot be read or written", f"{kept}put that right", denied
     elif isinstance(error, OSError) and error.errno in _GONE:
-        what, way_out, shown = "a file or folder is gone", "put it back, if it was moved or removed", error
+        what, way_out, shown = "a file or folder is gone", "put it back where it was", error
     else:
         return None
     reason = redacted(" ".join(str(shown).split()))[:300]
-    return f"{what} ({reason}); {way_out}, and run the same command again"
+    return f"{what} ({reason}); {way_out} and run the same command again"
 
 
 def _is_denied(cause: BaseException) -> bool:

@@ -70,14 +70,15 @@ class Cluster:
         there = {node["NodeID"] for node in self.nodes}
         if self._here not in there:
             raise Unfinished(
-                f"this machine is lost as a node of the Ray cluster (its raylet is gone or hangs); {_KEPT}, on "
-                "a node that is alive"
+                f"this machine is lost as a node of the Ray cluster (its raylet is gone or hangs); {_KEPT}, "
+                "on a node that is alive"
             )
         for node in before:
             if node["NodeID"] not in there:
+                name = f"{node['NodeManagerHostname']} ({node['NodeManagerAddress']})"
                 self._notice(
-                    f"node {node['NodeManagerHostname']} ({node['NodeManagerAddress']}) of the Ray cluster is "
-                    f"lost, {len(there)} left; what ran on it is tried again on others"
+                    f"node {name} of the Ray cluster is lost, {len(there)} left; what ran on it is tried again "
+                    "on others"
                 )
 
     def close(self) -> None:

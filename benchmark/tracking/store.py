@@ -66,8 +66,8 @@ def check_writable(path: Path) -> None:
     except OSError as error:
         what = "file" if path.is_file() else "folder"
         raise UserError(
-            f"the {what} {path} cannot be written ({error.strerror}); make it writable, or run the command from "
-            "a folder that can be written"
+            f"the {what} {path} cannot be written ({error.strerror}); make it writable, or run the command "
+            "from a folder that is"
         ) from error
 
 
