@@ -77,8 +77,8 @@ class Cluster:
             if node["NodeID"] not in there:
                 name = f"{node['NodeManagerHostname']} ({node['NodeManagerAddress']})"
                 self._notice(
-                    f"node {name} of the Ray cluster is lost, {len(there)} left; what ran on it is tried again "
-                    "on others"
+                    f"node {name} of the Ray cluster is lost, {len(there)} left; what ran on it is tried "
+                    "again on others"
                 )
 
     def close(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import secrets
@@ -24,6 +25,7 @@ from benchmark.execution.engine import PAUSE, Handler, Job, Workplace
 from benchmark.execution.node import Crashed, Delivery, Errand, NodePlace, Slot, Wanted, versions
 from benchmark.execution.pool import Lost, Pool, Worker
 from benchmark.execution.slots import room
+from benchmark.interrupts import INTERRUPTED
 from benchmark.quiet import quiet_stderr
 from benchmark.registry import is_file_target
 from benchmark.training.devices import cores
@@ -110,10 +112,22 @@ def connected(options: RayOptions, device: Device = "auto") -> Iterator[RayOptio
 
 
 def _shut_down(ray: Any) -> None:
-    """Leave the cluster; one that is lost may never answer, or let Ray print what it thinks of that."""
+    """Leave the cluster, by force where it is lost and does not answer."""
     leaving = threading.Thread(target=ray.shutdown, daemon=True)
     leaving.start()
     leaving.join(_LAST_ANSWER)
+    if leaving.is_alive():
+        with contextlib.suppress(Exception):  # of a cluster that was here before us, none is ours
+            ray._private.worker._global_node.kill_all_processes(check_alive=False, allow_graceful=False)
+        leaving.join(_LAST_ANSWER)
+    if leaving.is_alive():  # then Ray would wait again when Python ends
+        atexit.register(_end, INTERRUPTED if isinstance(sys.exc_info()[1], KeyboardInterrupt) else 1)
+
+
+def _end(code: int) -> None:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def _probe(address: str | None) -> None:
