@@ -29,7 +29,6 @@ RUNS = Path("mlruns")
 
 DONE, SOME_FAILED, WRONG_REQUEST = 0, 1, 2
 DATASET_HELP = "data set, or NAME@DIGEST where several have its name (default: that of the newest sweep)"
-_BAD_PATH = (errno.ENAMETOOLONG, errno.EACCES)
 
 
 class Parser(argparse.ArgumentParser):
@@ -242,22 +241,18 @@ def run_command(run: Callable[[Sequence[str]], int], arguments: Sequence[str] | 
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
     except Exception as error:
-        from benchmark.data.cache import disk_is_full
+        from benchmark.data.cache import storage_failure
 
-        if "--debug" not in words and isinstance(error, OSError) and error.errno in _BAD_PATH:
+        if "--debug" not in words and isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
             name = str(error.filename)
             shown = name if len(name) <= 100 else name[:100] + "…"
             print(error_line(UserError(f"{shown}: {str(error.strerror).lower()}")), file=sys.stderr)
             return WRONG_REQUEST
-        if "--debug" in words or not disk_is_full(error):
+        failure = storage_failure(error)
+        if "--debug" in words or failure is None:
             raise
         # Not a wrong request: something was under way, and what it had recorded before stays.
-        reason = redacted(" ".join(str(error).split()))[:200]
-        print(
-            f"error: the disk is full ({reason}); what was recorded is kept: free some room and run the same "
-            "command again",
-            file=sys.stderr,
-        )
+        print(error_line(Unfinished(failure)), file=sys.stderr)
         return SOME_FAILED
 
 

@@ -29,8 +29,14 @@ from benchmark.tracking.monitor import system_metrics
 from benchmark.tracking.outbox import Outbox
 from benchmark.tracking.published import PublishedTracker
 from benchmark.tracking.runs_query import PatientClient
-from benchmark.tracking.spool import SPOOL, Spool
-from benchmark.tracking.store import connect, default_artifacts, ensure_runs_folder, resolve_uri
+from benchmark.tracking.spool import SPOOL, Spool, spool_home
+from benchmark.tracking.store import (
+    check_writable,
+    connect,
+    default_artifacts,
+    ensure_runs_folder,
+    resolve_uri,
+)
 from benchmark.tracking.tracker import FurtherTracker, Tracker
 
 _PATIENCE = 30.0
@@ -132,6 +138,9 @@ def open_stores(
     ensure_runs_folder(runs)
     uri = resolve_uri(tracking_uri, runs)
     client = connect(uri)
+    check_writable(spool_home(runs, uri))
+    if (database := Path(uri.removeprefix("sqlite:///"))).is_file():
+        check_writable(database)
     outbox = Outbox(client, Spool(runs, uri), display.notice)
     try:
         yield Stores(runs, PatientClient(client), uri, outbox, storage)
@@ -159,11 +168,11 @@ def check_refused(stores: Stores, *plans: Plan) -> None:
         )
 
 
-def make_engine(plan: Plan, stores: Stores, limits: Limits) -> Engine:
+def make_engine(plan: Plan, stores: Stores, limits: Limits, display: Display) -> Engine:
     """Return what trains: this process, worker processes, or the Ray cluster that it is connected to."""
     place = Workplace(plan.dataset, stores.ledger, plan.config.device, plan.config.compile)
     if limits.ray is not None:
-        return RayEngine(place, limits.ray, limits.workers, limits.run_timeout, limits.recycle)
+        return RayEngine(place, limits.ray, limits.workers, limits.run_timeout, limits.recycle, display.line)
     if limits.in_workers:
         return ProcessEngine(place, limits.workers or 1, limits.run_timeout, limits.recycle)
     return InlineEngine(place)
@@ -271,7 +280,7 @@ def _run_finals(
             check_refused(stores, plan)
             display.line(f"nothing to do: all {phase.total} runs of '{plan.study}' are there")
             return Outcome(plan.model.name, plan.study, 0, 0, 0, None)
-        engine = make_engine(plan, stores, limits)
+        engine = make_engine(plan, stores, limits, display)
         stack.callback(engine.close)
         with _recorded(tracker):
             phase.run(engine)

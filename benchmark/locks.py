@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import time
@@ -49,9 +50,10 @@ def lock(path: Path, seconds: float = 0.0) -> int | None:
 
 
 def unlock(path: Path, descriptor: int) -> None:
-    """Give a lock back and delete its file."""
+    """Give a lock back and delete its file; one that cannot be deleted any more is nobody's lock."""
     # Deleted while it is still locked: who waits for it notices that the file is another one.
-    path.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        path.unlink()
     os.close(descriptor)
 
 
@@ -68,7 +70,8 @@ def is_locked(path: Path) -> bool:
     try:
         # Shared, so that two who ask at the same time do not take each other for the owner.
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            path.unlink()
         return False
     except BlockingIOError:
         return True

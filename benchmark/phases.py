@@ -327,7 +327,7 @@ class FinalPhase(Phase):
     def run(self, engine: Engine) -> None:
         """Run what is missing; the model of each tier's first seed is kept."""
         self._queue = deque(self.missing())
-        with tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
             self._models = Path(folder)
             super().run(engine)
 

@@ -194,7 +194,7 @@ def _sweep_all(plans: Sequence[Plan], stores: Stores, limits: Limits, display: D
     with ExitStack() as stack:
         # All that has to be read is read now: the tracking store may be gone for a while later.
         sweeps = [stack.enter_context(closing(Sweep(plan, stores, display, limits))) for plan in plans]
-        engine = stack.enter_context(closing(make_engine(plans[0], stores, limits)))
+        engine = stack.enter_context(closing(make_engine(plans[0], stores, limits, display)))
         return [sweep.run(engine) for sweep in sweeps]
 
 

@@ -18,6 +18,7 @@ import filelock
 import platformdirs
 
 from benchmark.errors import UserError, causes
+from benchmark.urls import redacted
 
 META = "meta.json"
 _CHUNK = 1 << 22
@@ -26,6 +27,9 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 _SAYS_FULL = re.compile(
     "|".join([*map(os.strerror, _FULL), "database or disk is full", r"\d+ requested and \d+ written"])
 )
+_DENIED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO, errno.ESTALE)
+_GONE = (errno.ENOENT, errno.ENOTDIR)
+_SAYS_DENIED = re.compile("readonly database|unable to open database file|disk I/O error")  # SQLite
 
 
 def cache_root() -> Path:
@@ -53,6 +57,27 @@ def disk_is_full(error: BaseException | None) -> bool:
         (isinstance(cause, OSError) and cause.errno in _FULL) or _SAYS_FULL.search(str(cause)) is not None
         for cause in causes(error)
     )
+
+
+def storage_failure(error: BaseException) -> str | None:
+    """Say in one line that a file cannot be written any more, and what to do; None for other errors."""
+    denied = next((cause for cause in causes(error) if _is_denied(cause)), None)
+    kept = "what was recorded is kept: "
+    if disk_is_full(error):
+        what, way_out, shown = "the disk is full", f"{kept}free some room", error
+    elif denied is not None:
+        what, way_out, shown = "a file cannot be read or written", f"{kept}put that right", denied
+    elif isinstance(error, OSError) and error.errno in _GONE:
+        what, way_out, shown = "a file or folder is gone", "put it back where it was", error
+    else:
+        return None
+    reason = redacted(" ".join(str(shown).split()))[:300]
+    return f"{what} ({reason}); {way_out} and run the same command again"
+
+
+def _is_denied(cause: BaseException) -> bool:
+    denied = isinstance(cause, OSError) and cause.errno in _DENIED
+    return denied or _SAYS_DENIED.search(str(cause)) is not None
 
 
 def remembered(kind: str, identity: dict[str, Any], measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:

@@ -20,8 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.config import RunSpec
+from benchmark.data.cache import storage_failure
 from benchmark.data.dataset import Dataset, Store, View
-from benchmark.errors import UserError
+from benchmark.errors import Unfinished, UserError
 from benchmark.registry import label_of
 
 SHOWN = "(examples shown)"
@@ -82,21 +83,22 @@ def record_look(spec: RunSpec, ledger: Path) -> None:
 
     Raises
     ------
-    OSError
-        When it cannot be written, as on a full disk.
+    Unfinished
+        When it cannot be written, as on a full disk: no run could be measured then.
     UserError
         When the chain of hashes is broken.
     """
-    append(
-        ledger,
-        {
-            "who": user_name(),
-            "spec_id": spec.spec_id,
-            "model": label_of(spec.model),
-            "dataset": spec.dataset,
-            "dataset_digest": spec.dataset_digest,
-        },
-    )
+    entry = {
+        "who": user_name(),
+        "spec_id": spec.spec_id,
+        "model": label_of(spec.model),
+        "dataset": spec.dataset,
+        "dataset_digest": spec.dataset_digest,
+    }
+    try:
+        append(ledger, entry)
+    except OSError as error:
+        raise Unfinished(storage_failure(error) or f"{ledger} cannot be written ({error})") from error
 
 
 def read_test_texts(dataset: Dataset, rows: NDArray[np.int64], ledger: Path) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 
 from benchmark.data.ledger import record_look
 from benchmark.errors import UserError
-from benchmark.execution.engine import PAUSE, Handler, Job, Workplace
+from benchmark.execution.engine import Handler, Job, Workplace
 from benchmark.execution.worker import DiskFull, Look, Message, Ready, Refused
 from benchmark.training.result import EpochReport, Result, Status
 
@@ -168,7 +168,7 @@ class Pool(ABC, Generic[W]):
                 elif handler.finished:
                     return
                 else:
-                    time.sleep(PAUSE)
+                    self.heard([])
         except BaseException:
             self.close()
             raise

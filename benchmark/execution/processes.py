@@ -44,7 +44,7 @@ class ProcessEngine(Pool["_Process"]):
         self._limit = workers
         self._threads = max(1, cores() // workers)
         self._gpus = [] if place.device == "cpu" else visible_gpus()
-        self._logs = tempfile.TemporaryDirectory()
+        self._logs = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         self._started = 0
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import secrets
@@ -10,7 +11,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,16 +20,20 @@ from typing import Any
 from benchmark.config import Device
 from benchmark.data import transport
 from benchmark.errors import UserError
+from benchmark.execution.cluster import Cluster
 from benchmark.execution.engine import PAUSE, Handler, Job, Workplace
 from benchmark.execution.node import Crashed, Delivery, Errand, NodePlace, Slot, Wanted, versions
 from benchmark.execution.pool import Lost, Pool, Worker
 from benchmark.execution.slots import room
+from benchmark.interrupts import INTERRUPTED
 from benchmark.quiet import quiet_stderr
 from benchmark.registry import is_file_target
 from benchmark.training.devices import cores
 
 _ANSWER = 5.0  # seconds that a cluster may take to answer at all
-_COUNT_EVERY = 1.0  # seconds between two counts of the cluster's nodes
+_LAST_ANSWER = 10.0  # seconds that it may take to let go of this process
+# Of Ray: seconds without an answer of its head after which it ends this process by itself.
+_RECONNECT = "RAY_gcs_rpc_server_reconnect_timeout_s"
 _INSTALL = "pip install 'textbench[ray]'"
 
 
@@ -103,7 +108,26 @@ def connected(options: RayOptions, device: Device = "auto") -> Iterator[RayOptio
         yield replace(options, gpus=_checked(nodes, options, device))
     finally:
         if begun:
-            ray.shutdown()
+            _shut_down(ray)
+
+
+def _shut_down(ray: Any) -> None:
+    """Leave the cluster, by force where it is lost and does not answer."""
+    leaving = threading.Thread(target=ray.shutdown, daemon=True)
+    leaving.start()
+    leaving.join(_LAST_ANSWER)
+    if leaving.is_alive():
+        with contextlib.suppress(Exception):  # of a cluster that was here before us, none is ours
+            ray._private.worker._global_node.kill_all_processes(check_alive=False, allow_graceful=False)
+        leaving.join(_LAST_ANSWER)
+    if leaving.is_alive():  # then Ray would wait again when Python ends
+        atexit.register(_end, INTERRUPTED if isinstance(sys.exc_info()[1], KeyboardInterrupt) else 1)
+
+
+def _end(code: int) -> None:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def _probe(address: str | None) -> None:
@@ -189,6 +213,8 @@ class RayEngine(Pool["_Actor"]):
         nodes join it.
     run_timeout, recycle
         As in `Pool`.
+    notice : callable, optional
+        Is given a line for each node of the cluster that is lost.
 
     Notes
     -----
@@ -203,6 +229,7 @@ class RayEngine(Pool["_Actor"]):
         workers: int | None = None,
         run_timeout: float | None = None,
         recycle: int | None = None,
+        notice: Callable[[str], None] = lambda text: None,
     ) -> None:
         super().__init__(place, run_timeout, recycle)
         self._options, self._asked = options, workers
@@ -214,27 +241,26 @@ class RayEngine(Pool["_Actor"]):
             versions=versions(),
         )
         self._sent: Any = None
-        self._room, self._counted = 0, -_COUNT_EVERY
+        ray = _ray()
+        patience = float(os.environ.get(_RECONNECT, 60)) * 2 / 3
+        here = ray.get_runtime_context().get_node_id()
+        self._cluster = Cluster(ray.nodes, here, patience, notice)
 
     @property
     def limit(self) -> int:
         """What was asked for, or what the cluster has room for."""
         if self._asked is not None:
             return self._asked
-        now = time.monotonic()
-        if now - self._counted >= _COUNT_EVERY:
-            ray = _ray()
-            options, self._counted = self._options, now
-            nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-            self._room = sum(room(node, options.cpus, options.gpus or 0.0) for node in nodes)
-        return self._room
+        options = self._options
+        return sum(room(node["Resources"], options.cpus, options.gpus or 0.0) for node in self._cluster.nodes)
 
     def start(self) -> _Actor:
         """Start an actor where there is room for it, at once or later."""
         return _Actor(self._node_place, self._options)
 
     def heard(self, workers: list[_Actor]) -> list[_Actor]:
-        """Wait for answers."""
+        """Wait for answers, and look after the cluster that they come from."""
+        self._cluster.check()
         ray = _ray()
         if not workers:
             time.sleep(PAUSE)
@@ -244,6 +270,11 @@ class RayEngine(Pool["_Actor"]):
             return []
         ready = set(ray.wait(answers, num_returns=len(answers), timeout=0)[0])
         return [worker for worker in workers if worker.answer in ready]
+
+    def close(self) -> None:
+        """End all workers."""
+        self._cluster.close()
+        super().close()
 
     def take_message(self, worker: _Actor, message: Any, handler: Handler) -> None:
         """Do what a message asks for; a node may ask for the data set."""

@@ -141,7 +141,8 @@ def serve(
     except Exception as error:  # TensorFlow and HDF5 say in errors of their own that a disk is full
         if not isinstance(error, OSError) and not disk_is_full(error):
             raise
-        send(DiskFull(getattr(error, "errno", None) or errno.ENOSPC, str(error)))
+        code = getattr(error, "errno", None) or errno.ENOSPC
+        send(DiskFull(code, str(error).removeprefix(f"[Errno {code}] ")))
 
 
 def _end_with_parent() -> None:
@@ -153,7 +154,10 @@ def _end_with_parent() -> None:
 
 
 def _print_to(log: Path) -> None:
-    file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    except OSError:  # the folder for temporary files is gone: no reason to train nothing
+        file = os.open(os.devnull, os.O_WRONLY)
     for number in (1, 2):
         os.dup2(file, number)
     os.close(file)

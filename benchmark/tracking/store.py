@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from benchmark.databases import Contents, engine_url, looked_into, parse, reason, sqlite_file
 from benchmark.errors import UserError
 from benchmark.tracking.runs_query import patiently
+from benchmark.tracking.spool import SPOOL
 from benchmark.urls import redacted
 
 DATABASE = "mlflow.db"
@@ -39,15 +40,34 @@ def ensure_runs_folder(runs: Path) -> None:
     UserError
         Before anything is started, where it cannot.
     """
-    probe = runs / f".probe-{os.getpid()}"
+    for folder in (runs, runs / "studies", runs / "artifacts", runs / SPOOL):
+        check_writable(folder)
+    for name in ("ledger.jsonl", "ledger.jsonl.lock"):
+        if (runs / name).exists():
+            check_writable(runs / name)
+
+
+def check_writable(path: Path) -> None:
+    """Refuse a file, or a folder, which is made where it is missing, that cannot be written.
+
+    Raises
+    ------
+    UserError
+        Which names it.
+    """
     try:
-        for folder in (runs, runs / "studies", runs / "artifacts"):
-            folder.mkdir(parents=True, exist_ok=True)
+        if path.is_file():
+            path.open("ab").close()
+            return
+        path.mkdir(parents=True, exist_ok=True)
+        probe = path / f".probe-{os.getpid()}"
         probe.write_bytes(b"")
         probe.unlink()
     except OSError as error:
+        what = "file" if path.is_file() else "folder"
         raise UserError(
-            f"the folder {runs} cannot be written ({error.strerror}); run the command from a folder that can"
+            f"the {what} {path} cannot be written ({error.strerror}); make it writable, or run the command "
+            "from a folder that is"
         ) from error
 
 

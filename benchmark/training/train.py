@@ -16,6 +16,7 @@ from benchmark.config import CompileMode, Device, RunSpec, TrainSettings, ViewSe
 from benchmark.data.cache import disk_is_full
 from benchmark.data.dataset import Dataset, View
 from benchmark.data.ledger import Recorder, read_test
+from benchmark.errors import Unfinished
 from benchmark.models.task import Task, reporter
 from benchmark.training.devices import set_up_device, threads
 from benchmark.training.result import EpochReport, Result, Status
@@ -64,15 +65,17 @@ def train(
 
     Raises
     ------
-    OSError
-        When the disk is full: no run could end otherwise.
+    OSError or Unfinished
+        When the disk is full, the ledger is not writable or the data set is gone: no run could end otherwise.
     """
     started = time.perf_counter()
     result = Result("ok", device=set_up_device(device), threads=threads())
     try:
         _train(spec, dataset, result, on_epoch, compile, ledger, servable)
     except Exception as error:
-        if disk_is_full(error):
+        if disk_is_full(error) or isinstance(error, Unfinished):
+            raise
+        if isinstance(error, OSError) and not dataset.folder.exists():
             raise
         result.status = "oom" if _out_of_memory(error) else "failed"
         result.error = traceback.format_exc()
