@@ -37,7 +37,7 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Raise `UserError` instead of printing the usage."""
         if message.startswith("unrecognized arguments:"):
-            unknown = message.split()[2].partition("=")[0]
+            unknown = message.removeprefix("unrecognized arguments:").strip().split(" ")[0].partition("=")[0]
             message = f"there is no option '{unknown}'"
             known = [option for action in self._actions for option in action.option_strings]
             if unknown.startswith("-"):

@@ -43,6 +43,7 @@ def error_of(parser, *words):
         (["--trials=3", "--tiemout=5"], "there is no option '--tiemout'; did you mean '--timeout'?"),
         (["--trials=3", "--trial", "4"], "there is no option '--trial'; did you mean '--trials'?"),
         (["--trials=3", "extra"], "there is no option 'extra'"),
+        (["--trials=3", ""], "there is no option ''"),
         ([], "the following arguments are required: --trials"),
         (["--trials"], "argument --trials: expected one argument"),
         (["--trials=0"], "argument --trials: got 0, expected 1 or more"),

@@ -27,8 +27,8 @@ THREADS = PREFIX + "threads"
 VERSIONS = PREFIX + "versions"
 SEEDS_EXPECTED = PREFIX + "seeds_expected"
 SEARCH_ENDED = PREFIX + "search_ended"
-"""Of a sweep: why its search has fewer trials than were asked for, as ``after 1 of 8 trials: 120 s of training
-were used up``; absent or empty where it is complete."""
+"""Of a sweep: why its search has fewer trials than were asked for, as ``after 1 of 8 trials: 120 s of
+training were used up``; absent or empty where it is complete."""
 GIT_COMMIT = PREFIX + "git_commit"
 GIT_DIRTY = PREFIX + "git_dirty"
 RUN_KEY = PREFIX + "run_key"
