@@ -108,7 +108,8 @@ def not_encoded(where: str, offset: int, byte: int, encoding: str) -> UserError:
 def not_text(where: str, offset: int) -> UserError:
     """Return the error for a file with NUL characters, which no text has."""
     return UserError(
-        f"{where}: byte {offset} is NUL, so this is a binary file; expected texts (of utf-16 say --encoding utf-16-le)"
+        f"{where}: byte {offset} is NUL, so this is a binary file; expected texts (of utf-16 say "
+        "--encoding utf-16-le)"
     )
 
 

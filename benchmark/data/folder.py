@@ -150,8 +150,8 @@ class FolderSource:
         class_name = os.fsencode(top.name).decode("utf-8", "replace")
         if self._folder_names.setdefault(class_name, top.name) != top.name:
             raise UserError(
-                f"{self._spelling}: two folders of classes are named '{class_name}', in bytes that are not UTF-8; "
-                "rename them"
+                f"{self._spelling}: two folders of classes are named '{class_name}', in bytes that are not "
+                "UTF-8; rename them"
             )
         found = []
         for where, folders, names in os.walk(top, onerror=_raise):
@@ -171,11 +171,11 @@ class FolderSource:
 
     def _ignore(self, path: Path, why: FirstFew | None = None) -> None:
         """Count what is left out: a link, or all files of a folder."""
-        if why is None and path.is_dir() and not path.is_symlink():
-            for entry in sorted(path.iterdir()):
-                self._ignore(entry)
-        else:
-            (self._strays if why is None else why).add(path.relative_to(self._root).as_posix())
+        left = [path]
+        if path.is_dir() and not path.is_symlink():
+            left = sorted(Path(where, name) for where, _, names in os.walk(path) for name in names)
+        for one in left:
+            (self._strays if why is None else why).add(one.relative_to(self._root).as_posix())
 
     def _leads_nowhere(self, link: Path) -> bool:
         """Whether a link leads to nothing, or to a folder that it stands in, and so to the whole data set."""

@@ -24,8 +24,8 @@ def unify(labels: Iterable[str], who: str, values: bool = True) -> tuple[dict[st
     who : str
         The data set, for the notices.
     values : bool
-        Whether ``1`` and ``1.0``, ``true`` and ``True`` are the same; otherwise only what a screen shows alike
-        is (forms of Unicode, spaces around a word).
+        Whether ``1`` and ``1.0``, ``true`` and ``True`` are the same; otherwise only what a screen shows
+        alike is (forms of Unicode, spaces around a word).
 
     Returns
     -------

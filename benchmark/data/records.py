@@ -38,8 +38,8 @@ class Table(Protocol):
 class DelimitedTable:
     """CSV or TSV with column names in the first line, quoted as Python's `csv` does it (RFC 4180).
 
-    A quote that is text can look like one that quotes: at the start of a field it takes in every line up to the
-    next. Unless `quoting` says what quotes are, what looks like that is refused.
+    A quote that is text can look like one that quotes: at the start of a field it takes in every line up to
+    the next. Unless `quoting` says what quotes are, what looks like that is refused.
     """
 
     def __init__(self, path: Path, encoding: str, quoting: str | None = None) -> None:

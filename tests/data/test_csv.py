@@ -128,6 +128,88 @@ def test_other_separators_of_csv(tmp_path, separator):
     assert [row.text for row in get(tmp_path / "r.csv").rows()] == [f"one, two {n}" for n in range(6)]
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("excel.csv", "sep=;\r\ntext;label\r\none;1\r\ntwo;2\r\n"),
+        ("mac.csv", "text,label\rone,1\rtwo,2\r"),
+        ("bar.csv", "text|label\none|1\ntwo|2\n"),
+        ("comma.tsv", "text,label\none,1\ntwo,2\n"),
+        ("marked.csv", '\ufeff\ufeff"text","label"\n\none,1\n\ntwo,2\n'),
+        ("lines.json", '{"text": "one", "label": 1}\n{"text": "two", "label": 2}\n'),
+    ],
+)
+def test_tables_as_other_programs_write_them(tmp_path, name, content):
+    (tmp_path / name).write_text(content, newline="")
+    source = get(tmp_path / name)
+    assert [row.text for row in source.rows()] == ["one", "two"]
+    assert source.class_names == ("1", "2")
+
+
+@pytest.mark.parametrize("head", ["text\tlabel", "label\ttext", "text,label", "label,text"])
+def test_quotes_that_are_text_do_not_take_in_records_without_a_word(tmp_path, own_cache, refused, head):
+    separator = "\t" if "\t" in head else ","
+    texts = [f"word {n}" for n in range(40)]
+    texts[5], texts[20] = '"word 5', 'word 20"'
+    rows = [(text, str(n % 2)) for n, text in enumerate(texts)]
+    lines = [separator.join(row if head.startswith("text") else row[::-1]) for row in rows]
+    path = tmp_path / ("r.tsv" if separator == "\t" else "r.csv")
+    path.write_text("\n".join([head, *lines]))
+    message = refused(f"csv:{path.name}")
+    assert all(
+        word in message for word in (path.name, "lines 7 to 22", "--quoting none", "--quoting minimal")
+    )
+    assert [row.text for row in get(path, quoting="none").rows()] == texts
+    assert len(list(get(path, quoting="minimal").rows())) == 25
+    assert get(path, quoting="none").key() != get(path, quoting="minimal").key()
+
+
+def test_quoted_texts_of_several_lines_are_read_as_they_are(tmp_path):
+    texts = [
+        "I liked it, really\nbut dull",
+        "Dear Sir,\n\nthe end, of it\nis 1, or 2\nbye",
+        'a "b"\r\n,c',
+        "d",
+    ] * 6
+    assert [
+        row.text for row in get(write_csv(tmp_path / "r.csv", rows=zip(texts, LABELS, strict=True))).rows()
+    ] == texts
+    rows = [{"text": text, "label": label} for text, label in zip(texts, LABELS, strict=True)]
+    assert [row.text for row in get(write_table(tmp_path / "r.tsv", rows)).rows()] == texts
+
+
+@pytest.mark.parametrize(
+    ("labels", "classes", "notices"),
+    [
+        ([0, 1.0, "0", 1, 0.0], ("0", "1"), ["'0' = '0.0', '1' = '1.0'"]),
+        (["1.0", "10.0", "2.0"], ("1.0", "2.0", "10.0"), []),
+        ([1.5, "1.50", 10, 9], ("1.5", "9", "10"), ["'1.5' = '1.50'"]),
+        (["1e0", " 1", "+2", "2", "-0.0", 0], ("0", "1", "2"), ["'1' = '1e0', '+2' = '2', '-0.0' = '0'"]),
+        (
+            ["12345678901234567891", 12345678901234567890, 9.0],
+            ("9.0", "12345678901234567890", "12345678901234567891"),
+            [],
+        ),
+        (["01", "1", "02"], ("01", "1", "02"), ["similar, and different classes: '01' and '1'"]),
+        ([True, "true", False], ("False", "True"), ["'True' = 'true'"]),
+        (["caf\u00e9", "cafe\u0301", "x"], ("caf\u00e9", "x"), [r"'cafe\u0301' = 'caf\xe9'"]),
+        (["cafe\u0301", "x"], ("cafe\u0301", "x"), []),
+        (["Pos", "pos", "1.0"], ("1.0", "Pos", "pos"), ["similar, and different classes: 'Pos' and 'pos'"]),
+    ],
+)
+def test_a_label_is_one_class_however_it_is_spelled(tmp_path, labels, classes, notices):
+    rows = [
+        {"text": f"t{n}", "label": labels[n % len(labels)], "split": part}
+        for n, part in enumerate(["train"] * 30 + ["test"])
+    ]
+    source = get(write_table(tmp_path / "r.jsonl", rows))
+    assert source.class_names == classes
+    named = [classes[row.label] for row in source.rows()][: len(labels)]
+    assert len(set(named)) == len(classes)
+    assert len(source.notices) == len(notices)
+    assert all(expected in notice for expected, notice in zip(notices, source.notices, strict=True))
+
+
 def test_labels_that_are_numbers_are_ordered_as_numbers(tmp_path):
     assert get(write_csv(tmp_path / "n.csv", rows=numbered(("10", "9", "-1")))).class_names == (
         "-1",
@@ -149,6 +231,32 @@ def test_encodings(tmp_path, encoding):
     rows = [("naïve café", "a"), ("plain", "b")] * 5
     path = write_csv(tmp_path / "r.csv", rows=rows, encoding=encoding)
     assert [row.text for row in get(path, encoding=encoding).rows()] == ["naïve café", "plain"] * 5
+
+
+@pytest.mark.parametrize(
+    ("written", "asked", "message"),
+    [
+        ("utf-8", "utf-16", "is utf-8 text, not utf-16; read it with --encoding utf-8"),
+        ("utf-8", "utf-16-be", "is utf-8 text, not utf-16-be; read it with --encoding utf-8"),
+        ("utf-8-sig", "latin-1", "byte order mark of utf-8, so it is not iso8859-1 text"),
+        ("utf-16", "latin-1", "byte order mark of utf-16-le, so it is not iso8859-1 text"),
+        ("utf-16", "utf-16-be", "byte order mark of utf-16-le, so it is not utf-16-be text"),
+        (
+            "utf-16-be",
+            "utf-16",
+            "it has no byte order mark; say which order, --encoding utf-16-le or utf-16-be",
+        ),
+        ("utf-16-be", "utf-8", "of utf-16 say --encoding utf-16-le"),
+        ("utf-8", "utf-32", "--encoding utf-8"),
+        *(
+            ("utf-8", word, f"--encoding {word}: no such encoding")
+            for word in ("utf-7", "idna", "rot13", "zip")
+        ),
+    ],
+)
+def test_a_wrong_encoding_never_becomes_texts(tmp_path, refused, written, asked, message):
+    write_csv(tmp_path / "r.csv", rows=numbered(size=21), encoding=written)
+    assert message in refused("csv:r.csv", "--encoding", asked)
 
 
 @pytest.mark.parametrize("before", [0, 10, (1 << 18) - 20, (1 << 18) - 19, (1 << 18) - 18, 1 << 18, 3 << 18])
@@ -214,6 +322,32 @@ def test_a_wrong_encoding_is_one_line(tmp_path, refused, datasets):
             "the ending '.xlsx'; choose from .csv, .json, .jsonl, .ndjson, .parquet, .tab, .tsv",
         ),
         ("r.jsn", "{}", "cannot tell the format by the ending '.jsn'; did you mean '.json'?"),
+        ("r.csv.gz", "x", "the ending '.gz'; unpack it first"),
+        ("r.csv", "text,label\na,x\n\ufefftext,label\nb,y\n", "line 3 repeats the names of the columns"),
+        ("r.csv", 'text, label\na, "x"\nb, y\n', 'line 2: there is a space before the quotes of "x"'),
+        ("r.csv", 'text,label\n"a \\"b\\" c",x\n', 'a quote inside quotes is written ""; --quoting none'),
+        ("r.csv", 'text,label\n"a,x\nb,y\nc,z",x,y\n', "lines 2 to 4 has 3 fields; expected 2"),
+        ("r.csv", "text,label\na,x\rb,y\n", "line 2: a carriage return stands inside"),
+        ("r.csv", "text,label\na,0\nb,1\nc,NaN\nd,NaN\n", "2 of 4 records have 'NaN' in the column 'label'"),
+        ("r.csv", "great film,1\nbad film,0\n", "in its first line, which must name them (split at ',')"),
+        (
+            "r.csv",
+            "text,label,split\na,x,train\nb,y,train\nc,Y,val\nd,x,test\n",
+            "the class 'Y' has 1 validation text and",
+        ),
+        ("r.json", '[\n{"text": "a", "label": 1}\n]', "line 1 is not JSON"),
+        ("r.json", '[{"text": "a", "label": 1}]', "jq -c '.[]' r.json"),
+        ("r.jsonl", '{"data": [{"text": "a", "label": 1}]}', """jq -c '.["data"][]' r.jsonl"""),
+        (
+            "r.jsonl",
+            '{"text": "a", "label": 1, "text": "b"}',
+            "line 1 is not JSON: the key 'text' stands there",
+        ),
+        (
+            "r.csv",
+            "\ufefftext,label\n".encode("utf-16-le"),
+            "byte order mark of utf-16-le, so it is not utf-8 text",
+        ),
         ("noending", "x", "cannot tell the format by the ending ''"),
         ("r.csv", b"text,label\nab\x00c,x\n", "r.csv: byte 13 is NUL, so this is a binary file"),
         ("r.csv", b"\x1f\x8b\x08\x00", "r.csv: byte 1 (0x8b) is not utf-8 text"),
@@ -238,6 +372,9 @@ def test_paths_that_are_not_there_or_no_file(tmp_path, refused):
     assert refused("csv:review.csv") == "csv:review.csv: there is no such file; did you mean 'reviews.csv'?"
     assert refused("csv:folder").endswith("to read a folder per class write dir:folder")
     assert refused("reviews.csv").endswith("to read the file reviews.csv write csv:reviews.csv")
+    for name in ("x" * 400, "x\x00y"):
+        for words in ([f"csv:{name}"], [f"dir:{name}"], ["sample", "--data-dir", name]):
+            assert ("NUL" if "\x00" in name else "name too long") in refused(*words)
     os.mkfifo(tmp_path / "pipe.csv")
     assert "not a regular file" in refused("csv:pipe.csv")
 
@@ -348,10 +485,13 @@ def test_a_table_that_changes_while_it_is_read(tmp_path):
         list(source.rows())
 
 
-def test_options_of_tables_are_refused_where_they_mean_nothing(refused):
+def test_options_of_tables_are_refused_where_they_mean_nothing(tmp_path, refused):
     assert refused("sample", "--text-column", "x") == (
         "--text-column has no meaning for 'sample'; it is for csv:PATH, tfds:NAME"
     )
+    assert "--quoting has no meaning for 'dir:x'; it is for csv:PATH" in refused("dir:x", "--quoting", "none")
+    write_table(tmp_path / "r.jsonl", [{"text": "a", "label": 1}])
+    assert "it is for CSV and TSV" in refused("csv:r.jsonl", "--quoting", "none")
     assert "--encoding has no meaning for 'imdb'; it is for stack-overflow, csv:PATH" in refused(
         "imdb", "--encoding", "latin-1"
     )

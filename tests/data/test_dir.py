@@ -92,6 +92,63 @@ def test_files_that_belong_to_no_class_are_counted_and_ignored(write_tree, own_c
     ]
 
 
+def test_links_to_folders_are_not_followed_and_named(write_tree, own_cache):
+    write_tree("more", {f"{n}.txt": f"more {n}" for n in range(5)})
+    folder = write_tree("links", tree())
+    for name, target in (
+        ("pos/more", "../../more"),
+        ("pos/loop", ".."),
+        ("pos/gone", "nowhere"),
+        ("all", "."),
+    ):
+        (folder / name).symlink_to(target)
+    (folder / "pos" / "file").symlink_to("../../more/1.txt")
+    (folder / "third").symlink_to("../more")  # a class may be a link
+    dataset = prepare(get_source(f"dir:{folder}", SourceOptions()))
+    assert dataset.class_names == ("neg", "pos", "third")
+    assert sum(dataset.sizes.values()) == 20 + 1 + 5
+    notice = describe(dataset)["notices"][0]
+    assert notice.startswith(
+        f"dir:{folder}: 4 links to a folder, or to nothing, not followed (all, pos/gone, pos/loop"
+    )
+
+
+def test_files_that_systems_leave_behind_are_no_texts(write_tree):
+    left = [
+        "pos/Thumbs.db",
+        "neg/desktop.ini",
+        "__MACOSX/pos/._1.txt",
+        "pos/__MACOSX/x",
+        "pos/._1.txt",
+        "neg/.DS_Store",
+    ]
+    folder = write_tree("left", {**tree(), **dict.fromkeys(left, "x")})
+    source = get_source(f"dir:{folder}", SourceOptions())
+    assert (source.class_names, len(list(source.rows()))) == (("neg", "pos"), 20)
+    assert "6 files that belong to no class" in source.notices[0]
+
+
+@pytest.mark.parametrize("names", [("caf\u00e9", "cafe\u0301"), ("pos", "pos ")])
+def test_a_class_whose_folders_look_alike_is_one(write_tree, names):
+    files = {**tree(("neg", names[0]), top="train/"), **tree(("neg", names[1]), top="test/")}
+    source = get_source(f"dir:{write_tree('r', files)}", SourceOptions())
+    assert set(source.class_names) == {"neg", names[0]}
+    assert {(row.part, row.label) for row in source.rows()} == {
+        (part, n) for part in ("train", "test") for n in (0, 1)
+    }
+    assert all(ascii(name) in source.notices[0] for name in names)
+
+
+def test_folders_of_classes_are_names_not_numbers(write_tree):
+    source = get_source(f"dir:{write_tree('r', tree(('1.1', '1.10', '10', '2')))}", SourceOptions())
+    assert source.class_names == ("1.1", "1.10", "10", "2")
+
+
+def test_names_that_are_not_utf_8_do_not_become_one_class(write_tree, refused):
+    folder = write_tree("r", {f"{name}/1": "x" for name in ("pos", "caf\udce9", "caf\udce8")})
+    assert "two folders of classes are named 'caf\ufffd'" in refused(f"dir:{folder}")
+
+
 def test_folders_named_as_in_the_archive_of_20_newsgroups(write_tree):
     folder = write_tree(
         "news", {**tree(top="20news-bydate-train/"), **tree(texts=2, top="20news-bydate-test/")}
@@ -133,6 +190,19 @@ def test_another_encoding(write_tree, own_cache, refused):
         (
             {**tree(top="train/"), **tree(("other",), top="test/")},
             "the class 'other' has 10 test texts and none",
+        ),
+        (
+            {**tree(("neg", "Pos"), top="train/"), **tree(top="test/")},
+            "the class 'pos' has 10 test texts and none to train on; add some to train, or remove "
+            "these, or name it 'Pos'",
+        ),
+        (
+            {**tree(top="train/"), "valid/pos/1": "x", "valid/new/1": "x"},
+            "the class 'new' has 1 validation text",
+        ),
+        (
+            {k: v.encode("utf-16") for k, v in tree().items()},
+            "0.txt begins with the byte order mark of utf-16-le",
         ),
         ({**tree(), "pos/a.png": b"\x89PNG\r\n\x1a\n\x00"}, "byte 0 (0x89) is not utf-8 text"),
         ({**tree(), "pos/a.bin": b"abc\x00def"}, "a.bin: byte 3 is NUL, so this is a binary file"),
