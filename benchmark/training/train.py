@@ -16,6 +16,7 @@ from benchmark.config import CompileMode, Device, RunSpec, TrainSettings, ViewSe
 from benchmark.data.cache import disk_is_full
 from benchmark.data.dataset import Dataset, View
 from benchmark.data.ledger import Recorder, read_test
+from benchmark.models import importing
 from benchmark.models.task import Task, reporter
 from benchmark.training.devices import set_up_device, threads
 from benchmark.training.result import EpochReport, Result, Status
@@ -70,7 +71,8 @@ def train(
     started = time.perf_counter()
     result = Result("ok", device=set_up_device(device), threads=threads())
     try:
-        _train(spec, dataset, result, on_epoch, compile, ledger, servable)
+        with importing(spec.model, spec.model_digest):
+            _train(spec, dataset, result, on_epoch, compile, ledger, servable)
     except Exception as error:
         if disk_is_full(error):
             raise
