@@ -7,6 +7,7 @@ import tempfile
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -115,7 +116,8 @@ class Phase:
 
     def next(self) -> Job | None:
         """Return a job, or None where there is none at present."""
-        return None if self.stopping or self.gave_up else self.next_job()
+        job = None if self.stopping or self.gave_up else self.next_job()
+        return None if job is None else replace(job, code=self.plan.model.code)
 
     @property
     def exhausted(self) -> bool:

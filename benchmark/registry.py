@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib
-import importlib.util
-import sys
 from collections.abc import Iterator, Mapping
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -13,6 +10,7 @@ from types import ModuleType
 from typing import Any
 
 from benchmark.errors import UserError, did_you_mean
+from benchmark.source_files import helpers_of, source_of
 
 
 class Registry:
@@ -67,15 +65,12 @@ def label_of(name: str) -> str:
     return Path(name.rpartition(":")[0] or name).stem if is_file_target(name) else name
 
 
-_kept: dict[str, bytes] = {}
+def file_of(target: str) -> Path:
+    """Return the file that ``path/to/file.py:build`` names."""
+    return Path(target.rpartition(":")[0] if ":" in target else target)
 
 
-def keep_file(target: str, content: bytes) -> None:
-    """Let a content stand for the file of a target from now on: it was sent by the machine that has it."""
-    _kept[str(Path(target.rpartition(":")[0] or target))] = content
-
-
-def load_target(target: str, kind: str = "object") -> Any:
+def load_target(target: str, kind: str = "object", digest: str = "") -> Any:
     """Import ``package.module:attribute`` or ``path/to/file.py:attribute``.
 
     Parameters
@@ -84,6 +79,8 @@ def load_target(target: str, kind: str = "object") -> Any:
         Where the object is; a file without an attribute means ``build``.
     kind : str
         What is being loaded, for messages.
+    digest : str
+        Which content of a file is meant; by default that which it has now.
 
     Returns
     -------
@@ -97,7 +94,7 @@ def load_target(target: str, kind: str = "object") -> Any:
     """
     place, _, attribute = target.rpartition(":") if ":" in target else (target, "", "build")
     attribute = attribute or "build"
-    module = _load_file(Path(place), kind) if place.endswith(".py") else _load_module(place, kind)
+    module = _load_file(Path(place), kind, digest) if place.endswith(".py") else _load_module(place, kind)
     try:
         return getattr(module, attribute)
     except AttributeError:
@@ -113,24 +110,9 @@ def _load_module(name: str, kind: str) -> ModuleType:
         raise UserError(f"the {kind} in '{name}' cannot be imported: {reason}") from error
 
 
-def _load_file(path: Path, kind: str) -> ModuleType:
-    kept = _kept.get(str(path))
-    if kept is None and not path.is_file():
-        raise UserError(f"--{kind} {path}: there is no such file")
-    # One module per file content: two files of the same name, or an edited one, do not collide.
-    content = path.read_bytes() if kept is None else kept
-    identity = hashlib.sha256(path.resolve().as_posix().encode() + content).hexdigest()[:12]
-    name = f"textbench_{kind}_{path.stem}_{identity}"
-    if name in sys.modules:
-        return sys.modules[name]
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
+def _load_file(path: Path, kind: str, digest: str) -> ModuleType:
+    source = source_of(path, digest, kind)
     try:
-        # Not the loader: it takes cached byte code of a file edited twice within a second for the new one.
-        exec(compile(content, str(path), "exec"), vars(module))
+        return helpers_of(source, kind).module()
     except Exception as error:
-        del sys.modules[name]
         raise UserError(f"{path} fails at import: {type(error).__name__}: {error}") from error
-    return module

@@ -1,14 +1,17 @@
 """The registry: nothing is imported before it is used, and every mistake is named."""
 
+import hashlib
 import os
 import sys
+from pathlib import Path
 
 import pytest
 
-from benchmark import registry as registry_module
+from benchmark import source_files
 from benchmark.data.source import DATASETS
 from benchmark.errors import UserError
-from benchmark.models import MODELS, load_builder
+from benchmark.models import MODELS, importing, load_builder
+from benchmark.models.describe import describe
 from benchmark.registry import Registry, is_file_target, label_of, load_target
 
 GROUP = "textbench.tests"
@@ -166,8 +169,9 @@ def test_a_loaded_function_knows_its_module(model_file):
 
 
 def test_a_file_that_another_machine_sent_need_not_be_here(monkeypatch):
-    monkeypatch.setattr(registry_module, "_kept", {})
-    registry_module.keep_file("nowhere/sent.py:build", b"def build():\n    return 7\n")
+    monkeypatch.setattr(source_files, "_kept", {})
+    sent = b"def build():\n    return 7\n"
+    source_files.keep(source_files.Source(Path("nowhere/sent.py"), Path("/gone"), {"sent.py": sent}))
     assert load_target("./nowhere/sent.py:build")() == 7
     with pytest.raises(UserError, match="there is no such file"):
         load_target("nowhere/other.py:build")
@@ -188,3 +192,125 @@ def test_a_file_that_fails_at_import_is_named_and_can_be_mended(tmp_path):
             load_target(str(path))
     path.write_text("def build():\n    return 'mended'\n")
     assert load_target(str(path))() == "mended"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """``folder(name, {file: text})`` writes files into a folder and returns that folder."""
+
+    def write(name, files):
+        for file, text in files.items():
+            path = tmp_path / name / file
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        return tmp_path / name
+
+    return write
+
+
+WAYS = {
+    "plain": {"m.py": "import h\ndef build(): return h.x()"},
+    "from": {"m.py": "from h import x\ndef build(): return x()"},
+    "in the builder": {"m.py": "def build():\n    import h\n    return h.x()"},
+    "relative": {"m.py": "from .h import x\ndef build(): return x()"},
+    "relative module": {"m.py": "from . import h\ndef build(): return h.x()"},
+    "by name": {"m.py": "import importlib\ndef build(): return importlib.import_module('h').x()"},
+    "by a helper": {"m.py": "from a import x\ndef build(): return x()", "a.py": "from h import x"},
+    "in a circle": {
+        "m.py": "import a\ndef build(): return a.h.x()",
+        "a.py": "import h\nimport b",
+        "b.py": "import a, m",
+    },
+    "package": {
+        "m.py": "from lib.deep import x\ndef build(): return x()",
+        "lib/__init__.py": "",
+        "lib/deep.py": "from h import x",
+    },
+    "folder": {"m.py": "import lib.deep\ndef build(): return lib.deep.x()", "lib/deep.py": "from h import x"},
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_helper_is_part_of_what_a_model_is(folder, way, monkeypatch):
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    found = {}
+    for number in (1, 2):
+        for place in ("one", "two"):  # helpers of the same name do not collide
+            here = folder(place, {**WAYS[way], "h.py": f"def x(): return {place!r}, {number}"})
+            os.utime(here / "h.py", (1_700_000_000, 1_700_000_000))
+            model = describe(str(here / "m.py"))
+            with importing(model.name, model.digest):
+                assert load_builder(model.name, model.digest)() == (place, number)
+            found[place, number] = model
+    assert len({model.digest for model in found.values()}) == 4
+    assert not {"h", "a", "b", "lib"} & sys.modules.keys()
+    first = found["one", 1]  # as it was planned, although the files say something else by now
+    with importing(first.name, first.digest):
+        assert load_builder(first.name, first.digest)() == ("one", 1)
+
+
+def test_a_file_without_helpers_keeps_its_digest(folder):
+    here = folder(
+        "one", {"m.py": "import json, numpy\ndef build(): pass\n", "other.py": "", "json/a.txt": ""}
+    )
+    content = (here / "m.py").read_bytes()
+    assert describe(str(here / "m.py")).digest == hashlib.sha256(content).hexdigest()[:16]
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        (
+            {"m.py": "\nfrom block import x"},
+            r"m\.py, line 2: there is no module 'block' .*you mean 'blocks'",
+        ),
+        ({"m.py": "from .block import x"}, r"m\.py, line 1: there is no module 'block' beside it"),
+        ({"m.py": "import blocks.deep"}, r"m\.py, line 1: there is no module 'blocks\.deep' beside it"),
+        ({"m.py": "from ..h import x"}, r"m\.py, line 1: imports from above the folder"),
+        ({"m.py": "import blocks", "blocks.py": "\n\n("}, r"blocks\.py, line 3: not valid Python"),
+        (
+            {"m.py": "import blocks", "blocks.py": "import gone"},
+            r"blocks\.py, line 1: .* no module 'gone'",
+        ),
+        (
+            {"m.py": "import json", "json.py": ""},
+            r"m\.py, line 1: 'json' is a file beside it and .*rename",
+        ),
+        ({"m.py": "import numpy", "numpy.py": ""}, r"m\.py, line 1: 'numpy' is a file beside it and also"),
+        (
+            {"m.py": "import loose", "../loose.py": ""},
+            r"m\.py, line 1: 'loose' is .*\.py, neither beside",
+        ),
+    ],
+)
+def test_an_import_that_will_fail_or_go_unnoticed_is_one_line(folder, tmp_path, monkeypatch, files, message):
+    monkeypatch.syspath_prepend(str(tmp_path))  # as ``python -m`` does with the current folder
+    here = folder("one", {"blocks.py": "", **files})
+    with (here / "m.py").open("a") as file:
+        file.write("\ndef build(): pass\n")
+    with pytest.raises(UserError, match=message):
+        describe(str(here / "m.py"))
+
+
+def test_imports_that_may_fail_are_left_to_the_file(folder):
+    text = "try:\n    import gone\nexcept ImportError:\n    gone = None\ndef build(): return gone"
+    here = folder("one", {"m.py": text})
+    describe(str(here / "m.py"))
+    assert load_builder(str(here / "m.py"))() is None
+
+
+def test_a_helper_that_only_running_the_file_names_is_refused(folder):
+    text = "import importlib\ndef build(name='h'): return importlib.import_module(name)"
+    here = folder("one", {"m.py": text, "h.py": ""})
+    name, digest = str(here / "m.py"), describe(str(here / "m.py")).digest
+    with importing(name, digest), pytest.raises(ImportError, match="no import statement names"):
+        load_builder(name, digest)()
+
+
+def test_an_edited_file_is_not_taken_for_the_one_that_was_planned(folder, monkeypatch):
+    here = folder("one", {"m.py": "from h import x\ndef build(): pass\n", "h.py": "x = 1"})
+    digest = describe(str(here / "m.py")).digest
+    monkeypatch.setattr(source_files, "_kept", {})  # another process, which was not sent the files
+    (here / "h.py").write_text("x = 2")
+    with pytest.raises(UserError, match="was changed since"):
+        load_builder(str(here / "m.py"), digest)

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from benchmark.config import CompileMode, Device, RunSpec
 from benchmark.data.dataset import Dataset
+from benchmark.source_files import Source
 from benchmark.training.result import EpochReport, Result, Status
 
 PAUSE = 0.2
@@ -26,11 +27,14 @@ class Job:
         The run.
     servable : Path or None
         Folder for the servable model, if it is to be kept.
+    code : Source or None
+        The model's files as they were when the run was planned, for a model that is a file.
     """
 
     number: int
     spec: RunSpec
     servable: Path | None = None
+    code: Source | None = None
 
 
 @dataclass(frozen=True)

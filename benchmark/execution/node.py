@@ -21,7 +21,6 @@ from benchmark.data.transport import Files
 from benchmark.errors import UserError
 from benchmark.execution.engine import Job, Workplace
 from benchmark.execution.worker import DiskFull, Message, Ready, Refused, serve
-from benchmark.registry import keep_file
 from benchmark.training.devices import limit_threads
 from benchmark.training.result import Result
 
@@ -57,13 +56,10 @@ class Errand:
         Without the folder of the servable model, which is the parent's.
     keep : bool
         Whether that model is wanted.
-    source : bytes or None
-        Content of the model's file, for a model that is one.
     """
 
     job: Job
     keep: bool
-    source: bytes | None
 
 
 @dataclass(frozen=True)
@@ -153,8 +149,6 @@ class Slot:
         if not isinstance(content, Errand):
             return content
         job = content.job
-        if content.source is not None:
-            keep_file(job.spec.model, content.source)
         if not content.keep:
             return job
         self._folder = tempfile.TemporaryDirectory()

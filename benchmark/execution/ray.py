@@ -27,7 +27,6 @@ from benchmark.execution.pool import Lost, Pool, Worker
 from benchmark.execution.slots import room
 from benchmark.interrupts import INTERRUPTED
 from benchmark.quiet import quiet_stderr
-from benchmark.registry import is_file_target
 from benchmark.training.devices import cores
 
 _ANSWER = 5.0  # seconds that a cluster may take to answer at all
@@ -317,7 +316,7 @@ class _Actor(Worker):
         """Call the actor; its answer is the next message."""
         if isinstance(content, Job):
             self._servable = content.servable
-            content = _errand(content)
+            content = Errand(replace(content, servable=None), content.servable is not None)
         self.answer = self._actor.exchange.remote(content)
 
     def receive(self) -> Any:
@@ -364,11 +363,3 @@ class _RaySlot(Slot):
         gpus = context.get_accelerator_ids().get("GPU", [])
         gpu = f"{context.get_node_id()}:{','.join(gpus)}" if gpus else None
         super().__init__(place, threads, f"{socket.gethostname()} ({ray.util.get_node_ip_address()})", gpu)
-
-
-def _errand(job: Job) -> Errand:
-    source = None
-    if is_file_target(job.spec.model):
-        with contextlib.suppress(OSError):  # then the run itself says that its file is not there
-            source = Path(job.spec.model.rpartition(":")[0] or job.spec.model).read_bytes()
-    return Errand(replace(job, servable=None), job.servable is not None, source)

@@ -17,6 +17,7 @@ from benchmark.config import RunSpec
 from benchmark.data.cache import disk_is_full
 from benchmark.errors import UserError
 from benchmark.execution.engine import Job, Workplace
+from benchmark.source_files import keep
 from benchmark.training.devices import limit_threads
 from benchmark.training.result import EpochReport, Result
 
@@ -123,6 +124,8 @@ def serve(
         send(ready)
         while True:
             job: Job = receive()
+            if job.code is not None:
+                keep(job.code)
             send(
                 train(
                     job.spec,

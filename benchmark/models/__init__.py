@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, cast
 
-from benchmark.registry import Registry, is_file_target, load_target
+from benchmark.registry import Registry, file_of, is_file_target, load_target
+from benchmark.source_files import helpers_of, source_of
 
 MODELS = Registry(
     "model",
@@ -30,13 +32,26 @@ MODELS = Registry(
 """Builders ``(Task, **hyper-parameters) -> keras.Model`` or scikit-learn pipeline, by name."""
 
 
-def load_builder(name: str) -> Callable[..., Any]:
+def load_builder(name: str, digest: str = "") -> Callable[..., Any]:
     """Return the builder of a registered model, or of ``path/to/file.py:build``.
+
+    Parameters
+    ----------
+    name : str
+        Which model.
+    digest : str
+        Which content of its file is meant; by default that which it has now.
 
     Raises
     ------
     UserError
         For an unknown name, with the nearest one, or a file that cannot be used.
     """
-    builder: Callable[..., Any] = load_target(name, "model") if is_file_target(name) else MODELS.load(name)
-    return builder
+    if not is_file_target(name):
+        return cast(Callable[..., Any], MODELS.load(name))
+    return cast(Callable[..., Any], load_target(name, "model", digest))
+
+
+def importing(name: str, digest: str = "") -> AbstractContextManager[None]:
+    """Return a context in which a model from a file can import the files beside it; see `load_builder`."""
+    return helpers_of(source_of(file_of(name), digest), "model") if is_file_target(name) else nullcontext()

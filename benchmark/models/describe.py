@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import hashlib
 import importlib.util
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +12,7 @@ from benchmark.config import Scalar
 from benchmark.errors import UserError
 from benchmark.models import MODELS
 from benchmark.registry import is_file_target, label_of, load_target
+from benchmark.source_files import Source, keep, read_source
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,10 @@ class Description:
         From the module's ``IGNORES_PADDING``: whether answers do not depend on padding, or the name of the
         hyper-parameter that says so.
     digest : str
-        Of the file's content, for models from outside the package; "" for built-in ones.
+        Of the file's content and that of the files beside it that it imports, for models from outside the
+        package; "" for built-in ones.
+    code : Source or None
+        Those files as they were read, for models that are files.
     """
 
     name: str
@@ -59,6 +62,7 @@ class Description:
     input: str = "ids"
     resources: dict[str, str] = field(default_factory=dict)
     ignores_padding: bool | str = False
+    code: Source | None = None
 
 
 def describe(name: str) -> Description:
@@ -67,7 +71,8 @@ def describe(name: str) -> Description:
     Raises
     ------
     UserError
-        When there is no such model, its file cannot be parsed, or its builder is not found.
+        When there is no such model, its file or one that it imports cannot be read, or its builder is not
+        found.
     """
     target = name if is_file_target(name) else MODELS.target(name)
     place, _, attribute = target.rpartition(":") if ":" in target else (target, "", "build")
@@ -89,6 +94,9 @@ def describe(name: str) -> Description:
         load_target(target, "model")  # says what is missing; an object that is no function has no defaults
     text = ast.get_docstring(tree) or (ast.get_docstring(function) if function else None) or ""
     own = file.is_relative_to(Path(__file__).parent)
+    code = None if own else read_source(file, "" if is_file_target(name) else place)
+    if code is not None and is_file_target(name):
+        keep(code)  # so that runs of this process train what was described
     return Description(
         name=name,
         label=label_of(name),
@@ -97,10 +105,11 @@ def describe(name: str) -> Description:
         source=_source_of(text),
         parameters=_keywords(function, file) if function else {},
         open_ended=function is None or function.args.kwarg is not None,
-        digest="" if own else hashlib.sha256(content).hexdigest()[:16],
+        digest=code.digest if code else "",
         input=str(_constant(tree, "INPUT", "ids")),
         resources=dict(_constant(tree, "RESOURCES", {})),
         ignores_padding=_constant(tree, "IGNORES_PADDING", False),
+        code=code if is_file_target(name) else None,
     )
 
 

@@ -42,7 +42,7 @@ def build_model(spec: RunSpec, task: Task, steps_per_epoch: int) -> keras.Model:
     assert spec.training is not None
     keras.utils.set_random_seed(spec.seeds.init)
     with quiet_stderr(), _computed_in(spec.training.precision):
-        model = load_builder(spec.model)(task, **spec.hparams)
+        model = load_builder(spec.model, spec.model_digest)(task, **spec.hparams)
     if model.output_shape[-1] != task.n_outputs:
         raise ValueError(
             f"{spec.model} gives {model.output_shape[-1]} outputs, expected {task.n_outputs} logits "

@@ -47,7 +47,7 @@ def fit_pipeline(
     sklearn.pipeline.Pipeline
         The fitted pipeline.
     """
-    pipeline = load_builder(spec.model)(task, **spec.hparams)
+    pipeline = load_builder(spec.model, spec.model_digest)(task, **spec.hparams)
     state = np.random.RandomState(spec.seeds.init)
     seeded = {
         name: int(state.randint(2**31 - 1))

@@ -17,6 +17,7 @@ from benchmark.data.cache import disk_is_full
 from benchmark.data.dataset import Dataset, View
 from benchmark.data.ledger import Recorder, read_test
 from benchmark.errors import Unfinished
+from benchmark.models import importing
 from benchmark.models.task import Task, reporter
 from benchmark.training.devices import set_up_device, threads
 from benchmark.training.result import EpochReport, Result, Status
@@ -71,7 +72,8 @@ def train(
     started = time.perf_counter()
     result = Result("ok", device=set_up_device(device), threads=threads())
     try:
-        _train(spec, dataset, result, on_epoch, compile, ledger, servable)
+        with importing(spec.model, spec.model_digest):
+            _train(spec, dataset, result, on_epoch, compile, ledger, servable)
     except Exception as error:
         if disk_is_full(error) or isinstance(error, Unfinished):
             raise
