@@ -268,8 +268,10 @@ def error_line(error: Exception) -> str:
 
 def check_embedded_store(uri: str) -> None:
     """Refuse to read from a SQLite store that is not there, rather than make an empty one."""
-    file = uri.removeprefix("sqlite:///")
-    if file != uri and not Path(file).is_file():
+    from benchmark.databases import sqlite_path
+
+    file = sqlite_path(uri)
+    if file is not None and not file.is_file():
         raise UserError(
             f"there are no runs here ({file} does not exist); run a sweep first: "
             "python -m benchmark.sweep --model avg-pool"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -70,6 +71,9 @@ def parse(url: str) -> URL:
         scheme, found, _ = url.partition("://")
         shown = f"'{scheme}://…'" if found else "this"
         raise UserError(f"{shown} is not the URL of a database, as postgresql://user@host/name is") from None
+    query = url.partition("?")[2]
+    if parsed.get_backend_name() == "sqlite" and ("/" in query or (query and "=" not in query)):
+        raise UserError(f"'{url}': what follows ? is no setting of SQLite; the name of a file has %3F for it")
     if parsed.get_backend_name() != "sqlite" and "@" in f"{parsed.host}{parsed.database}":
         raise UserError(
             f"'{redacted(url)}': characters such as @ and / of a password are written as %40 and %2F in a "
@@ -85,6 +89,44 @@ def engine_url(url: str) -> str:
     parsed = parse(url)
     # Others stay as they are written: MLflow reads the path of a SQLite file from the text.
     return parsed.render_as_string(hide_password=False) if parsed.query.keys() >= _LIBPQ.keys() else url
+
+
+def sqlite_uri(path: Path) -> str:
+    """Return the URL of a SQLite file, whatever characters the names of its folders have.
+
+    Raises
+    ------
+    UserError
+        Where no URL leads there.
+    """
+    name = str(path.absolute())
+    plain = f"sqlite:///{name}"
+    if "?" not in name and "%" not in name and name.isprintable():
+        return plain
+    # MLflow makes the folders of an address "sqlite:///…" as they stand there: without turning %3F into ?.
+    escaped = "sqlite+pysqlite:///" + name.replace("%", "%25").replace("?", "%3F")
+    for uri in (plain, escaped):
+        with contextlib.suppress(UserError, UnicodeError):
+            os.fsencode(name).decode("utf-8")
+            if sqlite_file(parse(uri)) == Path(name):
+                return uri
+    raise UserError(f"a database cannot be kept in {name}; run the command from a folder with a plainer name")
+
+
+def sqlite_path(uri: str) -> Path | None:
+    """Return the file of a SQLite database by its URL, or None where the database is another or has no file.
+
+    Raises
+    ------
+    UserError
+        Where it is not the URL of a database.
+    """
+    scheme, found, name = uri.partition(":///")
+    if not found or scheme.partition("+")[0] != "sqlite":
+        return None
+    if "?" in name or "%" in name or name in ("", ":memory:"):
+        return sqlite_file(parse(uri))
+    return Path(name)  # importing SQLAlchemy takes longer than reading a board
 
 
 def sqlite_file(url: URL) -> Path | None:

@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from benchmark.databases import sqlite_uri
 from benchmark.errors import UserError
 from benchmark.tracking import names
 from benchmark.tracking.drafts import milliseconds, summary_points
@@ -382,7 +383,7 @@ def _change(here: Found, there: Found | None, totals: Mapping[str, float]) -> Re
 
 def database_uri(runs: Path) -> str:
     """Return the address of the database that lies in a folder."""
-    return f"sqlite:///{(runs / DATABASE).resolve()}"
+    return sqlite_uri((runs / DATABASE).resolve())
 
 
 def check_names(runs: Iterable[Found], where: Path) -> None:

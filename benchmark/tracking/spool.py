@@ -12,12 +12,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
-from urllib.parse import urlsplit
 
 from pydantic import ConfigDict, Field, ValidationError
 
 from benchmark.config import Frozen
 from benchmark.data.cache import sync_folder
+from benchmark.databases import sqlite_path
 from benchmark.tracking.names import STUDY
 from benchmark.urls import redacted
 
@@ -121,9 +121,10 @@ def store_name(uri: str, runs: Path) -> str:
     'https://host'
     """
     name = redacted(uri)
-    if urlsplit(uri).scheme != "sqlite":
+    path = sqlite_path(uri)
+    if path is None:
         return name.rstrip("/")
-    file = Path(uri.removeprefix("sqlite:///")).resolve()
+    file = path.resolve()
     folder = runs.resolve()  # which may be moved, with everything in it
     return (
         f"sqlite:///mlruns/{file.relative_to(folder)}" if file.is_relative_to(folder) else f"sqlite:///{file}"

@@ -14,7 +14,16 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from benchmark.databases import Contents, engine_url, looked_into, parse, reason, sqlite_file
+from benchmark.databases import (
+    Contents,
+    engine_url,
+    looked_into,
+    parse,
+    reason,
+    sqlite_file,
+    sqlite_path,
+    sqlite_uri,
+)
 from benchmark.errors import UserError
 from benchmark.tracking.runs_query import patiently
 from benchmark.tracking.spool import SPOOL
@@ -29,7 +38,7 @@ _OPTUNA_TABLES = frozenset({"studies", "trials"})
 
 def resolve_uri(tracking_uri: str | None, runs: Path) -> str:
     """Return the tracking URI: the option, ``MLFLOW_TRACKING_URI``, or SQLite in the runs folder."""
-    return tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(runs / DATABASE).resolve()}"
+    return tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or sqlite_uri((runs / DATABASE).resolve())
 
 
 def ensure_runs_folder(runs: Path) -> None:
@@ -150,7 +159,7 @@ def _make_file(file: Path) -> None:
         remains.unlink()
     # MLflow remembers each file that it has opened, so that a name is used once.
     unfinished = file.with_name(f"{file.name}.unfinished-{uuid.uuid4().hex[:8]}")
-    _client(f"sqlite:///{unfinished}")
+    _client(sqlite_uri(unfinished))
     unfinished.replace(file)
 
 
@@ -188,12 +197,12 @@ class LazyClient:
 
     Attributes
     ----------
-    database : Path
+    database : Path or None
         That file.
     """
 
     def __init__(self, uri: str) -> None:
-        self.database = Path(uri.removeprefix("sqlite:///"))
+        self.database = sqlite_path(uri)
         self._uri = uri
 
     @cached_property
@@ -206,8 +215,8 @@ class LazyClient:
 
 def open_store(uri: str) -> Any:
     """Return a client for reading: a `LazyClient` where the store is a SQLite file, else as `connect`."""
-    file = uri.removeprefix("sqlite:///")
-    return LazyClient(uri) if file != uri and Path(file).is_file() else connect(uri)
+    file = sqlite_path(uri)
+    return LazyClient(uri) if file is not None and file.is_file() else connect(uri)
 
 
 def check_server(uri: str) -> None:
