@@ -197,6 +197,8 @@ class Phase:
             _write_artifacts(folder, title, classes, result)
 
         self.tracker.end(self._runs.pop(job.number), result, write)
+        if job.servable is not None and result.status == "ok" and result.servable is None:
+            self.display.notice(f"{title}: its model cannot be stored ({_error_line(result.error)})")
 
     def show_end(self, job: Job, result: Result, value: float | None, best: float | None) -> None:
         """Tell the display how a run ended."""
@@ -207,7 +209,7 @@ class Phase:
             value,
             result.train_seconds,
             best,
-            _error_line(result.error),
+            "" if result.status == "ok" else _error_line(result.error),
         )
 
 

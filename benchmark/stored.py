@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import re
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +14,7 @@ from benchmark import cli
 from benchmark.errors import UserError, did_you_mean
 
 if TYPE_CHECKING:
+    from benchmark.report.rows import BoardRow
     from benchmark.training.servable import Servable
 
 
@@ -27,11 +30,14 @@ class StoredModel:
         Folder that `benchmark.training.servable` wrote.
     facts : dict of str to str
         What the tracking store knows of it, in words for people; empty for a folder.
+    trust : callable
+        Whether a program from there may be run: the user says so, or a sweep of the store wrote it.
     """
 
     asked: str
     folder: Path
-    facts: dict[str, str] = field(default_factory=dict)
+    facts: dict[str, str]
+    trust: Callable[[], bool]
 
     @property
     def is_pipeline(self) -> bool:
@@ -44,19 +50,36 @@ class StoredModel:
         Raises
         ------
         UserError
-            When it was made by another version of Textbench, or has layers that are not here.
+            When it was made by another version of Textbench, has layers that are not here, is damaged, or
+            holds a program that is not trusted.
         """
+        for path in self.folder.rglob("*"):  # pipes would be waited for; what a link leads to has no digest
+            if path.is_symlink() or not (path.is_file() or path.is_dir()):
+                raise UserError(f"{self.asked}: the model cannot be loaded ({path} is not a regular file)")
         from benchmark.quiet import quiet_tensorflow
 
         quiet_tensorflow()
-        from benchmark.training.servable import Servable
+        from benchmark.training.servable import Servable, holds_program
 
+        if holds_program(self.folder) and not self.trust():
+            raise UserError(
+                f"{self.asked}: the model holds a TensorFlow program (saved_model), which could read and "
+                "write your files, and no sweep of this store has recorded it as its own; if you trust where "
+                "it comes from, add --trust"
+            )
         try:
             return Servable(self.folder)
-        except (TypeError, ValueError) as error:
-            layer = re.search(r"Could not locate class '([^']+)'", str(error))
-            reason = f"its layer '{layer[1]}' is not known here" if layer else str(error).partition("\n")[0]
-            raise UserError(f"{self.asked}: the model cannot be loaded ({reason[:200]})") from error
+        except Exception as error:  # Keras, skops, zipfile and TensorFlow have no common base
+            raise UserError(f"{self.asked}: the model cannot be loaded ({_reason(error)})") from error
+
+
+def _reason(error: Exception) -> str:
+    text = str(error)
+    if layer := re.search(r"Could not locate class '([^']+)'", text):
+        return f"its layer '{layer[1]}' is not known here"
+    if refused := re.search(r"deserialization of an? ([\w `]+)", text):
+        return f"it holds a {refused[1].strip()}, which could run anything"
+    return (text.partition("\n")[0] or type(error).__name__)[:200]
 
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:
@@ -68,6 +91,9 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--model", metavar="M", help="with --best: the first row of this architecture")
     parser.add_argument("--model-uri", metavar="URI", help="use this MLflow model, or folder")
+    parser.add_argument(
+        "--trust", action="store_true", help="run the program of a model that no sweep of this store has made"
+    )
     cli.add_store_options(parser)
 
 
@@ -87,13 +113,13 @@ def find_model(options: argparse.Namespace) -> StoredModel:
     UserError
         When there is none.
     """
+    from benchmark.tracking.store import connect, resolve_uri
+
     facts: dict[str, str] = {}
+    uri = resolve_uri(options.tracking_uri, cli.RUNS)
     if options.model_uri and Path(options.model_uri).is_dir():
         folder = Path(options.model_uri)
     else:
-        from benchmark.tracking.store import connect, resolve_uri
-
-        uri = resolve_uri(options.tracking_uri, cli.RUNS)
         cli.check_embedded_store(uri)
         client = connect(uri)
         source = options.model_uri or _best(client, options.best, options.model)
@@ -101,10 +127,29 @@ def find_model(options: argparse.Namespace) -> StoredModel:
         facts = _facts(client, source)
     asked = f"--model-uri {options.model_uri}" if options.model_uri else f"--best {options.best}"
     # An MLflow model keeps ours as one of its artifacts.
-    found = next(iter(sorted(folder.rglob("text.json"))), None)
+    places = ("text.json", "artifacts/*/text.json", "*/artifacts/*/text.json")
+    found = next((path for place in places for path in sorted(folder.glob(place)) if path.is_file()), None)
     if found is None:
         raise UserError(f"{asked}: there is no Textbench model in {folder}")
-    return StoredModel(asked, found.parent, facts)
+    trust = partial(_is_recorded, found.parent, uri)
+    return StoredModel(asked, found.parent, facts, (lambda: True) if options.trust else trust)
+
+
+def _is_recorded(folder: Path, uri: str) -> bool:
+    """Whether a sweep of the store kept a model of exactly these files."""
+    from benchmark.data.files import folder_digest
+    from benchmark.tracking import names
+    from benchmark.tracking.runs_query import all_runs
+    from benchmark.tracking.store import connect
+
+    try:
+        cli.check_embedded_store(uri)
+        client = connect(uri)
+    except UserError:
+        return False
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    digest = folder_digest(folder)
+    return bool(all_runs(client, experiments, f"tags.`{names.MODEL_DIGEST}` = '{digest}'"))
 
 
 def _best(client: Any, dataset: str, model: str | None) -> str:
@@ -116,16 +161,25 @@ def _best(client: Any, dataset: str, model: str | None) -> str:
     known = {row.model for row in rows}
     if model and model not in known:
         raise UserError(f"--model {model}: not on the board of '{dataset}'; {did_you_mean(model, known)}")
+    kept = kept_model(client, [row for row in rows if model in (None, row.model)])
+    if kept is None:
+        which = f"no row of '{model}' on" if model else "no row of"
+        raise UserError(f"{which} the board of '{dataset}' has a stored model; run a sweep on it")
+    row, run_id = kept
+    mark = f" ({row.watermark})" if row.watermark else ""
+    cli.say(f"model: {row.model}, {row.tier}, run {run_id}{mark}", error=True)
+    return f"runs:/{run_id}/{names.SERVABLE}"
+
+
+def kept_model(client: Any, rows: Iterable[BoardRow]) -> tuple[BoardRow, str] | None:
+    """Return the first row with a stored model, and the run that kept it."""
+    from benchmark.tracking import names
+
     for row in rows:
-        if model and row.model != model:
-            continue
         for run_id in row.run_ids:
             if any(item.path == names.SERVABLE for item in client.list_artifacts(run_id)):
-                mark = f" ({row.watermark})" if row.watermark else ""
-                cli.say(f"model: {row.model}, {row.tier}, run {run_id}{mark}", error=True)
-                return f"runs:/{run_id}/{names.SERVABLE}"
-    which = f"no row of '{model}' on" if model else "no row of"
-    raise UserError(f"{which} the board of '{dataset}' has a stored model; run a sweep on it")
+                return row, run_id
+    return None
 
 
 def _download(source: str, uri: str) -> Path:

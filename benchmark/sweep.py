@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -166,7 +167,7 @@ def _run(
         failed = any(outcome.failed for outcome in outcomes)
         if not delivered(stores):
             return cli.SOME_FAILED
-        _show(outcomes, dataset, stores, as_json=options.json)
+        _show(outcomes, dataset, stores, options)
         check_refused(stores, *plans)
     return cli.SOME_FAILED if failed else cli.DONE
 
@@ -198,20 +199,39 @@ def _sweep_all(plans: Sequence[Plan], stores: Stores, limits: Limits, display: D
         return [sweep.run(engine) for sweep in sweeps]
 
 
-def _show(outcomes: Sequence[Outcome], dataset: Dataset, stores: Stores, *, as_json: bool) -> None:
-    """Print the board, and leave it in MLflow."""
+def _show(outcomes: Sequence[Outcome], dataset: Dataset, stores: Stores, options: Namespace) -> None:
+    """Print the board and the best of the models that are kept, and leave the board in MLflow."""
     from benchmark.boards import read_board
+    from benchmark.registry import label_of
     from benchmark.report.export import to_table
+    from benchmark.stored import kept_model
+    from benchmark.tracking import names
+    from benchmark.urls import redacted
 
     board = read_board(stores.client, dataset.name, stores.ledger, digest=dataset.digest)
     _publish(board, outcomes, stores, dataset.name)
-    if as_json:
+    swept = {label_of(outcome.model) for outcome in outcomes}
+    kept = kept_model(stores.client, [row for row in board.rows if row.model in swept])
+    uri = f"runs:/{kept[1]}/{names.SERVABLE}" if kept else ""
+    if options.json:
         sweeps = [vars(outcome) for outcome in outcomes]
-        record = {"dataset": dataset.name, "sweeps": sweeps, "board": board.model_dump(mode="json")}
+        record = {
+            "dataset": dataset.name,
+            "sweeps": sweeps,
+            "model_uri": uri or None,
+            "board": board.model_dump(mode="json"),
+        }
         print(json.dumps(record, indent=1))
         return
     print()
     print(to_table(board, width=cli.terminal_width(), color=sys.stdout.isatty()))
+    if kept:
+        words = [
+            "--model-uri",
+            uri,
+            *(["--tracking-uri", redacted(stores.uri)] if options.tracking_uri else []),
+        ]
+        print(f"Label texts with its best model: python -m benchmark.predict {shlex.join(words)} 'a text'")
     print("Compare the runs in the MLflow UI with: python -m benchmark.ui")
 
 

@@ -2,6 +2,7 @@
 
 import io
 import json
+import shlex
 import sys
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from benchmark.config import ViewSettings
 def swept():
     words = ["--model", "tfidf-logreg", "--dataset", "sample", "--trials", "1", "--seeds", "1"]
     assert sweep.main(words) == 0
+    return words
 
 
 def feed(monkeypatch, content):
@@ -59,6 +61,16 @@ def test_json_lines_hold_all_probabilities(swept, capsys):
         assert set(record["probabilities"]) == {"neg", "pos"}
         assert sum(record["probabilities"].values()) == pytest.approx(1)
         assert record["probability"] == max(record["probabilities"].values())
+
+
+def test_a_sweep_names_the_best_of_its_models_in_a_command_that_can_be_pasted(swept, capsys):
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if "benchmark.predict" in line]
+    assert predict.main(["--best", "sample", "a text"]) == 0
+    expected = capsys.readouterr().out
+    assert predict.main(shlex.split(line.partition("benchmark.predict ")[2])) == 0
+    assert capsys.readouterr().out == expected
+    assert sweep.main([*swept, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["model_uri"] in line
 
 
 def test_a_model_by_its_uri_or_folder(swept, capsys):
@@ -164,7 +176,7 @@ def test_a_byte_order_mark_changes_no_answer(labeller, monkeypatch, capsys):
         assert first.endswith("\t" + text.removeprefix("\ufeff"))
 
 
-def test_a_model_with_a_layer_that_is_not_here(sample, capsys):
+def test_a_model_of_version_0_1_0_with_a_layer_that_is_not_here(sample, capsys):
     import keras
 
     from benchmark.training.servable import save_servable
@@ -174,9 +186,11 @@ def test_a_model_with_a_layer_that_is_not_here(sample, capsys):
             return x
 
     ids = keras.Input((8,), dtype="int32")
-    x = keras.layers.Flatten()(Odd()(keras.layers.Embedding(20, 2)(ids)))
+    x = keras.layers.Embedding(20, 2)(ids)
     view = ViewSettings(vocabulary_size=20, sequence_length=8)
-    save_servable(Path("odd"), keras.Model(ids, keras.layers.Dense(1)(x)), sample, view)
+    plain = keras.Model(ids, keras.layers.Dense(1)(keras.layers.Flatten()(x)))
+    save_servable(Path("odd"), plain, sample, view)
+    keras.Model(ids, keras.layers.Dense(1)(keras.layers.Flatten()(Odd()(x)))).save("odd/model.keras")
     assert predict.main(["--model-uri", "odd", "great"]) == 2
     error = capsys.readouterr().err
     assert error == "error: --model-uri odd: the model cannot be loaded (its layer 'Odd' is not known here)\n"

@@ -213,9 +213,200 @@ def test_a_stored_pipeline_names_estimators_alone(tmp_path, function):
 
     from benchmark.training.servable import Servable, save_pipeline
 
-    save_pipeline(tmp_path / "model", Pipeline([("call", FunctionTransformer(function))]), ["a", "b"])
+    with pytest.raises(ValueError, match="not to be trusted"):  # so it is not stored
+        save_pipeline(tmp_path, Pipeline([("call", FunctionTransformer(function))]), ["a", "b"])
+    (tmp_path / "text.json").write_text(TEXT)
     with pytest.raises(ValueError, match="not to be trusted"):
-        Servable(tmp_path / "model")
+        Servable(tmp_path)
+
+
+TEXT = json.dumps({"standardizer": 1, "class_names": ["neg", "pos"]})
+NETWORK = {"length": 4, "view": {}, "vocabulary": ["good"]}
+
+
+@pytest.fixture
+def stranger(tmp_path):
+    """A model whose program writes a file, ``stolen``, when it answers."""
+    import tensorflow as tf
+
+    program, stolen = tf.Module(), str(tmp_path / "stolen")
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
+    def logits(texts):
+        tf.io.write_file(stolen, "yours")
+        return tf.zeros([tf.size(texts), 1])
+
+    program.logits = logits
+    tf.saved_model.save(program, "stranger/saved_model")
+    Path("stranger/text.json").write_text(TEXT)
+    return Path("stranger")
+
+
+PREDICT, EXPORT = ["predict", "great"], ["export", "--output", "out"]
+
+
+@pytest.mark.parametrize(("command", "words"), [(PREDICT[0], PREDICT[1:]), (EXPORT[0], EXPORT[1:])])
+def test_the_program_of_a_stranger_runs_where_it_is_trusted_alone(stranger, capsys, command, words):
+    assert main_of(command)(["--model-uri", str(stranger), *words]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert all(word in error for word in ("stranger", "saved_model", "--trust"))
+    assert not Path("stolen").exists()
+    assert not Path("out").exists()
+    assert not Path("mlruns").exists()
+    assert main_of(command)(["--model-uri", str(stranger), "--trust", *words]) == 0
+    assert Path("stolen").exists()
+
+
+def test_a_program_that_a_sweep_of_the_store_has_recorded_is_trusted_until_it_is_changed(
+    stranger, uri, capsys
+):
+    from benchmark.data.files import folder_digest
+    from benchmark.tracking import names
+
+    client = connect(uri)
+    experiment = client.create_experiment("sample", artifact_location=Path("kept").resolve().as_uri())
+    run = client.create_run(experiment, tags={names.MODEL_DIGEST: folder_digest(stranger)})
+    client.log_artifacts(run.info.run_id, str(stranger), "model")
+    words = ["--model-uri", f"runs:/{run.info.run_id}/model", "great"]
+    assert main_of("predict")(words) == 0
+    (folder,) = Path("kept").glob("*/artifacts/model")
+    with (folder / "saved_model" / "fingerprint.pb").open("ab") as file:
+        file.write(b"x")
+    assert main_of("predict")(words) == 2
+    assert main_of("predict")(["--model-uri", str(stranger), "great"]) == 0  # wherever these very files lie
+    (stranger / "saved_model" / "more").symlink_to("/")
+    assert main_of("predict")(["--model-uri", str(stranger), "great"]) == 2
+    assert "more is not a regular file" in capsys.readouterr().err
+
+
+def unsafe_network(path, layer):
+    import keras
+
+    ids = keras.Input((4,), dtype="int32")
+    keras.Model(ids, layer(keras.ops.cast(ids, "float32"))).save(path)
+
+
+def lambda_layer():
+    import keras
+
+    return keras.layers.Lambda(lambda x: x[:, :1])
+
+
+def program_layer():
+    import keras
+    import tensorflow as tf
+
+    program = tf.Module()
+    program.serve = tf.function(lambda x: x[:, :1], input_signature=[tf.TensorSpec([None, 4])])
+    tf.saved_model.save(program, "program")
+    return keras.layers.TFSMLayer("program", call_endpoint="serve")
+
+
+@pytest.mark.parametrize("layer", [lambda_layer, program_layer])
+def test_a_keras_file_with_code_is_refused_even_if_trusted(tmp_path, capsys, layer):
+    Path("model").mkdir()
+    unsafe_network("model/model.keras", layer())
+    Path("model/text.json").write_text(json.dumps({**json.loads(TEXT), **NETWORK}))
+    assert main_of("predict")(["--model-uri", "model", "--trust", "great"]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "which could run anything" in error
+
+
+def test_a_pipeline_that_unfolds_into_too_much_is_refused(capsys):
+    Path("model").mkdir()
+    Path("model/text.json").write_text(TEXT)
+    with (
+        zipfile.ZipFile("model/pipeline.skops", "w", zipfile.ZIP_DEFLATED) as archive,
+        archive.open("schema.json", "w") as member,
+    ):
+        for _ in range(257):
+            member.write(bytes(1 << 20))
+    assert main_of("predict")(["--model-uri", "model", "great"]) == 2
+    assert "pipeline.skops unfolds into 257 MiB" in capsys.readouterr().err
+
+
+def test_a_pipeline_with_a_pickle_is_refused(capsys, tmp_path):
+    import numpy as np
+    from sklearn.dummy import DummyClassifier
+    from sklearn.pipeline import Pipeline
+
+    from benchmark.training.servable import save_pipeline
+
+    class Bomb:
+        def __reduce__(self):
+            return (Path.touch, (tmp_path / "stolen",))
+
+    save_pipeline(Path("model"), Pipeline([("prior", DummyClassifier().fit([[0], [1]], [0, 1]))]), ["a", "b"])
+    with zipfile.ZipFile("model/pipeline.skops") as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    pickled = BytesIO()
+    np.save(pickled, np.array([Bomb()], dtype=object), allow_pickle=True)
+    with zipfile.ZipFile("model/pipeline.skops", "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, pickled.getvalue() if name.endswith(".npy") else content)
+    assert main_of("predict")(["--model-uri", "model", "great"]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "allow_pickle" in error
+    assert not Path("stolen").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{", "text.json"),
+        ("[]", "text.json"),
+        ("{}", "standardizer"),
+        ('{"standardizer": 1, "class_names": "ab"}', "class_names"),
+        (
+            '{"standardizer": 1, "class_names": ["a", "b"], "view": {"sequence_length": -1}}',
+            "sequence_length",
+        ),
+        (TEXT, "model.keras"),
+        (json.dumps({**json.loads(TEXT), **NETWORK, "modules": ["benchmark.models.nowhere"]}), "nowhere"),
+        (None, "less than 256 MiB"),
+    ],
+)
+def test_a_description_that_is_wrong_is_one_line(capsys, content, message):
+    Path("model").mkdir()
+    Path("model/text.json").write_text(content or "")
+    if content is None:
+        os.truncate("model/text.json", (1 << 28) + 1)
+    assert main_of("predict")(["--model-uri", "model", "great"]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert message in error
+
+
+def test_a_folder_of_pipes_and_links_is_not_waited_for(capsys, tmp_path):
+    for name in ("text.json", "model.keras"):
+        folder = Path(f"with-{name}")
+        folder.mkdir()
+        (folder / "text.json").write_text(TEXT)
+        (folder / name).unlink(missing_ok=True)
+        os.mkfifo(folder / name)
+        assert main_of("predict")(["--model-uri", str(folder), "great"]) == 2
+        assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_the_cache_of_fetched_modules_is_the_users_alone(own_cache, monkeypatch, tmp_path):
+    """A folder with a known name in the shared temporary folder could have been put there by anybody."""
+    import hashlib
+    import tempfile
+
+    from benchmark.data import hub_modules
+
+    monkeypatch.delenv("TFHUB_CACHE_DIR", raising=False)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "shared"))
+    address = "http://127.0.0.1:9/module"
+    planted = tmp_path / "shared" / "tfhub_modules" / hashlib.sha1(address.encode()).hexdigest()
+    planted.mkdir(parents=True)
+    (planted / "saved_model.pb").touch()
+    with pytest.raises(UserError, match="cannot be fetched"):
+        hub_modules.find(address)
+    assert (own_cache / "tfhub_modules").stat().st_mode & 0o777 == 0o700
 
 
 # Names that become paths.

@@ -130,6 +130,22 @@ def stamp(path: Path) -> tuple[str, int, int]:
     return str(path.absolute()), status.st_size, status.st_mtime_ns
 
 
+def content_digest(files: Iterable[tuple[Path, str]]) -> str:
+    """Return the SHA-256 of the contents of files and the names that go with them, in the order given."""
+    digest = hashlib.sha256()
+    for path, name in files:
+        with path.open("rb") as file:
+            own = hashlib.file_digest(file, "sha256").hexdigest()
+        digest.update(f"{own} {name}\n".encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()
+
+
+def folder_digest(folder: Path) -> str:
+    """Return the `content_digest` of all files in a folder."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return content_digest((path, path.relative_to(folder).as_posix()) for path in files)
+
+
 def missing(spelling: str, path: Path, what: str) -> UserError:
     """Return the error for a path that is not there, with the nearest one beside it."""
     try:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import socket
-import tempfile
 import warnings
 from collections.abc import Iterator
 from functools import lru_cache
@@ -14,7 +13,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from benchmark.config import Resource
-from benchmark.data.files import fingerprint, missing, stamp
+from benchmark.data.cache import cache_root
+from benchmark.data.files import content_digest, fingerprint, missing, stamp
 from benchmark.data.network import reachable
 from benchmark.data.vectors import trained_on
 from benchmark.errors import MissingResource, UserError
@@ -35,7 +35,7 @@ def find(handle: str) -> Path:
     handle : str
         A URL as TensorFlow Hub's library takes it, or the path of a folder, which may lie in the folder
         ``vectors`` of the data folder (``BENCHMARK_DATA_DIR``). What the library has in its cache
-        (``TFHUB_CACHE_DIR``) is not fetched again.
+        (``TFHUB_CACHE_DIR``, otherwise a folder of the cache that is this user's alone) is not fetched again.
 
     Returns
     -------
@@ -104,7 +104,7 @@ def _of_path(handle: str) -> Path:
 
 def _of_url(url: str) -> Path:
     # The name that TensorFlow Hub's library gives to what it has fetched and unpacked.
-    cache = Path(os.environ.get("TFHUB_CACHE_DIR") or Path(tempfile.gettempdir()) / "tfhub_modules")
+    cache = Path(os.environ.get("TFHUB_CACHE_DIR") or _own_cache())
     folder = cache / hashlib.sha1(url.encode()).hexdigest()
     if folder.is_dir() and any(folder.iterdir()):
         return folder
@@ -115,25 +115,42 @@ def _of_url(url: str) -> Path:
     for host in (parts.hostname, *_SENT_ON_TO.get(parts.hostname, ())):
         if not reachable(host, port):
             raise _not_to_be_had(url, f"{host} cannot be reached from here")
-    return _fetch(url)
+    return _fetch(url, cache)
 
 
-def _fetch(url: str) -> Path:
+def _own_cache() -> Path:
+    """Return the folder of fetched modules: a place in the shared temporary folder could be anybody's."""
+    folder = cache_root() / "tfhub_modules"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.chmod(0o700)  # which only its owner can
+    except OSError as error:
+        raise UserError(
+            f"the cache folder {folder} cannot be made this user's own "
+            f"({(error.strerror or str(error)).lower()}); name one with TFHUB_CACHE_DIR"
+        ) from error
+    return folder
+
+
+def _fetch(url: str, cache: Path) -> Path:
     """Let TensorFlow Hub's library fetch a module into its cache."""
     quiet_tensorflow()
-    patience = socket.getdefaulttimeout()
+    patience, before = socket.getdefaulttimeout(), os.environ.get("TFHUB_CACHE_DIR")
     socket.setdefaulttimeout(_PATIENCE)  # the library sets none of its own, and would wait for ever
     try:
         with quiet_stderr(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             import tensorflow_hub
 
+            os.environ["TFHUB_CACHE_DIR"] = str(cache)
             folder = Path(tensorflow_hub.resolve(url))
     except Exception as error:  # the errors of urllib, tarfile and TensorFlow have no common base
         reason = " ".join(str(error).split())[:200]
         raise _not_to_be_had(url, f"{type(error).__name__}: {reason}") from error
     finally:
         socket.setdefaulttimeout(patience)
+        if before is None:
+            os.environ.pop("TFHUB_CACHE_DIR", None)
     if not folder.is_dir():
         raise UserError(f"module '{url}' lies at {folder}; unset TFHUB_MODEL_LOAD_FORMAT to have it fetched")
     return folder
@@ -160,12 +177,7 @@ def _content(folder: Path) -> Iterator[tuple[Path, str]]:
 def _checked_digest(handle: str, folder: Path, state: str) -> str:
     """Return the digest of a module that is fit for use; the state is there to notice a change."""
     _check_call(handle, folder)
-    digest = hashlib.sha256()
-    for path, name in _content(folder):
-        with path.open("rb") as file:
-            own = hashlib.file_digest(file, "sha256").hexdigest()
-        digest.update(f"{own} {name}\n".encode())
-    return digest.hexdigest()[:32]
+    return content_digest(_content(folder))[:32]
 
 
 def _check_call(handle: str, folder: Path) -> None:

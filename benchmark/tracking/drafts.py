@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from benchmark.config import RunSpec
+from benchmark.data.files import folder_digest
 from benchmark.data.ledger import user_name
 from benchmark.plan import Plan
 from benchmark.tracking import names
@@ -72,6 +73,8 @@ class Draft:
         }
         if result.threads is not None:  # unknown where the process was lost
             tags[names.THREADS] = result.threads
+        if result.servable is not None:
+            tags[names.MODEL_DIGEST] = folder_digest(result.servable)
         return self.record(
             tags={**self.base.tags, **cleaned(tags)},
             metrics=(*self.points, *summary_points({**result.reports, **summaries}, now)),

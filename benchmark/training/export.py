@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from benchmark.data.dataset import OOV
 from benchmark.data.text_ops import cut_ids, split_words
 from benchmark.quiet import quiet_stderr
 from benchmark.training.plain import NotPlain, plain_model
-from benchmark.training.servable import Servable
+from benchmark.training.servable import Servable, holds_program, read_text_processing, without_cudnn
 
 SAVED_MODEL, KERAS_FILE = "saved_model", "model.keras"
 VOCABULARY, CLASSES = "vocabulary.txt", "classes.txt"
@@ -81,17 +81,23 @@ def export_model(servable: Path, served: Servable, target: Path) -> Exported:
     """
     lines = [" ".join(name.splitlines()) for name in served.class_names]
     _write_lines(target / CLASSES, lines)
-    if (servable / "saved_model").is_dir():
-        program = tf.saved_model.load(str(servable / "saved_model"))
+    content = read_text_processing(servable)
+    program: Any = tf.saved_model.load(str(servable / "saved_model")) if holds_program(servable) else None
+    if content.view is None:
         _save(_module(served.class_names, program.logits, [program]), target)
         _check(target, served)
         return Exported(served.class_names, None, "the network reads raw texts, by TensorFlow's operations")
-    content = json.loads((servable / "text.json").read_text(encoding="utf-8"))
-    text = TextView(ViewSettings(**content["view"]), content["length"], tuple(content["vocabulary"]))
+    text = TextView(content.view, content.length, content.vocabulary)
     # Padding and unknown words stand first, as in `keras.layers.TextVectorization`.
     _write_lines(target / VOCABULARY, ["", "[UNK]", *text.words])
+    if program is not None:
+        _save(_reader(served.class_names, program.logits, [program], text), target)
+        _check(target, served)
+        return Exported(served.class_names, text, "it has layers or functions that are not Keras's own")
     model = keras.saving.load_model(servable / "model.keras", compile=False, safe_mode=True)
-    _save(_reader(served.class_names, model, text), target)
+    variables = [variable.value for variable in model.variables]
+    with without_cudnn(model):
+        _save(_reader(served.class_names, partial(model, training=False), variables, text), target)
     ids, expected = _check(target, served)
     return Exported(served.class_names, text, _save_keras(model, target / KERAS_FILE, ids, expected))
 
@@ -100,11 +106,10 @@ def _write_lines(path: Path, lines: list[str]) -> None:
     path.write_bytes("".join(f"{line}\n" for line in lines).encode("utf-8"))
 
 
-def _reader(class_names: tuple[str, ...], model: keras.Model, text: TextView) -> tf.Module:
+def _reader(
+    class_names: tuple[str, ...], logits: Callable[[tf.Tensor], tf.Tensor], uses: list[Any], text: TextView
+) -> tf.Module:
     """Return the program of a network that reads ids: words, ids, probabilities."""
-    for part in tf.train.TrackableView(model).descendants():
-        if hasattr(part, "use_cudnn"):  # a program for cuDNN would run on GPUs alone
-            part.use_cudnn = False
     words, numbers = tf.constant(text.words, tf.string), tf.range(OOV + 1, OOV + 1 + len(text.words))
     table = tf.lookup.StaticHashTable(tf.lookup.KeyValueTensorInitializer(words, numbers), OOV)
 
@@ -115,8 +120,7 @@ def _reader(class_names: tuple[str, ...], model: keras.Model, text: TextView) ->
     def word_ids(texts: tf.Tensor) -> dict[str, tf.Tensor]:
         return {"word_ids": ids(texts)}
 
-    uses = [table, *(variable.value for variable in model.variables)]
-    module = _module(class_names, lambda texts: model(ids(texts), training=False), uses)
+    module = _module(class_names, lambda texts: logits(ids(texts)), [table, *uses])
     module.word_ids = word_ids
     return module
 
