@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import tempfile
 import threading
 from collections import Counter, deque
@@ -207,7 +206,7 @@ class Phase:
             value,
             result.train_seconds,
             best,
-            _error_line(result.error),
+            result.error_line,
         )
 
 
@@ -385,13 +384,6 @@ class PublishedPhase(FinalPhase):
     def label(self, job: Job) -> str:
         """Name a run by configuration and seed."""
         return f"{self.plan.study} seed {job.spec.seeds.index}"
-
-
-def _error_line(traceback: str) -> str:
-    """Return the line of a traceback that names the error; Keras lets others follow it."""
-    lines = traceback.strip().splitlines()
-    named = [line for line in lines if re.match(r"[A-Za-z_][\w.]*(Error|Exception|Interrupt): ", line)]
-    return (named or lines or [""])[-1]
 
 
 def _write_artifacts(folder: Path, title: str, class_names: tuple[str, ...], result: Result) -> None:
