@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import tempfile
 import threading
 from collections import Counter, deque
@@ -198,7 +197,7 @@ class Phase:
 
         self.tracker.end(self._runs.pop(job.number), result, write)
         if job.servable is not None and result.status == "ok" and result.servable is None:
-            self.display.notice(f"{title}: its model cannot be stored ({_error_line(result.error)})")
+            self.display.notice(f"{title}: its model cannot be stored ({result.error_line})")
 
     def show_end(self, job: Job, result: Result, value: float | None, best: float | None) -> None:
         """Tell the display how a run ended."""
@@ -209,7 +208,7 @@ class Phase:
             value,
             result.train_seconds,
             best,
-            "" if result.status == "ok" else _error_line(result.error),
+            "" if result.status == "ok" else result.error_line,
         )
 
 
@@ -387,13 +386,6 @@ class PublishedPhase(FinalPhase):
     def label(self, job: Job) -> str:
         """Name a run by configuration and seed."""
         return f"{self.plan.study} seed {job.spec.seeds.index}"
-
-
-def _error_line(traceback: str) -> str:
-    """Return the line of a traceback that names the error; Keras lets others follow it."""
-    lines = traceback.strip().splitlines()
-    named = [line for line in lines if re.match(r"[A-Za-z_][\w.]*(Error|Exception|Interrupt): ", line)]
-    return (named or lines or [""])[-1]
 
 
 def _write_artifacts(folder: Path, title: str, class_names: tuple[str, ...], result: Result) -> None:

@@ -158,6 +158,11 @@ class Plan:
         return [self.spec(hparams, "final", bundle) for bundle in bundles]
 
     @property
+    def trials(self) -> int:
+        """Trials of the search: the default is all there is where nothing is searched."""
+        return self.config.trials if self.space.search else 1
+
+    @property
     def max_epochs(self) -> int:
         """Most epochs that a run of the default configuration may take."""
         training = self.final_specs(self.default)[0].training

@@ -51,6 +51,8 @@ def sweep(arguments: Sequence[str]) -> int:
     try:
         source = cli.source_options(options)
         _check_names(models, options, config, space_file, source)
+        if options.dry_run:
+            display.line("reading the data set, or preparing it")
         dataset = choose_dataset(options.dataset, source, display.notice, display.line)
         plan = partial(make_plan, dataset=dataset, config=config, space_file=space_file)
         plans = _plans(models, options.model, plan, display)
@@ -256,10 +258,9 @@ def _dry_run(plans: Sequence[Plan], part: Shard, display: Display, as_json: bool
 
     records: list[dict[str, Any]] = []
     for plan in plans:
-        cost = estimate(plan)
+        cost = estimate(plan, part, display.line)
         config = plan.config
-        trials, seeds = part.count(config.trials), part.count(config.seeds)
-        runs = trials + 2 * seeds
+        trials, seeds = part.count(plan.trials), part.count(config.seeds)
         records.append(
             {
                 "model": plan.model.name,
@@ -270,34 +271,46 @@ def _dry_run(plans: Sequence[Plan], part: Shard, display: Display, as_json: bool
                 "final_runs": 2 * seeds,
                 "seeds": seeds,
                 "max_epochs": plan.max_epochs,
-                "epoch_seconds": round(cost.epoch_seconds, 3),
-                "estimated_seconds_at_most": round(runs * cost.run_seconds, 1),
+                "timeout": config.timeout,
+                "epoch_seconds": _rough(cost.epoch_seconds),
+                "estimated_seconds_at_most": _rough(cost.search_seconds + cost.final_seconds),
+                "estimated_seconds_at_least": _rough(cost.least_seconds),
                 "searched": sorted(plan.space.search),
             }
         )
+        if as_json:
+            continue
+        display.line(
+            f"{plan.model.name} on {plan.dataset.name} (study {plan.study}): "
+            f"search of {trials} trials over {len(plan.space.search)} hyper-parameters, then "
+            f"{seeds} seeds of each tier ({2 * seeds} final runs), at most {plan.max_epochs} epochs each"
+        )
+        ended = f" (no trial starts after {config.timeout:g} s of training)" if config.timeout else ""
+        epoch, search, finals, least = map(
+            _duration, (cost.epoch_seconds, cost.search_seconds, cost.final_seconds, cost.least_seconds)
+        )
+        display.line(
+            f"  about {epoch} an epoch of the default configuration here (measured); in one process the "
+            f"search takes at most {search}{ended}, the final runs {finals}; {least} together if early "
+            "stopping ends each run as soon as it may"
+        )
     if as_json:
         print(json.dumps({"plan": records}, indent=1))
-        return cli.DONE
-    for record in records:
-        display.line(
-            f"{record['model']} on {record['dataset']} (study {record['study']}): "
-            f"search of {record['trials']} trials over {len(record['searched'])} hyper-parameters, then "
-            f"{record['seeds']} seeds of each tier ({record['final_runs']} final runs), at most "
-            f"{record['max_epochs']} epochs each"
-        )
-        display.line(
-            f"  about {record['epoch_seconds']} s an epoch of the default configuration here (measured); "
-            f"{_duration(record['estimated_seconds_at_most'])} at most in one process, less by early "
-            "stopping and pruning"
-        )
-    display.line("dry run: nothing was started")
+    else:
+        display.line("dry run: nothing was started")
     return cli.DONE
 
 
+def _rough(seconds: float) -> float:
+    """Return an estimate with the two digits that it is worth."""
+    return float(f"{seconds:.1e}")
+
+
 def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= 1.5 * size:
+            return f"{_rough(seconds / size):g} {unit}"
+    return f"{_rough(seconds):g} s"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -5,7 +5,8 @@ import threading
 from mlflow import MlflowClient
 
 from benchmark import sweep
-from benchmark.phases import Phase, _error_line
+from benchmark.phases import Phase
+from benchmark.training.result import Result
 
 WORDS = ["--model", "majority", "--dataset", "sample", "--trials", "1", "--seeds", "2"]
 
@@ -38,6 +39,8 @@ def test_the_line_that_names_an_error_is_found_among_those_that_follow_it():
         "ValueError: Exception encountered when calling Layer.call().\n\n\x1b[1mno\x1b[0m\n\n"
         "Arguments received by Layer.call():\n  • args=('<KerasTensor>',)\n"
     )
-    assert _error_line(keras_error) == "ValueError: Exception encountered when calling Layer.call()."
-    assert _error_line("Traceback\nmy.module.MyError: so\n") == "my.module.MyError: so"
-    assert (_error_line(""), _error_line("something else")) == ("", "something else")
+    message = "ValueError: Exception encountered when calling Layer.call()."
+    assert Result("failed", error=keras_error).error_line == message
+    assert Result("failed", error="Traceback\nmy.module.MyError: so\n").error_line == "my.module.MyError: so"
+    assert Result("failed", error="something else").error_line == "something else"
+    assert Result("failed").error_line == ""

@@ -13,7 +13,10 @@ from mlflow import MlflowClient
 
 from benchmark import leaderboard, sweep
 from benchmark.data.ledger import looks
+from benchmark.estimate import estimate
+from benchmark.plan import make_plan
 from benchmark.search.presence import open_presence
+from benchmark.sweep import _duration
 from benchmark.sweep_options import parser, sweep_config
 from benchmark.tracking import names
 from benchmark.tracking.runs_query import all_runs
@@ -237,7 +240,38 @@ def test_a_dry_run_plans_and_starts_nothing(capsys):
     run(*FAST, "--trials", 7, "--dry-run", "--json")
     (plan,) = json.loads(capsys.readouterr().out)["plan"]
     assert (plan["trials"], plan["max_epochs"]) == (7, 2)
-    assert plan["estimated_seconds_at_most"] > 0
+    assert plan["estimated_seconds_at_most"] >= plan["estimated_seconds_at_least"] > 0
+
+
+def test_an_estimate_is_measured_once_counts_limits_and_says_so_before(sample, own_cache, capsys):
+    config = sweep_config(parser().parse_args([*FAST, "--budget", "quick", "--seeds", "1"]))
+    plan = make_plan("avg-pool", sample, config.model_copy(update={"epochs_exact": False, "epochs": 40}))
+    said = []
+    first = estimate(plan, notice=said.append)
+    assert estimate(plan, notice=said.append) == first
+    assert len(said) == 1
+    assert "avg-pool: measuring" in said[0]
+    (kept,) = (own_cache / "epochs").glob("*.json")
+    content = json.loads(kept.read_text())
+    content["result"] = {"epoch": 100.0, "validation": 10.0, "start_up": 5.0}
+    kept.write_text(json.dumps(content))
+    slow = estimate(plan)
+    share = 1024 / sample.sizes["train"]
+    run = 5 + plan.max_epochs * (100 / share + 10)
+    assert slow.epoch_seconds == pytest.approx(100 / share)
+    assert slow.search_seconds == pytest.approx(120 + run)  # not 8 trials
+    assert slow.final_seconds == pytest.approx(2 * run)
+    assert slow.least_seconds < slow.search_seconds + slow.final_seconds
+    durations = [_duration(seconds) for seconds in (0.834, 45.2, 95, 68760, 540000)]
+    assert durations == ["0.83 s", "45 s", "1.6 min", "19 h", "6.2 d"]
+
+
+def test_a_dry_run_of_a_model_that_cannot_be_trained_is_one_line(tmp_path, capsys):
+    (tmp_path / "broken.py").write_text("def build(task): raise ValueError('no such layer')\n")
+    run("--model", "broken.py", "--dataset", "sample", "--dry-run", code=2)
+    assert "broken.py: its default configuration ended as failed (ValueError: no such layer)" in (
+        capsys.readouterr().err
+    )
 
 
 def test_a_setting_of_threads_that_is_no_number_is_told_before_anything_is_written(monkeypatch, capsys):

@@ -114,8 +114,7 @@ class _Runs:
 
     def ended(self, job: Job, result: Result) -> None:
         if result.status not in ("ok", "diverged"):
-            last = (result.error.strip().splitlines() or ["no reason given"])[-1]
             raise UserError(
-                f"--workers auto: a short run of '{self.spec.model}' ended as {result.status} ({last}); "
-                "give the number of workers"
+                f"--workers auto: a short run of '{self.spec.model}' ended as {result.status} "
+                f"({result.error_line}); give the number of workers"
             )

@@ -217,11 +217,7 @@ class Search:
     @property
     def _slots(self) -> int:
         """Trials of all shards: as many as asked for, but a grid ends with its last point."""
-        if not self._plan.space.search:
-            return 1  # the default is all there is
-        if self._grid is None:
-            return self._plan.config.trials
-        return min(self._plan.config.trials, len(self._grid))
+        return self._plan.trials if self._grid is None else min(self._plan.trials, len(self._grid))
 
     @property
     def seconds(self) -> float:

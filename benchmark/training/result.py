@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -114,6 +115,13 @@ class Result:
     workers: int = 1
     error: str = ""
     servable: Path | None = None
+
+    @property
+    def error_line(self) -> str:
+        """The line of the traceback that names the error; Keras lets others follow it."""
+        lines = self.error.strip().splitlines()
+        named = [line for line in lines if re.match(r"[A-Za-z_][\w.]*(Error|Exception|Interrupt): ", line)]
+        return (named or lines or [""])[-1]
 
     @property
     def epochs_run(self) -> int:
