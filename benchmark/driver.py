@@ -20,6 +20,7 @@ from benchmark.phases import LAST_PATIENCE, Configurations, FinalPhase, Publishe
 from benchmark.plan import Plan
 from benchmark.report.live import Display
 from benchmark.report.plots import search_png
+from benchmark.report.progress import delivery_progress, kept_line
 from benchmark.search.presence import Presence, open_presence
 from benchmark.search.study import Search, Winner
 from benchmark.shards import WHOLE, Shard, check_search
@@ -146,15 +147,12 @@ def open_stores(
         yield Stores(runs, PatientClient(client), uri, outbox, storage)
     finally:
         if left := outbox.close(LAST_PATIENCE):  # who needs all of it there has waited: see `delivered`
-            display.line(
-                f"{left} results are kept in {runs / SPOOL}: the next sweep delivers them, or "
-                "python -m benchmark.sync"
-            )
+            display.line(kept_line(left, runs / SPOOL))
 
 
-def delivered(stores: Stores) -> bool:
+def delivered(stores: Stores, display: Display) -> bool:
     """Whether every result is in MLflow; waits for a store that does not answer for half a minute."""
-    return stores.outbox.drain(_PATIENCE) == 0
+    return stores.outbox.drain(_PATIENCE, delivery_progress(display.line)) == 0
 
 
 def check_refused(stores: Stores, *plans: Plan) -> None:
@@ -285,7 +283,7 @@ def _run_finals(
         with _recorded(tracker):
             phase.run(engine)
             tracker.finish({}, lambda folder: None)
-        if not delivered(stores):  # what follows reads it
+        if not delivered(stores, display):  # what follows reads it
             raise Unfinished(
                 "the tracking store does not answer; what was measured is kept in "
                 f"{stores.runs / 'spool'}, and the same command goes on when it does"

@@ -216,6 +216,7 @@ class _Joining:
         self._deliver()
 
     def _deliver(self) -> None:
+        from benchmark.report.progress import delivery_progress
         from benchmark.tracking.merging import commit, database_uri
         from benchmark.tracking.outbox import Outbox
         from benchmark.tracking.spool import Spool
@@ -231,7 +232,7 @@ class _Joining:
                     _say(
                         f"{source.name}: {without} runs came without artifacts: there are none in that folder"
                     )
-            left = outbox.drain(_PATIENCE)
+            left = outbox.drain(_PATIENCE, delivery_progress(_say))
         finally:
             outbox.close(_PAUSE)
         if left or outbox.spool.refused():

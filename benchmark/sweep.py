@@ -167,7 +167,7 @@ def _run(
         outcomes = _sweep_all(plans, stores, limits, display)
         display.close()
         failed = any(outcome.failed for outcome in outcomes)
-        if not delivered(stores):
+        if not delivered(stores, display):
             return cli.SOME_FAILED
         _show(outcomes, dataset, stores, options)
         check_refused(stores, *plans)

@@ -50,12 +50,13 @@ def _deliver(uri: str, spool: Spool) -> int:
     """Deliver what waits; return the number of runs that are left."""
     waiting = _runs(spool)
     if waiting:
+        from benchmark.report.progress import delivery_progress
         from benchmark.tracking.outbox import Outbox
         from benchmark.tracking.store import connect
 
         # Somebody waits for this alone, and large models take their time.
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", f"{_PATIENCE:.0f}")
-        Outbox(connect(uri), spool, _say).close(_PATIENCE)
+        Outbox(connect(uri), spool, _say).close(_PATIENCE, delivery_progress(_say))
     left = _runs(spool)
     refused = spool.refused()
     print(f"delivered {len(waiting - left) - refused} runs, {len(left) + refused} left")

@@ -159,10 +159,36 @@ def test_a_full_disk_is_one_line_and_no_wrong_request(error, capsys):
         cli.run_command(raising(error), ["--debug"])
 
 
-@pytest.mark.parametrize("error", [OSError(errno.EIO, "Input/output error"), wrapped(ValueError("is full"))])
-def test_another_error_of_the_disk_is_not_hidden(error):
+DENIED = [
+    *(
+        OSError(getattr(errno, name), "refused", "mlruns/x")
+        for name in ("EACCES", "EPERM", "EROFS", "EIO", "ESTALE")
+    ),
+    sqlite3.OperationalError("attempt to write a readonly database"),
+]
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        *((error, "cannot be read or written") for error in [*DENIED, *map(wrapped, DENIED)]),
+        (OSError(errno.ENOENT, "no such file", "mlruns/x"), "a file or folder is gone"),
+    ],
+    ids=repr,
+)
+def test_a_file_that_cannot_be_used_any_more_is_one_line_and_no_wrong_request(error, expected, capsys):
+    assert cli.run_command(raising(error), []) == cli.SOME_FAILED == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert expected in line
+    assert "mlruns/x" in line or "readonly database" in line
+    assert line.endswith("run the same command again")
     with pytest.raises(type(error)):
-        cli.run_command(raising(error), [])
+        cli.run_command(raising(error), ["--debug"])
+
+
+def test_another_error_is_not_hidden():
+    with pytest.raises(RuntimeError):
+        cli.run_command(raising(wrapped(ValueError("is full"))), [])
 
 
 def test_names_from_outside_cannot_break_the_line(capsys):

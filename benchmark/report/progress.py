@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from benchmark.printable import printable
@@ -146,6 +146,28 @@ def roughly(seconds: float) -> str:
     if seconds < 90:
         return f"{max(1, round(seconds))} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def delivery_progress(say: Callable[[str], None]) -> Callable[[int, float | None], None]:
+    """Return what says how many results are still to be delivered, and how long that takes, if known."""
+
+    def progress(left: int, seconds: float | None) -> None:
+        estimate = "" if seconds is None else f", about {roughly(seconds)}"
+        say(
+            f"{_results(left)} still to be delivered to the tracking store{estimate}; after Ctrl-C what is "
+            "left stays in mlruns/spool"
+        )
+
+    return progress
+
+
+def kept_line(left: int, spool: object) -> str:
+    """Write where results are that could not be delivered."""
+    return f"{_results(left)} kept in {spool}: the next sweep delivers them, or python -m benchmark.sync"
+
+
+def _results(number: int) -> str:
+    return "1 result is" if number == 1 else f"{number} results are"
 
 
 def sparkline(values: Iterable[float], width: int, *, ascii_only: bool = False) -> str:

@@ -246,6 +246,10 @@ class Spool:
         files = self.home / f"{name}.files"
         return Entry(name, record, files if files.is_dir() else None)
 
+    def count_files(self, name: str) -> int:
+        """Return the number of a record's artifacts."""
+        return sum(path.is_file() for path in (self.home / f"{name}.files").rglob("*"))
+
     def records(self) -> list[Entry]:
         """Return what waits, the oldest first."""
         return [entry for entry in map(self.entry, self.names()) if entry is not None]

@@ -78,12 +78,14 @@ class Proxy:
     mode : str
         ``through``; ``half``, of which every second request is answered with 500, before or after it was
         passed on; or ``hang``, without any answer.
+    delay : float
+        Seconds that each request takes longer.
     failed : int
         Requests that were answered with 500.
     """
 
     def __init__(self, upstream, seed=0):
-        self.mode, self.failed = "through", 0
+        self.mode, self.failed, self.delay = "through", 0, 0.0
         self._upstream = upstream.removeprefix("http://")
         self._random = random.Random(seed)
         self._waiting = threading.Event()
@@ -115,6 +117,7 @@ class Proxy:
     def pass_on(self, request):
         """Carry out a request."""
         body = request.rfile.read(int(request.headers.get("Content-Length", 0)))
+        self._waiting.wait(self.delay)
         if self.mode == "hang":
             self._waiting.wait(60)
             return

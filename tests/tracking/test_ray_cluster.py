@@ -6,12 +6,14 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import psutil
 import pytest
 from mlflow import MlflowClient
 from outages import Server
 from postgres import running
-from processes import of_kind, repeated, start_sweep
+from processes import kill, of_kind, repeated, runs, start_sweep
 
+from benchmark import sweep
 from benchmark.data.cache import read_entry
 from benchmark.data.ledger import read_entries
 from benchmark.tracking import names
@@ -102,6 +104,7 @@ def test_a_node_is_lost_and_another_one_joins(cluster, sample, tmp_path, capsys)
         )
     assert at_kill < TRIALS  # the node was killed in the middle
     assert "(raylet)" not in Path("sweep.log").read_text()  # Ray's own words
+    assert "of the Ray cluster is lost, " in Path("sweep.log").read_text()
     assert interrupted
     assert {run.info.status for run in found} == {"FINISHED", "KILLED"}
     assert not {**repeated(found, names.TRIAL_RUN), **repeated(found, names.FINAL_RUN)}
@@ -113,3 +116,30 @@ def test_a_node_is_lost_and_another_one_joins(cluster, sample, tmp_path, capsys)
     assert len(looks) == 2 * SEEDS
     for number in (0, 1, 3):
         assert copies(tmp_path / f"node {number}") == {"whole": 1}
+
+
+@pytest.mark.parametrize("name", ["raylet/raylet", "gcs_server"])
+def test_a_ray_that_dies_ends_the_sweep_with_one_line(name, sample, monkeypatch):
+    pytest.importorskip("ray", reason="Ray is not installed: pip install 'textbench[ray]'")
+    monkeypatch.setenv("RAY_gcs_rpc_server_reconnect_timeout_s", "24")  # two thirds of it are waited for
+    process = start_sweep(*WORDS)
+    try:
+        while ended_trials() < 1 and process.poll() is None:
+            time.sleep(0.1)
+        children = psutil.Process(process.pid).children()
+        (victim,) = [child.pid for child in children if name in " ".join(child.cmdline())]
+        kill(victim)
+        assert process.wait(280) == 1
+    finally:
+        kill(process.pid)
+    last = Path("sweep.log").read_text().splitlines()[-1]
+    assert last.startswith("error: ")
+    assert "Ray cluster" in last
+    assert name.rpartition("/")[2] in last
+    assert "the same command continues it" in last
+    done = ended_trials()
+    assert 0 < done < TRIALS
+    assert sweep.main([*WORDS, "--engine", "local", "--trials", str(done + 1), "--seeds", "1"]) == 0
+    found = runs()
+    assert len(of_kind(found, names.TRIAL_RUN, "ok")) == done + 1
+    assert not {**repeated(found, names.TRIAL_RUN), **repeated(found, names.FINAL_RUN)}
