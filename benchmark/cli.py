@@ -253,7 +253,7 @@ def run_command(run: Callable[[Sequence[str]], int], arguments: Sequence[str] | 
         return code
     except UserError as error:
         if "--debug" in words:
-            print(redacted(traceback.format_exc()), end="", file=sys.stderr)
+            say(traceback.format_exc().rstrip("\n"), error=True)
         else:
             print(error_line(error), file=sys.stderr)
         return WRONG_REQUEST
@@ -274,7 +274,7 @@ def run_command(run: Callable[[Sequence[str]], int], arguments: Sequence[str] | 
         if "--debug" in words or not disk_is_full(error):
             raise
         # Not a wrong request: something was under way, and what it had recorded before stays.
-        reason = redacted(" ".join(str(error).split()))[:200]
+        reason = printable(redacted(" ".join(str(error).split()))[:200])
         print(
             f"error: the disk is full ({reason}); what was recorded is kept: free some room and run the same "
             "command again",
@@ -331,7 +331,7 @@ def _reader_is_gone() -> bool:
 
 def _print_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """Print a traceback as Python does, but for passwords: MLflow's errors quote the whole address."""
-    print(redacted("".join(traceback.format_exception(kind, error, trace))), end="", file=sys.stderr)
+    say("".join(traceback.format_exception(kind, error, trace)).rstrip("\n"), error=True)
 
 
 def _interrupt_on_terminate() -> None:

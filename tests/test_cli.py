@@ -178,6 +178,12 @@ def test_names_from_outside_cannot_break_the_line(capsys):
     assert capsys.readouterr().err == f"error: {kept}\n"
 
 
+def test_what_is_said_has_no_password_and_no_escapes(capsys):
+    cli.say("3 more for https://bob:secret@host\x1b[2J\nsecond line")
+    cli.say("a notice\u202e", error=True)
+    assert capsys.readouterr() == ("3 more for https://host\\x1b[2J\nsecond line\n", "a notice\\u202e\n")
+
+
 TERMINATED = """
 import sys, time
 from benchmark import cli
@@ -268,7 +274,7 @@ def test_names_that_no_file_can_have_are_one_line(value, capsys):
     requests = [
         ["sweep", "--model", "majority", "--dataset", f"dir:{value}"],
         ["sweep", "--model", "glove", "--dataset", "sample", "--set", f"vectors={value}", "--dry-run"],
-        ["predict", "--file", value],
+        ["predict", "--best", "sample", "--file", value],
         ["leaderboard", "--output", value],
         ["leaderboard", "--tracking-uri", f"sqlite:///{value}"],
         ["merge", value],
