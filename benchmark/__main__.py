@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     if words[0] not in COMMANDS:
         hint = did_you_mean(words[0], COMMANDS)
-        print(f"error: there is no command '{printable(words[0])}'; {hint}", file=sys.stderr)
+        print(printable(f"error: there is no command '{words[0]}'; {hint}"), file=sys.stderr)
         return 2
     command: int = importlib.import_module(COMMANDS[words[0]][0]).main(words[1:])
     return command

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import errno
 import os
+import re
 import select
 import shutil
 import signal
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 RUNS = Path("mlruns")
 """Everything that a sweep leaves behind lies here, below the current folder."""
+
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+:/", re.IGNORECASE)
 
 DONE, SOME_FAILED, WRONG_REQUEST = 0, 1, 2
 DATASET_HELP = "data set, or NAME@DIGEST where several have its name (default: that of the newest sweep)"
@@ -104,6 +107,37 @@ def positive_number(value: str) -> float:
     return number
 
 
+def possible_path(value: str) -> str:
+    """Check an option that may name a file or folder: the system must be able to hold such a name."""
+    try:
+        os.lstat(value)
+    except (OSError, ValueError) as error:  # a ValueError is a NUL
+        if isinstance(error, ValueError) or error.errno == errno.ENAMETOOLONG:
+            reason = "there is a NUL in it" if isinstance(error, ValueError) else "it is too long"
+            shown = redacted(value)[:60]
+            raise argparse.ArgumentTypeError(f"'{shown}…' cannot be a path: {reason}") from None
+    return value
+
+
+def local_path(value: str) -> str:
+    """Check an option that names a file or folder of this machine, in UTF-8 as TensorFlow wants it."""
+    if _ADDRESS.match(value):
+        raise argparse.ArgumentTypeError(
+            f"'{value}' is an address; expected the path of a file or folder here"
+        )
+    if any("\ud800" <= char <= "\udfff" for char in value):
+        raise argparse.ArgumentTypeError(f"'{value}' is not UTF-8; expected a path in UTF-8")
+    return possible_path(value)
+
+
+def data_set(value: str) -> str:
+    """Check an option that names a data set, which may be a file or folder of this machine."""
+    kind, _, path = value.partition(":")
+    if kind in ("csv", "dir") and _ADDRESS.match(path):
+        raise argparse.ArgumentTypeError(f"'{value}' is an address; expected {kind}:PATH, a path here")
+    return possible_path(value)
+
+
 def add_device_option(parser: argparse.ArgumentParser) -> None:
     """Add the option that says where to train."""
     parser.add_argument(
@@ -141,6 +175,7 @@ def add_store_options(parser: argparse.ArgumentParser) -> None:
     """Add the option that says where results are kept."""
     parser.add_argument(
         "--tracking-uri",
+        type=possible_path,
         metavar="URI",
         help="MLflow store (default: MLFLOW_TRACKING_URI, otherwise sqlite:///mlruns/mlflow.db)",
     )
@@ -150,6 +185,7 @@ def add_data_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that say where data is."""
     parser.add_argument(
         "--data-dir",
+        type=local_path,
         metavar="DIR",
         help="folder with tensorflow_datasets/ and other data that need not be fetched "
         "(default: BENCHMARK_DATA_DIR)",
@@ -195,9 +231,12 @@ def data_dir(option: str | None) -> Path | None:
     value = option or os.environ.get("BENCHMARK_DATA_DIR")
     if not value:
         return None
-    path = Path(value)
+    where, path = "--data-dir" if option else "BENCHMARK_DATA_DIR", Path(value)
+    try:
+        local_path(value)
+    except argparse.ArgumentTypeError as error:
+        raise UserError(f"{where}: {error}") from None
     if not path.is_dir():
-        where = "--data-dir" if option else "BENCHMARK_DATA_DIR"
         raise UserError(f"{where} {path}: there is no such folder")
     os.environ["BENCHMARK_DATA_DIR"] = str(path)  # word vectors and modules are looked for there, too
     return path
@@ -225,7 +264,7 @@ def run_command(run: Callable[[Sequence[str]], int], arguments: Sequence[str] | 
         return code
     except UserError as error:
         if "--debug" in words:
-            print(redacted(traceback.format_exc()), end="", file=sys.stderr)
+            say(traceback.format_exc().rstrip("\n"), error=True)
         else:
             print(error_line(error), file=sys.stderr)
         return WRONG_REQUEST
@@ -271,7 +310,7 @@ def check_embedded_store(uri: str) -> None:
     from benchmark.databases import sqlite_path
 
     file = sqlite_path(uri)
-    if file is not None and not file.is_file():
+    if file is not None and not os.path.isfile(file):  # noqa: PTH113 (a name too long for a file is none)
         raise UserError(
             f"there are no runs here ({file} does not exist); run a sweep first: "
             "python -m benchmark.sweep --model avg-pool"
@@ -306,7 +345,7 @@ def _reader_is_gone() -> bool:
 
 def _print_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """Print a traceback as Python does, but for passwords: MLflow's errors quote the whole address."""
-    print(redacted("".join(traceback.format_exception(kind, error, trace))), end="", file=sys.stderr)
+    say("".join(traceback.format_exception(kind, error, trace)).rstrip("\n"), error=True)
 
 
 def _interrupt_on_terminate() -> None:

@@ -42,7 +42,7 @@ def parser() -> cli.Parser:
     add = parser.add_argument
     add("a", metavar="A", help="model, or model:tier")
     add("b", metavar="B", help="what it is compared with")
-    add("--dataset", metavar="D", help=cli.DATASET_HELP)
+    add("--dataset", type=cli.data_set, metavar="D", help=cli.DATASET_HELP)
     add("--budget", metavar="B", help="rows of this budget (default: the largest that both have)")
     cli.add_margin_option(parser)
     add("--until-decided", action="store_true", help="train further seeds until the verdict is clear")

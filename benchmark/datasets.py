@@ -29,7 +29,11 @@ def parser() -> cli.Parser:
     )
     parser.add_argument("action", nargs="?", default="list", metavar="ACTION", help="list, show or prepare")
     parser.add_argument(
-        "name", nargs="?", metavar="D", help="a name, dir:PATH, csv:PATH or tfds:NAME, for show and prepare"
+        "name",
+        type=cli.data_set,
+        nargs="?",
+        metavar="D",
+        help="a name, dir:PATH, csv:PATH or tfds:NAME, for show and prepare",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
     cli.add_data_options(parser)

@@ -24,11 +24,14 @@ def parser() -> cli.Parser:
     parser = cli.make_parser("doctor", _DESCRIPTION)
     parser.add_argument(
         "--data-dir",
+        type=cli.local_path,
         metavar="DIR",
         help="folder with data that need not be fetched (default: BENCHMARK_DATA_DIR)",
     )
     cli.add_store_options(parser)
-    parser.add_argument("--storage", metavar="URL", help="Optuna storage that is to be used")
+    parser.add_argument(
+        "--storage", type=cli.possible_path, metavar="URL", help="Optuna storage that is to be used"
+    )
     cli.add_device_option(parser)
     parser.add_argument("--json", action="store_true", help="print JSON")
     return parser

@@ -35,8 +35,16 @@ def parser() -> cli.Parser:
         "example:\n  python -m benchmark.embeddings --dataset imdb --output imdb-vectors\n"
         "  python -m benchmark.sweep --model glove --set vectors=imdb-vectors/vectors.txt --dataset imdb",
     )
-    parser.add_argument("--dataset", required=True, metavar="D", help="a name, dir:PATH, csv:PATH, tfds:NAME")
-    parser.add_argument("--output", required=True, metavar="DIR", help="the folder to make")
+    parser.add_argument(
+        "--dataset",
+        type=cli.data_set,
+        required=True,
+        metavar="D",
+        help="a name, dir:PATH, csv:PATH, tfds:NAME",
+    )
+    parser.add_argument(
+        "--output", type=cli.local_path, required=True, metavar="DIR", help="the folder to make"
+    )
     for name, low, default, text in (
         ("--dim", 1, 50, "numbers of a vector"),
         ("--epochs", 1, 5, "passes over the texts"),

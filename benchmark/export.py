@@ -24,7 +24,9 @@ def parser() -> cli.Parser:
         "  python -m benchmark.export --model-uri runs:/RUN_ID/model --output my-model",
     )
     add_model_options(parser)
-    parser.add_argument("--output", metavar="DIR", required=True, help="new folder for the model")
+    parser.add_argument(
+        "--output", type=cli.local_path, metavar="DIR", required=True, help="new folder for the model"
+    )
     return parser
 
 

@@ -29,7 +29,7 @@ def parser() -> cli.Parser:
         "  python -m benchmark.leaderboard --dataset imdb --format html --output board.html\n"
         "  python -m benchmark.leaderboard --dataset imdb --format json --output board.json",
     )
-    parser.add_argument("--dataset", metavar="D", help=cli.DATASET_HELP)
+    parser.add_argument("--dataset", type=cli.data_set, metavar="D", help=cli.DATASET_HELP)
     parser.add_argument(
         "--format",
         type=cli.choice("format", _FORMATS),
@@ -37,7 +37,9 @@ def parser() -> cli.Parser:
         metavar="F",
         help=f"{', '.join(_FORMATS)} (default: table)",
     )
-    parser.add_argument("--output", metavar="FILE", help="write to a file instead of the terminal")
+    parser.add_argument(
+        "--output", type=cli.local_path, metavar="FILE", help="write to a file instead of the terminal"
+    )
     parser.add_argument("--wide", action="store_true", help="all columns of the table")
     parser.add_argument(
         "--baseline",
@@ -46,9 +48,14 @@ def parser() -> cli.Parser:
         "the last default row)",
     )
     cli.add_margin_option(parser)
-    parser.add_argument("--picture", metavar="FILE", help="also draw the board as a PNG or SVG")
     parser.add_argument(
-        "--pictures", metavar="DIR", help="also draw board, cost and budget curves, as PNG and SVG"
+        "--picture", type=cli.local_path, metavar="FILE", help="also draw the board as a PNG or SVG"
+    )
+    parser.add_argument(
+        "--pictures",
+        type=cli.local_path,
+        metavar="DIR",
+        help="also draw board, cost and budget curves, as PNG and SVG",
     )
     cli.add_store_options(parser)
     return parser

@@ -37,8 +37,15 @@ examples:
 def parser() -> cli.Parser:
     """Return the command's argument parser."""
     parser = cli.make_parser("merge", _DESCRIPTION, _EPILOG)
-    parser.add_argument("folders", nargs="+", metavar="DIR", help="folder with an mlruns, or an mlruns")
-    parser.add_argument("--into", metavar="DIR", help="folder to whose mlruns is added (default: this one)")
+    parser.add_argument(
+        "folders", type=cli.local_path, nargs="+", metavar="DIR", help="folder with an mlruns, or an mlruns"
+    )
+    parser.add_argument(
+        "--into",
+        type=cli.local_path,
+        metavar="DIR",
+        help="folder to whose mlruns is added (default: this one)",
+    )
     parser.add_argument(
         "--dry-run", action="store_true", help="count what would be added, and change nothing"
     )

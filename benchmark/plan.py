@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import re
@@ -271,6 +272,10 @@ def _identify(model: Description, name: str, value: Scalar) -> Resource:
         resource: Resource = load_target(model.resources[name], "resource")(str(value))
     except UserError as error:
         raise MissingResource(f"{model.name}: {error}") from error
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        raise UserError(f"--set {name}={str(value)[:60]}…: too long for a path or address") from error
     return resource
 
 

@@ -30,7 +30,9 @@ def parser() -> cli.Parser:
     )
     parser.add_argument("texts", nargs="*", metavar="TEXT", help="texts to label")
     add_model_options(parser)
-    parser.add_argument("--file", metavar="FILE", help="read texts from a file, one a line")
+    parser.add_argument(
+        "--file", type=cli.local_path, metavar="FILE", help="read texts from a file, one a line"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON lines with all probabilities")
     return parser
 

@@ -49,21 +49,29 @@ def parser() -> cli.Parser:
     )
     add(
         "--data-dir",
+        type=cli.local_path,
         metavar="DIR",
         help="folder with data that need not be fetched (default: BENCHMARK_DATA_DIR)",
     )
     add(
         "--vectors",
+        type=cli.local_path,
         metavar="DIR",
         help="folder of the embeddings command: what reads vectors or a module is measured with these, too",
     )
     add(
         "--output",
+        type=cli.local_path,
         metavar="DIR",
         default=str(cli.RUNS / "reproduce"),
         help="folder of reproduction.md, reproduction.csv and the curves (default: mlruns/reproduce)",
     )
-    add("--published", metavar="DIR", help="folder of other published configurations (YAML files)")
+    add(
+        "--published",
+        type=cli.local_path,
+        metavar="DIR",
+        help="folder of other published configurations (YAML files)",
+    )
     add("--seed", type=cli.whole_number(0), default=0, metavar="S", help="root of all seeds (default: 0)")
     cli.add_device_option(parser)
     cli.add_store_options(parser)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmark import cli
 from benchmark.errors import UserError, did_you_mean
+from benchmark.urls import redacted
 
 if TYPE_CHECKING:
     from benchmark.report.rows import BoardRow
@@ -86,11 +87,14 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that name one stored model, and its store."""
     parser.add_argument(
         "--best",
+        type=cli.data_set,
         metavar="D",
         help="use the first row of this data set's board; NAME@DIGEST where several data sets have its name",
     )
     parser.add_argument("--model", metavar="M", help="with --best: the first row of this architecture")
-    parser.add_argument("--model-uri", metavar="URI", help="use this MLflow model, or folder")
+    parser.add_argument(
+        "--model-uri", type=cli.possible_path, metavar="URI", help="use this MLflow model, or folder"
+    )
     parser.add_argument(
         "--trust", action="store_true", help="run the program of a model that no sweep of this store has made"
     )
@@ -190,7 +194,7 @@ def _download(source: str, uri: str) -> Path:
     try:
         return Path(mlflow.artifacts.download_artifacts(artifact_uri=source, tracking_uri=engine_url(uri)))
     except Exception as error:
-        reason = str(error).partition("\n")[0][:200]
+        reason = redacted(str(error)).partition("\n")[0][:200]
         raise UserError(f"--model-uri {source}: cannot be had ({reason})") from error
 
 

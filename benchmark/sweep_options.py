@@ -47,6 +47,7 @@ def parser() -> cli.Parser:
     )
     add(
         "--dataset",
+        type=cli.data_set,
         metavar="D",
         help="data set: a name, dir:PATH, csv:PATH or tfds:NAME (default: imdb where it can be had, "
         "otherwise sample)",
@@ -86,7 +87,7 @@ def parser() -> cli.Parser:
         metavar="X",
         help=f"{', '.join(PRUNERS)} (default: median)",
     )
-    add("--space", metavar="FILE", help="search space instead of the model's own (YAML)")
+    add("--space", type=cli.local_path, metavar="FILE", help="search space instead of the model's own (YAML)")
     add(
         "--set",
         action="append",
@@ -102,7 +103,12 @@ def parser() -> cli.Parser:
         metavar="NAME",
         help="name of the study (default: one that tells what is searched)",
     )
-    add("--storage", metavar="URL", help="Optuna storage (default: a journal file in mlruns/studies)")
+    add(
+        "--storage",
+        type=cli.possible_path,
+        metavar="URL",
+        help="Optuna storage (default: a journal file in mlruns/studies)",
+    )
     add(
         "--join",
         action="store_true",

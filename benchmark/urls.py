@@ -6,10 +6,19 @@ import re
 from importlib.util import find_spec
 
 # SQLAlchemy takes a password with a slash in it: what stands before the last @ of the word is dropped.
-# A path (sqlite:///…) follows the slashes at once and has no user.
-_USER = re.compile(r"(\b[a-zA-Z][\w+.-]*://)[^\s/]\S*@")
+# A path (sqlite:///…) follows the slashes at once and has no user. A path that was made of an address has one
+# slash, and an address that was made part of an address has its signs in percent.
+_COLON, _AT = "(?::|%3A)", "(?:@|%40)"
+_WEB = "https?|ftps?|s3|gs|wss?|postgres(?:ql)?|mysql|mariadb|mongodb|redis"
+_USER = re.compile(
+    rf"(\b(?:[a-z][\w+.-]*{_COLON}(?:/|%2F){{2}}|(?:{_WEB})(?:\+\w+)?{_COLON}(?:/|%2F)))(?!/|%2F)"
+    rf"(?:\S+@|[^\s/?#]+{_AT})",
+    re.IGNORECASE,
+)
 _SECRET = re.compile(
-    r"([?&;][^=&;\s]*(?:pass|pwd|secret|token|sig|key|credential|auth)[^=&;\s]*=)[^&;\s'\"]+", re.IGNORECASE
+    r"((?:[?&;]|%3F|%26)[^=&;\s]*?(?:pass|pwd|secret|token|sig|key|credential|auth)[^=&;\s]*?(?:=|%3D))"
+    r"(?:(?!%26)[^&;\s'\"])+",
+    re.IGNORECASE,
 )
 
 

@@ -5,12 +5,18 @@ import os
 import shutil
 import signal
 import sqlite3
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 
 from benchmark import cli
+from benchmark.__main__ import main
 from benchmark.errors import UserError
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture
@@ -192,8 +198,17 @@ def test_another_error_is_not_hidden():
 
 
 def test_names_from_outside_cannot_break_the_line(capsys):
-    assert cli.run_command(raising(UserError("no 'a\nb\x1b[2J\udcff'")), []) == 2
-    assert capsys.readouterr().err == "error: no 'a\\nb\\x1b[2J\\udcff'\n"
+    assert cli.run_command(raising(UserError("no 'a\nb\x1b[2J\udcff\x9b\u202e\u2028'")), []) == 2
+    assert capsys.readouterr().err == "error: no 'a\\nb\\x1b[2J\\udcff\\x9b\\u202e\\u2028'\n"
+    kept = "naïve 中文 हिन्दी עברית\u200f \U0001f468\u200d\U0001f469\u00a0\u200c"
+    assert cli.run_command(raising(UserError(kept)), []) == 2
+    assert capsys.readouterr().err == f"error: {kept}\n"
+
+
+def test_what_is_said_has_no_password_and_no_escapes(capsys):
+    cli.say("3 more for https://bob:secret@host\x1b[2J\nsecond line")
+    cli.say("a notice\u202e", error=True)
+    assert capsys.readouterr() == ("3 more for https://host\\x1b[2J\nsecond line\n", "a notice\\u202e\n")
 
 
 TERMINATED = """
@@ -244,6 +259,82 @@ def test_a_reader_that_has_gone_is_no_error(start_python, monkeypatch, lines, un
 def test_another_broken_pipe_is_an_error(capfd):
     with pytest.raises(BrokenPipeError):
         cli.run_command(raising(BrokenPipeError("a worker has died")), [])
+
+
+WRITES = """
+import sys
+from benchmark import cli
+def run(words):
+    print("mod\u00e8le 5 \u2013 6 \u00b1 1 \u2026 \u6620", flush=True)
+    print("err\u00e8ur", file=sys.stderr, flush=True)
+    open("first", "w").write("x")  # would take the place of an output that is closed
+    return 0
+sys.exit(cli.run_command(run, []))
+"""
+
+
+@pytest.mark.parametrize(
+    ("encoding", "shown"),
+    [
+        ("ascii", rb"mod\xe8le 5 - 6 +/- 1 ... \u6620"),
+        ("latin-1", b"mod\xe8le 5 - 6 \xb1 1 ... \\u6620"),
+        ("cp1252", b"mod\xe8le 5 \x96 6 \xb1 1 \x85 \\u6620"),
+        ("utf-8", "modèle 5 – 6 ± 1 … 映".encode()),
+    ],
+)
+def test_no_encoding_of_the_output_ends_a_command(encoding, shown):
+    environment = {**os.environ, "PYTHONIOENCODING": encoding, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", WRITES], capture_output=True, env=environment)
+    assert (done.returncode, done.stdout) == (0, shown + b"\n"), done.stderr
+
+
+@pytest.mark.parametrize("closed", ["<&- >&- 2>&-", ">&-", "2>&-"])
+def test_a_closed_output_ends_no_command_and_gets_into_no_file(closed):
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = ["sh", "-c", f'"$0" -c "$1" {closed}', sys.executable, WRITES]
+    assert subprocess.run(command, env=environment, stdout=-1, stderr=-1).returncode == 0
+    assert Path("first").read_text() == "x"
+
+
+@pytest.mark.parametrize("value", ["a" * 400, "x/" * 2500, "x\0y"])
+def test_names_that_no_file_can_have_are_one_line(value, capsys):
+    requests = [
+        ["sweep", "--model", "majority", "--dataset", f"dir:{value}"],
+        ["sweep", "--model", "glove", "--dataset", "sample", "--set", f"vectors={value}", "--dry-run"],
+        ["predict", "--best", "sample", "--file", value],
+        ["leaderboard", "--output", value],
+        ["leaderboard", "--tracking-uri", f"sqlite:///{value}"],
+        ["merge", value],
+    ]
+    for words in requests:
+        assert main(words) == 2
+        error = capsys.readouterr().err
+        assert error.count("\n") == 1
+        assert "\0" not in error
+
+
+@pytest.mark.parametrize(
+    "address", ["https://bob:secret@host/x", "https:/bob:secret@host/x", "https://host/x?token=secret"]
+)
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["leaderboard", "--output"],
+        ["leaderboard", "--dataset", "dir:"],
+        ["predict", "--best", "sample", "--file"],
+        ["sweep", "--model", "majority", "--data-dir"],
+        ["sweep", "--model", "majority", "--space"],
+        ["sweep", "--model", "majority", "--dataset", "csv:"],
+    ],
+)
+def test_an_address_is_no_path_and_its_password_is_not_shown(words, address, capsys):
+    *words, last = words
+    assert main([*words, last + address] if last.endswith(":") else [*words, last, address]) == 2
+    error = capsys.readouterr().err
+    assert "secret" not in error
+    for named in ("is an address; expected", "host/x", last if last.startswith("--") else "--dataset"):
+        assert named in error
+    assert error.count("\n") == 1
 
 
 def test_the_data_folder(tmp_path, monkeypatch):

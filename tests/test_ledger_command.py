@@ -251,3 +251,13 @@ def test_help_is_quick_and_tells_the_exit_codes(run_python):
     printed = run_python(code)
     assert "0 intact, 1 damaged or incomplete, 2 the request is wrong" in printed
     assert printed.splitlines()[-2:] == ["0", "[]"]
+
+
+def test_names_from_the_ledger_steer_no_terminal(capsys):
+    evil = {"spec_id": "s", "model": "m\x1b[2J", "dataset": "d\u202e\n", "dataset_digest": "\x9b"}
+    append(FILE, evil)
+    assert ledger.main([]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        r"d\u202e\n (digest \x9b): 1 looks at the test part",
+        r"  m\x1b[2J                     1",
+    ]

@@ -34,7 +34,13 @@ def parser() -> cli.Parser:
         _EPILOG,
     )
     add = parser.add_argument
-    add("target", nargs="?", metavar="FILE", help="a Python file, FILE:NAME, package.module:NAME, or a name")
+    add(
+        "target",
+        type=cli.possible_path,
+        nargs="?",
+        metavar="FILE",
+        help="a Python file, FILE:NAME, package.module:NAME, or a name",
+    )
     add(
         "--kind",
         type=cli.choice("kind", _KINDS),
@@ -48,7 +54,12 @@ def parser() -> cli.Parser:
         help="print a file to start from: model, dataset or engine",
     )
     add("--set", action="append", default=[], metavar="NAME=VALUE", help="fix a hyper-parameter of a model")
-    add("--data-dir", metavar="DIR", help="folder with data (default: BENCHMARK_DATA_DIR)")
+    add(
+        "--data-dir",
+        type=cli.local_path,
+        metavar="DIR",
+        help="folder with data (default: BENCHMARK_DATA_DIR)",
+    )
     add("--json", action="store_true", help="print JSON")
     return parser
 

@@ -264,6 +264,7 @@ def _state(
     finals_done: int,
 ) -> SweepState:
     total = {"search": trials_total, "final": finals_total}
+    model, dataset, study = map(printable, (model, dataset, study))
     return SweepState(model, dataset, study, total, {"search": trials_done, "final": finals_done})
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rich.console import Group
+from rich.console import Group, OverflowMethod
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
@@ -23,7 +23,7 @@ def view(state: SweepState, width: int, height: int, *, ascii_only: bool = False
     width, height : int
         Of the terminal, in characters.
     ascii_only : bool
-        Draw curves without block characters.
+        Draw curves without block characters, and cut without an ellipsis.
 
     Returns
     -------
@@ -31,7 +31,8 @@ def view(state: SweepState, width: int, height: int, *, ascii_only: bool = False
         Every part of it is one line high and cut at the edge: a picture that is higher than the
         terminal, or wraps, makes it flicker.
     """
-    parts: list[Text | Table] = [_progress(state, width)]
+    cut: OverflowMethod = "crop" if ascii_only else "ellipsis"
+    parts: list[Text | Table] = [_progress(state, width, cut)]
     room = max(1, height - 1) - len(parts)
     trials, finals = state.of("search"), state.of("final")
     for phase, runs, share in (("final", finals, 0.5 if trials else 1.0), ("search", trials, 1.0)):
@@ -41,7 +42,7 @@ def view(state: SweepState, width: int, height: int, *, ascii_only: bool = False
             parts.insert(0, _runs(state, phase, runs[-rows:], width, ascii_only))
             room -= rows + 1
     if room > 0:
-        heading = Text(f"{state.model} on {state.dataset}", style="bold", no_wrap=True, overflow="ellipsis")
+        heading = Text(f"{state.model} on {state.dataset}", style="bold", no_wrap=True, overflow=cut)
         heading.append(f"  study {state.study}", style="dim")
         parts.insert(0, heading)
     return Group(*parts)
@@ -49,18 +50,19 @@ def view(state: SweepState, width: int, height: int, *, ascii_only: bool = False
 
 def _runs(state: SweepState, phase: str, runs: list[RunState], width: int, ascii_only: bool) -> Table:
     title, value = _TITLES[phase]
+    cut: OverflowMethod = "crop" if ascii_only else "ellipsis"
     spark = 20 if width >= 100 else 10
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim", width=max(1, width))
-    table.add_column(title, no_wrap=True, overflow="ellipsis")
-    table.add_column("status", no_wrap=True, overflow="ellipsis", min_width=11 if width >= 50 else None)
+    table.add_column(title, no_wrap=True, overflow=cut)
+    table.add_column("status", no_wrap=True, overflow=cut, min_width=11 if width >= 50 else None)
     if width >= 36:
-        table.add_column(value, no_wrap=True, overflow="ellipsis", justify="right")
+        table.add_column(value, no_wrap=True, overflow=cut, justify="right")
     if width >= 60:
-        table.add_column("time", no_wrap=True, overflow="ellipsis", justify="right")
+        table.add_column("time", no_wrap=True, overflow=cut, justify="right")
     if width >= 50:
         table.add_column("curve", no_wrap=True, min_width=spark)
     if width >= 72:
-        table.add_column("parameters", no_wrap=True, overflow="ellipsis", ratio=1)
+        table.add_column("parameters", no_wrap=True, overflow=cut, ratio=1)
     for run in runs:
         cells = [
             Text(run.label),
@@ -92,7 +94,7 @@ def _is_best(state: SweepState, run: RunState) -> bool:
     return run.phase == "search" and run.status == "ok" and run.value is not None and run.value == state.best
 
 
-def _progress(state: SweepState, width: int) -> Table:
+def _progress(state: SweepState, width: int, cut: OverflowMethod) -> Table:
     """One line: a bar over all runs, both counts, the best, and the time left."""
     done, total = sum(state.done.values()), sum(state.total.values())
     words = [f"{state.done['search']}/{state.total['search']} trials"] if state.total["search"] else []
@@ -102,7 +104,7 @@ def _progress(state: SweepState, width: int) -> Table:
     left = state.seconds_left()
     if left is not None and done < total:
         words.insert(0, f"{roughly(left)} left")
-    text = Text(", ".join(words), no_wrap=True, overflow="ellipsis")
+    text = Text(", ".join(words), no_wrap=True, overflow=cut)
     line = Table.grid(padding=(0, 1, 0, 0))
     bar = min(30, width - len(text) - 2)
     if bar >= 5:

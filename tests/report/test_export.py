@@ -195,8 +195,10 @@ def test_protocols_stand_in_sections():
 
 
 def test_terminal_escapes_in_names_are_harmless():
-    assert "\x1b" not in to_table(hostile("evil\x1b[2J"))
-    assert "\x1b" not in to_markdown(hostile("evil\x1b[2J"))
+    for write in (to_table, to_markdown, to_csv):
+        text = write(hostile("evil\x1b[2J\x9b2J\u202e\u2028 \U0001f468\u200d\U0001f469"))
+        assert not {"\x1b", "\x9b", "\u202e", "\u2028"} & set(text)
+        assert "\U0001f468\u200d\U0001f469" in text
 
 
 def test_markup_in_names_is_text():

@@ -94,10 +94,14 @@ def test_names_and_notices_steer_no_terminal():
     for display in (PlainDisplay(stream), LiveDisplay(console)):
         display.notice("first\x1b[2J\nsecond\u202e")
         display.line("\x9b2Jline")
+        display.sweep_started("mod\x1bel", "s\u202eet", "study", 1, 0, 0, 0)
+        display.run_started("trial 0", 0, "search", DEFAULT)
+        display.close()
     for text in (stream.getvalue(), console.export_text()):
         assert r"first\x1b[2J" in text
         assert r"second\u202e" in text
         assert r"\x9b2Jline" in text
+        assert r"mod\x1bel on s\u202eet" in text
 
 
 def test_plain_keeps_unicode_where_it_can():
@@ -213,6 +217,11 @@ def test_curves_without_block_characters():
     console = Console(file=io.StringIO(), width=80)
     console.print(view(state, 80, 24, ascii_only=True))
     assert "_=@" in console.file.getvalue() or "_+@" in console.file.getvalue()
+    state.end("trial 0", "search", "failed", None, 3.0, None, "why " * 90)
+    for ascii_only in (True, False):
+        with console.capture() as capture:
+            console.print(view(state, 80, 24, ascii_only=ascii_only))
+        assert ("…" in capture.get()) != ascii_only  # it would become three characters, and wrap
 
 
 def test_time_left_counts_workers_and_skips_an_ended_search():
