@@ -18,6 +18,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.machinery import ModuleSpec, PathFinder
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from types import ModuleType
 
@@ -206,7 +207,8 @@ def _check_elsewhere(wanted: _Import, folder: Path, where: str, missing: str) ->
     loose = {Path.cwd(), *(Path(one) for one in os.environ.get("PYTHONPATH", "").split(os.pathsep) if one)}
     for place in spec.submodule_search_locations or [spec.origin or ""]:
         parent = Path(place).parent
-        if parent in loose and not {"site-packages", "dist-packages"} & set(parent.parts):
+        installed = {"site-packages", "dist-packages"} & set(parent.parts)
+        if parent in loose and not installed and top not in packages_distributions():
             raise UserError(
                 f"{where}: '{top}' is {place}, neither beside the model file nor an installed package, so a "
                 "change of it would go unnoticed; put it beside the model file"

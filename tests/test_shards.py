@@ -97,7 +97,7 @@ def trials(folder):
     study = optuna.load_study(study_name=None, storage=open_journal(journal))
     rows = []
     for trial in study.get_trials():
-        own = {name: v for name, v in trial.user_attrs.items() if name not in ("owner", "seconds")}
+        own = {name: v for name, v in trial.user_attrs.items() if name not in ("owner", "seconds", "seal")}
         rows.append((trial.number, trial.state, trial.values, trial.params, trial.intermediate_values, own))
         assert trial.user_attrs["seconds"] > 0
     return rows, study.user_attrs

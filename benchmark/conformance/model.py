@@ -19,7 +19,7 @@ from benchmark.data.dataset import Dataset
 from benchmark.data.prepare import prepare
 from benchmark.data.source import SourceOptions, get_source
 from benchmark.errors import UserError
-from benchmark.models import load_builder
+from benchmark.models import importing, load_builder
 from benchmark.models.describe import Description, describe
 from benchmark.models.task import Task
 from benchmark.search.space import Space
@@ -93,7 +93,8 @@ class Model:
         words = tuple(f"word{number}" for number in range(48))
         trim = bool(hparams.pop("trim", False))
         task = Task(tuple(f"class {n}" for n in range(classes)), 50, length, words, trim=trim)
-        return self.builder(task, **{**self.hparams, **hparams})
+        with importing(self.name):
+            return self.builder(task, **{**self.hparams, **hparams})
 
     def inputs(self, length: int, count: int = 64) -> NDArray[Any]:
         """Make up inputs: ids int32 [count, length], or texts as UTF-8."""
