@@ -2,20 +2,43 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Sequence
+import time
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from benchmark import cli
 from benchmark.errors import UserError
+from benchmark.interrupts import INTERRUPTED
 
 # With these, MLflow's web server would listen at other addresses, too.
 _ADDRESSES = ("MLFLOW_GUNICORN_OPTS", "MLFLOW_UVICORN_OPTS", "GUNICORN_CMD_ARGS")
+_MENU = "workflowType=machine_learning"  # of MLflow's two menus, the one for models that are trained
 _MOST_COMPARED = 20  # what the page of the UI can show at once
+# Leads the group of the server's processes, and ends them when the other end of its input is closed: this
+# process has no time to do so where it is killed.
+_KEEPER = """
+import os, select, signal, subprocess, sys
+
+signal.signal(signal.SIGTERM, lambda *_: None)
+server = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL)
+while server.poll() is None:
+    if select.select([sys.stdin], [], [], 0.2)[0]:
+        os.killpg(0, signal.SIGTERM)
+        try:
+            server.wait(5)
+        except subprocess.TimeoutExpired:
+            pass
+        os.killpg(0, signal.SIGKILL)
+sys.exit(server.returncode)
+"""
 
 
 def parser() -> cli.Parser:
@@ -53,7 +76,28 @@ def ui(arguments: Sequence[str]) -> int:
         # Not on the command line, where everybody on this machine could read a password.
         "MLFLOW_BACKEND_STORE_URI": engine_url(uri),
     }
-    return subprocess.call([sys.executable, "-m", "mlflow", *words], env=environment)
+    return _serve([sys.executable, "-m", "mlflow", *words], environment)
+
+
+def _serve(command: Sequence[str], environment: Mapping[str, str]) -> int:
+    """Run a server, with all processes that it starts, until it ends or this process does."""
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # not so below nohup
+        signal.signal(signal.SIGHUP, signal.getsignal(signal.SIGTERM))
+    keeper = [sys.executable, "-c", _KEEPER, *command]
+    with subprocess.Popen(keeper, env=environment, stdin=subprocess.PIPE, start_new_session=True) as process:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            return INTERRUPTED
+        finally:
+            for number, patience in ((signal.SIGTERM, 5.0), (signal.SIGKILL, 1.0)):
+                give_up = time.monotonic() + patience
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, number)
+                    while time.monotonic() < give_up:
+                        process.poll()
+                        os.killpg(process.pid, 0)
+                        time.sleep(0.05)
 
 
 def addresses(client: Any, address: str) -> list[str]:
@@ -73,23 +117,32 @@ def addresses(client: Any, address: str) -> list[str]:
     """
     from benchmark.boards import read_board
     from benchmark.details import compare_address
+    from benchmark.tracking.delivery import show_runs
 
     lines = []
     for experiment in client.search_experiments():
         if experiment.name == "Default":
             continue
         number = experiment.experiment_id
-        lines.append(f"{experiment.name}: {address}/#/experiments/{number}")
+        show_runs(client, experiment)
+        runs = f"{address}/#/experiments/{number}/runs"
+        lines += [f"{experiment.name}: {runs}?{_MENU}", f"  charts: {runs}?compareRunsMode=CHART&{_MENU}"]
         try:
             rows = read_board(client, experiment.name, cli.RUNS / "ledger.jsonl").rows
         except UserError as error:  # a damaged ledger is no reason to show no runs
             lines.append(f"  no board: {error}")
             continue
-        first = dict.fromkeys(row.run_ids[0] for row in rows if row.rank is not None)
-        if len(first) > 1:
-            chosen = list(first)[:_MOST_COMPARED]
-            which = "rows" if len(chosen) == len(first) else f"first {len(chosen)} rows"
-            lines.append(f"  the board's {which}, compared: {compare_address(address, number, chosen)}")
+        first: dict[str, dict[str, None]] = defaultdict(dict)
+        for row in rows:
+            if row.rank is not None:
+                first[row.dataset][row.run_ids[0]] = None
+        for dataset, runs_of in first.items():
+            chosen = list(runs_of)[:_MOST_COMPARED]
+            which = "rows" if len(chosen) == len(runs_of) else f"first {len(chosen)} rows"
+            where = f" of {dataset}" if len(first) > 1 else ""
+            if len(runs_of) > 1:
+                link = compare_address(address, number, chosen)
+                lines.append(f"  the board's {which}{where}, compared: {link}")
     return lines
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,14 +33,25 @@ def ensure_experiment(client: Any, name: str, location: str | None) -> str:
     found = client.get_experiment_by_name(name)
     if found is None:
         try:
-            return str(client.create_experiment(name, artifact_location=location))
+            kind = {names.EXPERIMENT_KIND: names.MODEL_DEVELOPMENT}
+            return str(client.create_experiment(name, artifact_location=location, tags=kind))
         except Exception:
             found = client.get_experiment_by_name(name)
             if found is None:  # else another process has made it meanwhile
                 raise
     if found.lifecycle_stage == "deleted":
         client.restore_experiment(found.experiment_id)
+    show_runs(client, found)
     return str(found.experiment_id)
+
+
+def show_runs(client: Any, experiment: Any) -> None:
+    """Let MLflow's UI open an experiment on its runs, where nobody has said otherwise."""
+    if names.EXPERIMENT_KIND not in experiment.tags:
+        with contextlib.suppress(Exception):  # a store that cannot be written shows its runs less well
+            client.set_experiment_tag(
+                experiment.experiment_id, names.EXPERIMENT_KIND, names.MODEL_DEVELOPMENT
+            )
 
 
 class NoRun(Exception):

@@ -38,6 +38,8 @@ PARENT = "mlflow.parentRunId"
 USER = "mlflow.user"
 SOURCE = "mlflow.source.name"
 NOTE = "mlflow.note.content"
+EXPERIMENT_KIND, MODEL_DEVELOPMENT = "mlflow.experimentKind", "custom_model_development"
+"""Tag of an experiment, and the value with which MLflow's UI opens it on its runs, not on its traces."""
 
 SWEEP, TRIAL_RUN, FINAL_RUN = "sweep", "trial", "final"
 REPRODUCTION, PUBLISHED_RUN = "reproduction", "published"
