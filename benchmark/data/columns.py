@@ -23,7 +23,7 @@ class Columns(NamedTuple):
 
 
 def find_columns(
-    spelling: str, columns: Sequence[str], text: str | None, label: str | None, origin: str
+    spelling: str, columns: Sequence[str], text: str | None, label: str | None, origin: str = "there"
 ) -> Columns:
     """Choose the columns: those that were named, otherwise those whose names say what they are.
 

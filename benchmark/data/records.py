@@ -85,15 +85,17 @@ class DelimitedTable:
     def check_quotes(self, label: str, known: Container[str]) -> None:
         """Refuse quoted fields that hold whole records, once all labels are known.
 
-        Each of their lines has as many fields as the table, and most have a label that other records have.
-        So a quoted text whose lines merely have as many delimiters is read as one text.
+        Each of their lines has as many fields as the table, and most have a label that other records have,
+        or there are three or more with tabs, which texts seldom have. So a quoted text whose lines merely
+        have as many commas is read as one text.
         """
         if not self._doubtful:
             return
         place, found = self.columns.index(label), FirstFew()
         for line, _, lines in self._raw():
             rows = self._as_records(lines) or []
-            if 2 * sum(row[place].strip().strip('"') in known for row in rows) > len(rows):
+            labelled = sum(row[place].strip().strip('"') in known for row in rows)
+            if 2 * labelled > len(rows) or (self._delimiter == "\t" and len(rows) > 2):
                 found.add(_where(line, lines))
         if found.count:
             raise UserError(
@@ -102,11 +104,15 @@ class DelimitedTable:
             )
 
     def _as_records(self, lines: Sequence[str]) -> list[list[str]] | None:
-        """Return the fields of a record's lines as if quotes were text, if each has as many as the table."""
+        """Return the fields of a record's lines as if quotes were text, if each has as many as the table.
+
+        Not if one stands in quotes as a whole: then quotes do quote in this table.
+        """
         if len(lines) < 2 or self._quoting is not None:
             return None
-        rows = [line.split(self._delimiter) for line in lines if line.strip()]
-        return rows if all(len(row) == len(self.columns) for row in rows) else None
+        rows = [line.strip("\r\n").split(self._delimiter) for line in lines if line.strip()]
+        quoted = any(len(field) > 1 and field[0] == field[-1] == '"' for row in rows for field in row)
+        return None if quoted or any(len(row) != len(self.columns) for row in rows) else rows
 
     def _unspaced(self, field: str, where: str) -> str:
         """Return a field, unless it has quotes with a space before them, which quote nothing."""
