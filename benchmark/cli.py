@@ -121,6 +121,8 @@ def possible_path(value: str) -> str:
 
 def local_path(value: str) -> str:
     """Check an option that names a file or folder of this machine, in UTF-8 as TensorFlow wants it."""
+    if not value:
+        raise argparse.ArgumentTypeError("expected the path of a file or folder, got nothing")
     if _ADDRESS.match(value):
         raise argparse.ArgumentTypeError(
             f"'{value}' is an address; expected the path of a file or folder here"

@@ -86,9 +86,10 @@ def _decoded(content: bytes, where: str) -> str:
         if "\x00" not in text:
             return text
     except UnicodeDecodeError as error:
-        if not content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-            line = content.count(b"\n", 0, error.start) + 1
-            encoding, reason = "LATIN1", f"not UTF-8 at byte {error.start} (line {line})"
+        line = content.count(b"\n", 0, error.start) + 1
+        encoding, reason = "LATIN1", f"not UTF-8 at byte {error.start} (line {line})"
+        if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            encoding, reason = "UTF-16", "this is UTF-16"
     raise UserError(
         f"{where}: {reason}; expected UTF-8, convert it from the encoding that it is in, for example with "
         f"iconv -f {encoding} -t UTF-8"

@@ -93,6 +93,8 @@ def test_a_model_by_its_uri_or_folder(swept, capsys):
         (["--best", "sample", "--file", "nowhere.txt"], "--file nowhere.txt: no such file"),
         (["--model-uri", "runs:/0000/model", "great"], "run a sweep first"),
         (["--best", "sample", "--file", "x", "great"], "not both"),
+        (["--best", "sample", "--file", ""], "--file: expected the path"),
+        (["--best", "sample", "--file", "."], "--file .: is a directory"),
     ],
 )
 def test_wrong_requests(words, message, capsys):

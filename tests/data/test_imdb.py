@@ -89,6 +89,7 @@ def test_damaged_files_are_one_line(tiny_imdb, tmp_path, own_cache, damage):
 def test_the_real_reviews(real_data, own_cache):
     dataset = prepare(get_source("imdb", SourceOptions(real_data)))
     assert dataset.sizes == {"train": 20_000, "validation": 5_000, "test": 25_000}
+    assert dataset.test_duplicates == 123  # of which 21 stand in validation
     settings = ViewSettings()
     for part, each in (("train", 10_000), ("validation", 2_500)):
         assert np.bincount(dataset.view(part, settings).y).tolist() == [each, each]
