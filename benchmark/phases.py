@@ -197,7 +197,7 @@ class Phase:
 
         self.tracker.end(self._runs.pop(job.number), result, write)
         if job.servable is not None and result.status == "ok" and result.servable is None:
-            self.display.notice(f"{title}: its model cannot be stored ({result.error_line})")
+            self.display.line(f"{title}: its model cannot be stored ({result.error_line})")
 
     def show_end(self, job: Job, result: Result, value: float | None, best: float | None) -> None:
         """Tell the display how a run ended."""

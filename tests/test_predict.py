@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark import predict, sweep
+from benchmark import export, predict, sweep
 from benchmark.config import ViewSettings
 
 
@@ -63,7 +63,7 @@ def test_json_lines_hold_all_probabilities(swept, capsys):
         assert record["probability"] == max(record["probabilities"].values())
 
 
-def test_a_sweep_names_the_best_of_its_models_in_a_command_that_can_be_pasted(swept, capsys):
+def test_a_sweep_names_the_best_of_its_models_in_a_command_that_can_be_pasted(capsys, swept):
     (line,) = [line for line in capsys.readouterr().out.splitlines() if "benchmark.predict" in line]
     assert predict.main(["--best", "sample", "a text"]) == 0
     expected = capsys.readouterr().out
@@ -71,6 +71,62 @@ def test_a_sweep_names_the_best_of_its_models_in_a_command_that_can_be_pasted(sw
     assert capsys.readouterr().out == expected
     assert sweep.main([*swept, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["model_uri"] in line
+
+
+OWN = """
+import keras
+
+class Pool(keras.layers.Layer):
+    def call(self, x):
+        return keras.ops.max(x, axis=1)
+
+def build(task):
+    ids = keras.Input((task.columns,), dtype="int32")
+    x = Pool()(keras.layers.Embedding(task.vocabulary_size, 4)(ids))
+    return keras.Model(ids, keras.layers.Dense(task.n_outputs)(x))
+"""
+STEPS = """
+from sklearn.feature_extraction.text import HashingVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+INPUT = "texts"
+
+def shout(texts):
+    return [text.upper() for text in texts]
+
+def build(task):
+    words = HashingVectorizer(n_features=64, lowercase=False)
+    steps = [("shout", FunctionTransformer(shout)), ("words", words), ("linear", LogisticRegression())]
+    return Pipeline(steps)
+"""
+
+
+def test_a_network_with_a_layer_of_its_own_is_there_without_its_file(sample, capsys):
+    Path("own.py").write_text(OWN)
+    words = ["--dataset", "sample", "--trials", "1", "--seeds", "1", "--epochs", "1"]
+    assert sweep.main(["--model", "own.py:build", *words]) == 0
+    assert "cannot be stored" not in capsys.readouterr().out
+    Path("own.py").unlink()
+    assert predict.main(["--best", "sample", "--model", "own", "great"]) == 0
+    assert export.main(["--best", "sample", "--output", "out"]) == 0
+    output = capsys.readouterr().out
+    assert "no model.keras: it has layers or functions that are not Keras's own" in output
+    assert {path.name for path in Path("out").iterdir()} >= {"saved_model", "vocabulary.txt", "README.md"}
+
+
+def test_a_sweep_says_so_where_its_model_cannot_be_stored(sample, capsys):
+    Path("steps.py").write_text(STEPS)
+    words = ["--dataset", "sample", "--trials", "1", "--seeds", "1"]
+    assert sweep.main(["--model", "steps.py:build", *words]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    (line,) = [line for line in lines if "cannot be stored" in line]
+    assert "seed 0" in line
+    assert "shout" in line
+    assert not [line for line in lines if "benchmark.predict" in line]
+    assert predict.main(["--best", "sample", "great"]) == 2
+    assert "has a stored model" in capsys.readouterr().err
 
 
 def test_a_model_by_its_uri_or_folder(swept, capsys):

@@ -119,26 +119,29 @@ def save_servable(folder: Path, model: keras.Model, dataset: Dataset, view: View
         length = dataset.length(view)
         more = {"length": length, "view": view, "vocabulary": tuple(dataset.vocabulary(view))}
         inputs = tf.TensorSpec([None, length], tf.int32)
-    if view is not None and _save_network(folder / _MODEL, model, view.vocabulary_size, more["length"]):
+    ids = OOV + 1 + len(more.get("vocabulary", ()))
+    if view is not None and _save_network(folder / _MODEL, model, ids, more["length"]):
         more["modules"] = _own_modules(model)
     else:
         _save_program(folder / _PROGRAM, model, inputs)
     _write_text_processing(folder, dataset.class_names, **more)
 
 
-def _save_network(path: Path, model: keras.Model, words: int, length: int) -> bool:
+def _save_network(path: Path, model: keras.Model, count: int, length: int) -> bool:
     """Write a network as a Keras file without its optimizer; return whether that gives it back."""
     if not all(_is_known(layer) for layer in model._flatten_layers()):
         return False
-    ids = np.random.default_rng(0).integers(0, words, (4, length), dtype=np.int32)
+    ids = np.random.default_rng(0).integers(0, count, (4, length), dtype=np.int32)
     try:
         keras.Model(model.inputs[0], model.outputs[0]).save(path)
         with _ours_alone():
             again = _load_network(path)
         if np.allclose(again(ids, training=False), model(ids, training=False), 1e-3, 1e-4, equal_nan=True):
             return True
-    except (AttributeError, KeyError, NotImplementedError, TypeError, ValueError):
-        pass  # it is not made of what a file can describe
+    except OSError:
+        raise
+    except Exception:  # whatever Keras and somebody else's code may raise: no file can describe it
+        pass
     path.unlink(missing_ok=True)
     return False
 

@@ -1,15 +1,22 @@
 """A stored model answers raw texts exactly as it was evaluated."""
 
+import json
+
 import keras
 import numpy as np
 import pytest
+import skops.io
 import tensorflow as tf
+from custom_networks import CUSTOM, PLAIN, Calling, network
 from run_specs import make_spec
+from sklearn.feature_extraction.text import CountVectorizer
+from sklearn.naive_bayes import MultinomialNB
+from sklearn.pipeline import FeatureUnion, Pipeline
 
 from benchmark.config import ViewSettings
 from benchmark.training.epochs import make_predict
 from benchmark.training.scores import probabilities
-from benchmark.training.servable import Servable, save_servable
+from benchmark.training.servable import Servable, holds_program, save_pipeline, save_servable
 from benchmark.training.train import train
 
 
@@ -53,3 +60,63 @@ def test_a_network_that_reads_raw_texts_is_stored_with_its_tables_and_states(sam
     assert len(np.unique(evaluated)) > 50
     assert served.predict([]).shape == (0, 2)
     assert np.isfinite(served.predict(["", "\ud800", "a\0b", "ÉTÉ 映画 🎬"])).all()
+
+
+SMALL = ViewSettings(vocabulary_size=20, sequence_length=8)
+
+
+def ids_of(sample, texts):
+    words = ["", "", *sample.vocabulary(SMALL)]
+    ids = np.zeros((len(texts), 8), dtype=np.int32)
+    for row, text in zip(ids, texts, strict=True):
+        numbers = [words.index(word) if word in words else 1 for word in text.split()][:8]
+        row[: len(numbers)] = numbers
+    return ids
+
+
+@pytest.mark.parametrize("name", [*CUSTOM, *PLAIN])
+def test_a_network_with_code_of_its_own_is_stored_as_a_program(sample, tmp_path, name):
+    """A Keras file would hold the names of that code, which is not there where it is loaded."""
+    model = {**CUSTOM, **PLAIN}[name]()
+    save_servable(tmp_path, model, sample, SMALL)
+    assert holds_program(tmp_path) == (name in CUSTOM)
+    assert (tmp_path / "model.keras").is_file() == (name in PLAIN)
+    texts = [" ".join(sample.vocabulary(SMALL)[:12]), "the zzzz the", ""]
+    expected = probabilities(model(ids_of(sample, texts), training=False).numpy())
+    np.testing.assert_allclose(Servable(tmp_path).predict(texts), expected, rtol=1e-5, atol=1e-6)
+    assert len(np.unique(expected)) > 2
+
+
+def test_a_network_that_calls_python_is_not_stored(sample, tmp_path):
+    with pytest.raises(ValueError, match="calls Python while it answers"):
+        save_servable(tmp_path, network(Calling()), sample, SMALL)
+
+
+def test_what_is_needed_for_training_alone_is_not_stored(sample, tmp_path):
+    model = PLAIN["plain"]()
+    model.compile("adam", "mse")
+    model.fit(np.zeros((2, 8), np.int32), np.zeros(2), verbose=0)
+    save_servable(tmp_path / "small", model, sample, SMALL)
+    model.save(tmp_path / "whole.keras")
+    whole, small = (
+        keras.saving.load_model(path) for path in (tmp_path / "whole.keras", tmp_path / "small/model.keras")
+    )
+    assert whole.optimizer.variables
+    assert not getattr(small, "optimizer", None)
+
+
+def test_words_of_a_pipeline_are_kept_beside_it(tmp_path):
+    texts = [f"word{number} word{number % 7}" for number in range(500)]
+    parts = [("words", CountVectorizer()), ("letters", CountVectorizer(analyzer="char", ngram_range=(1, 3)))]
+    pipeline = Pipeline([("counts", FeatureUnion(parts)), ("bayes", MultinomialNB())])
+    pipeline.fit(texts, [number % 2 for number in range(500)])
+    skops.io.dump(pipeline, tmp_path / "pipeline.skops")  # as version 0.1.0 stored it
+    (tmp_path / "text.json").write_text(json.dumps({"standardizer": 1, "class_names": ["a", "b"]}))
+    expected = Servable(tmp_path).predict(texts)
+    save_pipeline(tmp_path / "new", pipeline, ["a", "b"])
+    np.testing.assert_array_equal(Servable(tmp_path / "new").predict(texts), expected)
+    np.testing.assert_array_equal(pipeline.predict_proba(texts).argmax(axis=1), expected.argmax(axis=1))
+    sizes = [
+        sum(path.stat().st_size for path in folder.glob("*.*")) for folder in (tmp_path, tmp_path / "new")
+    ]
+    assert sizes[0] > 20 * sizes[1]
