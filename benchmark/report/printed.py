@@ -28,7 +28,7 @@ def as_printed(board: Board, details: Details | None = None) -> tuple[Board, Det
             continue
         place[old] = place[first]
         earlier = rows[place[first]]
-        searched = max(earlier, row, key=lambda row: row.search_trials)
+        searched = row if earlier.tier == "default" else earlier
         one = searched.model_copy(update={"tier": f"{earlier.tier}+{row.tier}"})
         rows[place[first]] = one
         names |= {(row.dataset_digest, before.name): one.name for before in (earlier, row)}

@@ -10,6 +10,7 @@ import pytest
 from export_samples import board, hostile, row, usual, versus
 
 from benchmark.report.export import json_schema, to_csv, to_json, to_markdown, to_table
+from benchmark.report.latex import to_latex
 from benchmark.report.rows import WATERMARK, Board, BoardRow, Pair
 
 SCHEMA = Path(__file__).parents[2] / "docs" / "board.schema.json"
@@ -341,3 +342,11 @@ def test_rows_with_the_same_note_share_a_line():
     mixed = board(row("nbsvm", 0.91), *two_seeds)
     assert f"- cnn (tuned), gru (tuned), lstm (tuned): {note}\n" in to_markdown(mixed)
     assert f"! nbsvm (tuned): {note}" not in to_table(mixed)
+
+
+@pytest.mark.parametrize("write", [to_table, to_markdown, to_latex])
+def test_a_default_that_won_its_search_is_one_line(write):
+    won = row("cnn", 0.9, search_trials=8)
+    text = write(board(won.model_copy(update={"tier": "default", "search_trials": 0}), won))
+    assert text.count("90.0") == 1
+    assert "default+tuned" in text

@@ -216,3 +216,11 @@ class TestSearches:
     def test_a_trial_that_failed_at_once_took_some_time(self):
         found = section_searches({0: trials((0.8, 2.0), (None, 0.0))})
         assert found["seconds"]["curves"][0]["x"][0] == 2
+
+
+def test_bands_of_a_search_are_accuracies():
+    values = (0.99, 0.2, 0.95, 0.02)
+    found = section_searches({0: trials(*((value, 1.0 + place) for place, value in enumerate(values)))})
+    for unit in ("trials", "seconds"):
+        curve = found[unit]["curves"][0]
+        assert 0 <= min(curve["low"]) < max(curve["high"]) <= 1

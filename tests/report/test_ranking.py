@@ -146,3 +146,16 @@ def test_unknown_answers_leave_the_row_without_comparison():
     found = build_board(finals, {}, lambda run_id: None if "-b-" in run_id else read(run_id))
     assert found.comparisons == ()
     assert [row.rank for row in found.rows] == [1, 1]
+
+
+def test_data_of_the_same_name_has_no_say_in_a_p_value():
+    near = runs(0.9, 0.91, 0.9, model="a") + runs(0.89, 0.89, 0.88, model="b")
+    others = [run.model_copy(update={"dataset_digest": "d2", "run_id": f"{run.run_id} d2"}) for run in near]
+    alone, both = board(near), board(near + others)
+    assert [pair.p_corrected for pair in both.comparisons] == [alone.comparisons[0].p_corrected] * 2
+
+
+def test_a_difference_is_not_beyond_what_is_possible():
+    far = board(runs(1.0, 0.4, 0.99, model="a") + runs(0.02, 0.3, 0.0, model="b"))
+    (pair,) = far.comparisons
+    assert -1 <= pair.ci_low < pair.difference < pair.ci_high == 1

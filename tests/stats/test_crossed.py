@@ -147,3 +147,16 @@ def test_constant_tables(value, p):
     interval = interval_of_mean(squares, 0.95)
     assert (interval.low, interval.high) == (value, value)
     assert p_values(squares) == p
+
+
+@pytest.mark.filterwarnings("error")
+def test_p_values_near_1_give_no_warnings():
+    share = np.array([0.0, 0.3, 1.0])
+    for n_seeds in range(2, 12):  # SciPy's quantile is 0 at some of these
+        for alpha in (1e-200, 0.5, 1 - 1e-9, 1 - 1e-12, 1.0):
+            found = critical_value(alpha, n_seeds, share)
+            assert (np.diff(found) >= 0).all()
+            assert np.isfinite(found).all()
+        table = np.zeros((n_seeds, 40), dtype=np.int64)
+        table[0, :3], table[-1, 3:6], table[0, 10] = 1, -1, 1
+        assert 0.5 < p_values(mean_squares(table)) <= 1

@@ -7,7 +7,14 @@ import sys
 import numpy as np
 import pytest
 
-from benchmark.stats.intervals import MIN_SEEDS, Interval, mean_interval, sampling_error, too_few_seeds
+from benchmark.stats.intervals import (
+    MIN_SEEDS,
+    Interval,
+    mean_interval,
+    mean_of,
+    sampling_error,
+    too_few_seeds,
+)
 
 
 @pytest.mark.parametrize("n", [3, 6, 10])
@@ -136,3 +143,22 @@ def test_sampling_error_refuses_other_tables(bad):
 @pytest.mark.parametrize(("n", "reason"), [(1, "no interval: needs 3 seeds, has 1"), (3, None)])
 def test_tells_why_there_is_no_interval(n, reason):
     assert too_few_seeds(n) == reason
+
+
+@pytest.mark.parametrize("value", [0.9195, 0.1 + 0.2, 1 / 3, 0.92])
+@pytest.mark.parametrize("n", range(3, 25))
+def test_a_mean_lies_in_its_interval(value, n):
+    equal = mean_interval([value] * n)
+    assert equal.low == mean_of([value] * n) == equal.high == value
+    values = [value] * (n - 1) + [np.nextafter(value, 1)]
+    interval = mean_interval(values)
+    assert interval.low <= mean_of(values) <= interval.high
+
+
+@pytest.mark.parametrize(("seeds", "right"), [(3, 1), (3, 2), (7, 3), (10, 7)])
+def test_examples_that_are_equally_hard_still_leave_a_sampling_error(seeds, right):
+    table = np.zeros((seeds, 47), dtype=bool)
+    table[:right] = True
+    found = sampling_error(table)
+    assert found.standard_error == 0
+    assert found.interval.high - found.interval.low > 0.2

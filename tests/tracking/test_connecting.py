@@ -8,9 +8,20 @@ from pathlib import Path
 import pytest
 from mlflow.exceptions import MlflowException
 
+from benchmark.databases import parse, sqlite_file, sqlite_path, sqlite_uri
 from benchmark.errors import UserError
+from benchmark.tracking import names
 from benchmark.tracking.delivery import ensure_experiment
-from benchmark.tracking.store import connect
+from benchmark.tracking.spool import store_name
+from benchmark.tracking.store import (
+    LazyClient,
+    connect,
+    default_artifacts,
+    ensure_runs_folder,
+    open_store,
+    resolve_uri,
+)
+from benchmark.tracking.stored_runs import artifact
 
 CONNECT = """
 import sys
@@ -111,3 +122,61 @@ def test_an_experiment_that_another_process_makes_meanwhile_is_taken(uri):
     assert ensure_experiment(client, "sample", None) == look("sample").experiment_id
     with pytest.raises(MlflowException):  # not every refusal is a race that was lost
         ensure_experiment(client, "", None)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "why?",
+        "why?mode=ro",
+        "100%",
+        "a%20b",
+        "%3F",
+        "a#b",
+        "a b&c",
+        "it's",
+        'q"q',
+        "ünï漢",
+        "new\nline",
+        "a;b",
+        "a:b@c",
+    ],
+)
+def test_a_folder_of_any_name_keeps_its_database(tmp_path, name):
+    file = tmp_path / name / "mlruns" / "mlflow.db"
+    assert sqlite_path(sqlite_uri(file)) == sqlite_file(parse(sqlite_uri(file))) == file
+
+
+def test_a_name_that_no_url_has_is_refused(tmp_path):
+    with pytest.raises(UserError, match="plainer name"):
+        sqlite_uri(tmp_path / "\udcff" / "mlflow.db")
+
+
+def test_runs_in_a_folder_with_a_question_mark(tmp_path, monkeypatch):
+    folder = tmp_path / "why? %20" / "here"
+    folder.mkdir(parents=True)
+    monkeypatch.chdir(folder)
+    ensure_runs_folder(Path("mlruns"))
+    uri = resolve_uri(None, Path("mlruns"))
+    client = connect(uri)
+    experiment = ensure_experiment(client, "sample", default_artifacts(uri, Path("mlruns"), "sample"))
+    assert client.get_experiment(experiment).tags[names.EXPERIMENT_KIND] == names.MODEL_DEVELOPMENT
+    run_id = client.create_run(experiment).info.run_id
+    client.log_text(run_id, "hello", "note.txt")
+    lazy = open_store(uri)
+    assert isinstance(lazy, LazyClient)
+    assert (
+        artifact(lazy, run_id, "note.txt") == folder / f"mlruns/artifacts/sample/{run_id}/artifacts/note.txt"
+    )
+    assert Path(client.download_artifacts(run_id, "note.txt")).read_text() == "hello"
+    assert Path("mlruns/mlflow.db").is_file()
+    assert [path.name for path in tmp_path.iterdir()] == ["why? %20"]
+    assert store_name(uri, Path("mlruns")) == "sqlite:///mlruns/mlflow.db"
+
+
+@pytest.mark.parametrize("url", ["sqlite:////tmp/why?/store.db", "sqlite:////tmp/a?mode=ro/store.db"])
+def test_a_url_that_loses_the_rest_of_its_path_is_refused(url):
+    with pytest.raises(UserError, match="%3F"):
+        parse(url)
+    with pytest.raises(UserError, match="%3F"):
+        open_store(url)
