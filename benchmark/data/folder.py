@@ -175,7 +175,8 @@ class FolderSource:
         if path.is_dir() and not path.is_symlink():
             left = sorted(Path(where, name) for where, _, names in os.walk(path) for name in names)
         for one in left:
-            (self._strays if why is None else why).add(one.relative_to(self._root).as_posix())
+            name = one.relative_to(self._root).as_posix()
+            (self._strays if why is None else why).add(name if name.isprintable() else ascii(name)[1:-1])
 
     def _leads_nowhere(self, link: Path) -> bool:
         """Whether a link leads to nothing, or to a folder that it stands in, and so to the whole data set."""

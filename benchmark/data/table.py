@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator
+from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -148,7 +149,7 @@ class TableSource:
     def _label(self, value: Any, where: str) -> str:
         if isinstance(value, bytes):
             value = decode(value, self._encoding, f"{self._path}, {where}")
-        if value is not None and not isinstance(value, str | int | float):
+        if value is not None and not isinstance(value, str | int | float | Decimal):
             raise UserError(
                 f"{self._path}, {where}: the label is {_kind(value)}; expected a word or a number"
             )
