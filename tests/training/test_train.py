@@ -1,5 +1,6 @@
 """Training: the same in every way of running it, honest about its end."""
 
+import pickle
 import re
 
 import keras
@@ -9,12 +10,17 @@ import tensorflow as tf
 from mlflow.utils.validation import _validate_metric_name
 from run_specs import make_spec
 
+from benchmark import source_files
 from benchmark.config import ViewSettings
 from benchmark.data.ledger import looks
+from benchmark.execution.engine import Job, Workplace
+from benchmark.execution.worker import Ready, serve
+from benchmark.models.describe import describe
 from benchmark.models.task import reporter
 from benchmark.tracking import names
 from benchmark.training.batches import shuffled
 from benchmark.training.epochs import make_epoch, prepare
+from benchmark.training.result import EpochReport, Result
 from benchmark.training.train import share_of, train
 
 BUILDERS = """
@@ -344,3 +350,29 @@ def test_a_masked_average_survives_a_text_without_words(make_source):
     result = train(make_spec(dataset, hparams={"mask": True}, batch_size=8), dataset)
     assert result.status == "ok", result.error
     assert np.isfinite(result.history["loss"]).all()
+
+
+def test_a_worker_trains_the_files_that_were_planned(sample, tmp_path, monkeypatch):
+    (tmp_path / "m.py").write_text(
+        f"from blocks import call\n{BUILDERS}\ndef build(task):\n    return call(_model, task)\n"
+    )
+    (tmp_path / "blocks.py").write_text("def call(model, task):\n    return model(task)\n")
+    model = describe(f"{tmp_path}/m.py")
+    spec = make_spec(sample, model.name, epochs=1).model_copy(update={"model_digest": model.digest})
+    monkeypatch.setattr(source_files, "_kept", {})  # as in another process
+    (tmp_path / "blocks.py").write_text("raise RuntimeError('edited while the sweep runs')\n")
+    jobs = [pickle.dumps(job) for job in (Job(0, spec), Job(1, spec, code=model.code))]
+    messages = []
+
+    def receive():
+        if messages and isinstance(messages[-1], EpochReport):
+            return None
+        if not jobs:
+            raise EOFError
+        return pickle.loads(jobs.pop(0))
+
+    serve(Workplace(sample, tmp_path / "ledger", "cpu", "graph"), Ready(), messages.append, receive)
+    first, second = [message for message in messages if isinstance(message, Result)]
+    assert "was changed since this was planned" in first.error
+    assert second.error == ""
+    assert second.status == "ok"
