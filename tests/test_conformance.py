@@ -204,11 +204,15 @@ def test_a_claim_about_padding():
 
 
 @pytest.mark.long
-def test_a_layer_of_its_own_cannot_be_loaded_elsewhere():
-    head = '@keras.saving.register_keras_serializable("made")\nclass Twice(keras.layers.Layer):\n'
-    head += "    def call(self, x):\n        return 2 * x"
-    outcomes = examine(write_model(f"x = Twice()(x)\n{DENSE}", head), "stored")
-    assert "cannot be loaded" in the_failure(outcomes, "stored")
+def test_a_layer_of_its_own_is_stored_unless_it_calls_python():
+    head = (
+        "import tensorflow as tf\nclass Twice(keras.layers.Layer):\n    def call(self, x):\n        return "
+    )
+    outcomes = examine(write_model(f"x = Twice()(x)\n{DENSE}", head + "2 * x"), "stored")
+    assert outcomes["stored"].status == "pass"
+    python = "x + tf.ensure_shape(tf.numpy_function(lambda x: 0 * x, [x], x.dtype), x.shape)"
+    outcomes = examine(write_model(f"x = Twice()(x)\n{DENSE}", head + python), "stored")
+    assert "calls Python while it answers" in the_failure(outcomes, "stored")
 
 
 @pytest.mark.long

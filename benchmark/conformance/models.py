@@ -229,7 +229,9 @@ def stored(model: Model) -> str:
     """What is stored and loaded in a fresh process answers as what was evaluated."""
     folder = model.folder / "servable"
     result = model.train(model.spec(model.drinks, kind="final", epochs=2), servable=folder)
-    mend = "use Keras's own layers and keras.ops; layers of your own are not known where the model is loaded"
+    mend = (
+        "use keras.ops or TensorFlow's operations; Python's own code is not there where the model is loaded"
+    )
     if result.servable is None:
         last = (result.error.strip().splitlines() or ["no reason given"])[-1]
         raise Failed(f"the trained model cannot be stored ({last[:200]})", mend)

@@ -17,6 +17,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 from pydantic import BaseModel, ValidationError
+from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
 from benchmark.config import ViewSettings
 from benchmark.data.dataset import OOV, Dataset, cut
@@ -180,27 +181,23 @@ def _save_program(folder: Path, model: keras.Model, inputs: tf.TensorSpec) -> No
     def logits(batch: tf.Tensor) -> tf.Tensor:
         return model(batch, training=False)
 
+    optimizer = getattr(model, "optimizer", None)
+    for_training = {id(variable.value) for variable in optimizer.variables} if optimizer else set()
     program = tf.Module()
     program.logits = logits
     program.weights = [variable.value for variable in model.variables]
-    program.tables = [
+    program.others = [
         part
         for part in tf.train.TrackableView(model).descendants()
         if isinstance(part, tf.saved_model.experimental.TrackableResource | tf.Variable)
+        and id(part) not in for_training
     ]
     with without_cudnn(model):
         tf.saved_model.save(program, str(folder))
-    called = _PYTHON & operations(folder)
+    graph = SavedModel.FromString((folder / "saved_model.pb").read_bytes()).meta_graphs[0]
+    called = _PYTHON & {operation.name for operation in graph.meta_info_def.stripped_op_list.op}
     if called:
         raise ValueError(f"it calls Python while it answers ({min(called)}); use keras.ops or tf operations")
-
-
-def operations(folder: Path) -> set[str]:
-    """Return the names of the operations that a SavedModel consists of."""
-    from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
-
-    graph = SavedModel.FromString((folder / "saved_model.pb").read_bytes()).meta_graphs[0]
-    return {operation.name for operation in graph.meta_info_def.stripped_op_list.op}
 
 
 @contextmanager

@@ -103,6 +103,18 @@ def test_what_is_needed_for_training_alone_is_not_stored(sample, tmp_path):
     )
     assert whole.optimizer.variables
     assert not getattr(small, "optimizer", None)
+    model = CUSTOM["layer"]()
+    model.compile("adam", "mse")
+    model.fit(np.zeros((2, 8), np.int32), np.zeros(2), verbose=0)
+    save_servable(tmp_path / "program", model, sample, SMALL)
+    kept = {
+        name
+        for name, _ in tf.train.list_variables(
+            tmp_path / "program" / "saved_model" / "variables" / "variables"
+        )
+    }
+    assert len([name for name in kept if "weights" in name]) == len(model.variables)
+    assert not [name for name in kept if "others" in name]
 
 
 def test_words_of_a_pipeline_are_kept_beside_it(tmp_path):
