@@ -73,7 +73,9 @@ def parse(url: str) -> URL:
         raise UserError(f"{shown} is not the URL of a database, as postgresql://user@host/name is") from None
     query = url.partition("?")[2]
     if parsed.get_backend_name() == "sqlite" and ("/" in query or (query and "=" not in query)):
-        raise UserError(f"'{url}': what follows ? is no setting of SQLite; the name of a file has %3F for it")
+        raise UserError(
+            f"'{url}': what follows ? is not a setting of SQLite; write %3F for ? in the name of a file"
+        )
     if parsed.get_backend_name() != "sqlite" and "@" in f"{parsed.host}{parsed.database}":
         raise UserError(
             f"'{redacted(url)}': characters such as @ and / of a password are written as %40 and %2F in a "

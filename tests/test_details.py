@@ -134,7 +134,8 @@ def test_a_page_that_cannot_be_written_shows_no_texts(folder, monkeypatch, capsy
 def test_addresses_of_the_ui(store, board):
     lines = ui.addresses(store, "http://127.0.0.1:5000")
     assert lines[0].startswith("sample: http://127.0.0.1:5000/#/experiments/")
-    (compared,) = lines[1:]
+    charts, compared = lines[1:]
+    assert "/runs?compareRunsMode=CHART" in charts
     for run_id in {row.run_ids[0] for row in board.rows}:
         assert run_id in compared
     assert compare_address("http://h", "1", ["a"]) == "http://h/#/experiments/1/runs/a"
