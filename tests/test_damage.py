@@ -6,8 +6,10 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -286,6 +288,60 @@ def test_a_folder_that_cannot_be_written_can_be_read(copy, capsys):
         code, _, error = told(capsys, sweep, *SWEEP, "2")
         assert code == 2
         assert "mlruns cannot be written (Read-only file system)" in error
+
+
+@contextmanager
+def once_a_trial_has_ended(act):
+    """Do something in mid-sweep."""
+    ended = threading.Event()
+
+    def watch():
+        while not ended.wait(0.05):
+            if JOURNAL.exists() and JOURNAL.read_bytes().count(b'"state":1') > 1:
+                act()
+                return
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("place", [".", "away"])
+def test_a_folder_that_cannot_be_written_any_more_ends_the_sweep_and_loses_nothing(tmp_path, capsys, place):
+    folder, words = tmp_path / "mlruns", [*SWEEP, "1"]
+    with ExitStack() as stack:
+        if place == "away":
+            act = partial(folder.rename, tmp_path / "away")
+            stack.callback(
+                lambda: (shutil.rmtree(folder, ignore_errors=True), (tmp_path / "away").rename(folder))
+            )
+        else:
+            act = lambda: stack.enter_context(read_only(folder / place))  # noqa: E731
+        with once_a_trial_has_ended(act):
+            code, _, error = told(capsys, sweep, *words, "--trials", "5000")
+        assert code == 1
+        assert ("is gone (" if place == "away" else "Read-only file system: ") in error
+        assert "mlruns/" in error
+    done = len(trials())
+    assert told(capsys, sweep, *words, "--trials", str(done + 1))[0] == 0
+    found = runs()
+    assert sum(status == "ok" for _, _, status in found.elements()) >= done + 1
+    assert {n for (_, _, status), n in found.items() if status == "ok"} == {1}
+
+
+@pytest.mark.parametrize("place", ["spool", "studies", "artifacts"])
+def test_a_folder_that_cannot_be_written_is_found_before_anything_is_trained(sample, tmp_path, capsys, place):
+    (tmp_path / "mlruns" / place).mkdir(parents=True)
+    with read_only(tmp_path / "mlruns" / place):
+        code, output, error = told(capsys, sweep, *SWEEP, "1")
+        assert code == 2
+        assert f"mlruns/{place} cannot be written (Read-only file system)" in error
+        assert "trial" not in output
 
 
 def fill(folder, left):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tempfile
 import time
 import traceback
 from collections.abc import Callable
@@ -67,7 +68,8 @@ def train(
     Raises
     ------
     OSError or Unfinished
-        When the disk is full, the ledger is not writable or the data set is gone: no run could end otherwise.
+        When the disk is full, the ledger is not writable, or the data set or the folder for temporary files
+        is gone: no run could end otherwise.
     """
     started = time.perf_counter()
     result = Result("ok", device=set_up_device(device), threads=threads())
@@ -77,7 +79,8 @@ def train(
     except Exception as error:
         if disk_is_full(error) or isinstance(error, Unfinished):
             raise
-        if isinstance(error, OSError) and not dataset.folder.exists():
+        needed = (dataset.folder, Path(tempfile.gettempdir()))
+        if isinstance(error, OSError) and not all(folder.exists() for folder in needed):
             raise
         result.status = "oom" if _out_of_memory(error) else "failed"
         result.error = traceback.format_exc()

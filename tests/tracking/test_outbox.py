@@ -152,6 +152,33 @@ def test_a_store_that_is_away_is_told_of_once_and_so_is_its_return(client, spool
     assert "answers again" in notices[1]
 
 
+def test_who_waits_for_a_slow_store_is_told_how_long(client, spool, outbox, monkeypatch):
+    monkeypatch.setattr("benchmark.tracking.outbox._FIRST_LINE", 0.0)
+    monkeypatch.setattr("benchmark.tracking.outbox._LINE_EVERY", 0.05)
+
+    def slow(name):
+        time.sleep(0.1)
+
+    said, box = [], outbox(Faulty(client, slow), spool)
+    for number in range(3):
+        spool.commit(a_record(number), fill(spool))
+    # Less than the whole takes: the patience is for a store that does not answer at all.
+    assert box.close(2.0, lambda left, seconds: said.append((left, seconds))) == 0
+    assert {left for left, _ in said} >= {1, 2, 3}
+    assert [left for left, _ in said] == sorted((left for left, _ in said), reverse=True)
+    estimates = [seconds for _, seconds in said if seconds is not None]
+    assert all(0.1 <= seconds < 60 for seconds in estimates)
+    assert estimates[-1] < max(estimates)
+
+
+def test_a_store_that_does_not_answer_has_no_time_left(client, spool, outbox, monkeypatch):
+    monkeypatch.setattr("benchmark.tracking.outbox._FIRST_LINE", 0.0)
+    said, box = [], outbox(Faulty(client, lambda name: "before"), spool)
+    spool.commit(a_record(0))
+    assert box.drain(0.5, lambda left, seconds: said.append((left, seconds))) == 1
+    assert said == [(1, None)]
+
+
 def test_a_locked_database_is_waited_for_in_the_background(client, spool, outbox, uri):
     box = outbox(client, spool)
     with closing(sqlite3.connect(uri.removeprefix("sqlite:///"), isolation_level=None)) as database:
