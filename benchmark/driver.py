@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.config import RunSpec, Scalar
+from benchmark.databases import sqlite_path
 from benchmark.errors import Unfinished, UserError
 from benchmark.execution.engine import Engine, Workplace
 from benchmark.execution.inline import InlineEngine
@@ -140,7 +141,8 @@ def open_stores(
     uri = resolve_uri(tracking_uri, runs)
     client = connect(uri)
     check_writable(spool_home(runs, uri))
-    if (database := Path(uri.removeprefix("sqlite:///"))).is_file():
+    database = sqlite_path(uri)
+    if database is not None and database.is_file():
         check_writable(database)
     outbox = Outbox(client, Spool(runs, uri), display.notice)
     try:
