@@ -195,7 +195,10 @@ def _download(source: str, uri: str) -> Path:
         return Path(mlflow.artifacts.download_artifacts(artifact_uri=source, tracking_uri=engine_url(uri)))
     except Exception as error:
         reason = redacted(str(error)).partition("\n")[0][:200]
-        raise UserError(f"--model-uri {source}: cannot be had ({reason})") from error
+        raise UserError(
+            f"--model-uri {source} is unavailable ({reason}); expected runs:/RUN_ID/model, models:/NAME/VERSION "
+            "or a folder"
+        ) from error
 
 
 def _facts(client: Any, source: str) -> dict[str, str]:
