@@ -196,8 +196,8 @@ def _download(source: str, uri: str) -> Path:
     except Exception as error:
         reason = redacted(str(error)).partition("\n")[0][:200]
         raise UserError(
-            f"--model-uri {source} is unavailable ({reason}); expected runs:/RUN_ID/model, models:/NAME/VERSION "
-            "or a folder"
+            f"--model-uri {source} is unavailable ({reason}); expected runs:/RUN_ID/model, "
+            "models:/NAME/VERSION or a folder"
         ) from error
 
 
