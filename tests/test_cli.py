@@ -165,6 +165,7 @@ def test_a_full_disk_is_one_line_and_no_wrong_request(error, capsys):
         cli.run_command(raising(error), ["--debug"])
 
 
+GONE = OSError(errno.ENOENT, "no such file", "mlruns/x")
 DENIED = [
     *(
         OSError(getattr(errno, name), "refused", "mlruns/x")
@@ -178,7 +179,7 @@ DENIED = [
     ("error", "expected"),
     [
         *((error, "cannot be read or written") for error in [*DENIED, *map(wrapped, DENIED)]),
-        (OSError(errno.ENOENT, "no such file", "mlruns/x"), "a file or folder is gone"),
+        *((error, "a file or folder is gone") for error in (GONE, wrapped(GONE))),
     ],
     ids=repr,
 )

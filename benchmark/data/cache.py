@@ -61,23 +61,29 @@ def disk_is_full(error: BaseException | None) -> bool:
 
 def storage_failure(error: BaseException) -> str | None:
     """Say in one line that a file cannot be written any more, and what to do; None for other errors."""
-    denied = next((cause for cause in causes(error) if _is_denied(cause)), None)
+    found = list(causes(error))
+    denied = next((cause for cause in found if _is_denied(cause)), None)
+    # Optuna hides such an error of its lock behind a RuntimeError.
+    gone = [] if not isinstance(error, OSError | RuntimeError) else [c for c in found if _errno(c) in _GONE]
     kept = "what was recorded is kept: "
     if disk_is_full(error):
         what, way_out, shown = "the disk is full", f"{kept}free some room", error
     elif denied is not None:
         what, way_out, shown = "a file cannot be read or written", f"{kept}put that right", denied
-    elif isinstance(error, OSError) and error.errno in _GONE:
-        what, way_out, shown = "a file or folder is gone", "put it back where it was", error
+    elif gone:
+        what, way_out, shown = "a file or folder is gone", "put it back where it was", gone[0]
     else:
         return None
     reason = redacted(" ".join(str(shown).split()))[:300]
     return f"{what} ({reason}); {way_out} and run the same command again"
 
 
-def _is_denied(cause: BaseException) -> bool:
-    denied = isinstance(cause, OSError) and cause.errno in _DENIED
-    return denied or _SAYS_DENIED.search(str(cause)) is not None
+def _errno(error: BaseException) -> int | None:
+    return error.errno if isinstance(error, OSError) else None
+
+
+def _is_denied(error: BaseException) -> bool:
+    return _errno(error) in _DENIED or _SAYS_DENIED.search(str(error)) is not None
 
 
 def remembered(kind: str, identity: dict[str, Any], measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:

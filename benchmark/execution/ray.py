@@ -19,7 +19,7 @@ from typing import Any
 
 from benchmark.config import Device
 from benchmark.data import transport
-from benchmark.errors import UserError
+from benchmark.errors import Unfinished, UserError
 from benchmark.execution.cluster import Cluster
 from benchmark.execution.engine import PAUSE, Handler, Job, Workplace
 from benchmark.execution.node import Crashed, Delivery, Errand, NodePlace, Slot, Wanted, versions
@@ -30,7 +30,7 @@ from benchmark.quiet import quiet_stderr
 from benchmark.training.devices import cores
 
 _ANSWER = 5.0  # seconds that a cluster may take to answer at all
-_LAST_ANSWER = 10.0  # seconds that it may take to let go of this process
+_LAST_ANSWER = 5.0  # seconds that it may take to let go of this process
 # Of Ray: seconds without an answer of its head after which it ends this process by itself.
 _RECONNECT = "RAY_gcs_rpc_server_reconnect_timeout_s"
 _INSTALL = "pip install 'textbench[ray]'"
@@ -111,16 +111,20 @@ def connected(options: RayOptions, device: Device = "auto") -> Iterator[RayOptio
 
 
 def _shut_down(ray: Any) -> None:
-    """Leave the cluster, by force where it is lost and does not answer."""
+    """Leave the cluster, after a lost one or Ctrl-C by force where it does not answer."""
+    error = sys.exc_info()[1]
+    if not isinstance(error, Unfinished | KeyboardInterrupt):
+        ray.shutdown()
+        return
     leaving = threading.Thread(target=ray.shutdown, daemon=True)
     leaving.start()
     leaving.join(_LAST_ANSWER)
     if leaving.is_alive():
         with contextlib.suppress(Exception):  # of a cluster that was here before us, none is ours
             ray._private.worker._global_node.kill_all_processes(check_alive=False, allow_graceful=False)
-        leaving.join(_LAST_ANSWER)
+        leaving.join(1.0)
     if leaving.is_alive():  # then Ray would wait again when Python ends
-        atexit.register(_end, INTERRUPTED if isinstance(sys.exc_info()[1], KeyboardInterrupt) else 1)
+        atexit.register(_end, INTERRUPTED if isinstance(error, KeyboardInterrupt) else 1)
 
 
 def _end(code: int) -> None:
@@ -152,7 +156,9 @@ def _connect(ray: Any, address: str | None) -> None:
     # Ray takes SIGTERM for itself.
     main = threading.current_thread() is threading.main_thread()
     terminate = signal.getsignal(signal.SIGTERM)
-    own: dict[str, Any] = {"num_cpus": cores(), "include_dashboard": False}
+    # Of five health checks in a row, 13 s each, three are enough to call a node that hangs lost.
+    health = {"health_check_failure_threshold": 3}
+    own: dict[str, Any] = {"num_cpus": cores(), "include_dashboard": False, "_system_config": health}
     try:
         with quiet_stderr():
             ray.init(
@@ -241,7 +247,7 @@ class RayEngine(Pool["_Actor"]):
         )
         self._sent: Any = None
         ray = _ray()
-        patience = float(os.environ.get(_RECONNECT, 60)) * 2 / 3
+        patience = float(os.environ.get(_RECONNECT, 60)) / 2
         here = ray.get_runtime_context().get_node_id()
         self._cluster = Cluster(ray.nodes, here, patience, notice)
 

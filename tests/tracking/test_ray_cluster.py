@@ -121,7 +121,7 @@ def test_a_node_is_lost_and_another_one_joins(cluster, sample, tmp_path, capsys)
 @pytest.mark.parametrize("name", ["raylet/raylet", "gcs_server"])
 def test_a_ray_that_dies_ends_the_sweep_with_one_line(name, sample, monkeypatch):
     pytest.importorskip("ray", reason="Ray is not installed: pip install 'textbench[ray]'")
-    monkeypatch.setenv("RAY_gcs_rpc_server_reconnect_timeout_s", "24")  # two thirds of it are waited for
+    monkeypatch.setenv("RAY_gcs_rpc_server_reconnect_timeout_s", "30")  # half of it is waited for
     process = start_sweep(*WORDS)
     try:
         while ended_trials() < 1 and process.poll() is None:
