@@ -21,7 +21,7 @@ from benchmark.data.prepare import prepare
 from benchmark.errors import UserError
 from benchmark.execution.engine import Job, Workplace
 from benchmark.execution.inline import InlineEngine
-from benchmark.execution.processes import ProcessEngine
+from benchmark.execution.processes import ProcessEngine, _this_code_alone
 from benchmark.seeds import seed_bundle
 
 MODEL = '''
@@ -448,3 +448,14 @@ def test_a_node_with_other_libraries_is_refused():
     check_versions(versions())
     with pytest.raises(UserError, match=r"^it has keras .*, the sweep was begun with 0\.1"):
         check_versions({**versions(), "keras": "0.1"})
+
+
+def test_a_worker_imports_this_package_and_not_that_of_a_model_that_was_loaded(tmp_path, monkeypatch):
+    (tmp_path / "benchmark").mkdir()
+    (tmp_path / "benchmark" / "__init__.py").write_text("raise ImportError")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    before = list(sys.path)
+    with _this_code_alone():
+        code = f"import sys; sys.path[:] = {sys.path}; import benchmark.sweep"
+    subprocess.run([sys.executable, "-c", code], check=True)
+    assert sys.path == before

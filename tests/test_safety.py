@@ -36,8 +36,8 @@ SECRET = "planted-secret"
 # What may stand in the package, and why.
 ALLOWED = {
     ("data/object_arrays.py", "import pickle"): "an Unpickler that knows four names, of functions of its own",
-    ("registry.py", "exec"): "a model's file that the user names is a program of the user's",
-    ("registry.py", "compile"): "the same",
+    ("source_files.py", "exec"): "a model's file that the user names is a program of the user's",
+    ("source_files.py", "compile"): "the same",
     ("training/servable.py", "skops.io.load"): "with a list of types: scikit-learn's and our own",
     ("training/servable.py", "tf.saved_model.load"): "a model that the user names; docs say what it can do",
     ("training/export.py", "tf.saved_model.load"): "the same model, and the one that was just written",

@@ -18,9 +18,10 @@ pathlib.Path("server").write_text(str(os.getpid()))
 time.sleep(600)
 """
 UI = """
-import os, sys
+import os, signal, sys
 from benchmark import cli, ui
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell's background jobs ignore
 sys.exit(cli.run_command(lambda words: ui._serve([sys.executable, "-c", *words], os.environ), [sys.argv[1]]))
 """
 

@@ -42,8 +42,8 @@ def pack_model(servable: Path, target: Path) -> None:
             copy = Path(folder) / file.relative_to(_ROOT)
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(file, copy)
-        with (Path(folder) / "benchmark" / "__init__.py").open("a", encoding="utf-8") as package:
-            package.write(_EXTENDED)
+        for package in Path(folder).rglob("__init__.py"):
+            package.write_text(package.read_text(encoding="utf-8") + _EXTENDED, encoding="utf-8")
         mlflow.pyfunc.save_model(
             path=str(target),
             python_model=str(Path(__file__).with_name("pyfunc_model.py")),
