@@ -11,6 +11,7 @@ from decimal import Decimal
 from benchmark.data.files import FirstFew
 
 _NUMBER = re.compile(r"[+-]?([0-9]{1,400}(\.[0-9]{0,400})?|\.[0-9]{1,400})([eE][+-]?[0-9]{1,3})?")
+_JOINERS = "\u200c\u200d"
 _CODE = re.compile(r"[+-]?0[0-9]")  # 01234, which is not 1234
 
 
@@ -69,8 +70,14 @@ def in_order(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def _alike(name: str) -> Hashable:
-    value = number(name)
-    return name.casefold() if value is None else value
+    plain = unicodedata.normalize("NFKC", _visible(name, joiners="")).strip()
+    value = number(plain)
+    return plain.casefold() if value is None else value
+
+
+def _visible(label: str, joiners: str = _JOINERS) -> str:
+    """Return a label without characters that no screen shows, but for those that join others."""
+    return "".join(char for char in label if char in joiners or unicodedata.category(char) != "Cf")
 
 
 def _value(label: str, values: bool) -> Hashable:
@@ -78,7 +85,7 @@ def _value(label: str, values: bool) -> Hashable:
         return label.lower()
     if values and not _CODE.match(label) and (value := number(label)) is not None:
         return value
-    return unicodedata.normalize("NFC", label).strip()
+    return unicodedata.normalize("NFC", _visible(label)).strip()
 
 
 def _grouped(labels: Iterable[str], key: Callable[[str], Hashable]) -> list[list[str]]:

@@ -18,7 +18,8 @@ Record = tuple[str, tuple[Any, ...]]
 
 _PARQUET_ROWS = 256
 _SEPARATOR = re.compile(r'"?sep=([,;|\t])"?[\r\n]*')
-_SPACED = re.compile(r'\s+"(?:[^"]|"")*"\s*')
+_QUOTED = re.compile(r'"(?:[^"]|"")*"')
+_SPACED = re.compile(rf"\s+{_QUOTED.pattern}\s*")
 _HINT = (
     """are the quotes in order? a quote inside quotes is written ""; --quoting none reads quotes as text"""
 )
@@ -111,7 +112,7 @@ class DelimitedTable:
         if len(lines) < 2 or self._quoting is not None:
             return None
         rows = [line.strip("\r\n").split(self._delimiter) for line in lines if line.strip()]
-        quoted = any(len(field) > 1 and field[0] == field[-1] == '"' for row in rows for field in row)
+        quoted = any(_QUOTED.fullmatch(field) for row in rows for field in row)
         return None if quoted or any(len(row) != len(self.columns) for row in rows) else rows
 
     def _unspaced(self, field: str, where: str) -> str:
@@ -241,7 +242,7 @@ class _ParquetErrors:
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         import pyarrow
 
-        if isinstance(error, pyarrow.ArrowException | OSError):
+        if isinstance(error, pyarrow.ArrowException | OSError | UnicodeDecodeError):
             reason = " ".join(str(error).split())[:200]
             raise UserError(f"{self._path} cannot be read as Parquet: {reason}") from error
 

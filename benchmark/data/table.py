@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from array import array
 from collections.abc import Iterator
 from decimal import Decimal
@@ -21,6 +22,7 @@ from benchmark.errors import UserError
 
 _PARTS = ("train", "validation", "test")
 _MOST_CLASSES = 10_000
+_NO_TEXT = re.compile(r"[\x00\ud800-\udfff]")  # JSON may hold them as escapes
 _MISSING = ("nan", "na", "n/a", "<na>", "null")  # as programs write it; beside numbers, not a word
 
 
@@ -153,7 +155,12 @@ class TableSource:
             raise UserError(
                 f"{self._path}, {where}: the label is {_kind(value)}; expected a word or a number"
             )
-        return "" if value is None or value != value else str(value).strip()
+        label = "" if value is None or value != value else str(value).strip()
+        if bad := _NO_TEXT.search(label):
+            raise UserError(
+                f"{self._path}, {where}: the label {label!a} holds {bad[0]!a}, which no text holds"
+            )
+        return label
 
     def _part(self, value: Any, where: str) -> str:
         part = part_of(str(value))

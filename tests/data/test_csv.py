@@ -150,7 +150,7 @@ def test_tables_as_other_programs_write_them(tmp_path, name, content):
 def test_quotes_that_are_text_do_not_take_in_records_without_a_word(tmp_path, own_cache, refused, head):
     separator = "\t" if "\t" in head else ","
     texts = [f"word {n}" for n in range(40)]
-    texts[5], texts[20] = '"word 5', 'word 20"'
+    texts[5], texts[9], texts[20] = '"word 5', '""word 9""', 'word 20"'
     rows = [(text, str(n % 2)) for n, text in enumerate(texts)]
     lines = [separator.join(row if head.startswith("text") else row[::-1]) for row in rows]
     path = tmp_path / ("r.tsv" if separator == "\t" else "r.csv")
@@ -195,6 +195,13 @@ def test_quoted_texts_of_several_lines_are_read_as_they_are(tmp_path):
         (["caf\u00e9", "cafe\u0301", "x"], ("caf\u00e9", "x"), [r"'cafe\u0301' = 'caf\xe9'"]),
         (["cafe\u0301", "x"], ("cafe\u0301", "x"), []),
         (["Pos", "pos", "1.0"], ("1.0", "Pos", "pos"), ["similar, and different classes: 'Pos' and 'pos'"]),
+        (
+            ["pos", "pos\u200b", "\ufeffneg", "neg"],
+            ("neg", "pos"),
+            [r"'pos' = 'pos\u200b', 'neg' = '\ufeffneg'"],
+        ),
+        (["1", "\uff11", "2"], ("1", "2", "\uff11"), ["similar, and different classes: '1' and '\uff11'"]),
+        (["a\u200db", "ab"], ("ab", "a\u200db"), ["similar"]),
     ],
 )
 def test_a_label_is_one_class_however_it_is_spelled(tmp_path, labels, classes, notices):
@@ -417,6 +424,23 @@ def test_a_quote_that_is_never_closed_does_not_take_in_the_whole_file(tmp_path, 
     (tmp_path / "r.csv").write_text("\n".join(lines))
     message = refused("csv:r.csv")
     assert "r.csv, line 3: field larger than field limit (10000); are the quotes in order?" in message
+
+
+def test_characters_that_no_text_holds_are_refused(tmp_path, refused):
+    for bad in ("\\ud800", "\\u0000"):
+        lines = [f'{{"text": "t{n}", "label": "{"ab"[n % 2]}{bad}"}}\n' for n in range(20)]
+        (tmp_path / "r.jsonl").write_text("".join(lines))
+        message = refused("csv:r.jsonl")
+        assert "r.jsonl, line 1" in message
+        assert "label" in message
+    import pyarrow
+    import pyarrow.parquet
+
+    texts = pyarrow.array([b"abc\xff"] * 20, pyarrow.binary())
+    texts = pyarrow.StringArray.from_buffers(20, *texts.buffers()[1:])
+    table = pyarrow.table({"text": texts, "label": [n % 2 for n in range(20)]})
+    pyarrow.parquet.write_table(table, tmp_path / "r.parquet")
+    assert "r.parquet cannot be read as Parquet" in refused("csv:r.parquet")
 
 
 def test_long_texts_are_read_and_the_limit_of_the_process_stays(tmp_path):
