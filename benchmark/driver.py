@@ -439,7 +439,7 @@ class Sweep:
             self.trials.run(engine)
             if not self.trials.gave_up:
                 self._tag_tiers()
-                self.display.finals_planned(finals.total)
+                self.display.finals_planned(finals.total, finals.total - len(finals.missing()))
                 finals.run(engine)
             totals = {names.SEARCH_TRIALS: float(len(search.table())), names.SEARCH_SECONDS: search.seconds}
             self.tracker.finish(totals, self._write_search, {names.SEARCH_ENDED: self.search_ended})

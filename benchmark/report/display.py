@@ -27,8 +27,8 @@ class Display(Protocol):
     ) -> None:
         """Begin a sweep; what an earlier process has done counts as done."""
 
-    def finals_planned(self, total: int) -> None:
-        """Say how many final runs there are in all, once the search has its winner."""
+    def finals_planned(self, total: int, done: int) -> None:
+        """Say how many final runs there are in all, and done, once the search has its winner."""
 
     def run_started(self, label: str, number: int, phase: str, params: Mapping[str, object]) -> None:
         """Begin a run.

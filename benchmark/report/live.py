@@ -60,10 +60,10 @@ class PlainDisplay(SilentDisplay):
         finals = f"{_to_do(finals_total, finals_done)} final runs to do"
         self.line(f"{model} on {dataset} (study {study}): {trials}{finals}")
 
-    def finals_planned(self, total: int) -> None:
-        """Correct the number of final runs."""
+    def finals_planned(self, total: int, done: int) -> None:
+        """Correct the numbers of final runs: those of an earlier winner count no more."""
         if self._state is not None:
-            self._state.total["final"] = total
+            self._state.total["final"], self._state.done["final"] = total, done
 
     def run_started(self, label: str, number: int, phase: str, params: Mapping[str, object]) -> None:
         """Remember the parameters for the line at the run's end."""
@@ -150,10 +150,10 @@ class LiveDisplay(SilentDisplay):
         self._stop()
         self._state = _state(model, dataset, study, trials_total, trials_done, finals_total, finals_done)
 
-    def finals_planned(self, total: int) -> None:
-        """Correct the number of final runs."""
+    def finals_planned(self, total: int, done: int) -> None:
+        """Correct the numbers of final runs: those of an earlier winner count no more."""
         if self._state is not None:
-            self._state.total["final"] = total
+            self._state.total["final"], self._state.done["final"] = total, done
 
     def run_started(self, label: str, number: int, phase: str, params: Mapping[str, object]) -> None:
         """Add a row."""

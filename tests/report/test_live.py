@@ -68,6 +68,16 @@ def test_plain_continued_sweep():
     assert stream.getvalue() == "lstm on imdb (study study-1): 5 of 20 trials, 10 final runs to do\n"
 
 
+def test_final_runs_of_an_earlier_winner_count_no_more():
+    stream = io.StringIO()
+    display = PlainDisplay(stream)
+    display.sweep_started("avg-pool", "imdb", "study", 2, 2, 6, 4)
+    display.finals_planned(6, 2)
+    display.run_started("final tuned seed 0", 0, "final", {})
+    display.run_ended("final tuned seed 0", "final", "ok", 0.5, 1.0, 0.5, "")
+    assert "3/6 final runs" in stream.getvalue()
+
+
 def test_plain_notice_stands_out():
     stream = io.StringIO()
     PlainDisplay(stream).notice("Using the sample. " + "word " * 30)
