@@ -83,10 +83,8 @@ def check_trials(
     """
     for trial in trials:
         _check_whole(trial, study)
-        ended = trial.state in (
-            TrialState.COMPLETE,
-            TrialState.PRUNED,
-        )  # which follow the status and the seal
+        # Optuna is told last: by then the status and the seal stand, and only FAIL ends a trial without them.
+        ended = trial.state in (TrialState.COMPLETE, TrialState.PRUNED)
         if not is_done(trial) and (ended or trial.user_attrs.keys() & {"status", SEAL}):
             said = trial.user_attrs.get("status", "missing")
             raise _contradicted(study, trial, "status", said, trial.state.name, "Optuna's record")
