@@ -114,14 +114,16 @@ def read_board(
     )
     reads = [(run.dataset_digest, run.model, run.spec_id) for run in runs if run.test_accuracy is not None]
     reads += [read for read in published_reads(client, name) if read[0] in here]
+    answers = AnswerReader(client)
     board = build_board(
         runs,
         counted,
-        AnswerReader(client),
+        answers,
         margin=MARGIN if margin is None else margin,
         baseline=baseline,
         unrecorded=_unrecorded(reads, Counter(str(entry.get("spec_id", "")) for entry in entries)),
         versions=[str(version) for version in versions.values()] if len(versions) > 1 else (),
+        ties=answers.ties,
     )
     if baseline is not None and baseline_of(board.rows, baseline) is None:
         raise UserError(f"--baseline {baseline}: not on this board; {_hint(baseline, board.rows)}")
@@ -227,6 +229,8 @@ def find_pair(rows: Sequence[BoardRow], a: str, b: str, budget: str | None) -> t
 
 
 def _named(rows: Sequence[BoardRow], name: str, budget: str | None) -> list[BoardRow]:
+    from benchmark.report.rows import CHANGED
+
     model, _, tier = name.partition(":")
     found = [row for row in rows if row.model == model and tier in ("", row.tier)]
     if not found:
@@ -234,9 +238,12 @@ def _named(rows: Sequence[BoardRow], name: str, budget: str | None) -> list[Boar
     if budget is not None and not any(row.budget == budget for row in found):
         has = ", ".join(sorted({row.budget for row in found}))
         raise UserError(f"--budget {budget}: '{name}' has no row of it; its budgets: {has}")
-    found = [row for row in found if budget in (None, row.budget) and row.watermark is None and row.run_ids]
+    asked = [row for row in found if budget in (None, row.budget) and row.watermark is None]
+    found = [row for row in asked if row.test_accuracy_mean is not None]
     if not found:
-        raise UserError(f"'{name}' has no finished run that counts; smoke tests are not results")
+        changed = [note for row in asked for note in row.notes if note.endswith(CHANGED)]
+        why = [*changed, "smoke tests are not results"][0]
+        raise UserError(f"'{name}' has no finished run that counts; {why}")
     return found
 
 

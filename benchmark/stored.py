@@ -176,11 +176,11 @@ def _best(client: Any, dataset: str, model: str | None) -> str:
 
 
 def kept_model(client: Any, rows: Iterable[BoardRow]) -> tuple[BoardRow, str] | None:
-    """Return the first row with a stored model, and the run that kept it."""
+    """Return the first row with an accuracy and a stored model, and the run that kept it."""
     from benchmark.tracking import names
 
     for row in rows:
-        for run_id in row.run_ids:
+        for run_id in row.run_ids if row.test_accuracy_mean is not None else ():
             if any(item.path == names.SERVABLE for item in client.list_artifacts(run_id)):
                 return row, run_id
     return None

@@ -7,13 +7,14 @@ import re
 import statistics
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.data.ledger import SHOWN
 from benchmark.report.ranking import LEVEL, MARGIN, compared, ranked, systems, with_differences
-from benchmark.report.rows import WATERMARK, Board, BoardRow
+from benchmark.report.rows import CHANGED, WATERMARK, Board, BoardRow
 from benchmark.stats.intervals import MIN_SEEDS, mean_interval, mean_of, sampling_error
 from benchmark.stats.pairwise import Answers
 from benchmark.tracking.records import FinalRun
@@ -21,9 +22,13 @@ from benchmark.tracking.records import FinalRun
 _USUAL_PROTOCOL = "inductive"
 _UNKNOWN = "not compared: its predictions are missing or do not give its test accuracy"
 _ROUNDING = 1e-5  # of an accuracy in single precision
+_TIES = 2  # examples: a model that is constant has more, and they do not excuse every figure
 
 ReadAnswers = Callable[[str], NDArray[np.bool_] | None]
 """By the id of a run, which test examples it has right, shape (N,); None where that is not known."""
+_WITHHELD: dict[str, Any] = dict.fromkeys(
+    "test_accuracy_" + name for name in ("mean", "ci_low", "ci_high", "std", "median", "min", "max")
+) | {"val_test_gap": None, "test_accuracies": ()}
 
 
 def build_board(
@@ -35,6 +40,7 @@ def build_board(
     baseline: str | None = None,
     unrecorded: Mapping[tuple[str, str], int] | None = None,
     versions: Sequence[str] = (),
+    ties: Callable[[str], int] = lambda run_id: 0,
 ) -> Board:
     """Compute the board of a data set.
 
@@ -56,6 +62,9 @@ def build_board(
         Runs that have read the test split and have no entry in the ledger, in the same way.
     versions : sequence of str
         As in `Board`.
+    ties : callable, optional
+        By the id of a run, for how many test examples its predictions do not tell which class was answered;
+        asked where they do not give the run's accuracy.
 
     Returns
     -------
@@ -72,7 +81,8 @@ def build_board(
     Rows of the same data set, budget and protocol are compared, all with all, on the seeds that both
     have; the p-values are corrected for all comparisons of the data set together (Holm). What rows
     share a rank, `benchmark.stats.verdicts.shared_ranks` explains. A row with fewer than three seeds,
-    or without predictions, is compared with nothing and shares the rank of the lowest one above it.
+    or without predictions, is compared with nothing and shares the rank of the lowest one above it. An
+    accuracy that stored predictions contradict is withheld: its row has no rank.
     """
     groups: dict[tuple[str, str, str, str, str, str], list[FinalRun]] = defaultdict(list)
     for run in runs:
@@ -88,9 +98,12 @@ def build_board(
         key=_order,
     )
     first = systems(rows)
-    read = {place: _answers(rows[place], answers) for place in dict.fromkeys(first)}
-    known = [read[place] for place in first]
-    rows = [_with_sampling_error(row, own) for row, own in zip(rows, known, strict=True)]
+    read = {place: _answers(rows[place], answers, ties) for place in dict.fromkeys(first)}
+    told = [
+        (_with_answers(row, *read[place]), read[place][0]) for row, place in zip(rows, first, strict=True)
+    ]
+    told.sort(key=lambda one: _order(one[0]))
+    rows, known = [row for row, _ in told], [own for _, own in told]
     found, pairs = compared(rows, known, margin)
     rows = with_differences(ranked(rows, pairs), found, pairs, baseline)
     return Board(
@@ -200,20 +213,31 @@ def _notes(row: BoardRow, counted: list[FinalRun]) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _answers(row: BoardRow, answers: ReadAnswers) -> Answers:
-    """Read a row's answers by seed; nothing where it has no rank, or they do not give its accuracies."""
+def _answers(row: BoardRow, answers: ReadAnswers, ties: Callable[[str], int]) -> tuple[Answers, str]:
+    """Read a row's answers by seed; nothing where it has no rank, or they do not give its accuracies.
+
+    The text says how they contradict an accuracy, "" where they do not.
+    """
     if row.watermark is not None:
-        return {}
+        return {}, ""
     found = {}
     for seed, run_id, accuracy in zip(row.seeds, row.run_ids, row.test_accuracies, strict=True):
         right = answers(run_id)
-        if right is None or abs(np.count_nonzero(right) / len(right) - accuracy) > _ROUNDING:
-            return {}
+        if right is None:
+            return {}, ""
+        given = np.count_nonzero(right) / len(right)
+        if (apart := abs(given - accuracy)) > _ROUNDING:
+            wrong = apart > min(ties(run_id), _TIES) / len(right) + _ROUNDING
+            text = f"seed {seed}: its test accuracy is {accuracy:.6g}, but its predictions give {given:.6g}"
+            return {}, f"{text}: {CHANGED}" if wrong else ""
         found[seed] = right
-    return found
+    return found, ""
 
 
-def _with_sampling_error(row: BoardRow, known: Answers) -> BoardRow:
+def _with_answers(row: BoardRow, known: Answers, contradiction: str) -> BoardRow:
+    """Add the sampling error, or take out accuracies that the answers contradict."""
+    if contradiction:
+        return row.model_copy(update={**_WITHHELD, "notes": (*row.notes, contradiction)})
     if not known:
         counts = row.n_seeds and row.watermark is None
         return row.model_copy(update={"notes": (*row.notes, _UNKNOWN)}) if counts else row

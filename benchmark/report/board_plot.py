@@ -135,7 +135,8 @@ def _texts(axes: Axes, line: int, row: BoardRow, place_text: str, place: Transfo
     write(0.55, short(row.model, 18), INK)
     tier = "both" if "+" in row.tier else row.tier
     write(_LEFT - 0.1, tier, TIERS.get(row.tier, TIERS["tuned"])[0], size=8.5, align="right")
-    result = accuracy(row) if row.test_accuracy_mean is not None else "no seed finished"
+    result = "withheld" if row.run_ids else "no seed finished"
+    result = accuracy(row) if row.test_accuracy_mean is not None else result
     write(_WIDTH - _RIGHT + 0.12, row.watermark or result, ORANGE if row.watermark else INK)
     if not row.watermark:
         write(_WIDTH - 0.1, f"n = {seeds(row)}", GREY, size=8, align="right")

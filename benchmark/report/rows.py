@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 WATERMARK = "SMOKE TEST - not a result"
+CHANGED = "the store was changed"
 
 Outcome = Literal["better", "worse", "equivalent", "undecided"]
 
@@ -22,7 +23,8 @@ class BoardRow(_Record):
     ----------
     rank : int or None
         1 plus the number of rows of the same data set, budget and protocol that were shown to be better;
-        rows that cannot be separated share it. None for smoke tests and where no seed finished.
+        rows that cannot be separated share it. None for smoke tests, where no seed finished, and where
+        stored predictions contradict a stored accuracy, which is withheld then.
     test_accuracy_mean, test_accuracy_ci_low, test_accuracy_ci_high : float or None
         Mean over ok seeds in [0, 1], and its 95 % interval over seeds (None below 3 seeds).
     test_accuracy_std : float or None

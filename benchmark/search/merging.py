@@ -21,7 +21,7 @@ from optuna.trial import FrozenTrial, TrialState
 from benchmark.data.cache import sync_folder
 from benchmark.errors import UserError
 from benchmark.search.journal import open_journal
-from benchmark.search.trials import SEAL, check_trials, is_done, seal
+from benchmark.search.trials import SEAL, check_study, check_trials, is_done, seal
 
 _PICKLED = ("cma", "sepcma")
 
@@ -108,6 +108,7 @@ def read_study(journal: Path) -> StoredStudy | None:
             return None
         (study, *_) = studies
         trials = storage.get_all_trials(study._study_id)
+    check_study(study.study_name, study.directions)
     check_trials(trials, study.study_name)
     return StoredStudy(study.study_name, dict(study.user_attrs), trials)
 

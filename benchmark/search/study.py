@@ -27,7 +27,7 @@ from benchmark.search.presence import Presence
 from benchmark.search.samplers import make_pruner, make_sampler
 from benchmark.search.space import Space
 from benchmark.search.storage import open_storage, patiently
-from benchmark.search.trials import SEAL, check_trials, is_done, seal
+from benchmark.search.trials import CHANGED, SEAL, check_study, check_trials, is_done, seal
 from benchmark.seeds import seed_bundle
 from benchmark.shards import WHOLE, Shard
 from benchmark.training.result import Result, TrialEnd
@@ -426,7 +426,11 @@ def _open_study(plan: Plan, storage: str | None, studies: Path) -> optuna.Study:
         pruner=make_pruner(plan.config.pruner, plan.max_epochs),
         sampler=make_sampler("random", plan.config.seed, 0),
     )
+    check_study(plan.study, study.directions)
+    trials = study.get_trials(deepcopy=False)  # read first: another process writes them after the identity
     known = study.user_attrs.get("identity")
+    if known is None and trials:
+        raise UserError(f"study {plan.study}: it has {len(trials)} trials, but no 'identity': {CHANGED}")
     if known is None:
         study.set_user_attr("identity", plan.identity)
     elif known != plan.identity:

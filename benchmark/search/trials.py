@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from benchmark.config import without_later
@@ -46,6 +47,13 @@ def seal(trial: FrozenTrial, told: float | None) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
+def check_study(study: str, directions: Sequence[StudyDirection]) -> None:
+    """Make sure that a study looks for the largest value: its sampler would prefer the worst otherwise."""
+    if list(directions) != [StudyDirection.MAXIMIZE]:
+        found = ", ".join(direction.name for direction in directions)
+        raise UserError(f"study {study}: its direction is {found}, not MAXIMIZE: {CHANGED}")
+
+
 def check_trials(
     trials: Sequence[FrozenTrial],
     study: str,
@@ -75,6 +83,11 @@ def check_trials(
     """
     for trial in trials:
         _check_whole(trial, study)
+        # Optuna is told last: by then the status and the seal stand, and only FAIL ends a trial without them.
+        ended = trial.state in (TrialState.COMPLETE, TrialState.PRUNED)
+        if not is_done(trial) and (ended or trial.user_attrs.keys() & {"status", SEAL}):
+            said = trial.user_attrs.get("status", "missing")
+            raise _contradicted(study, trial, "status", said, trial.state.name, "Optuna's record")
     values: defaultdict[str, list[float]] = defaultdict(list)
     configurations: dict[str, Any] = {}
     done = [trial for trial in trials if is_done(trial)]
@@ -96,9 +109,13 @@ def check_trials(
                 raise _contradicted(study, trial, "value", found["value"], told, "Optuna's record")
     unsealed = [trial for trial in done if trial.user_attrs.get(SEAL) != _seal_now(trial)]
     ends = recorded() if unsealed else {}
+    slots = {trial.user_attrs["slot"] for trial in done}
     for trial in unsealed:
         found = trial.user_attrs
         known = ends.get(found["slot"], [])
+        for slot in () if known else ends.keys() - slots:
+            if any(end.config_id and end.seconds and not _difference(found, end) for end in ends[slot]):
+                raise _contradicted(study, trial, "slot", found["slot"], slot, "the tracking store")
         differences = [_difference(found, end) for end in known]
         if differences and all(differences) and (last := differences[-1]):
             raise _contradicted(study, trial, *last, "the tracking store")
@@ -151,10 +168,10 @@ def _equal(one: Any, other: Any) -> bool:
 
 
 _WAY_OUT = "restore the study's storage from a copy, or choose a different --study"
+CHANGED = f"the storage was changed; {_WAY_OUT}"
 
 
 def _contradicted(study: str, trial: FrozenTrial, name: str, said: Any, known: Any, by: str) -> UserError:
     return UserError(
-        f"study {study}, trial {trial.number}: its {name} is {said}, but {known} in {by}: the storage was "
-        f"changed; {_WAY_OUT}"
+        f"study {study}, trial {trial.number}: its {name} is {said}, but {known} in {by}: {CHANGED}"
     )

@@ -50,6 +50,14 @@ class AnswerReader:
         _write(path, right)
         return right
 
+    def ties(self, run_id: str) -> int:
+        """Return for how many examples the stored probabilities are too close to tell what was answered."""
+        predictions = read_predictions(self._client, run_id)
+        if predictions is None:
+            return 0
+        best = np.sort(predictions[0], axis=1)[:, -2:]
+        return int(np.count_nonzero(best[:, -1] - best[:, 0] < 1e-6))
+
 
 def read_predictions(client: Any, run_id: str) -> tuple[NDArray[np.float32], NDArray[np.int32]] | None:
     """Return the test probabilities, shape (N, classes), and labels, shape (N,), of a final run.

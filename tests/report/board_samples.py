@@ -12,8 +12,11 @@ def run(accuracy=0.87, seed=0, **changes):
     """One final run of an LSTM; `changes` replaces any field."""
     status = changes.get("status", "ok")
     ok = status == "ok"
+    which = "".join(
+        f"-{changes[k]}" for k in ("dataset_digest", "study", "protocol", "tiers") if k in changes
+    )
     fields = {
-        "run_id": f"run-{changes.get('model', 'lstm')}-{changes.get('budget', 'standard')}-{seed}",
+        "run_id": f"run-{changes.get('model', 'lstm')}-{changes.get('budget', 'standard')}{which}-{seed}",
         "model": "lstm",
         "tiers": ("tuned",),
         "budget": "standard",

@@ -7,9 +7,11 @@ import pytest
 from board_samples import EXAMPLES, answers_of, run, runs
 from board_samples import rows as rows_of
 
+from benchmark.boards import find_pair
 from benchmark.data.ledger import SHOWN
+from benchmark.errors import UserError
 from benchmark.report.board import build_board
-from benchmark.report.columns import captions
+from benchmark.report.columns import accuracy, captions
 from benchmark.report.rows import WATERMARK
 from benchmark.stats.intervals import mean_interval
 
@@ -165,11 +167,31 @@ def test_one_seed_has_a_sampling_error_too():
 
 def test_predictions_that_do_not_give_the_accuracy_are_not_used():
     finals = runs(0.9, 0.9, 0.9)
-    for answers in (lambda run_id: None, lambda run_id: np.arange(EXAMPLES) < 1500):
-        (row,) = build_board(finals, {}, answers).rows
+    wrong = {"answers": lambda run_id: np.arange(EXAMPLES) < 1799, "ties": lambda run_id: 1}
+    for read in ({"answers": lambda run_id: None}, wrong):
+        (row,) = build_board(finals, {}, **read).rows
         assert row.sampling_error is None
         assert row.test_accuracy_mean == pytest.approx(0.9)
         assert row.notes == ("not compared: its predictions are missing or do not give its test accuracy",)
+
+
+def test_an_accuracy_that_predictions_contradict_is_withheld():
+    finals = runs(0.6, 0.6, 0.6) + runs(0.5, 0.5, 0.5, model="gru", tiers=("default", "tuned"))
+    read = answers_of(finals)
+    changed = [
+        final.model_copy(update={"test_accuracy": 0.99}) if final.model == "gru" and final.seed else final
+        for final in finals
+    ]
+    first, *others = build_board(changed, {}, read, ties=lambda run_id: EXAMPLES).rows
+    assert (first.model, first.rank) == ("lstm", 1)
+    assert [row.tier for row in others] == ["default", "tuned"]
+    for row in others:
+        assert (row.rank, row.test_accuracies, accuracy(row), row.sampling_error) == (None, (), "-", None)
+        assert not any(value for name, value in row if name.startswith("test_accuracy_"))
+        (note,) = row.notes
+        assert note.startswith("seed 1: its test accuracy is 0.99, but its predictions give 0.5:")
+    with pytest.raises(UserError, match=r"'gru' has no finished run that counts; seed 1: .*0\.99"):
+        find_pair([first, *others], "lstm", "gru", None)
 
 
 def test_predictions_are_read_only_for_what_is_compared():

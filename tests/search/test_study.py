@@ -349,6 +349,34 @@ def test_a_journal_that_was_changed_is_not_believed(dataset, tmp_path, old, new,
 
 
 @pytest.mark.parametrize(
+    ("gone", "old", "new", "named"),
+    [
+        ('"status"', "", "", "trial 0: its status is missing, but COMPLETE in"),
+        ('"status"', '"state":1', '"state":3', "trial 0: its status is missing, but FAIL in"),
+        (
+            '"seal"',
+            '"status":"ok"',
+            '"status":"interrupted"',
+            "trial 0: its status is interrupted, but COMPLETE",
+        ),
+        ('"seal"', '"slot":0', '"slot":3', "trial 0: its slot is 3, but 0 in the tracking store"),
+        ("[]", '"directions":[2]', '"directions":[1]', "its direction is MINIMIZE, not MAXIMIZE"),
+        ('"identity"', "", "", "it has 2 trials, but no 'identity'"),
+    ],
+)
+def test_what_was_taken_out_of_a_journal_is_missed(dataset, tmp_path, gone, old, new, named):
+    plan = make(dataset, trials=2, space=tiny_space(**WIDTHS))
+    ends = two_trials(plan, None, tmp_path)
+    (file,) = tmp_path.glob("*.journal")
+    lines = file.read_text().splitlines(keepends=True)
+    file.write_text("".join(line for line in lines if gone not in line).replace(old, new))
+    with pytest.raises(UserError, match=re.escape(named)) as error:
+        Search(plan, None, tmp_path, recorded=lambda: ends)
+    assert plan.study in str(error.value)
+    assert "choose a different --study" in str(error.value)
+
+
+@pytest.mark.parametrize(
     ("name", "value"), [("value", 0.751), ("seconds", 7), ("slot", 5), ("config_id", "0a")]
 )
 def test_a_checksum_shows_what_no_second_record_does(dataset, tmp_path, name, value):

@@ -44,7 +44,7 @@ function scaleTicks(scale) {
 }
 
 function accuracyCell(row, scale) {
-  if (row.test_accuracy_mean == null) return el("span", { class: "marked" }, "no seed finished");
+  if (row.test_accuracy_mean == null) return el("span", { class: "marked" }, row.run_ids.length ? "withheld" : "no seed finished");
   return el("div", { class: "accuracy" },
     el("span", { class: "mean" }, percent(row.test_accuracy_mean)),
     el("span", { class: "interval" }, between(row.test_accuracy_ci_low, row.test_accuracy_ci_high)),
