@@ -233,7 +233,8 @@ def _show(outcomes: Sequence[Outcome], dataset: Dataset, stores: Stores, options
             uri,
             *(["--tracking-uri", redacted(stores.uri)] if options.tracking_uri else []),
         ]
-        print(f"Label texts with the best model of this sweep: python -m benchmark.predict {shlex.join(words)} 'a text'")
+        command = f"python -m benchmark.predict {shlex.join(words)} 'a text'"
+        print(f"Label texts with the best model of this sweep: {command}")
     print("Compare the runs in the MLflow UI with: python -m benchmark.ui")
 
 
