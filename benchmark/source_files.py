@@ -166,7 +166,16 @@ def _resolve(wanted: _Import, folder: Path, main: str, module: str, shown: Path)
             )
         return []  # which a folder without __init__.py comes after
     if beside is None:
-        _check_elsewhere(wanted, folder, where, missing)
+        spec = PathFinder.find_spec(top)
+        if spec is not None and (place := _loose(spec)):
+            raise UserError(
+                f"{where}: '{top}' is {place}, neither beside the model file nor an installed package, so a "
+                "change of it would go unnoticed; put it beside the model file"
+            )
+        known = spec is not None or top in sys.modules or not wanted.required
+        if not known and importlib.util.find_spec(top) is None:
+            hint = did_you_mean(top, [path.stem for path in folder.glob("*.py")])
+            raise UserError(f"{missing}, and none is installed; {hint}")
     elif beside and found is None and wanted.required:
         raise UserError(missing)
     return found or []
@@ -191,23 +200,6 @@ def _is_elsewhere(top: str) -> bool:
     return top in sys.stdlib_module_names or PathFinder.find_spec(top, sorted(_INSTALLED)) is not None
 
 
-def _check_elsewhere(wanted: _Import, folder: Path, where: str, missing: str) -> None:
-    """Find out whether an import will fail, or bring a file of which nobody would notice a change."""
-    top = wanted.parts[0]
-    spec = PathFinder.find_spec(top)
-    try:
-        if spec is None and importlib.util.find_spec(top) is None and wanted.required:
-            hint = did_you_mean(top, [path.stem for path in folder.glob("*.py")])
-            raise UserError(f"{missing}, and none is installed; {hint}")
-    except (ImportError, ValueError, AttributeError):
-        return
-    if spec is not None and (place := _loose(spec)):
-        raise UserError(
-            f"{where}: '{top}' is {place}, neither beside the model file nor an installed package, so a "
-            "change of it would go unnoticed; put it beside the model file"
-        )
-
-
 def _loose(spec: ModuleSpec) -> str:
     """Return where a module is that is neither Python's nor an installed package's; "" for others."""
     top, *below = spec.name.split(".")
@@ -230,8 +222,8 @@ def _is_linked(top: str, folder: Path) -> bool:
         return True
     users = {Path(place).resolve() for place in ("", *os.environ.get("PYTHONPATH", "").split(os.pathsep))}
     files = (file for site in sys.path if _is_installed(site) for file in Path(site).glob("*.pth"))
-    lines = (line for file in files for line in file.read_text("utf-8", "replace").splitlines())
-    return top == "benchmark" or (folder not in users and folder in (Path(line).resolve() for line in lines))
+    lines = (file.parent / line for file in files for line in file.read_text("utf-8", "replace").splitlines())
+    return top == "benchmark" or (folder not in users and folder in map(Path.resolve, lines))
 
 
 _kept: dict[str, dict[str, Source]] = {}
@@ -309,13 +301,8 @@ class _Helpers(importlib.abc.MetaPathFinder, importlib.abc.Loader):
             self._swap()
 
     def _swap(self) -> None:
-        others = {
-            name: sys.modules[name]
-            for name in list(sys.modules)
-            if name.partition(".")[0] in self.source.tops
-        }
-        for name in others:
-            del sys.modules[name]
+        tops = self.source.tops
+        others = {name: sys.modules.pop(name) for name in [*sys.modules] if name.partition(".")[0] in tops}
         sys.modules.update(self._others)
         self._others = others
 
@@ -336,9 +323,8 @@ class _Helpers(importlib.abc.MetaPathFinder, importlib.abc.Loader):
             with self:
                 self.exec_module(module)
         except BaseException:
-            for name in [name for name in sys.modules if name.startswith(f"{self.name}.")]:
+            for name in [name for name in sys.modules if f"{name}.".startswith(f"{self.name}.")]:
                 del sys.modules[name]
-            del sys.modules[self.name]
             self._others.clear()
             raise
         return module
