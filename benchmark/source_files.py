@@ -16,7 +16,7 @@ import sys
 import sysconfig
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from importlib.machinery import ModuleSpec, PathFinder
 from importlib.metadata import packages_distributions
 from pathlib import Path
@@ -41,12 +41,15 @@ class Source:
         Content by path below the folder; the file itself comes first.
     helpers : frozenset of str
         Those of them that an import statement names.
+    tops : frozenset of str
+        Modules that absolute imports name; relative ones may have the name of an installed package.
     """
 
     file: Path
     folder: Path
     files: dict[str, bytes]
     helpers: frozenset[str] = frozenset()
+    tops: frozenset[str] = frozenset()
 
     @cached_property
     def digest(self) -> str:
@@ -81,6 +84,7 @@ def read_source(file: Path, module: str = "") -> Source:
     main = place.relative_to(folder).as_posix()
     files: dict[str, bytes] = {main: place.read_bytes()}
     helpers: set[str] = set()
+    tops: set[str] = set()
     waiting = [main]
     while waiting:
         name = waiting.pop(0)
@@ -88,10 +92,11 @@ def read_source(file: Path, module: str = "") -> Source:
         for wanted in _imports(files[name], name, shown):
             for found in _resolve(wanted, folder, main, module, shown):
                 helpers.add(found)
+                tops |= set() if wanted.relative else {wanted.parts[0]}
                 if found not in files:
                     files[found] = (folder / found).read_bytes()
                     waiting.append(found)
-    return Source(file, folder, files, frozenset(helpers))
+    return Source(file, folder, files, frozenset(helpers), frozenset(tops))
 
 
 @dataclass(frozen=True)
@@ -152,25 +157,28 @@ def _resolve(wanted: _Import, folder: Path, main: str, module: str, shown: Path)
     top = parts[0]
     if top == "benchmark" or (main == f"{top}.py" and _is_elsewhere(top)) or str(folder) in _INSTALLED:
         return []
-    if _is_beside(folder, top):
-        if _is_elsewhere(top):
+    beside = _files(folder, (top,))
+    if _is_elsewhere(top):
+        if beside:
             raise UserError(
                 f"{where}: '{top}' is a file beside it and also a module of Python or of an installed "
                 "package; rename the file"
             )
-        if found is None and wanted.required:
-            raise UserError(missing)
-        return found or []
-    if _is_elsewhere(top):  # which a folder without __init__.py comes after
-        return []
-    if not found and not (folder / top).is_dir():
-        _check_elsewhere(wanted, folder, where, missing)
+        return []  # which a folder without __init__.py comes after
+    if beside is None:
+        spec = PathFinder.find_spec(top)
+        if spec is not None and (place := _loose(spec)):
+            raise UserError(
+                f"{where}: '{top}' is {place}, neither beside the model file nor an installed package, so a "
+                "change of it would go unnoticed; put it beside the model file"
+            )
+        known = spec is not None or top in sys.modules or not wanted.required
+        if not known and importlib.util.find_spec(top) is None:
+            hint = did_you_mean(top, [path.stem for path in folder.glob("*.py")])
+            raise UserError(f"{missing}, and none is installed; {hint}")
+    elif beside and found is None and wanted.required:
+        raise UserError(missing)
     return found or []
-
-
-def _is_beside(folder: Path, name: str) -> bool:
-    """Whether there is a module or package of a name, dots as slashes, below a folder."""
-    return (folder / f"{name}.py").is_file() or (folder / name / "__init__.py").is_file()
 
 
 def _files(folder: Path, parts: Sequence[str]) -> list[str] | None:
@@ -192,27 +200,30 @@ def _is_elsewhere(top: str) -> bool:
     return top in sys.stdlib_module_names or PathFinder.find_spec(top, sorted(_INSTALLED)) is not None
 
 
-def _check_elsewhere(wanted: _Import, folder: Path, where: str, missing: str) -> None:
-    """Find out whether an import will fail, or bring a file of which nobody would notice a change."""
-    top = wanted.parts[0]
-    try:
-        spec = importlib.util.find_spec(top)
-    except (ImportError, ValueError, AttributeError):
-        return
-    if spec is None:
-        if wanted.required:
-            hint = did_you_mean(top, [path.stem for path in folder.glob("*.py")])
-            raise UserError(f"{missing}, and none is installed; {hint}")
-        return
-    loose = {Path.cwd(), *(Path(one) for one in os.environ.get("PYTHONPATH", "").split(os.pathsep) if one)}
+def _loose(spec: ModuleSpec) -> str:
+    """Return where a module is that is neither Python's nor an installed package's; "" for others."""
+    top, *below = spec.name.split(".")
     for place in spec.submodule_search_locations or [spec.origin or ""]:
-        parent = Path(place).parent
-        installed = {"site-packages", "dist-packages"} & set(parent.parts)
-        if parent in loose and not installed and top not in packages_distributions():
-            raise UserError(
-                f"{where}: '{top}' is {place}, neither beside the model file nor an installed package, so a "
-                "change of it would go unnoticed; put it beside the model file"
-            )
+        folder = Path(place).parents[len(below)]
+        if not _is_installed(place) and not _is_linked(top, folder.resolve()):
+            return place
+    return ""
+
+
+def _is_installed(place: str) -> bool:
+    parents = {place, *map(str, Path(place).parents)}
+    return bool(_INSTALLED & parents or {"site-packages", "dist-packages"} & set(Path(place).parts))
+
+
+@cache
+def _is_linked(top: str, folder: Path) -> bool:
+    """Whether a module in a folder is that of a package which is installed there, or editable from there."""
+    if top in packages_distributions() and (any(folder.glob("*.dist-info")) or not _is_elsewhere(top)):
+        return True
+    users = {Path(place).resolve() for place in ("", *os.environ.get("PYTHONPATH", "").split(os.pathsep))}
+    files = (file for site in sys.path if _is_installed(site) for file in Path(site).glob("*.pth"))
+    lines = (file.parent / line for file in files for line in file.read_text("utf-8", "replace").splitlines())
+    return top == "benchmark" or (folder not in users and folder in map(Path.resolve, lines))
 
 
 _kept: dict[str, dict[str, Source]] = {}
@@ -274,7 +285,6 @@ class _Helpers(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
     def __init__(self, source: Source, name: str) -> None:
         self.source, self.name = source, name
-        self._tops = {path.partition("/")[0].removesuffix(".py") for path in source.helpers}
         self._others: dict[str, ModuleType] = {}
         self._depth = 0
 
@@ -291,11 +301,8 @@ class _Helpers(importlib.abc.MetaPathFinder, importlib.abc.Loader):
             self._swap()
 
     def _swap(self) -> None:
-        others = {
-            name: sys.modules[name] for name in list(sys.modules) if name.partition(".")[0] in self._tops
-        }
-        for name in others:
-            del sys.modules[name]
+        tops = self.source.tops
+        others = {name: sys.modules.pop(name) for name in [*sys.modules] if name.partition(".")[0] in tops}
         sys.modules.update(self._others)
         self._others = others
 
@@ -316,9 +323,8 @@ class _Helpers(importlib.abc.MetaPathFinder, importlib.abc.Loader):
             with self:
                 self.exec_module(module)
         except BaseException:
-            for name in [name for name in sys.modules if name.startswith(f"{self.name}.")]:
+            for name in [name for name in sys.modules if f"{name}.".startswith(f"{self.name}.")]:
                 del sys.modules[name]
-            del sys.modules[self.name]
             self._others.clear()
             raise
         return module
@@ -336,25 +342,24 @@ class _Helpers(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Find a helper; refuse a file beside it that is none, since nobody would notice its changes."""
+        """Find a helper; refuse other files that are not installed: nobody would notice their changes."""
         base = fullname.removeprefix(f"{self.name}.").replace(".", "/")
-        folder, helpers = self.source.folder, self.source.helpers
-        if f"{base}/__init__.py" in helpers:
-            place, inside = folder / base / "__init__.py", [str(folder / base)]
-            return importlib.util.spec_from_file_location(
-                fullname, place, loader=self, submodule_search_locations=inside
-            )
-        if f"{base}.py" in helpers:
-            return importlib.util.spec_from_file_location(fullname, folder / f"{base}.py", loader=self)
+        ours = fullname.startswith(f"{self.name}.") or base.partition("/")[0] in self.source.tops
+        folder, helpers = self.source.folder, self.source.helpers if ours else frozenset[str]()
+        for place, inside in ((f"{base}/__init__.py", [str(folder / base)]), (f"{base}.py", None)):
+            if place in helpers:
+                return importlib.util.spec_from_file_location(
+                    fullname, folder / place, loader=self, submodule_search_locations=inside
+                )
         if any(name.startswith(f"{base}/") for name in helpers):
             spec = ModuleSpec(fullname, None, is_package=True)
             spec.submodule_search_locations = [str(folder / base)]
             return spec
-        ours = fullname.startswith(f"{self.name}.") or base.partition("/")[0] in self._tops
-        if _is_beside(folder, base) and (ours or not _is_elsewhere(base)):
+        other = PathFinder.find_spec(fullname, [*sys.path, str(folder)] if path is None else path)
+        if other is not None and other.has_location and (ours or _loose(other)):
             raise ImportError(
-                f"'{fullname}' is a file below {folder} that no import statement names, so it would not be a "
-                "part of what the model is; import it by a statement",
+                f"'{fullname}' is {other.origin}, which is not a part of what the model is; put it beside or "
+                "below the model file and import it by a statement",
                 name=fullname,
             )
         return None

@@ -1,6 +1,8 @@
 """The registry: nothing is imported before it is used, and every mistake is named."""
 
 import hashlib
+import importlib
+import json
 import os
 import sys
 from pathlib import Path
@@ -303,8 +305,57 @@ def test_a_helper_that_only_running_the_file_names_is_refused(folder):
     text = "import importlib\ndef build(name='h'): return importlib.import_module(name)"
     here = folder("one", {"m.py": text, "h.py": ""})
     name, digest = str(here / "m.py"), describe(str(here / "m.py")).digest
-    with importing(name, digest), pytest.raises(ImportError, match="no import statement names"):
+    with importing(name, digest), pytest.raises(ImportError, match="not a part of what the model is"):
         load_builder(name, digest)()
+
+
+def test_a_file_on_a_relative_python_path_would_go_unnoticed(folder, monkeypatch):
+    folder("lib", {"pphelper.py": ""})
+    here = folder("one", {"m.py": "import pphelper\ndef build(): pass\n"})
+    for entry in ("lib", "one/../lib", "./lib/"):
+        monkeypatch.setenv("PYTHONPATH", entry)
+        monkeypatch.setattr(sys, "path", [entry, *sys.path])
+        with pytest.raises(UserError, match=r"m\.py, line 1: 'pphelper' is .*pphelper\.py, neither beside"):
+            describe(str(here / "m.py"))
+
+
+@pytest.mark.parametrize("wanted", ["import pphelper", "import space.deep", "import pkg", "import wave"])
+def test_a_file_from_a_folder_that_the_model_adds_is_refused(folder, monkeypatch, wanted):
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.delitem(sys.modules, "wave", raising=False)
+    text = (
+        "import os, sys\ndef build():\n    sys.path.insert(0, os.path.join(os.path.dirname(__file__), 'lib'))"
+    )
+    lib = {"pphelper.py": "", "space/deep.py": "", "pkg/__init__.py": "", "wave.py": ""}
+    here = folder("one", {"m.py": f"{text}\n    {wanted}\n", **{f"lib/{file}": lib[file] for file in lib}})
+    model = describe(str(here / "m.py"))
+    with (
+        importing(model.name, model.digest),
+        pytest.raises(ImportError, match="not a part of what the model"),
+    ):
+        load_builder(model.name, model.digest)()
+
+
+def test_installed_packages_can_be_imported_while_a_model_is_built(folder, monkeypatch):
+    """Packages in ``site-packages``, in a folder of their own with metadata, and editable ones (``.pth``)."""
+    site = folder("site-packages", {"late/__init__.py": "from late import deep", "late/deep.py": ""})
+    own = folder("own", {"own_late.py": "", "own-1.dist-info/METADATA": "Name: own\n"})
+    (own / "own-1.dist-info" / "top_level.txt").write_text("own_late")
+    (site / "linked.pth").write_text(f"import sys\n{folder('linked', {'linked_late.py': ''})}\n")
+    monkeypatch.setattr(sys, "path", [*sys.path, str(site), str(own), str(site.parent / "linked")])
+    text = "def build():\n    import late, own_late, linked_late, this\n    return linked_late.__name__"
+    model = describe(str(folder("one", {"m.py": text}) / "m.py"))
+    with importing(model.name, model.digest):
+        assert load_builder(model.name, model.digest)() == "linked_late"
+
+
+def test_a_relative_helper_may_have_the_name_of_an_installed_module(folder):
+    text = "import sys\nfrom .json import POOL\ndef build(): return sys.modules['json'].dumps(POOL)"
+    here = folder("one", {"m.py": text, "json.py": "POOL = 16"})
+    model = describe(str(here / "m.py"))
+    with importing(model.name, model.digest):
+        assert load_builder(model.name, model.digest)() == "16"
+        assert importlib.import_module("json") is json
 
 
 def test_an_edited_file_is_not_taken_for_the_one_that_was_planned(folder, monkeypatch):
