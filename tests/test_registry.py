@@ -365,3 +365,11 @@ def test_an_edited_file_is_not_taken_for_the_one_that_was_planned(folder, monkey
     (here / "h.py").write_text("x = 2")
     with pytest.raises(UserError, match="was changed since"):
         load_builder(str(here / "m.py"), digest)
+
+
+def test_a_model_file_beside_this_package_may_import_what_it_is_made_of(tmp_path):
+    (tmp_path / "benchmark").mkdir()
+    for name in ("benchmark/__init__.py", "benchmark/later.py", "model.py"):
+        (tmp_path / name).write_text("def build(task): ...")
+    found = source_files.helpers_of(source_files.read_source(tmp_path / "model.py"), "model")
+    assert found.find_spec("benchmark.later", [str(tmp_path / "benchmark")]) is None
