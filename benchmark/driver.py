@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.config import RunSpec, Scalar
+from benchmark.data.ledger import read_entries
 from benchmark.databases import sqlite_path
 from benchmark.errors import Unfinished, UserError
 from benchmark.execution.engine import Engine, Workplace
@@ -138,6 +139,7 @@ def open_stores(
         Where a store cannot be used; nothing has been begun then.
     """
     ensure_runs_folder(runs)
+    read_entries(runs / "ledger.jsonl")  # no final run could be recorded in one that is damaged
     uri = resolve_uri(tracking_uri, runs)
     client = connect(uri)
     check_writable(spool_home(runs, uri))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 import threading
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -193,7 +193,8 @@ class Phase:
         title, classes = self.label(job), self.plan.dataset.class_names
 
         def write(folder: Path) -> None:
-            _write_artifacts(folder, title, classes, result)
+            for error in _write_artifacts(folder, title, classes, result):
+                self.display.line(f"{title}: a picture cannot be drawn ({type(error).__name__}: {error})")
 
         self.tracker.end(self._runs.pop(job.number), result, write)
         if job.servable is not None and result.status == "ok" and result.servable is None:
@@ -388,11 +389,16 @@ class PublishedPhase(FinalPhase):
         return f"{self.plan.study} seed {job.spec.seeds.index}"
 
 
-def _write_artifacts(folder: Path, title: str, class_names: tuple[str, ...], result: Result) -> None:
+def _write_artifacts(
+    folder: Path, title: str, class_names: tuple[str, ...], result: Result
+) -> Iterator[Exception]:
+    """Write what belongs to a run; yield what went wrong with pictures, which are worth no result."""
     if result.error:
         (folder / names.TRACEBACK).write_text(result.error, encoding="utf-8")
+    pictures: list[Callable[[], None]] = []
     if result.epochs_run:
-        curves_png(result.history, result.best_epoch, folder / names.CURVES_PNG, title)
+        history, best, curves = result.history, result.best_epoch, folder / names.CURVES_PNG
+        pictures.append(lambda: curves_png(history, best, curves, title))
     if result.test_probabilities is not None and result.test_labels is not None:
         np.savez_compressed(
             folder / names.PREDICTIONS, probabilities=result.test_probabilities, labels=result.test_labels
@@ -400,6 +406,13 @@ def _write_artifacts(folder: Path, title: str, class_names: tuple[str, ...], res
         classes = result.test_probabilities.shape[1]
         counts = np.zeros((classes, classes), dtype=np.int64)
         np.add.at(counts, (result.test_labels, result.test_probabilities.argmax(axis=1)), 1)
-        confusion_png(counts, class_names, folder / names.CONFUSION_PNG)
+        pictures.append(lambda: confusion_png(counts, class_names, folder / names.CONFUSION_PNG))
     if result.servable is not None:
         pack_model(result.servable, folder / names.SERVABLE)
+    for draw in pictures:
+        try:
+            draw()
+        except OSError:
+            raise
+        except Exception as error:
+            yield error

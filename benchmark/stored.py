@@ -117,9 +117,11 @@ def find_model(options: argparse.Namespace) -> StoredModel:
     UserError
         When there is none.
     """
+    from benchmark.data.files import folder_digest
     from benchmark.tracking.store import connect, resolve_uri
 
     facts: dict[str, str] = {}
+    recorded: str | None = None
     uri = resolve_uri(options.tracking_uri, cli.RUNS)
     if options.model_uri and Path(options.model_uri).is_dir():
         folder = Path(options.model_uri)
@@ -129,12 +131,18 @@ def find_model(options: argparse.Namespace) -> StoredModel:
         source = options.model_uri or _best(client, options.best, options.model)
         folder = _download(source, uri)
         facts = _facts(client, source)
+        recorded = _recorded_digest(client, source)
     asked = f"--model-uri {options.model_uri}" if options.model_uri else f"--best {options.best}"
     # An MLflow model keeps ours as one of its artifacts.
     places = ("text.json", "artifacts/*/text.json", "*/artifacts/*/text.json")
     found = next((path for place in places for path in sorted(folder.glob(place)) if path.is_file()), None)
     if found is None:
         raise UserError(f"{asked}: there is no Textbench model in {folder}")
+    if recorded and not options.trust and folder_digest(found.parent) != recorded:
+        raise UserError(
+            f"{asked}: {found.parent} does not hold the files that its sweep stored: the store was changed; "
+            "restore them from a copy, or add --trust if you changed them"
+        )
     trust = partial(_is_recorded, found.parent, uri)
     return StoredModel(asked, found.parent, facts, (lambda: True) if options.trust else trust)
 
@@ -199,6 +207,16 @@ def _download(source: str, uri: str) -> Path:
             f"--model-uri {source} is unavailable ({reason}); expected runs:/RUN_ID/model, "
             "models:/NAME/VERSION or a folder"
         ) from error
+
+
+def _recorded_digest(client: Any, source: str) -> str | None:
+    """Return the digest that a sweep recorded of the model ``runs:/RUN_ID/…``; 0.1.0 recorded none."""
+    from benchmark.tracking import names
+
+    run_id = re.match(r"runs:/+([^/]+)/", source)
+    tags = client.get_run(run_id[1]).data.tags if run_id else {}
+    digest: str | None = tags.get(names.MODEL_DIGEST)
+    return digest
 
 
 def _facts(client: Any, source: str) -> dict[str, str]:

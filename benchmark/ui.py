@@ -61,6 +61,8 @@ def ui(arguments: Sequence[str]) -> int:
         cli.say(f"the runs are on a tracking server; open {uri}")
         return cli.DONE
     cli.check_embedded_store(uri)
+    if options.port > 65535:
+        raise UserError(f"--port {options.port}: expected a number from 1 to 65535")
     if not _free(options.port):
         raise UserError(f"--port {options.port} is taken; choose another, for example {options.port + 1}")
     client = connect(uri)

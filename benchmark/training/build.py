@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import keras
 import numpy as np
@@ -43,11 +44,7 @@ def build_model(spec: RunSpec, task: Task, steps_per_epoch: int) -> keras.Model:
     keras.utils.set_random_seed(spec.seeds.init)
     with quiet_stderr(), _computed_in(spec.training.precision):
         model = load_builder(spec.model, spec.model_digest)(task, **spec.hparams)
-    if model.output_shape[-1] != task.n_outputs:
-        raise ValueError(
-            f"{spec.model} gives {model.output_shape[-1]} outputs, expected {task.n_outputs} logits "
-            f"for {len(task.class_names)} classes"
-        )
+    _check_outputs(model, spec.model, task)
     if isinstance(model.layers[-1], keras.layers.Dense):  # logits are worth all their digits
         model.layers[-1].dtype_policy = "float32"
     _seed_dropout(model, spec.seeds.dropout)
@@ -64,6 +61,24 @@ def build_model(spec: RunSpec, task: Task, steps_per_epoch: int) -> keras.Model:
         ],
     )
     return model
+
+
+def _check_outputs(model: Any, name: str, task: Task) -> None:
+    """Refuse what cannot be trained, and probabilities, which would be taken for logits."""
+    if not isinstance(model, keras.Model):
+        raise ValueError(f"{name} gives {type(model).__name__}, expected a keras.Model")
+    shape, expected = model.output_shape, f"{task.n_outputs} logits for {len(task.class_names)} classes"
+    if not isinstance(shape, tuple) or len(shape) != 2:
+        raise ValueError(
+            f"{name} gives outputs of shape {shape}, expected (None, {task.n_outputs}): {expected}"
+        )
+    if shape[-1] != task.n_outputs:
+        raise ValueError(f"{name} gives {shape[-1]} outputs, expected {expected}")
+    last = getattr(getattr(model.layers[-1], "activation", None), "__name__", type(model.layers[-1]).__name__)
+    if last.lower() in ("sigmoid", "softmax"):
+        raise ValueError(
+            f"{name} ends with {last}, which gives probabilities; expected {expected}, without it"
+        )
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from typing import Any
@@ -55,12 +56,14 @@ def fit_pipeline(
         if name.endswith("random_state")
     }
     pipeline.set_params(**seeded)
-    texts = train.texts()
+    texts, classes = train.texts(), len(task.class_names)
     started = time.perf_counter()
     pipeline.fit(texts, train.y)
     seconds = time.perf_counter() - started
-    loss, accuracy = score(log_probabilities(pipeline, texts), train.y)
-    val_loss, val_accuracy = score(log_probabilities(pipeline, validation.texts()), validation.y)
+    loss, accuracy = score(log_probabilities(pipeline, texts, classes), train.y)
+    val_loss, val_accuracy = score(log_probabilities(pipeline, validation.texts(), classes), validation.y)
+    if not (math.isfinite(loss) and math.isfinite(val_loss)):
+        result.status = "diverged"
     metrics = {
         "loss": loss,
         "accuracy": accuracy,
@@ -78,9 +81,21 @@ def fit_pipeline(
     return pipeline
 
 
-def log_probabilities(pipeline: Any, texts: list[str]) -> NDArray[np.float32]:
-    """Return log probabilities, float32 [n, classes], which serve as logits."""
+def log_probabilities(pipeline: Any, texts: list[str], classes: int) -> NDArray[np.float32]:
+    """Return log probabilities, float32 [n, classes], which serve as logits.
+
+    Raises
+    ------
+    ValueError
+        When the pipeline does not give a column for each class, in their order.
+    """
     probabilities = np.asarray(pipeline.predict_proba(texts), dtype=np.float64)
+    order = [int(label) for label in getattr(pipeline, "classes_", range(classes))]
+    if probabilities.shape != (len(texts), classes) or order != list(range(classes)):
+        raise ValueError(
+            f"predict_proba gives an array of shape {probabilities.shape} for the classes {order}; expected "
+            f"{(len(texts), classes)} for {list(range(classes))}"
+        )
     logits: NDArray[np.float32] = np.log(np.clip(probabilities, _SMALLEST, 1)).astype(np.float32)
     return logits
 

@@ -329,7 +329,11 @@ class Servable:
         self.class_names = text.class_names
         self._logits: Callable[[list[str]], NDArray[np.float32]]
         if (folder / _PIPELINE).is_file():
-            self._logits = partial(log_probabilities, _load_pipeline(folder / _PIPELINE, text.vocabularies))
+            self._logits = partial(
+                log_probabilities,
+                _load_pipeline(folder / _PIPELINE, text.vocabularies),
+                classes=len(self.class_names),
+            )
             return
         self._logits = self._string_logits
         if text.view is not None:

@@ -112,6 +112,9 @@ def _train(
             raise ValueError("a final run needs the ledger of test reads")
         test = read_test(dataset, spec, ledger)
         logits = answer(test)
+        if not np.isfinite(logits).all():  # not a number is not the first class
+            result.status = "diverged"
+            return
         result.test_loss, result.test_accuracy = score(logits, test.y)
         result.test_probabilities, result.test_labels = probabilities(logits), test.y
     if servable is not None:
@@ -137,7 +140,7 @@ def _fit_pipeline(
 
     pipeline = fit_pipeline(spec, _task(dataset, spec, result), train, validation, result, on_epoch)
     return (
-        lambda view: log_probabilities(pipeline, view.texts()),
+        lambda view: log_probabilities(pipeline, view.texts(), len(dataset.class_names)),
         lambda folder: save_pipeline(folder, pipeline, dataset.class_names),
     )
 

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import skops.io
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
 
@@ -12,6 +13,7 @@ from benchmark.config import RunSpec
 from benchmark.data.dataset import Store
 from benchmark.data.ledger import looks
 from benchmark.seeds import seed_bundle
+from benchmark.training.estimators import log_probabilities
 from benchmark.training.servable import Servable, save_pipeline
 from benchmark.training.train import train
 
@@ -99,3 +101,31 @@ def test_a_stored_pipeline_with_foreign_types_is_refused(tmp_path):
     assert skops.io.get_untrusted_types(file=tmp_path / "pipeline.skops")
     with pytest.raises(ValueError, match="not to be trusted"):
         Servable(tmp_path)
+
+
+class Answering(BaseEstimator, ClassifierMixin):
+    """Gives probabilities that a test wants, whatever was learned."""
+
+    def __init__(self, columns=2, value=0.5, classes=(0, 1)):
+        self.columns, self.value, self.classes = columns, value, classes
+
+    def fit(self, texts, labels):
+        self.classes_ = np.array(self.classes)
+        return self
+
+    def predict_proba(self, texts):
+        return np.full((len(texts), self.columns), self.value)
+
+
+@pytest.mark.parametrize("wrong", [{"columns": 3}, {"classes": (1, 0)}])
+def test_probabilities_that_are_not_a_column_for_each_class_in_order_are_refused(wrong):
+    pipeline = Pipeline([("answering", Answering(**wrong))]).fit(["a", "b"], [0, 1])
+    with pytest.raises(ValueError, match="expected"):
+        log_probabilities(pipeline, ["a", "b"], 2)
+
+
+def test_a_pipeline_that_gives_no_numbers_has_diverged(sample, monkeypatch):
+    pipeline = Pipeline([("answering", Answering(value=float("nan")))])
+    monkeypatch.setattr("benchmark.training.estimators.load_builder", lambda *_: lambda task: pipeline)
+    result = train(make_spec(sample, "majority", kind="trial"), sample)
+    assert result.status == "diverged"

@@ -376,3 +376,24 @@ def test_a_worker_trains_the_files_that_were_planned(sample, tmp_path, monkeypat
     assert "was changed since this was planned" in first.error
     assert second.error == ""
     assert second.status == "ok"
+
+
+@pytest.mark.parametrize(
+    ("end", "said"),
+    [
+        ("keras.layers.Dense(task.n_outputs, activation='sigmoid')(x)", "probabilities"),
+        ("keras.layers.Softmax()(keras.layers.Dense(task.n_outputs)(x))", "probabilities"),
+        ("[keras.layers.Dense(1)(x), keras.layers.Dense(1)(x)]", "shape"),
+    ],
+)
+def test_a_network_that_does_not_give_logits_is_refused_before_training(sample, tmp_path, end, said):
+    path = tmp_path / "wrong.py"
+    path.write_text(
+        "import keras\n\ndef build(task):\n    ids = keras.Input((task.columns,), dtype='int32')\n"
+        "    x = keras.layers.GlobalMaxPooling1D()(keras.layers.Embedding(task.vocabulary_size, 4)(ids))\n"
+        f"    return keras.Model(ids, {end})\n"
+    )
+    result = train(make_spec(sample, f"{path}:build"), sample)
+    assert (result.status, result.epochs_run) == ("failed", 0)
+    assert said in result.error_line
+    assert "1 logits" in result.error_line
