@@ -118,6 +118,7 @@ def find_model(options: argparse.Namespace) -> StoredModel:
         When there is none.
     """
     from benchmark.data.files import folder_digest
+    from benchmark.tracking import names
     from benchmark.tracking.store import connect, resolve_uri
 
     facts: dict[str, str] = {}
@@ -130,8 +131,8 @@ def find_model(options: argparse.Namespace) -> StoredModel:
         client = connect(uri)
         source = options.model_uri or _best(client, options.best, options.model)
         folder = _download(source, uri)
-        facts = _facts(client, source)
-        recorded = _recorded_digest(client, source)
+        if (run := _run_of(client, source)) is not None:
+            facts, recorded = _facts(run), run.data.tags.get(names.MODEL_DIGEST)  # 0.1.0 recorded none
     asked = f"--model-uri {options.model_uri}" if options.model_uri else f"--best {options.best}"
     # An MLflow model keeps ours as one of its artifacts.
     places = ("text.json", "artifacts/*/text.json", "*/artifacts/*/text.json")
@@ -144,7 +145,8 @@ def find_model(options: argparse.Namespace) -> StoredModel:
             "restore them from a copy, or add --trust if you changed them"
         )
     trust = partial(_is_recorded, found.parent, uri)
-    return StoredModel(asked, found.parent, facts, (lambda: True) if options.trust else trust)
+    known = options.trust or bool(recorded)
+    return StoredModel(asked, found.parent, facts, (lambda: True) if known else trust)
 
 
 def _is_recorded(folder: Path, uri: str) -> bool:
@@ -209,25 +211,18 @@ def _download(source: str, uri: str) -> Path:
         ) from error
 
 
-def _recorded_digest(client: Any, source: str) -> str | None:
-    """Return the digest that a sweep recorded of the model ``runs:/RUN_ID/…``; 0.1.0 recorded none."""
-    from benchmark.tracking import names
-
+def _run_of(client: Any, source: str) -> Any:
+    """Return the run that made a model ``runs:/RUN_ID/…``; None for other addresses."""
     run_id = re.match(r"runs:/+([^/]+)/", source)
-    tags = client.get_run(run_id[1]).data.tags if run_id else {}
-    digest: str | None = tags.get(names.MODEL_DIGEST)
-    return digest
+    return client.get_run(run_id[1]) if run_id else None
 
 
-def _facts(client: Any, source: str) -> dict[str, str]:
-    """Return what the store knows of the run that made a model ``runs:/RUN_ID/…``."""
+def _facts(run: Any) -> dict[str, str]:
+    """Return what the store knows of the run that made a model."""
     from benchmark.report.rows import WATERMARK
     from benchmark.tracking import names
 
-    run_id = re.match(r"runs:/+([^/]+)/", source)
-    if run_id is None:
-        return {}
-    data = client.get_run(run_id[1]).data
+    data = run.data
     kept = {
         "model": names.MODEL,
         "data set": names.DATASET,
@@ -241,4 +236,4 @@ def _facts(client: Any, source: str) -> dict[str, str]:
         facts["test accuracy"] = f"{data.metrics[names.TEST_ACCURACY]:.4f} (of this training run)"
     if facts.get("budget") == "smoke":
         facts["note"] = WATERMARK
-    return {**facts, "run": run_id[1]}
+    return {**facts, "run": run.info.run_id}

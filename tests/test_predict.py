@@ -129,6 +129,18 @@ def test_a_sweep_says_so_where_its_model_cannot_be_stored(sample, capsys):
     assert "has a stored model" in capsys.readouterr().err
 
 
+def test_files_that_are_not_those_that_the_sweep_stored_do_not_answer(swept, capsys):
+    (file,) = Path("mlruns/artifacts").rglob("text.json")
+    text = json.loads(file.read_text())
+    file.write_text(json.dumps({**text, "class_names": text["class_names"][::-1]}))
+    capsys.readouterr()
+    assert predict.main(["--best", "sample", "great"]) == 2
+    output, errors = capsys.readouterr()
+    assert output == ""
+    assert "the store was changed" in errors
+    assert predict.main(["--best", "sample", "great", "--trust"]) == 0
+
+
 def test_a_model_by_its_uri_or_folder(swept, capsys):
     capsys.readouterr()
     predict.main(["--best", "sample", "great"])

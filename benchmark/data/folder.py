@@ -19,6 +19,7 @@ from benchmark.data.labels import unify
 from benchmark.data.parts import TEST_NOTICE, draw_test, part_of, validation_share
 from benchmark.data.source import Row, Source, SourceOptions, experiment_name
 from benchmark.errors import UserError
+from benchmark.printable import printable
 
 _ORDER = ("train", "validation", "test")
 _UNLABELLED = "unsup"  # of aclImdb
@@ -175,8 +176,7 @@ class FolderSource:
         if path.is_dir() and not path.is_symlink():
             left = sorted(Path(where, name) for where, _, names in os.walk(path) for name in names)
         for one in left:
-            name = one.relative_to(self._root).as_posix()
-            (self._strays if why is None else why).add(name if name.isprintable() else ascii(name)[1:-1])
+            (self._strays if why is None else why).add(printable(one.relative_to(self._root).as_posix()))
 
     def _leads_nowhere(self, link: Path) -> bool:
         """Whether a link leads to nothing, or to a folder that it stands in, and so to the whole data set."""
