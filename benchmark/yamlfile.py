@@ -8,9 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import yaml
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import PydanticCustomError
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedBase, CommentedMap
+from ruamel.yaml.constructor import BaseConstructor, ConstructorError, RoundTripConstructor, SafeConstructor
+from ruamel.yaml.error import MarkedYAMLError
+from ruamel.yaml.nodes import Node, ScalarNode
+from ruamel.yaml.reader import ReaderError
+from ruamel.yaml.resolver import BaseResolver
 
 from benchmark.errors import UserError, did_you_mean
 from benchmark.printable import printable
@@ -21,32 +27,23 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 LIMIT = 1_000_000  # bytes; a configuration file is never this long, and YAML is slow to read
 _CORE = "tag:yaml.org,2002:"
-_KINDS = {_CORE + kind for kind in ("str", "int", "float", "bool", "null", "map", "seq")}
 _EXPECTED = {
+    **dict.fromkeys(("dict_type", "model_type", "model_attributes_type"), "should be a mapping"),
     "tuple_type": "should be a list",
-    "list_type": "should be a list",
-    "dict_type": "should be a mapping",
-    "model_type": "should be a mapping",
-    "model_attributes_type": "should be a mapping",
-    "string_type": "should be text",
-    "int_type": "should be a whole number",
-    "float_type": "should be a number",
-    "bool_type": "should be true or false",
+    "too_short": "needs at least one value",
 }
 
 
-class _Loader(yaml.SafeLoader):
-    """A safe loader with the scalars of YAML 1.2, as editors read them.
+class _Resolver(BaseResolver):
+    """Which plain scalars are not text: those of YAML 1.2, whatever version a file declares.
 
-    YAML 1.1, PyYAML's own, reads ``1e-4`` as text, ``no`` as false, ``010`` as 8 and ``1:30`` as 90.
+    The library's own rules take ``.5e3`` for text, ``0b11`` and ``1._5`` for numbers, and dates for dates.
     """
 
-    yaml_implicit_resolvers = {}  # noqa: RUF012  # typed by its base class
+    processing_version = (1, 2)
 
-
-def _integer(loader: _Loader, node: yaml.ScalarNode) -> int:
-    text = str(loader.construct_scalar(node)).replace("_", "")
-    return int(text, 0) if text[:2] in ("0x", "0o") else int(text)
+    def __init__(self, version: None = None, loader: Any = None) -> None:
+        super().__init__(loader)
 
 
 for _tag, _pattern in {
@@ -55,8 +52,44 @@ for _tag, _pattern in {
     "int": r"[-+]?[0-9][0-9_]*|0o[0-7]+|0x[0-9a-fA-F]+",
     "float": r"[-+]?(\.[0-9]+|[0-9][0-9_]*(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf)|\.(nan|NaN)",
 }.items():
-    _Loader.add_implicit_resolver(_CORE + _tag, re.compile(rf"^(?:{_pattern})$"), None)
-_Loader.add_constructor(_CORE + "int", _integer)
+    _Resolver.add_implicit_resolver_base(_CORE + _tag, re.compile(rf"^(?:{_pattern})$"), None)
+
+
+class _Constructor(RoundTripConstructor):
+    """Mappings and lists that know their lines, of plain values: no tags, no key twice, no circles."""
+
+    yaml_constructors = {  # noqa: RUF012  # typed by its base class
+        None: SafeConstructor.construct_undefined,
+        **{
+            _CORE + kind: getattr(base, f"construct_yaml_{kind}")
+            for base, kinds in (
+                (RoundTripConstructor, "map seq"),
+                (SafeConstructor, "str int float bool null"),
+            )
+            for kind in kinds.split()
+        },
+    }
+    construct_scalar = BaseConstructor.construct_scalar
+
+    def construct_object(self, node: Node, deep: bool = False) -> Any:
+        if node in self.recursive_objects:
+            raise ConstructorError(None, None, "an alias contains itself", node.start_mark)
+        return super().construct_object(node, deep=True)
+
+    def check_mapping_key(self, node: Node, key_node: Node, mapping: Any, key: Any, value: Any) -> bool:
+        if not isinstance(key, str):
+            wrong = f"the key ({describe(key)}) is not text; put it in quotes"
+        elif key in mapping:
+            wrong = f"'{key}' is given twice, first in line {mapping.lc.key(key)[0] + 1}"
+        else:
+            return True
+        raise ConstructorError(None, None, wrong, key_node.start_mark)
+
+
+def _yaml() -> YAML:
+    yaml = YAML(typ="safe", pure=True)
+    yaml.Constructor, yaml.Resolver = _Constructor, _Resolver
+    return yaml
 
 
 @dataclass(frozen=True)
@@ -69,26 +102,22 @@ class Located:
         The file.
     data : dict
         Its content.
-    node : yaml.Node
-        The same content with positions.
     """
 
     path: Path
-    data: dict[str, Any]
-    node: yaml.Node
+    data: CommentedMap
 
     def find(self, *keys: str | int) -> tuple[tuple[str | int, ...], int]:
         """Return the part of a location that is in the file, and its line, counted from 1.
 
         What the file does not have is skipped: pydantic puts the tags of unions into its locations.
         """
-        node, found, line = self.node, [], self.node.start_mark.line
+        node, found, line = self.data, [], self.data.lc.line
         for key in keys:
-            for name, child, mark in _children(node):
-                if name == key:
-                    node, line = child, mark.line
-                    found.append(key)
-                    break
+            lines = node.lc.data if isinstance(node, CommentedBase) else None
+            if lines and key in lines:
+                node, line = node[key], lines[key][0]
+                found.append(key)
         return tuple(found), line + 1
 
     def line(self, *keys: str | int) -> int:
@@ -101,7 +130,7 @@ class Located:
 
 
 def read_yaml(path: str | Path) -> Located:
-    """Read a YAML mapping with a safe loader, keeping the line of each key.
+    """Read a YAML mapping safely, keeping the line of each key.
 
     Parameters
     ----------
@@ -120,28 +149,31 @@ def read_yaml(path: str | Path) -> Located:
         or contains itself. The message is one line.
     """
     path = Path(path)
-    text = _read_text(path)
     try:
-        loader = _Loader(text)
-        node = loader.get_single_node()
-        if node is None:
-            raise _error(path, "the file is empty; expected keys and values")
-        _check(path, node, set(), set())
-        data = loader.construct_document(node)
-    except yaml.MarkedYAMLError as error:
+        with path.open("rb") as file:
+            content = file.read(LIMIT + 1)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise _error(path, f"cannot be read: {reason}") from None
+    if len(content) > LIMIT:
+        raise _error(path, "is longer than 1 MB; expected a short YAML file")
+    text = content.decode("utf-8", "surrogateescape")
+    try:
+        data = _yaml().load(text)
+    except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        raise _error(path, f"not valid YAML: {_explain(error)}", mark.line + 1 if mark else None) from None
-    except yaml.reader.ReaderError as error:
+        why = ", ".join(part for part in (error.context, error.problem) if part)
+        raise _error(path, f"not valid YAML: {why}", mark.line + 1 if mark else None) from None
+    except ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
-        raise _error(path, "not valid YAML: a control character is not allowed", line) from None
+        raise _error(path, "not valid YAML: a control character, or not UTF-8", line) from None
     except RecursionError:
         raise _error(path, "is nested too deeply") from None
     except (ValueError, KeyError) as error:  # !!int x, or a number of 5,000 digits
         raise _error(path, f"not valid YAML: {error}") from None
-    if not isinstance(data, dict):
-        line = node.start_mark.line + 1
-        raise _error(path, f"expected keys and values, got {describe(data)}", line)
-    return Located(path, data, node)
+    if not isinstance(data, CommentedMap):
+        raise _error(path, f"expected keys and values, got {describe(data)}")
+    return Located(path, data)
 
 
 def parse_scalar(text: str) -> str | int | float | bool | None:
@@ -157,11 +189,10 @@ def parse_scalar(text: str) -> str | int | float | bool | None:
     str, int, float, bool or None
         The value; whatever is not a number, ``true``, ``false`` or ``null`` is text.
     """
-    loader = _Loader("")
-    tag = loader.resolve(yaml.ScalarNode, text, (True, False))  # type: ignore[no-untyped-call]
-    node = yaml.ScalarNode(tag, text)
+    yaml = _yaml()
+    tag = yaml.resolver.resolve(ScalarNode, text, (True, False))
     try:
-        value: str | int | float | bool | None = loader.construct_object(node)
+        value: str | int | float | bool | None = yaml.constructor.construct_object(ScalarNode(tag, text))
     except ValueError:  # more digits than Python converts
         return text
     return value
@@ -254,16 +285,11 @@ def _message(detail: ErrorDetails, schema: dict[str, Any]) -> str:
     if kind == "missing":
         return f"'{key}' is missing"
     if kind.startswith("union_tag"):
-        choices = re.findall(r"'(\w+)'", context.get("expected_tags", ""))
-        name = str(context["discriminator"]).strip("'")
-        if kind == "union_tag_not_found":
-            tags = _schema_at(schema, loc)["discriminator"]["mapping"]
-            return f"'{key}' has no '{name}'; {did_you_mean('', tags)}"
-        return f"'{context['tag']}' is not a known {name}; {did_you_mean(context['tag'], choices)}"
+        name, tag = context["discriminator"].strip("'"), context.get("tag")
+        wrong = f"'{key}' has no '{name}'" if tag is None else f"'{tag}' is not a known {name}"
+        return f"{wrong}; {did_you_mean(tag or '', _schema_at(schema, loc)['discriminator']['mapping'])}"
     if kind == "value_error":
         return f"'{key}': {context['error']}"
-    if kind == "too_short":
-        return f"'{key}' needs at least {context['min_length']} value"
     expected = _EXPECTED.get(kind, detail["msg"].removeprefix("Input "))
     return f"'{key}' {expected}, got {describe(detail['input'])}"
 
@@ -272,80 +298,15 @@ def _schema_at(schema: dict[str, Any], loc: tuple[str | int, ...]) -> dict[str, 
     """Return the part of a JSON schema that stands at the location of a pydantic error."""
 
     def resolve(part: dict[str, Any]) -> dict[str, Any]:
-        name = part.get("$ref", "").rpartition("/")[2]
-        return resolve(schema["$defs"][name]) if name else part
+        return schema["$defs"][part["$ref"].rpartition("/")[2]] if "$ref" in part else part
 
     here = resolve(schema)
     for key in loc:
         tags = here.get("discriminator", {}).get("mapping", {})
-        if key in tags:
-            here = resolve({"$ref": tags[key]})
-        else:
-            inner = here.get("properties", {}).get(key) or here.get("additionalProperties")
-            here = resolve(inner if isinstance(inner, dict) else {})
+        inner = here.get("properties", {}).get(key) or here.get("additionalProperties")
+        inner = {"$ref": tags[key]} if key in tags else inner
+        here = resolve(inner if isinstance(inner, dict) else {})
     return here
-
-
-def _children(node: yaml.Node) -> list[tuple[str | int, yaml.Node, yaml.Mark]]:
-    if isinstance(node, yaml.MappingNode):
-        return [(key.value, value, key.start_mark) for key, value in node.value]
-    if isinstance(node, yaml.SequenceNode):
-        return [(index, item, item.start_mark) for index, item in enumerate(node.value)]
-    return []
-
-
-def _check(path: Path, node: yaml.Node, above: set[yaml.Node], done: set[yaml.Node]) -> None:
-    """Reject what the loader would let pass, or fail on: aliases make the tree a graph."""
-    line = node.start_mark.line + 1
-    if node in above:
-        raise _error(path, "an alias that contains itself is not allowed", line)
-    if node in done:
-        return
-    if node.tag not in _KINDS:
-        raise _error(path, f"the tag '{node.tag.replace(_CORE, '!!')}' is not allowed", line)
-    if isinstance(node, yaml.MappingNode):
-        _check_keys(path, node)
-    for _, child, _ in _children(node):
-        _check(path, child, above | {node}, done)
-    done.add(node)
-
-
-def _check_keys(path: Path, node: yaml.MappingNode) -> None:
-    first: dict[str, int] = {}
-    for key, _ in node.value:
-        line = key.start_mark.line + 1
-        if key.tag != _CORE + "str" or not isinstance(key, yaml.ScalarNode):
-            shown = f"the key {key.value}" if isinstance(key, yaml.ScalarNode) else "a key"
-            raise _error(path, f"{shown} is not text; put it in quotes", line)
-        if key.value in first:
-            raise _error(path, f"'{key.value}' is given twice, first in line {first[key.value]}", line)
-        first[key.value] = line
-
-
-def _explain(error: yaml.MarkedYAMLError) -> str:
-    if "'\\t'" in (error.problem or ""):
-        return "indent with spaces, not with tabs"
-    return ", ".join(part for part in (error.context, error.problem) if part)
-
-
-def _read_text(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            content = file.read(LIMIT + 1)
-    except FileNotFoundError:
-        raise _error(path, "there is no such file") from None
-    except IsADirectoryError:
-        raise _error(path, "is a folder; expected a YAML file") from None
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise _error(path, f"cannot be read: {reason}") from None
-    if len(content) > LIMIT:
-        raise _error(path, "is longer than 1 MB; expected a short YAML file")
-    try:
-        return content.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise _error(path, "is not UTF-8; save it with that encoding", line) from None
 
 
 def _error(path: Path, message: str, line: int | None = None) -> UserError:

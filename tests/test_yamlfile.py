@@ -70,14 +70,21 @@ def test_lines_of_keys(write):
         ("1e-4", 1e-4),
         ("1.0e-4", 1e-4),
         ("-.5", -0.5),
+        (".5e3", 500.0),
         ("1E3", 1000.0),
         ("+12", 12),
         ("10_000", 10_000),
         ("010", 10),
         ("0x1f", 31),
         ("0o17", 15),
+        ("0b11", "0b11"),
+        ("-0x1f", "-0x1f"),
+        ("1._5", "1._5"),
+        ("<<", "<<"),
+        ("=", "="),
         ("1:30", "1:30"),
         ("no", "no"),
+        ("yes", "yes"),
         ("on", "on"),
         ("true", True),
         ("False", False),
@@ -98,8 +105,18 @@ def test_scalars(write, text, value):
     assert (parsed, type(parsed)) == (value, type(value))
 
 
+def test_a_declared_version_changes_nothing(write):
+    path = write("%YAML 1.1\n---\na: no\nb: 010\nc: 1e-4\nd: 2020-01-01\n")
+    assert read_yaml(path).data == {"a": "no", "b": 10, "c": 1e-4, "d": "2020-01-01"}
+
+
 def test_quotes_make_text(write):
     assert read_yaml(write("key: '1e-4'\n")).data == {"key": "1e-4"}
+
+
+@pytest.mark.parametrize("text", ["|\n  a\n  b\n", ">\n  a\n\n  b\n", "&x a\n", "!!str 5\n"])
+def test_text_is_plain_text(write, text):
+    assert type(read_yaml(write(f"key: {text}")).data["key"]) is str
 
 
 def test_parse_scalar_reads_no_structure():
@@ -117,87 +134,99 @@ def test_aliases_are_allowed(write):
 
 
 @pytest.mark.parametrize(
-    ("content", "expected"),
+    ("content", "line", "named"),
     [
-        ("", "file.yaml: the file is empty; expected keys and values"),
-        ("# only a comment\n", "file.yaml: the file is empty; expected keys and values"),
-        ("\n- a\n- b\n", "file.yaml, line 2: expected keys and values, got a list"),
-        ("just text", "file.yaml, line 1: expected keys and values, got 'just text'"),
-        ("a: 1\nb: 2\na: 3\n", "file.yaml, line 3: 'a' is given twice, first in line 1"),
-        ("a:\n  b: 1\n  b: 1\n", "file.yaml, line 3: 'b' is given twice, first in line 2"),
-        ("a: 1\n5: x\n", "file.yaml, line 2: the key 5 is not text; put it in quotes"),
-        ("a: 1\n[b]: x\n", "file.yaml, line 2: a key is not text; put it in quotes"),
-        ("a: 1\nb: &x\n  c: *x\n", "file.yaml, line 2: an alias that contains itself is not allowed"),
-        ("a: &x [*x]\n", "file.yaml, line 1: an alias that contains itself is not allowed"),
-        ("a: 1\nb: *x\n", "file.yaml, line 2: not valid YAML: found undefined alias 'x'"),
-        ("a: 1\nb: c: d\n", "file.yaml, line 2: not valid YAML: mapping values are not allowed here"),
-        ("a:\n\tb: 1\n", "file.yaml, line 2: not valid YAML: indent with spaces, not with tabs"),
-        ("a: 1\n---\nb: 1\n", "file.yaml, line 2: not valid YAML: expected a single document"),
-        ("a: 1\nb: \x01\n", "file.yaml, line 2: not valid YAML: a control character is not allowed"),
-        (b"a: 1\nb: caf\xe9\n", "file.yaml, line 2: is not UTF-8; save it with that encoding"),
-        ("a: 1\nb: !!python/name:os.system\n", "file.yaml, line 2: the tag '!!python/name:os.system' is not"),
-        ("a: !!int x\n", "file.yaml: not valid YAML: invalid literal for int()"),
-        ("a: !!bool x\n", "file.yaml: not valid YAML: 'x'"),
-        ("a: " + "9" * 5000, "file.yaml: not valid YAML: Exceeds the limit"),
-        ("a: " + "[" * 5000, "file.yaml: is nested too deeply"),
-        ("a: " + "b" * 1_000_000, "file.yaml: is longer than 1 MB"),
-        ('"a\\nb\\e": 1\n"a\\nb\\e": 1\n', "file.yaml, line 2: 'a\\nb\\x1b' is given twice"),
+        ("", None, ["keys and values", "null"]),
+        ("# only a comment\n", None, ["keys and values", "null"]),
+        ("\n- a\n- b\n", None, ["keys and values", "a list"]),
+        ("just text", None, ["keys and values", "'just text'"]),
+        ("a: 1\nb: 2\na: 3\n", 3, ["'a'", "twice", "line 1"]),
+        ("a:\n  b: 1\n  b: 1\n", 3, ["'b'", "twice", "line 2"]),
+        ("'a': 1\nb: 1\n\"a\": 2\n", 3, ["'a'", "twice", "line 1"]),
+        ("a: 1\n5: x\n", 2, ["5", "quotes"]),
+        ("a: 1\ntrue: x\n", 2, ["true", "quotes"]),
+        ("a: 1\n[b]: x\n", 2, ["a list", "quotes"]),
+        ("a: 1\n? {b: 1}\n: x\n", 2, ["a mapping", "quotes"]),
+        ("a: 1\nb: &x\n  c: *x\n", 2, ["alias", "itself"]),
+        ("&x a: 1\nb: &y [1, [*y]]\n", 2, ["alias", "itself"]),
+        ("--- &x\na: *x\n", 1, ["alias", "itself"]),
+        ("a: 1\nb: *x\n", 2, ["alias", "'x'"]),
+        ("a: 1\nb: c: d\n", 2, ["mapping values"]),
+        ("a:\n\tb: 1\n", 2, ["\\t"]),
+        ("a: 1\n---\nb: 1\n", 2, ["single document"]),
+        ("a: \u00e9\nb: \x01\n", 2, ["control character"]),
+        (b"a: 1\nb: caf\xe9\n", 2, ["UTF-8"]),
+        ("a: 1\nb: !!python/name:os.system\n", 2, ["tag", "python/name:os.system"]),
+        ("a: 1\nb: !own x\n", 2, ["tag", "!own"]),
+        ("a: 1\nb: !!binary aGk=\n", 2, ["tag", "binary"]),
+        ("a: 1\nb: !!set {c}\n", 2, ["tag", "set"]),
+        ("a: !!int x\n", None, ["int()", "'x'"]),
+        ("a: !!bool x\n", None, ["'x'"]),
+        ("a: " + "9" * 5000, None, ["4300 digits"]),
+        ("a: " + "[" * 5000, None, ["nested too deeply"]),
+        ("a: " + "b" * 1_000_000, None, ["1 MB"]),
+        ('"a\\nb\\e": 1\n"a\\nb\\e": 1\n', 2, ["'a\\nb\\x1b'", "twice"]),
     ],
     ids=lambda value: str(value)[:20],
 )
-def test_bad_files(write, content, expected):
-    assert message(write(content)).startswith(expected)
+def test_bad_files(write, content, line, named):
+    text = message(write(content))
+    assert text.startswith("file.yaml: " if line is None else f"file.yaml, line {line}: ")
+    assert [word for word in named if word not in text] == []
+    assert len(text) < 300
 
 
 def test_an_exponential_alias_bomb_is_read_in_linear_time(write):
     lines = ["a0: &a0 [x, x]"] + [f"a{i}: &a{i} [*a{i - 1}, *a{i - 1}]" for i in range(1, 60)]
     assert len(read_yaml(write("\n".join(lines))).data) == 60
+    assert "'a59' is given twice" in message(write("\n".join([*lines, "a59: *a58"])))
+    assert "'a0' should be a valid string, got a list (and 59 more)" in message(
+        write("\n".join(lines)), dict[str, str]
+    )
 
 
 def test_files_that_cannot_be_read(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert message(tmp_path / "none.yaml") == "none.yaml: there is no such file"
-    assert message("/nowhere/none.yaml") == "/nowhere/none.yaml: there is no such file"
     Path("folder").mkdir()
-    assert message("folder") == "folder: is a folder; expected a YAML file"
     Path("loop.yaml").symlink_to("loop.yaml")
-    assert message("loop.yaml") == "loop.yaml: cannot be read: Too many levels of symbolic links"
-    assert message("a\0b.yaml") == "a\\x00b.yaml: cannot be read: embedded null byte"
+    for path, shown, reason in [
+        (tmp_path / "none.yaml", "none.yaml", "No such file"),
+        ("/nowhere/none.yaml", "/nowhere/none.yaml", "No such file"),
+        ("folder", "folder", "directory"),
+        ("loop.yaml", "loop.yaml", "symbolic links"),
+        ("a\0b.yaml", "a\\x00b.yaml", "null byte"),
+    ]:
+        text = message(path)
+        assert text.startswith(f"{shown}: ")
+        assert reason in text
 
 
 @pytest.mark.parametrize(
-    ("content", "expected"),
+    ("content", "line", "named"),
     [
-        ("title: a\n\nepoch: 3\n", "line 3: 'epoch' is not a known key; did you mean 'epochs'?"),
-        ("titel: a\n", "line 1: 'titel' is not a known key; did you mean 'title'? (and 1 more)"),
-        ("epochs: 3\n", "line 1: 'title' is missing"),
-        ("title: a\nepochs: few\n", "line 2: 'epochs' should be a valid integer"),
-        ("title: 5\n", "line 1: 'title' should be text, got 5"),
-        ("title: a\npoints: 5\n", "line 2: 'points' should be a list, got 5"),
-        ("title: a\npoints:\n  - 1\n  - x\n", "line 4: 'points' should be a valid integer"),
-        ("title: a\nshapes: [1]\n", "line 2: 'shapes' should be a mapping, got a list"),
-        ("title: a\nshapes:\n  a: null\n", "line 3: 'a' should be a mapping, got null"),
-        ("title: a\nshapes:\n  a: {radius: 1}\n", "line 3: 'a' has no 'kind'; choose from round, square"),
-        (
-            "title: a\nshapes:\n  a:\n    kind: squared\n",
-            "line 3: 'squared' is not a known kind; did you mean 'square'?",
-        ),
+        ("title: a\n\nepoch: 3\n", 3, ["'epoch'", "did you mean 'epochs'?"]),
+        ("titel: a\n", 1, ["'titel'", "did you mean 'title'?", "1 more"]),
+        ("epochs: 3\n", 1, ["'title' is missing"]),
+        ("title: a\nepochs: few\n", 2, ["'epochs'", "integer", "'few'"]),
+        ("title: 5\n", 1, ["'title'", "got 5"]),
+        ("title: a\npoints: 5\n", 2, ["'points'", "list", "got 5"]),
+        ("title: a\npoints:\n  - 1\n  - x\n", 4, ["'points'", "integer", "'x'"]),
+        ("title: a\nshapes: [1]\n", 2, ["'shapes'", "mapping", "got a list"]),
+        ("title: a\nshapes:\n  a: null\n", 3, ["'a'", "mapping", "got null"]),
+        ("title: a\nshapes:\n  a: {radius: 1}\n", 3, ["'a'", "'kind'", "round, square"]),
+        ("title: a\nshapes:\n  a:\n    kind: squared\n", 3, ["'squared'", "kind", "did you mean 'square'?"]),
         (
             "title: a\nshapes:\n  a:\n    kind: round\n    raduis: 1\n    radius: 1\n",
-            "line 5: 'raduis' is not a known key; did you mean 'radius'?",
+            *(5, ["'raduis'", "did you mean 'radius'?"]),
         ),
-        (
-            "title: a\nshapes:\n  a:\n    kind: round\n    radius: '1'\n",
-            "line 5: 'radius' should be a number, got '1'",
-        ),
-        (
-            "title: a\nshapes:\n  a:\n    kind: round\n    radius: 0\n",
-            "line 5: 'radius' should be greater than 0, got 0",
-        ),
+        ("title: a\nshapes:\n  a:\n    kind: round\n    radius: '1'\n", 5, ["'radius'", "number", "'1'"]),
+        ("title: a\nshapes:\n  a:\n    kind: round\n    radius: 0\n", 5, ["'radius'", "than 0", "got 0"]),
     ],
 )
-def test_bad_content(write, content, expected):
-    assert message(write(content)).startswith(f"file.yaml, {expected}")
+def test_bad_content(write, content, line, named):
+    text = message(write(content))
+    assert text.startswith(f"file.yaml, line {line}: ")
+    assert [word for word in named if word not in text] == []
 
 
 def test_unknown_key_inside_a_dict_of_models(write):

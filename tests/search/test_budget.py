@@ -46,9 +46,9 @@ GOOD = "tiny:\n  trials: 1\n  seeds: 1\n  epochs: 1\n  train_share: 0.5\n  secon
     ("old", "new", "expected"),
     [
         ("trials: 1", "trials: 0", "line 2: 'trials' should be greater than or equal to 1, got 0"),
-        ("trials: 1", "trials: 1.5", "line 2: 'trials' should be a whole number, got 1.5"),
-        ("trials: 1", "trials: true", "line 2: 'trials' should be a whole number, got true"),
-        ("seeds: 1", "seeds: '1'", "line 3: 'seeds' should be a whole number, got '1'"),
+        ("trials: 1", "trials: 1.5", "line 2: 'trials' should be a valid integer, got 1.5"),
+        ("trials: 1", "trials: true", "line 2: 'trials' should be a valid integer, got true"),
+        ("seeds: 1", "seeds: '1'", "line 3: 'seeds' should be a valid integer, got '1'"),
         ("epochs: 1", "epoch: 1", "line 4: 'epoch' is not a known key; did you mean 'epochs'? (and 1 more)"),
         ("  epochs: 1\n", "", "line 1: 'epochs' is missing"),
         ("0.5", "0", "line 5: 'train_share' should be greater than 0, got 0"),
