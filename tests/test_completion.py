@@ -12,14 +12,11 @@ from benchmark.__main__ import COMMANDS
 from benchmark.models import MODELS
 
 _ASK = """
-complete -F _former python
-_former() { COMPREPLY=(former); }
 source "$1"
-function=$2
-shift 2
+shift
 COMP_WORDS=("$@")
 COMP_CWORD=$(($# - 1))
-$function "$1"
+_shtab_textbench
 printf '%s\\n' "${COMPREPLY[@]}"
 """
 
@@ -36,8 +33,7 @@ def complete(script):
     """``complete(words)`` gives what bash would offer for the last word, which may be empty."""
 
     def ask(*words):
-        function = "_shtab_textbench" if words[0] == "textbench" else "_textbench_python"
-        command = ["bash", "--norc", "-c", _ASK, "ask", str(script), function, *words]
+        command = ["bash", "--norc", "-c", _ASK, "ask", str(script), "textbench", *words]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         assert not done.stderr
         return done.stdout.split()
@@ -46,8 +42,8 @@ def complete(script):
 
 
 def test_all_commands_are_offered(complete):
-    assert set(complete("textbench", "")) == set(COMMANDS)
-    assert complete("textbench", "lea") == ["leaderboard"]
+    assert set(complete("")) == set(COMMANDS)
+    assert complete("lea") == ["leaderboard"]
 
 
 @pytest.mark.parametrize(
@@ -71,34 +67,26 @@ def test_all_commands_are_offered(complete):
     ],
 )
 def test_values_are_offered(complete, words, offered):
-    assert set(complete("textbench", *words)) == set(offered)
-    # The same, and nothing less, of the module.
-    if len(words) > 1:
-        module = f"benchmark.{words[0]}"
-        assert set(complete("python", "-m", module, *words[1:])) == set(offered)
+    assert set(complete(*words)) == set(offered)
 
 
-def test_modules_are_offered_and_the_rest_of_python_is_as_before(complete):
-    assert complete("python", "-m", "benchmark.sw") == ["benchmark.sweep"]
-    assert complete("python", "-m", "http.server", "") == ["former"]
-    assert complete("python", "") == ["former"]
+def test_all_models_are_offered(complete):
+    assert set(complete("sweep", "--model", "")) == {*MODELS, "all"}
 
 
-def test_models_may_be_files(complete):
-    Path("lstm_of_mine.py").touch()
-    Path("lstm_of_mine.txt").touch()
-    assert complete("textbench", "sweep", "--model", "lst") == ["lstm", "lstm_of_mine.py"]
-    assert set(MODELS) < set(complete("textbench", "sweep", "--model", ""))
+def test_files_and_folders_are_offered(complete):
+    Path("spaces").mkdir()
+    Path("space.yaml").touch()
+    assert set(complete("sweep", "--space", "spa")) == {"spaces", "space.yaml"}
+    assert complete("sweep", "--data-dir", "spa") == ["spaces"]
 
 
 @pytest.mark.skipif(shutil.which("zsh") is None, reason="there is no zsh here")
 def test_zsh_can_read_its_script(tmp_path):
     (tmp_path / "script").write_text(completion.script("zsh"))
-    code = (
-        'autoload -Uz compinit; compinit -u -D; eval "$(<script)"; print $_comps[textbench] $_comps[python]'
-    )
+    code = 'autoload -Uz compinit; compinit -u -D; eval "$(<script)"; print $_comps[textbench]'
     done = subprocess.run(["zsh", "-f", "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert (sorted(done.stdout.split()), done.stderr) == (["python", "textbench"], "")
+    assert (done.stdout, done.stderr) == ("_shtab_textbench\n", "")
 
 
 def test_another_shell_is_refused_in_one_line(capsys):
