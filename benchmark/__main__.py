@@ -24,7 +24,6 @@ COMMANDS = {
     "models": ("benchmark.models.__main__", "list and describe architectures"),
     "ledger": ("benchmark.ledger", "looks at test parts, and whether their record is whole"),
     "sync": ("benchmark.sync", "bring results to the tracking store that could not be brought before"),
-    "merge": ("benchmark.merge", "join the stores of several folders, as those of sweep --shard"),
     "embeddings": ("benchmark.embeddings", "learn word vectors from a data set's own texts"),
     "doctor": ("benchmark.doctor", "what this machine has and lacks, each with its mend"),
     "conformance": (

@@ -24,8 +24,7 @@ from benchmark.report.live import Display
 from benchmark.report.plots import search_png
 from benchmark.report.progress import delivery_progress, kept_line
 from benchmark.search.presence import Presence, open_presence
-from benchmark.search.study import Search, Winner
-from benchmark.shards import WHOLE, Shard, check_search
+from benchmark.search.study import Search
 from benchmark.tracking import names
 from benchmark.tracking.drafts import clean
 from benchmark.tracking.monitor import system_metrics
@@ -63,8 +62,6 @@ class Limits:
         Whether to help another process with its study.
     ray : RayOptions or None
         The part of a Ray cluster that each run takes; None trains on this machine, without Ray.
-    shard : Shard
-        Which of the runs are to be done here.
     """
 
     workers: int | None = None
@@ -73,7 +70,6 @@ class Limits:
     max_failures: int | None = None
     join: bool = False
     ray: RayOptions | None = None
-    shard: Shard = WHOLE
 
     @property
     def in_workers(self) -> bool:
@@ -360,11 +356,8 @@ class Sweep:
                 stores.studies,
                 self.presence,
                 self.tracker.ended_trial,
-                limits.shard,
                 self.tracker.ended_trials,
             )
-            if not self._knows_winner:
-                check_search(limits.shard, plan.config.sampler, plan.config.pruner)
         except BaseException:
             self.presence.close()
             raise
@@ -385,33 +378,16 @@ class Sweep:
         return self.presence.take(f"final {spec.spec_id}") and not self.tracker.has_ended(spec.spec_id)
 
     def configurations(self) -> Configurations:
-        """Return the published default and, where it is another one, the winner of the search so far.
-
-        A shard knows the winner when all trials have been merged; of both it does its own seeds.
-        """
+        """Return the published default and, where it is another one, the winner of the search so far."""
         default = self.plan.final_specs(self.plan.default)
-        winner = self._winner()
+        winner = self.search.winner()
         if winner is None:
             tiers = [("default", default)]
         elif winner.config_id == default[0].config_id:
             tiers = [(names.BOTH_TIERS, default)]
         else:
             tiers = [("default", default), ("tuned", self.plan.final_specs(winner.hparams))]
-        return {specs[0].config_id: (tier, self._own(specs)) for tier, specs in tiers}
-
-    def _own(self, specs: list[RunSpec]) -> list[RunSpec]:
-        return [spec for spec in specs if spec.seeds.index in self.limits.shard]
-
-    @property
-    def _knows_winner(self) -> bool:
-        return self.limits.shard.is_whole or self.search.complete
-
-    def _winner(self) -> Winner | None:
-        return self.search.winner() if self._knows_winner else None
-
-    def _tag_tiers(self) -> None:
-        if self._knows_winner:
-            self.finals.tag_tiers()
+        return {specs[0].config_id: (tier, specs) for tier, specs in tiers}
 
     def run(self, engine: Engine) -> Outcome:
         """Go on with the sweep: the search up to its total, then the missing final runs."""
@@ -425,43 +401,29 @@ class Sweep:
             search.total,
             search.done,
             # Two tiers, unless it turns out that the default has won.
-            finals.total if search.finished or not self._knows_winner else 2 * plan.config.seeds,
+            finals.total if search.finished else 2 * plan.config.seeds,
             finals.total - len(missing),
         )
         if search.settled and not missing and not self.tracker.left_open:
-            self._tag_tiers()
+            finals.tag_tiers()
             self.tracker.tag_sweep(names.SEARCH_ENDED, self.search_ended)
             self._say_why_ended()
             self.display.line(
                 f"nothing to do: {search.done} of {search.total} trials and all final runs of "
-                f"{self._what} are done; {self._next_step}"
+                f"{plan.study} are done; raise --trials or --seeds for more"
             )
             return self._outcome()
         with _recorded(self.tracker):
             self.trials.run(engine)
             if not self.trials.gave_up:
-                self._tag_tiers()
+                finals.tag_tiers()
                 self.display.finals_planned(finals.total, finals.total - len(finals.missing()))
                 finals.run(engine)
             totals = {names.SEARCH_TRIALS: float(len(search.table())), names.SEARCH_SECONDS: search.seconds}
             self.tracker.finish(totals, self._write_search, {names.SEARCH_ENDED: self.search_ended})
         self._say_why_ended()
         self.display.sweep_ended(plan.model.label, time.monotonic() - started)
-        if not self.limits.shard.is_whole and not (self.trials.gave_up or finals.gave_up):
-            self.display.line(f"{self._what} is done; {self._next_step}")
         return self._outcome()
-
-    @property
-    def _what(self) -> str:
-        part = self.limits.shard
-        return self.plan.study if part.is_whole else f"shard {part} of {self.plan.study}"
-
-    @property
-    def _next_step(self) -> str:
-        if self.limits.shard.is_whole:
-            return "raise --trials or --seeds for more"
-        tuned = "" if self._knows_winner else ", then the same command without --shard for the tuned tier"
-        return f"join it with the others: python -m benchmark.merge FOLDER …{tuned}"
 
     @property
     def search_ended(self) -> str:
@@ -478,7 +440,7 @@ class Sweep:
                 f"{label}: the search ended {self.search.ended}; for more give --trials {asked} and no "
                 "--timeout, or a longer one"
             )
-        elif self.limits.shard.is_whole and total < asked:
+        elif total < asked:
             why = "all points of the grid are tried" if self.plan.space.search else "nothing is searched"
             self.display.line(f"{label}: {total} of {asked} trials is all there is: {why}")
         if self.trials.gave_up or self.finals.gave_up:
@@ -488,7 +450,7 @@ class Sweep:
             )
 
     def _outcome(self) -> Outcome:
-        winner = self._winner()
+        winner = self.search.winner()
         return Outcome(
             self.plan.model.name,
             self.plan.study,

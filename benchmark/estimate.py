@@ -15,7 +15,6 @@ from benchmark.data.cache import cache_root, remembered
 from benchmark.errors import UserError
 from benchmark.plan import Plan
 from benchmark.seeds import seed_bundle
-from benchmark.shards import WHOLE, Shard
 from benchmark.training.devices import threads
 
 _EXAMPLES = 1024
@@ -42,15 +41,13 @@ class Estimate:
     least_seconds: float
 
 
-def estimate(plan: Plan, part: Shard = WHOLE, notice: Callable[[str], None] = lambda text: None) -> Estimate:
+def estimate(plan: Plan, notice: Callable[[str], None] = lambda text: None) -> Estimate:
     """Train the default configuration for two short epochs, or take what that cost before, and scale it.
 
     Parameters
     ----------
     plan : Plan
         The sweep.
-    part : Shard
-        Which of its runs.
     notice : callable
         Told before something is measured.
 
@@ -78,8 +75,8 @@ def estimate(plan: Plan, part: Shard = WHOLE, notice: Callable[[str], None] = la
 
     patience = (spec.training.patience if spec.training else None) or plan.max_epochs
     longest, shortest = run(plan.max_epochs), run(min(plan.max_epochs, patience + 1))
-    trials, finals = part.count(plan.trials), 2 * part.count(plan.config.seeds)
-    limit = float("inf") if plan.config.timeout is None else plan.config.timeout / part.of
+    trials, finals = plan.trials, 2 * plan.config.seeds
+    limit = float("inf") if plan.config.timeout is None else plan.config.timeout
 
     def search(one: float) -> float:
         return min(trials * one, limit + one)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -13,7 +12,6 @@ from typing import TYPE_CHECKING, Any, cast
 
 from benchmark import cli
 from benchmark.errors import MissingResource, UserError, did_you_mean
-from benchmark.shards import check_search, check_stores
 from benchmark.sweep_options import check_together, parser, sweep_config
 
 if TYPE_CHECKING:
@@ -28,7 +26,6 @@ if TYPE_CHECKING:
     from benchmark.plan import Plan
     from benchmark.report.live import Display
     from benchmark.report.rows import Board
-    from benchmark.shards import Shard
 
 
 def sweep(arguments: Sequence[str]) -> int:
@@ -41,9 +38,6 @@ def sweep(arguments: Sequence[str]) -> int:
 
     check_together(options)
     threads()  # which every run reads from the environment
-    check_stores(
-        options.shard, options.storage, options.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI")
-    )
     config = sweep_config(options)
     models = _model_names(options.model)
     space_file = _space_file(options, models)
@@ -56,11 +50,8 @@ def sweep(arguments: Sequence[str]) -> int:
         dataset = choose_dataset(options.dataset, source, display.notice, display.line)
         plan = partial(make_plan, dataset=dataset, config=config, space_file=space_file)
         plans = _plans(models, options.model, plan, display)
-        for one in plans:
-            if not (cli.RUNS / "studies" / f"{one.study}.journal").exists():  # so its search is to be done
-                check_search(options.shard, config.sampler, config.pruner)
         if options.dry_run:
-            return _dry_run(plans, options.shard, display, options.json)
+            return _dry_run(plans, display, options.json)
         with _cluster(options) as ray:
             return _run(plans, dataset, options, display, ray)
     finally:
@@ -158,7 +149,6 @@ def _run(
         options.max_failures,
         options.join,
         ray,
-        options.shard,
     )
     # Otherwise TensorFlow is for the workers alone.
     if (options.device == "gpu" and ray is None) or not limits.in_workers:
@@ -253,15 +243,15 @@ def _publish(board: Board, outcomes: Sequence[Outcome], stores: Stores, dataset:
     write_notes(stores.client, dataset, sweeps, to_markdown(board), to_html(board, details))
 
 
-def _dry_run(plans: Sequence[Plan], part: Shard, display: Display, as_json: bool) -> int:
+def _dry_run(plans: Sequence[Plan], display: Display, as_json: bool) -> int:
     """Print what would be done, and about how long it would take."""
     from benchmark.estimate import estimate
 
     records: list[dict[str, Any]] = []
     for plan in plans:
-        cost = estimate(plan, part, display.line)
+        cost = estimate(plan, display.line)
         config = plan.config
-        trials, seeds = part.count(plan.trials), part.count(config.seeds)
+        trials, seeds = plan.trials, config.seeds
         records.append(
             {
                 "model": plan.model.name,

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, cast
 
 from benchmark import cli
 from benchmark.errors import UserError
-from benchmark.shards import WHOLE, shard
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -113,14 +112,6 @@ def parser() -> cli.Parser:
         "--join",
         action="store_true",
         help="help another process with its sweep, on a --storage and a tracking store that both reach",
-    )
-    add(
-        "--shard",
-        type=shard,
-        default=WHOLE,
-        metavar="I/N",
-        help="do every N-th trial and final run, from the I-th, in this folder; N folders are joined by "
-        "python -m benchmark.merge (samplers random, qmc and grid, with --pruner none)",
     )
     add(
         "--workers",
