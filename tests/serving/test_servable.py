@@ -14,9 +14,9 @@ from sklearn.naive_bayes import MultinomialNB
 from sklearn.pipeline import FeatureUnion, Pipeline
 
 from benchmark.config import ViewSettings
-from benchmark.training.epochs import make_predict
-from benchmark.training.scores import probabilities
-from benchmark.training.servable import Servable, holds_program, save_pipeline, save_servable
+from benchmark.serving.mlflow_model import Servable, holds_program
+from benchmark.training.saving import save_pipeline, save_servable
+from benchmark.training.scores import make_predict, probabilities
 from benchmark.training.train import train
 
 

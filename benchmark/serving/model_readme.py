@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from benchmark.training.export import Exported, TextView
+from benchmark.serving.saved_model import Exported, TextView
 
 _MOST_CLASSES = 20
 

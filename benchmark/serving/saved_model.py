@@ -14,11 +14,12 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from benchmark.config import ViewSettings
-from benchmark.data.dataset import OOV
+from benchmark.data.text import OOV
 from benchmark.data.text_ops import cut_ids, split_words
 from benchmark.quiet import quiet_stderr
+from benchmark.serving.mlflow_model import Servable, holds_program, load_network, read_text_processing
 from benchmark.training.plain import NotPlain, plain_model
-from benchmark.training.servable import Servable, holds_program, read_text_processing, without_cudnn
+from benchmark.training.saving import without_cudnn
 
 SAVED_MODEL, KERAS_FILE = "saved_model", "model.keras"
 VOCABULARY, CLASSES = "vocabulary.txt", "classes.txt"
@@ -62,7 +63,7 @@ def export_model(servable: Path, served: Servable, target: Path) -> Exported:
     Parameters
     ----------
     servable : Path
-        Folder that `benchmark.training.servable.save_servable` wrote.
+        Folder that `benchmark.training.saving.save_servable` wrote.
     served : Servable
         The same, loaded.
     target : Path
@@ -87,14 +88,14 @@ def export_model(servable: Path, served: Servable, target: Path) -> Exported:
         _save(_module(served.class_names, program.logits, [program]), target)
         _check(target, served)
         return Exported(served.class_names, None, "the network reads raw texts, by TensorFlow's operations")
-    text = TextView(content.view, content.length, content.vocabulary)
+    text = TextView(ViewSettings(**content.view.model_dump()), content.length, content.vocabulary)
     # Padding and unknown words stand first, as in `keras.layers.TextVectorization`.
     _write_lines(target / VOCABULARY, ["", "[UNK]", *text.words])
     if program is not None:
         _save(_reader(served.class_names, program.logits, [program], text), target)
         _check(target, served)
         return Exported(served.class_names, text, "it has layers or functions that are not Keras's own")
-    model = keras.saving.load_model(servable / "model.keras", compile=False, safe_mode=True)
+    model = load_network(servable, content)
     variables = [variable.value for variable in model.variables]
     with without_cudnn(model):
         _save(_reader(served.class_names, partial(model, training=False), variables, text), target)
@@ -178,7 +179,11 @@ def _check(target: Path, served: Servable) -> tuple[NDArray[np.int32], NDArray[n
 def _save_keras(model: keras.Model, path: Path, ids: NDArray[np.int32], expected: NDArray[np.float32]) -> str:
     """Write the Keras file, and return ""; or return why it cannot be."""
     try:
-        plain_model(model).save(path)
+        plain = plain_model(model)
+        (logits,) = plain.outputs
+        if logits.shape[-1] == 1:  # the softmax of 0 and x is the sigmoid of x, beside its complement
+            logits = keras.ops.concatenate([keras.ops.zeros_like(logits), logits], axis=-1)
+        keras.Model(plain.inputs[0], keras.layers.Softmax(name="probabilities")(logits)).save(path)
         answer = keras.saving.load_model(path, safe_mode=True)(ids).numpy()
     except NotPlain as error:
         return str(error)
