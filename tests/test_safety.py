@@ -42,7 +42,7 @@ ALLOWED = {
     (
         "serving/mlflow_model.py",
         "tf.saved_model.load",
-    ): "a model that the user names; docs say what it can do",
+    ): "a model that the user names; docs say what it does",
     ("serving/saved_model.py", "tf.saved_model.load"): "the same model, and the one that was just written",
     ("models/hub_layer.py", "tf.saved_model.load"): "a module that the user names",
 }

@@ -74,8 +74,7 @@ def _save_network(path: Path, model: keras.Model, count: int, length: int) -> bo
     ids = np.random.default_rng(0).integers(0, count, (4, length), dtype=np.int32)
     try:
         plain_model(model).save(path)
-        with _keras_alone():
-            again = keras.saving.load_model(path, compile=False, safe_mode=True)
+        again = keras.saving.load_model(path, compile=False, safe_mode=True)
         if np.allclose(again(ids, training=False), model(ids, training=False), 1e-3, 1e-4, equal_nan=True):
             return True
     except OSError:
@@ -90,18 +89,6 @@ def _is_known(layer: Any) -> bool:
     """Whether a layer and the functions that it calls, of which a file has the names, are Keras's or ours."""
     functions = [value for value in vars(layer).values() if isinstance(value, types.FunctionType)]
     return all(thing.__module__.startswith(("keras.", _OURS)) for thing in (type(layer), *functions))
-
-
-@contextmanager
-def _keras_alone() -> Iterator[None]:
-    """Let Keras forget what was registered, which is not there where a stored model is loaded."""
-    known = keras.saving.get_custom_objects()
-    before = dict(known)
-    known.clear()
-    try:
-        yield
-    finally:
-        known.update(before)
 
 
 def _save_program(folder: Path, model: keras.Model, inputs: tf.TensorSpec) -> None:
