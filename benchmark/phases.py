@@ -20,8 +20,8 @@ from benchmark.plan import Plan
 from benchmark.report.live import Display
 from benchmark.report.plots import confusion_png, curves_png
 from benchmark.search.study import Proposal, Search
+from benchmark.serving.packing import pack_model
 from benchmark.tracking import names
-from benchmark.tracking.served import pack_model
 from benchmark.tracking.tracker import Tracker
 from benchmark.training.result import EpochReport, Result, Status
 

@@ -196,7 +196,7 @@ def _show(outcomes: Sequence[Outcome], dataset: Dataset, stores: Stores, options
     from benchmark.boards import read_board
     from benchmark.registry import label_of
     from benchmark.report.export import to_table
-    from benchmark.stored import kept_model
+    from benchmark.serving.stored import kept_model
     from benchmark.tracking import names
     from benchmark.urls import redacted
 

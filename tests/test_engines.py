@@ -21,7 +21,7 @@ from benchmark.data.prepare import prepare
 from benchmark.errors import UserError
 from benchmark.execution.engine import Job, Workplace
 from benchmark.execution.inline import InlineEngine
-from benchmark.execution.processes import ProcessEngine, _this_code_alone
+from benchmark.execution.processes import ProcessEngine
 from benchmark.seeds import seed_bundle
 
 MODEL = '''
@@ -209,7 +209,7 @@ def test_runs_report_and_end_as_they_are_told(place_and_engine, sample, model, t
 
 
 def test_a_final_run_is_on_record_and_its_model_comes_back(place_and_engine, sample, model, tmp_path):
-    from benchmark.training.servable import Servable
+    from benchmark.serving.mlflow_model import Servable
 
     place, engine = place_and_engine
     before = len(read_entries(place.ledger))
@@ -448,14 +448,3 @@ def test_a_node_with_other_libraries_is_refused():
     check_versions(versions())
     with pytest.raises(UserError, match=r"^it has keras .*, the sweep was begun with 0\.1"):
         check_versions({**versions(), "keras": "0.1"})
-
-
-def test_a_worker_imports_this_package_and_not_that_of_a_model_that_was_loaded(tmp_path, monkeypatch):
-    (tmp_path / "benchmark").mkdir()
-    (tmp_path / "benchmark" / "__init__.py").write_text("raise ImportError")
-    monkeypatch.syspath_prepend(str(tmp_path))
-    before = list(sys.path)
-    with _this_code_alone():
-        code = f"import sys; sys.path[:] = {sys.path}; import benchmark.sweep"
-    subprocess.run([sys.executable, "-c", code], check=True)
-    assert sys.path == before

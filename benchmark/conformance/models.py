@@ -32,7 +32,7 @@ import json, sys
 from pathlib import Path
 from benchmark.quiet import quiet_tensorflow
 quiet_tensorflow()
-from benchmark.training.servable import Servable
+from benchmark.serving.mlflow_model import Servable
 texts = json.loads(Path(sys.argv[2]).read_text(encoding="utf-8"))
 print("\\n" + json.dumps(Servable(Path(sys.argv[1])).predict(texts).tolist()))
 """

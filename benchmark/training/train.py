@@ -22,7 +22,7 @@ from benchmark.models import importing
 from benchmark.models.task import Task, reporter
 from benchmark.training.devices import set_up_device, threads
 from benchmark.training.result import EpochReport, Result, Status
-from benchmark.training.scores import Score, probabilities, score
+from benchmark.training.scores import Score, log_probabilities, probabilities, score
 
 OnEpoch = Callable[[EpochReport], Status | None]
 
@@ -135,8 +135,8 @@ def _fit_pipeline(
     spec: RunSpec, dataset: Dataset, result: Result, train: View, validation: View, on_epoch: OnEpoch
 ) -> tuple[Answer, Save]:
     """Fit a scikit-learn pipeline; return how it answers a view, and how it is stored."""
-    from benchmark.training.estimators import fit_pipeline, log_probabilities
-    from benchmark.training.servable import save_pipeline
+    from benchmark.training.estimators import fit_pipeline
+    from benchmark.training.saving import save_pipeline
 
     pipeline = fit_pipeline(spec, _task(dataset, spec, result), train, validation, result, on_epoch)
     return (
@@ -162,7 +162,7 @@ def _fit_network(
     from benchmark.training.epochs import trimmed
     from benchmark.training.modes import fastest_mode
     from benchmark.training.network import make_network
-    from benchmark.training.servable import save_servable
+    from benchmark.training.saving import save_servable
 
     settings, training = spec.view, spec.training
     assert training is not None

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from benchmark.config import ViewSettings
-from benchmark.data.dataset import OOV, Store
+from benchmark.data.dataset import Store
 from benchmark.data.prepare import cached, prepare, split_validation
+from benchmark.data.text import OOV
 from benchmark.errors import UserError
 
 WIDE = ViewSettings(vocabulary_size=1000, sequence_length=1000)

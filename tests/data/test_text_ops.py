@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 from benchmark.config import ViewSettings
-from benchmark.data.dataset import cut
-from benchmark.data.text import tokenize
+from benchmark.data.text import cut, tokenize
 from benchmark.quiet import quiet_tensorflow
 
 NASTY = [

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from benchmark.config import ViewSettings
-from benchmark.data.dataset import OOV, PAD, View, cut
+from benchmark.data.dataset import View
 from benchmark.data.prepare import prepare
-from benchmark.data.text import tokenize
+from benchmark.data.text import OOV, PAD, cut, tokenize
 from benchmark.quiet import quiet_tensorflow
 
 SIDES = [(padding, truncation) for padding in ("pre", "post") for truncation in ("pre", "post")]

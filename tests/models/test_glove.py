@@ -15,7 +15,7 @@ from benchmark.models.glove import build
 from benchmark.models.task import Task
 from benchmark.search.space import find_space, load_space
 from benchmark.seeds import seed_bundle
-from benchmark.training.servable import Servable
+from benchmark.serving.mlflow_model import Servable
 from benchmark.training.train import train
 
 WORDS = ("tea", "coffee", "water", *(f"word{number}" for number in range(40)))  # three_classes has ten more

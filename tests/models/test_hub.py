@@ -18,7 +18,7 @@ from benchmark.models.hub_layer import ModuleLayer
 from benchmark.models.task import Task
 from benchmark.search.space import find_space, load_space
 from benchmark.seeds import seed_bundle
-from benchmark.tracking.served import pack_model
+from benchmark.serving.packing import pack_model
 from benchmark.training.train import train
 
 WORDS = ["tea", "coffee", "water", *(f"word{number}" for number in range(40)), "unused"]
@@ -99,7 +99,7 @@ SERVED = """
 import json, sys
 from pathlib import Path
 import mlflow
-from benchmark.training.servable import Servable
+from benchmark.serving.mlflow_model import Servable
 folder, packed, texts = Path(sys.argv[1]), sys.argv[2], json.loads(Path(sys.argv[3]).read_text())
 answer = mlflow.pyfunc.load_model(packed).predict(texts)
 columns = [name for name in answer.columns if name.startswith("probability_")]

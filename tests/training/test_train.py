@@ -136,7 +136,7 @@ def test_best_weights_are_restored(sample, tmp_path):
     assert result.best_epoch == int(np.argmax(curve)) + 1
     assert result.best_epoch < len(curve)
     assert result.best_val_accuracy == max(curve)
-    from benchmark.training.servable import Servable
+    from benchmark.serving.mlflow_model import Servable
 
     validation = sample.view("validation", spec.view)
     served = Servable(tmp_path / "model")._predict(validation.x)

@@ -13,12 +13,18 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from benchmark.config import ViewSettings
-from benchmark.data.dataset import OOV
+from benchmark.data.text import OOV
 from benchmark.data.text_ops import cut_ids, split_words
 from benchmark.quiet import quiet_stderr
+from benchmark.serving.mlflow_model import (
+    Servable,
+    TextProcessing,
+    holds_program,
+    load_network,
+    read_text_processing,
+)
 from benchmark.training.plain import NotPlain, plain_model
-from benchmark.training.servable import Servable, holds_program, read_text_processing, without_cudnn
+from benchmark.training.saving import without_cudnn
 
 SAVED_MODEL, KERAS_FILE = "saved_model", "model.keras"
 VOCABULARY, CLASSES = "vocabulary.txt", "classes.txt"
@@ -29,30 +35,18 @@ _TEXTS = [tf.TensorSpec([None], tf.string, name="texts")]
 
 
 @dataclass(frozen=True)
-class TextView:
-    """How texts become ids: the view's settings, the ids of a text, and the words with ids from 2."""
-
-    settings: ViewSettings
-    length: int
-    words: tuple[str, ...]
-
-
-@dataclass(frozen=True)
 class Exported:
     """What was written.
 
     Attributes
     ----------
-    class_names : tuple of str
-        Names of the columns of the probabilities.
-    text : TextView or None
-        How texts become ids; None for a network that reads raw texts.
+    text : TextProcessing
+        Its classes, and how texts become ids; without a view for a network that reads raw texts.
     no_keras : str
         Why there is no Keras file; "" where there is one.
     """
 
-    class_names: tuple[str, ...]
-    text: TextView | None
+    text: TextProcessing
     no_keras: str
 
 
@@ -62,7 +56,7 @@ def export_model(servable: Path, served: Servable, target: Path) -> Exported:
     Parameters
     ----------
     servable : Path
-        Folder that `benchmark.training.servable.save_servable` wrote.
+        Folder that `benchmark.training.saving.save_servable` wrote.
     served : Servable
         The same, loaded.
     target : Path
@@ -79,57 +73,52 @@ def export_model(servable: Path, served: Servable, target: Path) -> Exported:
     RuntimeError
         When what was written gives other answers.
     """
-    lines = [" ".join(name.splitlines()) for name in served.class_names]
-    _write_lines(target / CLASSES, lines)
-    content = read_text_processing(servable)
-    program: Any = tf.saved_model.load(str(servable / "saved_model")) if holds_program(servable) else None
-    if content.view is None:
-        _save(_module(served.class_names, program.logits, [program]), target)
-        _check(target, served)
-        return Exported(served.class_names, None, "the network reads raw texts, by TensorFlow's operations")
-    text = TextView(content.view, content.length, content.vocabulary)
-    # Padding and unknown words stand first, as in `keras.layers.TextVectorization`.
-    _write_lines(target / VOCABULARY, ["", "[UNK]", *text.words])
-    if program is not None:
-        _save(_reader(served.class_names, program.logits, [program], text), target)
-        _check(target, served)
-        return Exported(served.class_names, text, "it has layers or functions that are not Keras's own")
-    model = keras.saving.load_model(servable / "model.keras", compile=False, safe_mode=True)
-    variables = [variable.value for variable in model.variables]
-    with without_cudnn(model):
-        _save(_reader(served.class_names, partial(model, training=False), variables, text), target)
+    text = read_text_processing(servable)
+    _write_lines(target / CLASSES, [" ".join(name.splitlines()) for name in text.class_names])
+    if text.view:  # padding and unknown words stand first, as in `keras.layers.TextVectorization`
+        _write_lines(target / VOCABULARY, ["", "[UNK]", *text.vocabulary])
+    is_program = holds_program(servable)
+    if is_program:
+        network = tf.saved_model.load(str(servable / "saved_model"))
+        logits, uses = network.logits, [network]
+    else:
+        network = load_network(servable, text)
+        logits, uses = partial(network, training=False), [variable.value for variable in network.variables]
+    with without_cudnn(network):
+        _save((_reader if text.view else _module)(text, logits, uses), target)
     ids, expected = _check(target, served)
-    return Exported(served.class_names, text, _save_keras(model, target / KERAS_FILE, ids, expected))
+    if not is_program:
+        return Exported(text, _save_keras(network, target / KERAS_FILE, ids, expected))
+    reason = "it has layers or functions that are not Keras's own"
+    return Exported(text, reason if text.view else "the network reads raw texts, by TensorFlow's operations")
 
 
 def _write_lines(path: Path, lines: list[str]) -> None:
     path.write_bytes("".join(f"{line}\n" for line in lines).encode("utf-8"))
 
 
-def _reader(
-    class_names: tuple[str, ...], logits: Callable[[tf.Tensor], tf.Tensor], uses: list[Any], text: TextView
-) -> tf.Module:
+def _reader(text: TextProcessing, logits: Callable[[tf.Tensor], tf.Tensor], uses: list[Any]) -> tf.Module:
     """Return the program of a network that reads ids: words, ids, probabilities."""
-    words, numbers = tf.constant(text.words, tf.string), tf.range(OOV + 1, OOV + 1 + len(text.words))
+    view: Any = text.view
+    words = tf.constant(text.vocabulary, tf.string)
+    numbers = tf.range(OOV + 1, OOV + 1 + len(text.vocabulary))
     table = tf.lookup.StaticHashTable(tf.lookup.KeyValueTensorInitializer(words, numbers), OOV)
 
     def ids(texts: tf.Tensor) -> tf.Tensor:
-        return cut_ids(table.lookup(split_words(texts)), text.settings, text.length)
+        return cut_ids(table.lookup(split_words(texts)), view, text.length)
 
     @tf.function(input_signature=_TEXTS)
     def word_ids(texts: tf.Tensor) -> dict[str, tf.Tensor]:
         return {"word_ids": ids(texts)}
 
-    module = _module(class_names, lambda texts: logits(ids(texts)), [table, *uses])
+    module = _module(text, lambda texts: logits(ids(texts)), [table, *uses])
     module.word_ids = word_ids
     return module
 
 
-def _module(
-    class_names: tuple[str, ...], logits: Callable[[tf.Tensor], tf.Tensor], uses: list[Any]
-) -> tf.Module:
+def _module(text: TextProcessing, logits: Callable[[tf.Tensor], tf.Tensor], uses: list[Any]) -> tf.Module:
     """Return a program from texts to probabilities and labels; what it uses must hang on it."""
-    names = list(class_names)
+    names = list(text.class_names)
 
     @tf.function(input_signature=_TEXTS)
     def serve(texts: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -178,7 +167,11 @@ def _check(target: Path, served: Servable) -> tuple[NDArray[np.int32], NDArray[n
 def _save_keras(model: keras.Model, path: Path, ids: NDArray[np.int32], expected: NDArray[np.float32]) -> str:
     """Write the Keras file, and return ""; or return why it cannot be."""
     try:
-        plain_model(model).save(path)
+        plain = plain_model(model)
+        (logits,) = plain.outputs
+        if logits.shape[-1] == 1:  # the softmax of 0 and x is the sigmoid of x, beside its complement
+            logits = keras.ops.concatenate([keras.ops.zeros_like(logits), logits], axis=-1)
+        keras.Model(plain.inputs[0], keras.layers.Softmax(name="probabilities")(logits)).save(path)
         answer = keras.saving.load_model(path, safe_mode=True)(ids).numpy()
     except NotPlain as error:
         return str(error)

@@ -16,7 +16,7 @@ from benchmark.urls import redacted
 
 if TYPE_CHECKING:
     from benchmark.report.rows import BoardRow
-    from benchmark.training.servable import Servable
+    from benchmark.serving.mlflow_model import Servable
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class StoredModel:
     asked : str
         How the user named it: a URI, a folder, or the data set whose best it is.
     folder : Path
-        Folder that `benchmark.training.servable` wrote.
+        Folder that `benchmark.training.saving` wrote.
     facts : dict of str to str
         What the tracking store knows of it, in words for people; empty for a folder.
     trust : callable
@@ -39,11 +39,6 @@ class StoredModel:
     folder: Path
     facts: dict[str, str]
     trust: Callable[[], bool]
-
-    @property
-    def is_pipeline(self) -> bool:
-        """Whether it is scikit-learn's, not TensorFlow's."""
-        return (self.folder / "pipeline.skops").is_file()
 
     def load(self) -> Servable:
         """Load it.
@@ -60,7 +55,7 @@ class StoredModel:
         from benchmark.quiet import quiet_tensorflow
 
         quiet_tensorflow()
-        from benchmark.training.servable import Servable, holds_program
+        from benchmark.serving.mlflow_model import Servable, holds_program
 
         if holds_program(self.folder) and not self.trust():
             raise UserError(

@@ -16,9 +16,10 @@ from benchmark.config import ViewSettings
 from benchmark.data.dataset import Store
 from benchmark.models.hub import build
 from benchmark.models.task import Task
-from benchmark.training.export import export_model
-from benchmark.training.export_readme import readme
-from benchmark.training.servable import Servable, save_servable
+from benchmark.serving.mlflow_model import Servable
+from benchmark.serving.model_readme import readme
+from benchmark.serving.saved_model import export_model
+from benchmark.training.saving import save_servable
 from benchmark.training.train import train
 
 ULP = 2.0**-23

@@ -1,6 +1,8 @@
 """A stored model answers raw texts exactly as it was evaluated."""
 
 import json
+import shutil
+import zipfile
 
 import keras
 import numpy as np
@@ -14,9 +16,11 @@ from sklearn.naive_bayes import MultinomialNB
 from sklearn.pipeline import FeatureUnion, Pipeline
 
 from benchmark.config import ViewSettings
-from benchmark.training.epochs import make_predict
-from benchmark.training.scores import probabilities
-from benchmark.training.servable import Servable, holds_program, save_pipeline, save_servable
+from benchmark.models import load_builder
+from benchmark.models.task import Task
+from benchmark.serving.mlflow_model import Servable, holds_program
+from benchmark.training.saving import save_pipeline, save_servable
+from benchmark.training.scores import make_predict, probabilities
 from benchmark.training.train import train
 
 
@@ -132,3 +136,46 @@ def test_words_of_a_pipeline_are_kept_beside_it(tmp_path):
         sum(path.stat().st_size for path in folder.glob("*.*")) for folder in (tmp_path, tmp_path / "new")
     ]
     assert sizes[0] > 20 * sizes[1]
+
+
+@pytest.mark.parametrize(("name", "module"), [("transformer", "transformer"), ("avg-pool", "masked_average")])
+def test_a_network_of_an_earlier_version_with_layers_of_ours_answers(sample, tmp_path, name, module):
+    task = Task(("neg", "pos"), 20, 8)
+    model = load_builder(name)(task, **({"mask": True} if name == "avg-pool" else {}))
+    save_servable(tmp_path / "new", model, sample, SMALL)
+    shutil.copytree(tmp_path / "new", tmp_path / "old")
+    model.save(tmp_path / "old" / "model.keras")
+    assert f"benchmark.models.{module}" in config(tmp_path / "old")
+    assert "benchmark" not in config(tmp_path / "new")
+    text = json.loads((tmp_path / "new" / "text.json").read_text())
+    text["modules"] = [f"benchmark.models.{module}", "benchmark.models.masked_average"]
+    (tmp_path / "old" / "text.json").write_text(json.dumps(text))
+    texts = [" ".join(sample.vocabulary(SMALL)[:12]), "the zzzz the", ""]
+    expected = probabilities(model(ids_of(sample, texts), training=False).numpy())
+    for folder in ("new", "old"):
+        np.testing.assert_allclose(Servable(tmp_path / folder).predict(texts), expected, rtol=1e-6)
+
+
+def config(folder):
+    with zipfile.ZipFile(folder / "model.keras") as archive:
+        return archive.read("config.json").decode()
+
+
+@pytest.mark.parametrize("classes", [("a", "b"), ("a", "b", "c")])
+def test_a_pipeline_with_a_step_of_ours_is_stored_as_scikit_learn_s_and_answers_bit_by_bit(tmp_path, classes):
+    texts = [f"word{number} word{number % 7} word{number % 3}" for number in range(90)]
+    pipeline = load_builder("nbsvm")(Task(classes, 0, 0))
+    pipeline.fit(texts, [number % len(classes) for number in range(90)])
+    save_pipeline(tmp_path / "new", pipeline, classes)
+    (tmp_path / "old").mkdir()
+    skops.io.dump(pipeline, tmp_path / "old" / "pipeline.skops")  # as earlier versions stored it
+    (tmp_path / "old" / "text.json").write_text(json.dumps({"standardizer": 1, "class_names": classes}))
+    stored = [
+        skops.io.get_untrusted_types(file=tmp_path / place / "pipeline.skops") for place in ("old", "new")
+    ]
+    assert stored == [["benchmark.models.nbsvm.LogCountRatio"], []]
+    expected = pipeline.predict_proba(texts).astype(np.float32)
+    for place in ("old", "new"):
+        np.testing.assert_allclose(Servable(tmp_path / place).predict(texts), expected, rtol=1e-6)
+    old, new = (Servable(tmp_path / place).predict(texts) for place in ("old", "new"))
+    np.testing.assert_array_equal(new, old)

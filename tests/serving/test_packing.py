@@ -11,8 +11,9 @@ import pytest
 import benchmark
 from benchmark.models.nbsvm import build
 from benchmark.models.task import Task
-from benchmark.tracking.served import pack_model
-from benchmark.training.servable import Servable, save_pipeline
+from benchmark.serving.mlflow_model import Servable
+from benchmark.serving.packing import pack_model
+from benchmark.training.saving import save_pipeline
 
 TEXTS = ["good film", "bad film"]
 SPLIT = {"columns": ["text"], "data": [[text] for text in TEXTS]}
@@ -93,23 +94,9 @@ def test_every_documented_form_of_a_request_is_answered(packed):
         assert named in message
 
 
-def test_a_packed_model_brings_the_modules_that_answer_and_no_others(packed):
-    code = packed / "packed" / "code" / "benchmark"
-    files = {path.relative_to(code).as_posix() for path in code.rglob("*") if path.is_file()}
-    assert {"training/servable.py", "models/nbsvm.py", "data/text.py"} <= files
-    assert not {"sweep.py", "models/lstm.py", "training/train.py"} & files
-    assert all(name.endswith(".py") for name in files)
-    assert len(files) < 30
-
-
-def test_what_was_not_packed_is_found_where_textbench_is_installed(packed, run_python):
-    """A notebook may load a model first, and run a sweep then."""
-    code = (
-        "import sys; sys.path.insert(0, sys.argv[1])\n"
-        "import benchmark.training.scores as packed, benchmark.sweep as installed\n"
-        "print(packed.__file__, installed.__file__)"
-    )
-    place = packed / "packed" / "code"
-    found, installed = run_python(code, place).split()
-    assert Path(found).is_relative_to(place)
-    assert Path(installed) == Path(benchmark.__file__).with_name("sweep.py")
+def test_a_packed_model_is_a_few_files(packed):
+    folder = packed / "packed"
+    files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    ours = {"mlflow_model.py", "text.py", "scores.py"}
+    kept = {"artifacts/servable/text.json", "artifacts/servable/pipeline.skops"}
+    assert files == ours | kept | {"MLmodel", "conda.yaml", "python_env.yaml", "requirements.txt"}

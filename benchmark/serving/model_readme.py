@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from benchmark.training.export import Exported, TextView
+from benchmark.serving.mlflow_model import TextProcessing, View
+from benchmark.serving.saved_model import Exported
 
 _MOST_CLASSES = 20
 
@@ -71,38 +72,38 @@ def readme(exported: Exported, facts: Mapping[str, str], version: str) -> str:
         Markdown.
     """
     title = " on ".join(facts[name] for name in ("model", "data set") if name in facts) or "A text classifier"
-    names, text = exported.class_names, exported.text
+    text, view, names = exported.text, exported.text.view, exported.text.class_names
     many = f"{len(names)}, see `classes.txt`"
     rows = {**facts, "classes": many if len(names) > _MOST_CLASSES else ", ".join(names)}
-    if text is not None:
-        rows["text"] = _describe(text)
+    if view:
+        rows["text"] = _describe(text, view)
     table = "".join(f"| {name} | {_cell(value)} |\n" for name, value in rows.items())
-    ids = ', `model.word_ids(texts)["word_ids"]` gives the ids of the words' if text is not None else ""
+    ids = ', `model.word_ids(texts)["word_ids"]` gives the ids of the words' if view else ""
     head = f"# {title}\n\nExported by Textbench {version}, and in need of nothing of it."
     parts = [f"{head}\n\n| | |\n| --- | --- |\n{table}", _SAVED_MODEL.format(ids=ids)]
-    if text is not None and not exported.no_keras:
-        parts.append(_keras(text))
-    elif exported.no_keras:
+    if view and not exported.no_keras:
+        parts.append(_keras(text.length, view))
+    else:
         parts.append(f"There is no Keras file: {exported.no_keras}.\n")
     return "\n".join(parts)
 
 
-def _describe(text: TextView) -> str:
+def _describe(text: TextProcessing, view: View) -> str:
     where = {"pre": "in front", "post": "behind"}
-    kept = "first" if text.settings.truncation == "post" else "last"
+    kept = "first" if view.truncation == "post" else "last"
     return (
         "lower case (Unicode), `<br />` is a space, ASCII punctuation is removed, words end at ASCII white "
-        f"space; {len(text.words):,} words are known; the {kept} {text.length} words of a text are read, and "
-        f"a text with fewer is filled {where[text.settings.padding]}"
+        f"space; {len(text.vocabulary):,} words are known; the {kept} {text.length} words of a text are "
+        f"read, and a text with fewer is filled {where[view.padding]}"
     )
 
 
-def _keras(text: TextView) -> str:
-    filling = f"[0] * ({text.length} - len(ids))"
+def _keras(length: int, view: View) -> str:
+    filling = f"[0] * ({length} - len(ids))"
     return _KERAS.format(
-        length=text.length,
-        kept=f":{text.length}" if text.settings.truncation == "post" else f"-{text.length}:",
-        filled=f"ids + {filling}" if text.settings.padding == "post" else f"{filling} + ids",
+        length=length,
+        kept=f":{length}" if view.truncation == "post" else f"-{length}:",
+        filled=f"ids + {filling}" if view.padding == "post" else f"{filling} + ids",
     )
 
 

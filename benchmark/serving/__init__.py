@@ -1,0 +1,1 @@
+"""Models that leave: what MLflow serves, stored models by name, and exports."""
