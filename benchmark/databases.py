@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from sqlalchemy import URL, Connection, Engine
 
 _MAKING_SECONDS = 120  # the first migrations of MLflow take a slow machine half a minute
+_LOCKED_SECONDS = 20  # for which a SQLite file that another process writes is waited for
+# What shows whether a database can be written, and is undone at once.
+_WRITES = {"sqlite": "BEGIN IMMEDIATE", "postgresql": "CREATE TABLE textbench_doctor (id integer)"}
 # Of libpq: a server that is not there, or a network that swallows packets, is noticed within a minute.
 _LIBPQ = {
     "connect_timeout": "10",
@@ -27,15 +30,21 @@ _LIBPQ = {
     "keepalives_count": "4",
     "tcp_user_timeout": "30000",
 }
-_MENDS = {
+_DAMAGED = "move it away, or bring back a copy"
+_FIXES = {
     "password authentication failed|no password supplied": "give it by PGPASSWORD or ~/.pgpass",
     'database ".*" does not exist': "make it with createdb",
     'role ".*" does not exist': "make it with createuser, or name another user in the URL",
     "permission denied for schema": "make the user the owner of the database",
-    "refused|No such file or directory|timeout expired": "start the server, or mend host and port",
-    "could not translate|failed to resolve": "mend the name of the host",
+    "refused|No such file or directory|timeout expired": "start the server, or correct host and port",
+    "could not translate|failed to resolve": "correct the name of the host",
     "starting up|shutting down": "try again in a moment",
     "file is not a database": "it is damaged or something else; move it away",
+    "malformed": f"it is damaged; {_DAMAGED}",
+    "database is locked": "another process writes it now; wait for it",
+    "read-?only": "make it writable for this user",
+    "unable to open database file": "make its folder, and make that writable for this user",
+    "load plugin": "expected a URL such as postgresql://user@host/name or sqlite:///file.db",
 }
 
 
@@ -152,10 +161,7 @@ def looked_into(url: URL) -> Iterator[Contents]:
     UserError
         Where another process makes the tables and does not come to an end.
     """
-    from sqlalchemy import NullPool, create_engine
-
-    file = sqlite_file(url)
-    engine = create_engine(url, poolclass=NullPool, connect_args={} if file is None else {"timeout": 20})
+    file, engine = sqlite_file(url), _engine(url)
     if url.get_backend_name() != "postgresql":
         with _file_lock(file):
             yield _contents(engine) if file is None or file.exists() else Contents(frozenset(), None)
@@ -163,6 +169,36 @@ def looked_into(url: URL) -> Iterator[Contents]:
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         _wait_for_lock(connection, url)
         yield _contents(engine)
+
+
+def check_database(url: URL) -> Contents:
+    """Return what is in a database that is whole and can be written; nothing is made or changed.
+
+    Raises
+    ------
+    Exception
+        As `looked_into` does, also where the database is damaged or cannot be written.
+    """
+    from sqlalchemy import text
+
+    sqlite, file = url.get_backend_name() == "sqlite", sqlite_file(url)
+    with looked_into(url) as contents:
+        if url.get_backend_name() not in _WRITES or (sqlite and (file is None or not file.exists())):
+            return contents
+        with _engine(url).connect() as connection:
+            if sqlite and (state := connection.scalar(text("PRAGMA quick_check(1)"))) != "ok":
+                shown = " ".join(str(state).split())[:120]
+                raise UserError(f"{file} is damaged ({shown}); {_DAMAGED}")
+            connection.execute(text(_WRITES[url.get_backend_name()]))
+            connection.rollback()
+        return contents
+
+
+def _engine(url: URL) -> Engine:
+    from sqlalchemy import NullPool, create_engine
+
+    seconds = {} if sqlite_file(url) is None else {"timeout": _LOCKED_SECONDS}
+    return create_engine(url, poolclass=NullPool, connect_args=seconds)
 
 
 def _contents(engine: Engine) -> Contents:
@@ -193,18 +229,12 @@ def _file_lock(file: Path | None) -> Iterator[None]:
     if file is None:
         yield
         return
-    path = file.with_name(f"{file.name}.making")
-    try:
-        descriptor = locks.lock(path, _MAKING_SECONDS)
-    except OSError:  # no folder, or it is not to be written: then nothing can be made either
+    with contextlib.ExitStack() as stack:
+        # Without a folder, or in one that is not to be written, nothing can be made either.
+        with contextlib.suppress(OSError):
+            if not stack.enter_context(locks.held(file.with_name(f"{file.name}.making"), _MAKING_SECONDS)):
+                raise _busy(str(file))
         yield
-        return
-    if descriptor is None:
-        raise _busy(str(file))
-    try:
-        yield
-    finally:
-        locks.unlock(path, descriptor)
 
 
 def _busy(which: str) -> UserError:
@@ -226,5 +256,5 @@ def reason(error: BaseException) -> str:
     told = next((told for cause in causes(error) if (told := getattr(cause, "orig", None))), error)
     text = str(told).strip().partition("\n")[0]
     shown = redacted(text)[:240] or type(error).__name__
-    mend = next((mend for pattern, mend in _MENDS.items() if re.search(pattern, text)), None)
-    return f"{shown}; {mend}" if mend else shown
+    fix = next((fix for pattern, fix in _FIXES.items() if re.search(pattern, text)), None)
+    return f"{shown}; {fix}" if fix else shown

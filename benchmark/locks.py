@@ -1,17 +1,24 @@
-"""Locks on files: they disappear with the process that holds them, and the file goes with the lock."""
+"""Locks on files, by `filelock`: they disappear with the process that holds them."""
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
+import errno
 import os
-import time
+from collections.abc import Iterator
 from pathlib import Path
 
-_POLL_SECONDS = 0.05
+from filelock import BaseFileLock, FileLock, Timeout
+
+_ASKING_SECONDS = 0.05  # another process that asks at the same time is not taken for the owner
 
 
-def lock(path: Path, seconds: float = 0.0) -> int | None:
+def guard(path: Path) -> BaseFileLock:
+    """Return the lock that guards a file, for a ``with`` that waits for its turn; ``PATH.lock`` stays."""
+    return FileLock(f"{path}.lock")
+
+
+def lock(path: Path, seconds: float = 0.0) -> BaseFileLock | None:
     """Lock a file for this process alone; it is made where it is missing.
 
     Parameters
@@ -23,65 +30,46 @@ def lock(path: Path, seconds: float = 0.0) -> int | None:
 
     Returns
     -------
-    int or None
-        The descriptor that `unlock` takes, or None where somebody else has the lock.
+    filelock.BaseFileLock or None
+        What `unlock` takes, or None where somebody else has the lock.
 
     Raises
     ------
     OSError
         When the file cannot be made, or its file system knows no locks.
     """
-    deadline = time.monotonic() + seconds
-    while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if _is_file(descriptor, path):
-                return descriptor
-        except BlockingIOError:
-            if time.monotonic() >= deadline:
-                os.close(descriptor)
-                return None
-            time.sleep(_POLL_SECONDS)
-        except BaseException:
-            os.close(descriptor)
-            raise
-        os.close(descriptor)
+    if not path.parent.is_dir():  # which filelock would make
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path.parent))
+    taken = FileLock(path, seconds, thread_local=False, fallback_to_soft=False)
+    try:
+        taken.acquire()
+    except Timeout:
+        return None
+    return taken
 
 
-def unlock(path: Path, descriptor: int) -> None:
+def unlock(taken: BaseFileLock) -> None:
     """Give a lock back and delete its file; one that cannot be deleted any more is nobody's lock."""
-    # Deleted while it is still locked: who waits for it notices that the file is another one.
+    # Deleted while it is still locked: who waits for it notices that the file is a different one.
     with contextlib.suppress(OSError):
-        path.unlink()
-    os.close(descriptor)
+        Path(taken.lock_file).unlink()
+    taken.release()
+
+
+@contextlib.contextmanager
+def held(path: Path, seconds: float = 0.0) -> Iterator[bool]:
+    """Hold a lock while the block runs; the value is False where somebody else has it. See `lock`."""
+    taken = lock(path, seconds)
+    try:
+        yield taken is not None
+    finally:
+        if taken is not None:
+            unlock(taken)
 
 
 def is_locked(path: Path) -> bool:
-    """Whether a process holds the lock; the file that a dead one left is deleted.
-
-    Only for a lock that nobody takes again once it is free: otherwise the file that is deleted could be
-    one that is being locked just now.
-    """
-    try:
-        descriptor = os.open(path, os.O_RDONLY)
-    except FileNotFoundError:
+    """Whether a process holds the lock; the file that a dead one left is deleted."""
+    if not path.exists():
         return False
-    try:
-        # Shared, so that two who ask at the same time do not take each other for the owner.
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        with contextlib.suppress(OSError):
-            path.unlink()
-        return False
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(descriptor)
-
-
-def _is_file(descriptor: int, path: Path) -> bool:
-    """Whether the file that was opened is still the one at the path."""
-    try:
-        return os.path.samestat(os.fstat(descriptor), path.stat())
-    except FileNotFoundError:
-        return False
+    with held(path, _ASKING_SECONDS) as free:
+        return not free

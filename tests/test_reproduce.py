@@ -301,7 +301,8 @@ def test_wrong_requests_get_one_line_and_leave_nothing(arguments, message, capsy
 
 
 def test_another_process_at_the_same_configuration_is_waited_for_by_the_user(tiny, capsys):
-    assert open_presence(None, Path("mlruns/studies"), "reproduce tiny").take("study")
+    elsewhere = open_presence(None, Path("mlruns/studies"), "reproduce tiny")
+    assert elsewhere.take("study")
     run(*tiny, "--seeds", 1, "--json")
     row = rows_of(capsys.readouterr().out)["tiny", "test_accuracy"]
     assert row["verdict"] == "not measured"

@@ -15,7 +15,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeAlias
 
-import filelock
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,6 +22,7 @@ from benchmark.config import RunSpec
 from benchmark.data.cache import storage_failure
 from benchmark.data.dataset import Dataset, Store, View
 from benchmark.errors import Unfinished, UserError
+from benchmark.locks import guard
 from benchmark.registry import label_of
 
 SHOWN = "(examples shown)"
@@ -144,7 +144,7 @@ def append(ledger: Path, entry: dict[str, Any]) -> None:
         When the chain of hashes is broken.
     """
     ledger.parent.mkdir(parents=True, exist_ok=True)
-    with _lock(ledger):
+    with guard(ledger):
         entries, torn = _entries(ledger)
         previous = entries[-1]["hash"] if entries else _FIRST
         body = {"when": datetime.now(UTC).isoformat(timespec="seconds"), **entry, "previous": previous}
@@ -179,7 +179,7 @@ def join(ledger: Path, entries: Iterable[dict[str, Any]]) -> int:
         When the chain of hashes here is broken.
     """
     ledger.parent.mkdir(parents=True, exist_ok=True)
-    with _lock(ledger):
+    with guard(ledger):
         here, torn = _entries(ledger)
         missing = missing_entries(here, entries)
         previous = here[-1]["hash"] if here else _FIRST
@@ -337,17 +337,13 @@ def _chain(lines: Iterable[bytes]) -> tuple[list[dict[str, Any]], list[Damage]]:
     return entries, damage
 
 
-def _lock(ledger: Path) -> filelock.BaseFileLock:
-    return filelock.FileLock(f"{ledger}.lock")
-
-
 @contextmanager
 def _reading(ledger: Path) -> Iterator[None]:
     """Keep others from writing, where that is possible: a ledger that cannot be written can be read."""
     with contextlib.ExitStack() as stack:
         if ledger.exists():
             with contextlib.suppress(OSError):
-                stack.enter_context(_lock(ledger))
+                stack.enter_context(guard(ledger))
         yield
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import itertools
 import json
-import time
 import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property, partial
+from operator import not_
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -19,6 +19,7 @@ import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState
+from tenacity import Retrying, retry_if_result, wait_fixed
 
 from benchmark.config import RunSpec, Scalar
 from benchmark.errors import UserError
@@ -135,8 +136,8 @@ class Search:
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """Let no other process of the study look for the next slot at the same time."""
-        while self._presence is not None and not self._presence.take("ask"):
-            time.sleep(_PAUSE)
+        if self._presence is not None:
+            Retrying(retry=retry_if_result(not_), wait=wait_fixed(_PAUSE))(self._presence.take, "ask")
         try:
             yield
         finally:
