@@ -7,8 +7,8 @@ import sys
 from collections.abc import Sequence
 
 from benchmark import __version__
-from benchmark.errors import did_you_mean
-from benchmark.printable import printable
+from benchmark.support.errors import did_you_mean
+from benchmark.support.printable import printable
 
 COMMANDS = {
     "sweep": ("benchmark.sweep", "search, then final runs on fresh seeds, then the board: the main job"),

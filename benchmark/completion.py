@@ -130,8 +130,8 @@ def _all_commands() -> argparse.ArgumentParser:
 def _words() -> dict[str, list[str]]:
     """Return what arguments can be, by the name that their help gives them, or by their own."""
     from benchmark.data.source import DATASETS
-    from benchmark.publications import load_publications
-    from benchmark.search.budget import load_budgets
+    from benchmark.plan.budget import load_budgets
+    from benchmark.publications.configurations import load_publications
 
     return {
         "D": list(DATASETS),

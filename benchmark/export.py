@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from benchmark import __version__, cli
-from benchmark.errors import UserError
-from benchmark.serving.stored import add_model_options, check_model_options, find_model
+from benchmark.serving.stored_models import add_model_options, check_model_options, find_model
+from benchmark.support.errors import UserError
 
 
 def parser() -> cli.Parser:

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmark import cli
-from benchmark.errors import UserError
-from benchmark.printable import printable
-from benchmark.serving.stored import add_model_options, check_model_options, find_model
+from benchmark.serving.stored_models import add_model_options, check_model_options, find_model
+from benchmark.support.errors import UserError
+from benchmark.support.printable import printable
 
 if TYPE_CHECKING:
     from argparse import Namespace

@@ -11,29 +11,29 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from benchmark import cli
-from benchmark.errors import MissingResource, UserError, did_you_mean
-from benchmark.sweep_options import check_together, parser, sweep_config
+from benchmark.driver.sweep_options import check_together, parser, sweep_config
+from benchmark.support.errors import MissingResource, UserError, did_you_mean
 
 if TYPE_CHECKING:
     from argparse import Namespace
     from pathlib import Path
 
-    from benchmark.config import SweepConfig
+    from benchmark.board.rows import Board
     from benchmark.data.dataset import Dataset
     from benchmark.data.source import SourceOptions
-    from benchmark.driver import Limits, Outcome, Stores
+    from benchmark.display.live import Display
+    from benchmark.driver.sweep_driver import Limits, Outcome, Stores
     from benchmark.execution.ray import RayOptions
-    from benchmark.plan import Plan
-    from benchmark.report.live import Display
-    from benchmark.report.rows import Board
+    from benchmark.plan.run_specs import Plan
+    from benchmark.spec.config import SweepConfig
 
 
 def sweep(arguments: Sequence[str]) -> int:
     """Carry out the command; see `parser` for its arguments."""
     options = parser().parse_args(arguments)
     from benchmark.data.choose import choose_dataset
-    from benchmark.plan import make_plan
-    from benchmark.report.live import make_display
+    from benchmark.display.live import make_display
+    from benchmark.plan.run_specs import make_plan
     from benchmark.training.devices import threads
 
     check_together(options)
@@ -114,8 +114,8 @@ def _check_names(
 ) -> None:
     """Find out what is misspelt before any data is prepared."""
     from benchmark.data.source import get_source
-    from benchmark.models.describe import describe
-    from benchmark.plan import resolve_space
+    from benchmark.models.source_description import describe
+    from benchmark.plan.run_specs import resolve_space
     from benchmark.search.samplers import make_sampler
 
     described = [describe(model) for model in models]
@@ -138,7 +138,7 @@ def _run(
     display: Display,
     ray: RayOptions | None = None,
 ) -> int:
-    from benchmark.driver import Limits, check_refused, delivered, open_stores
+    from benchmark.driver.sweep_driver import Limits, check_refused, delivered, open_stores
     from benchmark.training.devices import set_up_device
 
     workers = _number_of_workers(options, plans[-1], display)
@@ -182,7 +182,7 @@ def _sweep_all(plans: Sequence[Plan], stores: Stores, limits: Limits, display: D
     """Carry out all sweeps, one after another, by the same workers."""
     from contextlib import ExitStack, closing
 
-    from benchmark.driver import Sweep, make_engine
+    from benchmark.driver.sweep_driver import Sweep, make_engine
 
     with ExitStack() as stack:
         # All that has to be read is read now: the tracking store may be gone for a while later.
@@ -193,12 +193,12 @@ def _sweep_all(plans: Sequence[Plan], stores: Stores, limits: Limits, display: D
 
 def _show(outcomes: Sequence[Outcome], dataset: Dataset, stores: Stores, options: Namespace) -> None:
     """Print the board and the best of the models that are kept, and leave the board in MLflow."""
-    from benchmark.boards import read_board
-    from benchmark.registry import label_of
-    from benchmark.report.export import to_table
-    from benchmark.serving.stored import kept_model
+    from benchmark.board.stored_board import read_board
+    from benchmark.report.tables import to_table
+    from benchmark.serving.stored_models import kept_model
+    from benchmark.support.registry import label_of
+    from benchmark.support.urls import redacted
     from benchmark.tracking import names
-    from benchmark.urls import redacted
 
     board = read_board(stores.client, dataset.name, stores.ledger, digest=dataset.digest)
     _publish(board, outcomes, stores, dataset.name)
@@ -230,9 +230,9 @@ def _show(outcomes: Sequence[Outcome], dataset: Dataset, stores: Stores, options
 
 def _publish(board: Board, outcomes: Sequence[Outcome], stores: Stores, dataset: str) -> None:
     """Leave the board with the sweeps in MLflow that were carried out now."""
-    from benchmark.details import read_details
-    from benchmark.report.export import to_markdown
+    from benchmark.board.page_content import read_details
     from benchmark.report.html import to_html
+    from benchmark.report.tables import to_markdown
     from benchmark.tracking.board_notes import write_notes
     from benchmark.tracking.store import ui_address
 
@@ -245,7 +245,7 @@ def _publish(board: Board, outcomes: Sequence[Outcome], stores: Stores, dataset:
 
 def _dry_run(plans: Sequence[Plan], display: Display, as_json: bool) -> int:
     """Print what would be done, and about how long it would take."""
-    from benchmark.estimate import estimate
+    from benchmark.driver.estimate import estimate
 
     records: list[dict[str, Any]] = []
     for plan in plans:

@@ -14,7 +14,7 @@ import pytest
 
 from benchmark import cli
 from benchmark.__main__ import main
-from benchmark.errors import UserError
+from benchmark.support.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -13,11 +13,12 @@ import pytest
 from postgres import free_port, running
 
 import benchmark
-from benchmark import databases, doctor
+from benchmark import doctor
 from benchmark.checks import machine, resources, stores
 from benchmark.checks.findings import Setup, ok
 from benchmark.checks.run import CHECKS, run_checks
-from benchmark.errors import UserError
+from benchmark.support import databases
+from benchmark.support.errors import UserError
 
 ROOT = Path(benchmark.__file__).parents[1]
 
@@ -360,5 +361,5 @@ def test_a_prepared_data_set_and_a_folder_that_is_gone(sample, monkeypatch):
 
 def test_a_damaged_space(tmp_path, monkeypatch):
     (tmp_path / "lstm.yaml").write_text("model: lstm\nunitz: 3\n")
-    monkeypatch.setattr("benchmark.plan.find_space", lambda name: tmp_path / "lstm.yaml")
+    monkeypatch.setattr("benchmark.plan.run_specs.find_space", lambda name: tmp_path / "lstm.yaml")
     assert "lstm.yaml, line 2" in the_problem(look(resources.spaces)).message

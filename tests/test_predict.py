@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchmark import export, predict, sweep
-from benchmark.config import ViewSettings
+from benchmark.spec.config import ViewSettings
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from mlflow import MlflowClient
 from published_samples import ABSENT, SLOW, TINY, write
 
 from benchmark import leaderboard, reproduce, sweep
-from benchmark.data.ledger import looks
+from benchmark.data.ledger_chain import looks
 from benchmark.search.presence import open_presence
 from benchmark.tracking import names
 from benchmark.tracking.runs_query import all_runs

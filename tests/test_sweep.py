@@ -12,12 +12,12 @@ import pytest
 from mlflow import MlflowClient
 
 from benchmark import leaderboard, sweep
-from benchmark.data.ledger import looks
-from benchmark.estimate import estimate
-from benchmark.plan import make_plan
+from benchmark.data.ledger_chain import looks
+from benchmark.driver.estimate import estimate
+from benchmark.driver.sweep_options import parser, sweep_config
+from benchmark.plan.run_specs import make_plan
 from benchmark.search.presence import open_presence
 from benchmark.sweep import _duration
-from benchmark.sweep_options import parser, sweep_config
 from benchmark.tracking import names
 from benchmark.tracking.runs_query import all_runs
 

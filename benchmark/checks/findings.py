@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from benchmark.config import Device
-from benchmark.urls import redacted
+from benchmark.spec.config import Device
+from benchmark.support.urls import redacted
 
 Level = Literal["ok", "note", "problem"]
 

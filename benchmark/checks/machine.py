@@ -18,7 +18,7 @@ from packaging.specifiers import SpecifierSet
 
 import benchmark
 from benchmark.checks.findings import Finding, Setup, ok, problem
-from benchmark.errors import UserError
+from benchmark.support.errors import UserError
 from benchmark.training.devices import cores, nvidia_smi, threads
 
 _ROOT = Path(benchmark.__file__).parents[1]

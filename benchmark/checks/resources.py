@@ -9,11 +9,11 @@ from benchmark.checks.findings import Finding, Setup, ok
 from benchmark.data.imdb import ImdbSource
 from benchmark.data.prepare import cached
 from benchmark.data.source import DATASETS, Source, SourceOptions, get_source
-from benchmark.errors import UserError
 from benchmark.models import MODELS
-from benchmark.models.describe import describe
-from benchmark.plan import resolve_space
-from benchmark.search.budget import load_budgets
+from benchmark.models.source_description import describe
+from benchmark.plan.budget import load_budgets
+from benchmark.plan.run_specs import resolve_space
+from benchmark.support.errors import UserError
 
 
 def data_sets(setup: Setup) -> Iterator[Finding]:

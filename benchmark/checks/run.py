@@ -8,7 +8,7 @@ from threading import Thread
 
 from benchmark.checks import machine, resources, stores
 from benchmark.checks.findings import Check, Finding, Setup, problem, refusal
-from benchmark.errors import UserError
+from benchmark.support.errors import UserError
 
 _LIMIT = 180.0  # seconds; beside many other programs an import of TensorFlow was seen to take a minute
 

@@ -8,13 +8,13 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmark import locks
 from benchmark.checks.findings import Finding, Level, Setup, ok, problem, refusal
 from benchmark.data.cache import cache_root
-from benchmark.data.ledger import read_entries
-from benchmark.errors import UserError
+from benchmark.data.ledger_chain import read_entries
+from benchmark.support import locks
+from benchmark.support.errors import UserError
+from benchmark.support.urls import redacted
 from benchmark.tracking.store import check_store, check_writable, ensure_runs_folder, nearest, resolve_uri
-from benchmark.urls import redacted
 
 _GB = 1e9
 _LITTLE_ROOM, _NO_ROOM = 2 * _GB, 0.2 * _GB  # the reviews of IMDB take 0.11 GB of the cache

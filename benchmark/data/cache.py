@@ -17,9 +17,9 @@ from typing import Any
 import platformdirs
 from filelock import BaseFileLock
 
-from benchmark.errors import UserError, causes
-from benchmark.locks import guard
-from benchmark.urls import redacted
+from benchmark.support.errors import UserError, causes
+from benchmark.support.locks import guard
+from benchmark.support.urls import redacted
 
 META = "meta.json"
 _CHUNK = 1 << 22

@@ -12,9 +12,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.config import ViewSettings
-from benchmark.data.facts import count_test_duplicates
+from benchmark.data.data_profile import count_test_duplicates
 from benchmark.data.text import OOV, cut
+from benchmark.spec.config import ViewSettings
 
 _VIEWS = 4  # two parts of two shapes
 _LARGEST_KEPT = 1 << 28  # bytes
@@ -91,7 +91,7 @@ _views: OrderedDict[tuple[Path, str, str, ViewSettings], View] = OrderedDict()
 
 @dataclass(frozen=True)
 class Dataset:
-    """A prepared data set. Its test part is not an attribute: see `benchmark.data.ledger.read_test`.
+    """A prepared data set. Its test part is not an attribute: see `benchmark.data.ledger_chain.read_test`.
 
     Attributes
     ----------

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from benchmark.config import ViewSettings
+    from benchmark.spec.config import ViewSettings
 
 STANDARDIZER_VERSION = 1
 """Part of every cache key; raised whenever `tokenize` would give other tokens."""

@@ -7,8 +7,8 @@ import string
 
 import tensorflow as tf
 
-from benchmark.config import ViewSettings
 from benchmark.data.text import PAD
+from benchmark.spec.config import ViewSettings
 
 # TensorFlow lowers Unicode by the rules of the locale, under which a Turkish machine makes another letter of
 # an I. ASCII is lowered by a rule of its own, and these are the other capitals that some locale treats apart.

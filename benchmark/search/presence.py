@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 from filelock import BaseFileLock
 from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
-from benchmark import locks
 from benchmark.data.cache import disk_is_full
-from benchmark.databases import lock_key, parse, reason, sqlite_file
-from benchmark.errors import UserError
 from benchmark.search.storage import patiently
-from benchmark.urls import redacted
+from benchmark.support import locks
+from benchmark.support.databases import lock_key, parse, reason, sqlite_file
+from benchmark.support.errors import UserError
+from benchmark.support.urls import redacted
 
 if TYPE_CHECKING:
     from sqlalchemy import URL

@@ -10,10 +10,18 @@ from typing import TypeVar
 from optuna.storages import BaseStorage, RDBStorage
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_delay, wait_chain, wait_fixed
 
-from benchmark.databases import Contents, check_database, engine_url, looked_into, parse, reason, sqlite_file
-from benchmark.errors import Unfinished, UserError, causes
 from benchmark.search.journal import open_journal
-from benchmark.urls import redacted
+from benchmark.support.databases import (
+    Contents,
+    check_database,
+    engine_url,
+    looked_into,
+    parse,
+    reason,
+    sqlite_file,
+)
+from benchmark.support.errors import Unfinished, UserError, causes
+from benchmark.support.urls import redacted
 
 T = TypeVar("T")
 

@@ -21,16 +21,16 @@ from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState
 from tenacity import Retrying, retry_if_result, wait_fixed
 
-from benchmark.config import RunSpec, Scalar
-from benchmark.errors import UserError
-from benchmark.plan import Plan
+from benchmark.plan.run_specs import Plan
+from benchmark.plan.space import Space
 from benchmark.search.presence import Presence
 from benchmark.search.samplers import make_pruner, make_sampler
-from benchmark.search.space import Space
 from benchmark.search.storage import open_storage, patiently
 from benchmark.search.trials import CHANGED, SEAL, check_study, check_trials, is_done, seal
-from benchmark.seeds import seed_bundle
-from benchmark.training.result import Result, TrialEnd
+from benchmark.spec.config import RunSpec, Scalar
+from benchmark.spec.result import Result, TrialEnd
+from benchmark.spec.seeds import seed_bundle
+from benchmark.support.errors import UserError
 
 _PAUSE = 0.05
 

@@ -1,1 +1,1 @@
-"""Models that leave: what MLflow serves, stored models by name, and exports."""
+"""Serving: models that leave, with the text processing that they need."""

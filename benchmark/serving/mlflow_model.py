@@ -40,7 +40,7 @@ _MOST_UNFOLDED = 100
 
 
 class View(BaseModel):
-    """How texts become ids; see `benchmark.config.ViewSettings`."""
+    """How texts become ids; see `benchmark.spec.config.ViewSettings`."""
 
     vocabulary_size: int = Field(default=10_000, ge=3)
     sequence_length: int = Field(default=256, ge=1, le=100_000)

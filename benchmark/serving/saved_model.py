@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from benchmark.data.text import OOV
 from benchmark.data.text_ops import cut_ids, split_words
-from benchmark.quiet import quiet_stderr
 from benchmark.serving.mlflow_model import (
     Servable,
     TextProcessing,
@@ -23,6 +22,7 @@ from benchmark.serving.mlflow_model import (
     load_network,
     read_text_processing,
 )
+from benchmark.support.tensorflow_setup import quiet_stderr
 from benchmark.training.plain import NotPlain, plain_model
 from benchmark.training.saving import without_cudnn
 

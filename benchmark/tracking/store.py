@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from benchmark.databases import (
+from benchmark.support.databases import (
     Contents,
     check_database,
     engine_url,
@@ -27,10 +27,10 @@ from benchmark.databases import (
     sqlite_path,
     sqlite_uri,
 )
-from benchmark.errors import UserError
+from benchmark.support.errors import UserError
+from benchmark.support.urls import redacted
 from benchmark.tracking.runs_query import patiently
 from benchmark.tracking.spool import SPOOL
-from benchmark.urls import redacted
 
 DATABASE = "mlflow.db"
 UI_PORT = 5000

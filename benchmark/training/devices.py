@@ -7,9 +7,9 @@ import os
 import subprocess
 from functools import cache
 
-from benchmark.config import Device
-from benchmark.errors import UserError
-from benchmark.quiet import quiet_stderr, quiet_tensorflow
+from benchmark.spec.config import Device
+from benchmark.support.errors import UserError
+from benchmark.support.tensorflow_setup import quiet_stderr, quiet_tensorflow
 
 
 @cache

@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from benchmark.config import Mode
+from benchmark.spec.config import Mode
 from benchmark.training.batches import Batches, text_lengths
 from benchmark.training.scores import PREDICT_BATCH, Predict
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.config import RunSpec
 from benchmark.data.dataset import View
 from benchmark.models import load_builder
 from benchmark.models.task import Task
-from benchmark.training.result import EpochReport, Result, Status
+from benchmark.spec.config import RunSpec
+from benchmark.spec.result import EpochReport, Result, Status
 from benchmark.training.scores import log_probabilities, score
 
 

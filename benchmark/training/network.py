@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import keras
 import tensorflow as tf
 
-from benchmark.config import Mode, RunSpec
+from benchmark.spec.config import Mode, RunSpec
 from benchmark.training.epochs import TrainEpoch, make_epoch, prepare
 from benchmark.training.scores import Predict, make_predict
 

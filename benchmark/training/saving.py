@@ -16,9 +16,9 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
-from benchmark.config import ViewSettings
 from benchmark.data.dataset import Dataset
 from benchmark.data.text import OOV, STANDARDIZER_VERSION
+from benchmark.spec.config import ViewSettings
 from benchmark.training.plain import plain_model
 
 _MODEL, _PROGRAM, _PIPELINE, _TEXT = "model.keras", "saved_model", "pipeline.skops", "text.json"

@@ -9,17 +9,17 @@ import keras
 import numpy as np
 import pytest
 
-from benchmark.config import TRAIN_KEYS, VIEW_KEYS, RunSpec, TrainSettings, ViewSettings
 from benchmark.data.dataset import Store
 from benchmark.models import MODELS, load_builder
 from benchmark.models.cnn import parse_widths
-from benchmark.models.describe import describe
 from benchmark.models.fasttext import AppendBigrams
+from benchmark.models.source_description import describe
 from benchmark.models.task import Task
-from benchmark.search.space import find_space, load_space
-from benchmark.seeds import seed_bundle
+from benchmark.plan.space import find_space, load_space
 from benchmark.serving.mlflow_model import Servable
 from benchmark.serving.packing import pack_model
+from benchmark.spec.config import TRAIN_KEYS, VIEW_KEYS, RunSpec, TrainSettings, ViewSettings
+from benchmark.spec.seeds import seed_bundle
 from benchmark.training.train import train
 
 # Those that read ids and nothing else; models with files of their own have tests of their own.

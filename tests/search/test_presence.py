@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from postgres import running
 
-from benchmark import locks
-from benchmark.errors import UserError
 from benchmark.search import presence as module
 from benchmark.search.presence import open_presence
+from benchmark.support import locks
+from benchmark.support.errors import UserError
 
 WAIT = """
 import sys, time

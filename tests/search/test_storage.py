@@ -11,10 +11,10 @@ from postgres import running
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import OperationalError
 
-from benchmark.databases import engine_url, parse, reason
-from benchmark.errors import Unfinished, UserError
 from benchmark.search.storage import open_storage, patiently
-from benchmark.urls import driver_url
+from benchmark.support.databases import engine_url, parse, reason
+from benchmark.support.errors import Unfinished, UserError
+from benchmark.support.urls import driver_url
 
 
 @pytest.fixture(scope="module")

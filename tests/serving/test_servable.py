@@ -15,10 +15,10 @@ from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.naive_bayes import MultinomialNB
 from sklearn.pipeline import FeatureUnion, Pipeline
 
-from benchmark.config import ViewSettings
 from benchmark.models import load_builder
 from benchmark.models.task import Task
 from benchmark.serving.mlflow_model import Servable, holds_program
+from benchmark.spec.config import ViewSettings
 from benchmark.training.saving import save_pipeline, save_servable
 from benchmark.training.scores import make_predict, probabilities
 from benchmark.training.train import train

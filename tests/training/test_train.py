@@ -10,17 +10,17 @@ import tensorflow as tf
 from mlflow.utils.validation import _validate_metric_name
 from run_specs import make_spec
 
-from benchmark import source_files
-from benchmark.config import ViewSettings
-from benchmark.data.ledger import looks
+from benchmark.data.ledger_chain import looks
 from benchmark.execution.engine import Job, Workplace
 from benchmark.execution.worker import Ready, serve
-from benchmark.models.describe import describe
+from benchmark.models.source_description import describe
 from benchmark.models.task import reporter
+from benchmark.spec.config import ViewSettings
+from benchmark.spec.result import EpochReport, Result
+from benchmark.support import source_files
 from benchmark.tracking import names
 from benchmark.training.batches import shuffled
 from benchmark.training.epochs import make_epoch, prepare
-from benchmark.training.result import EpochReport, Result
 from benchmark.training.train import share_of, train
 
 BUILDERS = """
