@@ -7,8 +7,8 @@ import sys
 from collections.abc import Sequence
 
 from benchmark import __version__
-from benchmark.errors import did_you_mean
-from benchmark.printable import printable
+from benchmark.support.errors import did_you_mean
+from benchmark.support.printable import printable
 
 COMMANDS = {
     "sweep": ("benchmark.sweep", "search, then final runs on fresh seeds, then the board: the main job"),
@@ -24,9 +24,8 @@ COMMANDS = {
     "models": ("benchmark.models.__main__", "list and describe architectures"),
     "ledger": ("benchmark.ledger", "looks at test parts, and whether their record is whole"),
     "sync": ("benchmark.sync", "bring results to the tracking store that could not be brought before"),
-    "merge": ("benchmark.merge", "join the stores of several folders, as those of sweep --shard"),
     "embeddings": ("benchmark.embeddings", "learn word vectors from a data set's own texts"),
-    "doctor": ("benchmark.doctor", "what this machine has and lacks, each with its mend"),
+    "doctor": ("benchmark.doctor", "what this machine has and lacks, each with its fix"),
     "conformance": (
         "benchmark.conformance.__main__",
         "check a model, data set or engine of your own, or print a template of one",

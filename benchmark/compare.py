@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from benchmark import cli
-from benchmark.errors import UserError
+from benchmark.support.errors import UserError
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from benchmark.driver import Stores
-    from benchmark.report.display import Display
-    from benchmark.report.rows import BoardRow
+    from benchmark.board.rows import BoardRow
+    from benchmark.display.interface import Display
+    from benchmark.driver.sweep_driver import Stores
     from benchmark.report.verdict import Compared
 
 _MOST_SEEDS = 20
@@ -62,8 +62,8 @@ def compare(arguments: Sequence[str]) -> int:
     options = parser().parse_args(arguments)
     if options.max_seeds is not None and not options.until_decided:
         raise UserError("--max-seeds: goes with --until-decided")
-    from benchmark.driver import open_stores
-    from benchmark.report.live import make_display
+    from benchmark.display.live import make_display
+    from benchmark.driver.sweep_driver import open_stores
     from benchmark.report.verdict import to_text
     from benchmark.tracking.store import resolve_uri
 
@@ -99,7 +99,7 @@ def _once(options: Namespace, stores: Stores) -> Compared:
 
 def _until_decided(options: Namespace, stores: Stores, display: Display) -> Compared:
     """Add seeds, one by one, and look after each, as a plan says that is fixed now."""
-    from benchmark.more_seeds import run_seeds
+    from benchmark.driver.further_seeds import run_seeds
     from benchmark.report.verdict import Compared
     from benchmark.stats.sequential import SequentialPlan, take_look
     from benchmark.stats.verdicts import sentence
@@ -136,8 +136,8 @@ def _read(
     """Read the two rows, and which examples they have right on the seeds of both: [seeds, examples]."""
     import numpy as np
 
-    from benchmark.boards import chosen_dataset, find_pair, read_board
-    from benchmark.tracking.answers import AnswerReader
+    from benchmark.board.stored_board import chosen_dataset, find_pair, read_board
+    from benchmark.tracking.predictions import AnswerReader
 
     dataset = chosen_dataset(stores.client, options.dataset)
     board = read_board(stores.client, dataset, stores.ledger, margin=options.margin, single="--dataset")

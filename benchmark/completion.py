@@ -52,8 +52,8 @@ def script(shell: str) -> str:
     from benchmark.__main__ import COMMANDS
     from benchmark.data.source import DATASETS
     from benchmark.models import MODELS
-    from benchmark.publications import load_publications
-    from benchmark.search.budget import load_budgets
+    from benchmark.plan.budget import load_budgets
+    from benchmark.publications.configurations import load_publications
 
     # By the name that the help gives an argument, or by its own.
     words: dict[str, list[str]] = {

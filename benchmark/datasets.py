@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from benchmark import cli
-from benchmark.errors import UserError, did_you_mean
-from benchmark.urls import redacted
+from benchmark.support.errors import UserError, did_you_mean
+from benchmark.support.urls import redacted
 
 if TYPE_CHECKING:
     from benchmark.data.source import SourceOptions
@@ -44,7 +44,7 @@ def datasets(arguments: Sequence[str]) -> int:
     """Carry out the command; see `parser` for its arguments."""
     options = parser().parse_args(arguments)
     from benchmark.data.choose import choose_dataset
-    from benchmark.data.show import describe, to_text
+    from benchmark.data.description import describe, to_text
 
     if options.action not in ACTIONS:
         raise UserError(f"there is no action '{options.action}'; {did_you_mean(options.action, ACTIONS)}")

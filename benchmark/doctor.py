@@ -1,4 +1,4 @@
-"""What this machine has and lacks, each with its mend. Run as ``python -m benchmark.doctor``."""
+"""What this machine has and lacks, each with its fix. Run as ``python -m benchmark.doctor``."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 from benchmark import cli
 
 if TYPE_CHECKING:
-    from benchmark.checkup.finding import Finding
+    from benchmark.checks.findings import Finding
 
 _DESCRIPTION = """\
-Look at what runs need: packages, TensorFlow, cores, memory, GPUs, settings, folders, locks, stores and
-data sets. What is wrong is told with its mend. Nothing is changed, and nothing is left behind. The exit
-code is 0 where there is no problem, and 1 where there is one."""
+Check what a sweep needs: packages, cores, memory, device, folders, locks, stores, data sets and search
+spaces. What is wrong is printed with its fix. Nothing is changed, and nothing is left behind. The exit code
+is 0 where there is no problem, and 1 where there is one."""
 
 
 def parser() -> cli.Parser:
@@ -40,13 +40,13 @@ def parser() -> cli.Parser:
 def doctor(arguments: Sequence[str]) -> int:
     """Carry out the command; see `parser` for its arguments."""
     options = parser().parse_args(arguments)
-    from benchmark.checkup.finding import Place
-    from benchmark.checkup.run import run_checks
+    from benchmark.checks.findings import Setup
+    from benchmark.checks.run import run_checks
 
     if options.data_dir is not None:
         cli.data_dir(options.data_dir)
-    place = Place(cli.RUNS, options.data_dir, options.tracking_uri, options.storage, options.device)
-    findings = run_checks(place)
+    setup = Setup(cli.RUNS, options.data_dir, options.tracking_uri, options.storage, options.device)
+    findings = run_checks(setup)
     problems = sum(finding.level == "problem" for finding in findings)
     if options.json:
         print(
@@ -63,8 +63,8 @@ def doctor(arguments: Sequence[str]) -> int:
 def _print(findings: Sequence[Finding]) -> None:
     for finding in findings:
         cli.say(f"{finding.level:<8} {finding.message}")
-        if finding.mend:
-            cli.say(f"{'':<8} mend: {finding.mend}")
+        if finding.fix:
+            cli.say(f"{'':<8} fix: {finding.fix}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmark import cli
-from benchmark.errors import UserError
-from benchmark.interrupts import INTERRUPTED
+from benchmark.support.errors import UserError
+from benchmark.support.signals import INTERRUPTED
 
 if TYPE_CHECKING:
-    from benchmark.data.train_vectors import VectorSettings
+    from benchmark.vectors.word2vec import VectorSettings
 
 _METHODS = ("skipgram", "cbow")
 _SETTINGS = ("dim", "epochs", "words", "min_count", "window", "method", "workers", "seed")
@@ -73,7 +73,7 @@ def embeddings(arguments: Sequence[str]) -> int:
     output = Path(options.output).expanduser().absolute()
     if output.exists() and not (output.is_dir() and not any(output.iterdir())):
         raise UserError(f"--output {output} is there already; name a new folder, or an empty one")
-    from benchmark.data.train_vectors import VectorSettings, need_gensim
+    from benchmark.vectors.word2vec import VectorSettings, need_gensim
 
     need_gensim()
     settings = VectorSettings(**{name: getattr(options, name) for name in _SETTINGS})
@@ -99,10 +99,10 @@ def embeddings(arguments: Sequence[str]) -> int:
 def _fill(folder: Path, options: Namespace, settings: VectorSettings) -> None:
     """Train, and write all files into a folder."""
     from benchmark.data.choose import choose_dataset
-    from benchmark.data.hub_writer import write_module
     from benchmark.data.source import get_source
-    from benchmark.data.train_vectors import Corpus, own_texts, train_vectors
-    from benchmark.data.vectors import write_vectors
+    from benchmark.vectors.hub_writer import write_module
+    from benchmark.vectors.text_files import write_vectors
+    from benchmark.vectors.word2vec import Corpus, own_texts, train_vectors
 
     source_options = cli.source_options(options)
     dataset = choose_dataset(options.dataset, source_options, _say)

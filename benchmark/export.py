@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from benchmark import __version__, cli
-from benchmark.errors import UserError
-from benchmark.stored import add_model_options, check_model_options, find_model
+from benchmark.serving.stored_models import add_model_options, check_model_options, find_model
+from benchmark.support.errors import UserError
 
 
 def parser() -> cli.Parser:
@@ -37,18 +37,23 @@ def export(arguments: Sequence[str]) -> int:
     target = Path(options.output)
     _check_free(target)
     stored = find_model(options)
-    if stored.is_pipeline:
+    from benchmark.serving.mlflow_model import NoAnswer, is_pipeline
+
+    if is_pipeline(stored.folder):
         raise UserError(
             f"{stored.asked}: a scikit-learn pipeline cannot be a TensorFlow or Keras model; use it with "
             "python -m benchmark.predict or as MLflow's pyfunc model, or name another by --model M or "
             "--model-uri URI"
         )
     served = stored.load()
-    from benchmark.training.export import export_model
-    from benchmark.training.export_readme import readme
+    from benchmark.serving.model_readme import readme
+    from benchmark.serving.saved_model import export_model
 
     with written_at_once(target) as folder:
-        exported = export_model(stored.folder, served, folder)
+        try:
+            exported = export_model(stored.folder, served, folder)
+        except NoAnswer as error:
+            raise UserError(f"{stored.asked}: {error}") from error
         (folder / "README.md").write_text(readme(exported, stored.facts, __version__), encoding="utf-8")
     cli.say(f"{target / 'saved_model'}: raw texts to probabilities, with TensorFlow alone")
     if exported.no_keras:

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark import cli
-from benchmark.errors import UserError
+from benchmark.support.errors import UserError
 
 if TYPE_CHECKING:
     from argparse import Namespace
 
-    from benchmark.report.rows import Board, Details
+    from benchmark.board.rows import Board, Details
 
 _FORMATS = ("table", "md", "csv", "json", "tex", "html")
 
@@ -64,7 +64,7 @@ def parser() -> cli.Parser:
 def leaderboard(arguments: Sequence[str]) -> int:
     """Carry out the command; see `parser` for its arguments."""
     options = parser().parse_args(arguments)
-    from benchmark.boards import chosen_dataset, experiment_of, read_board
+    from benchmark.board.stored_board import chosen_dataset, experiment_of, read_board
     from benchmark.tracking.store import open_store, resolve_uri
 
     _check_picture(options.picture)
@@ -96,7 +96,7 @@ def leaderboard(arguments: Sequence[str]) -> int:
 
 
 def _text(board: Board, details: Details | None, options: Namespace) -> str:
-    from benchmark.report import export
+    from benchmark.report import tables
 
     if options.format == "tex":
         from benchmark.report.latex import to_latex
@@ -108,8 +108,8 @@ def _text(board: Board, details: Details | None, options: Namespace) -> str:
         return to_html(board, details)
     if options.format == "table":
         to_terminal = options.output is None and sys.stdout.isatty()
-        return export.to_table(board, width=cli.terminal_width(), color=to_terminal, wide=options.wide)
-    writers = {"md": export.to_markdown, "csv": export.to_csv, "json": export.to_json}
+        return tables.to_table(board, width=cli.terminal_width(), color=to_terminal, wide=options.wide)
+    writers = {"md": tables.to_markdown, "csv": tables.to_csv, "json": tables.to_json}
     return writers[options.format](board)
 
 
@@ -117,9 +117,9 @@ def _details(client: Any, dataset: str, board: Board, uri: str, *, with_texts: b
     import numpy as np
     from numpy.typing import NDArray
 
-    from benchmark.data.ledger import read_test_texts
+    from benchmark.board.page_content import read_details
+    from benchmark.data.ledger_chain import read_test_texts
     from benchmark.data.prepare import find_prepared
-    from benchmark.details import read_details
     from benchmark.tracking.store import ui_address
 
     def texts(digest: str, rows: NDArray[np.int64]) -> list[str] | None:

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark import cli
-from benchmark.printable import printable
+from benchmark.support.printable import printable
 
 if TYPE_CHECKING:
-    from benchmark.tracking.looked import Looked
+    from benchmark.tracking.test_reads import Looked
 
 _VERIFY = "verify"
 
@@ -46,9 +46,9 @@ def ledger(arguments: Sequence[str]) -> int:
     if options.action is None:
         print(_looks(file))
         return cli.DONE
-    from benchmark.data.ledger import examine
-    from benchmark.tracking.looked import runs_that_looked
+    from benchmark.data.ledger_chain import examine
     from benchmark.tracking.store import connect, resolve_uri
+    from benchmark.tracking.test_reads import runs_that_looked
 
     uri = resolve_uri(options.tracking_uri, cli.RUNS)
     cli.check_embedded_store(uri)
@@ -82,7 +82,7 @@ def _unaccounted(file: Path, entries: Sequence[dict[str, Any]], runs: Sequence[L
 
 
 def _looks(file: Path) -> str:
-    from benchmark.data.ledger import read_entries
+    from benchmark.data.ledger_chain import read_entries
 
     counts: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
     for entry in read_entries(file):

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmark import cli
-from benchmark.errors import UserError
-from benchmark.printable import printable
-from benchmark.stored import add_model_options, check_model_options, find_model
+from benchmark.serving.stored_models import add_model_options, check_model_options, find_model
+from benchmark.support.errors import UserError
+from benchmark.support.printable import printable
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -44,8 +44,14 @@ def predict(arguments: Sequence[str]) -> int:
     texts = _texts(options)
     if not texts:
         raise UserError("there are no texts; give them as arguments, with --file, or on standard input")
-    servable = find_model(options).load()
-    probabilities = servable.predict(texts)
+    stored = find_model(options)
+    servable = stored.load()
+    from benchmark.serving.mlflow_model import NoAnswer
+
+    try:
+        probabilities = servable.predict(texts)
+    except NoAnswer as error:
+        raise UserError(f"{stored.asked}: {error}") from error
     for text, row in zip(texts, probabilities, strict=True):
         best = int(row.argmax())
         label = servable.class_names[best]

@@ -12,15 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmark import cli
-from benchmark.errors import UserError, did_you_mean
-from benchmark.urls import redacted
+from benchmark.support.errors import UserError, did_you_mean
+from benchmark.support.urls import redacted
 
 if TYPE_CHECKING:
     from argparse import Namespace
 
-    from benchmark.publications import Case, Publication
-    from benchmark.report.reproduction import ReproductionRow
-    from benchmark.tracking.published import PublishedRun
+    from benchmark.publications.configurations import Case, Publication
+    from benchmark.publications.reproduction import ReproductionRow
+    from benchmark.tracking.published_runs import PublishedRun
 
 _DESCRIPTION = """\
 Run the published configurations of the tutorials exactly as published, over seeds, and print what
@@ -91,7 +91,7 @@ def reproduce(arguments: Sequence[str]) -> int:
 
 def _chosen(options: Namespace) -> dict[str, Publication]:
     """Return the publications that were asked for, in the order in which they are run."""
-    from benchmark.publications import load_publications
+    from benchmark.publications.configurations import load_publications
 
     publications = load_publications(Path(options.published) if options.published else None)
     for name in options.names:
@@ -102,7 +102,7 @@ def _chosen(options: Namespace) -> dict[str, Publication]:
 
 
 def _list(publications: Mapping[str, Publication], as_json: bool) -> int:
-    from benchmark.report.reproduction import FIGURES, published_text
+    from benchmark.publications.reproduction import FIGURES, published_text
 
     if as_json:
         print(json.dumps([item.model_dump(mode="json") for item in publications.values()], indent=1))
@@ -128,7 +128,7 @@ def cases(options: Namespace) -> list[Case]:
     UserError
         For a name that does not exist, with the nearest, and for vectors that nothing asked for reads.
     """
-    from benchmark.publications import Case
+    from benchmark.publications.configurations import Case
 
     publications = _chosen(options)
     vectors = None if options.vectors is None else Path(options.vectors)
@@ -147,11 +147,11 @@ def cases(options: Namespace) -> list[Case]:
 
 
 def _run(to_do: Sequence[Case], options: Namespace, command: str) -> int:
-    from benchmark.driver import open_stores
-    from benchmark.measure import Means, measure
-    from benchmark.report.live import make_display
-    from benchmark.report.reproduction import reproduction_rows
-    from benchmark.report.reproduction_table import to_csv, to_markdown, to_table
+    from benchmark.display.live import make_display
+    from benchmark.driver.sweep_driver import open_stores
+    from benchmark.publications.figures_table import to_csv, to_markdown, to_table
+    from benchmark.publications.measurement import Means, measure
+    from benchmark.publications.reproduction import reproduction_rows
     from benchmark.training.devices import set_up_device
 
     data_dir = cli.data_dir(options.data_dir)
@@ -183,7 +183,7 @@ def _run(to_do: Sequence[Case], options: Namespace, command: str) -> int:
 
 def _draw(case: Case, runs: Sequence[PublishedRun], output: Path) -> str:
     """Draw the curves of all seeds; return the name of the file."""
-    from benchmark.report.reproduction_plot import reproduction_png
+    from benchmark.publications.curves_plot import reproduction_png
 
     path = output / f"curves-{re.sub(r'[^a-z0-9]+', '-', case.name).strip('-')}.png"
     reproduction_png([run.curves for run in runs], path, f"{case.name}: {case.publication.title}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -12,38 +11,33 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from benchmark import cli
-from benchmark.errors import MissingResource, UserError, did_you_mean
-from benchmark.shards import check_search, check_stores
-from benchmark.sweep_options import check_together, parser, sweep_config
+from benchmark.driver.sweep_options import check_together, parser, sweep_config
+from benchmark.support.errors import MissingResource, UserError, did_you_mean
 
 if TYPE_CHECKING:
     from argparse import Namespace
     from pathlib import Path
 
-    from benchmark.config import SweepConfig
+    from benchmark.board.rows import Board
     from benchmark.data.dataset import Dataset
     from benchmark.data.source import SourceOptions
-    from benchmark.driver import Limits, Outcome, Stores
+    from benchmark.display.live import Display
+    from benchmark.driver.sweep_driver import Limits, Outcome, Stores
     from benchmark.execution.ray import RayOptions
-    from benchmark.plan import Plan
-    from benchmark.report.live import Display
-    from benchmark.report.rows import Board
-    from benchmark.shards import Shard
+    from benchmark.plan.run_specs import Plan
+    from benchmark.spec.config import SweepConfig
 
 
 def sweep(arguments: Sequence[str]) -> int:
     """Carry out the command; see `parser` for its arguments."""
     options = parser().parse_args(arguments)
     from benchmark.data.choose import choose_dataset
-    from benchmark.plan import make_plan
-    from benchmark.report.live import make_display
+    from benchmark.display.live import make_display
+    from benchmark.plan.run_specs import make_plan
     from benchmark.training.devices import threads
 
     check_together(options)
     threads()  # which every run reads from the environment
-    check_stores(
-        options.shard, options.storage, options.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI")
-    )
     config = sweep_config(options)
     models = _model_names(options.model)
     space_file = _space_file(options, models)
@@ -56,11 +50,8 @@ def sweep(arguments: Sequence[str]) -> int:
         dataset = choose_dataset(options.dataset, source, display.notice, display.line)
         plan = partial(make_plan, dataset=dataset, config=config, space_file=space_file)
         plans = _plans(models, options.model, plan, display)
-        for one in plans:
-            if not (cli.RUNS / "studies" / f"{one.study}.journal").exists():  # so its search is to be done
-                check_search(options.shard, config.sampler, config.pruner)
         if options.dry_run:
-            return _dry_run(plans, options.shard, display, options.json)
+            return _dry_run(plans, display, options.json)
         with _cluster(options) as ray:
             return _run(plans, dataset, options, display, ray)
     finally:
@@ -123,8 +114,8 @@ def _check_names(
 ) -> None:
     """Find out what is misspelt before any data is prepared."""
     from benchmark.data.source import get_source
-    from benchmark.models.describe import describe
-    from benchmark.plan import resolve_space
+    from benchmark.models.source_description import describe
+    from benchmark.plan.run_specs import resolve_space
     from benchmark.search.samplers import make_sampler
 
     described = [describe(model) for model in models]
@@ -147,7 +138,7 @@ def _run(
     display: Display,
     ray: RayOptions | None = None,
 ) -> int:
-    from benchmark.driver import Limits, check_refused, delivered, open_stores
+    from benchmark.driver.sweep_driver import Limits, check_refused, delivered, open_stores
     from benchmark.training.devices import set_up_device
 
     workers = _number_of_workers(options, plans[-1], display)
@@ -158,7 +149,6 @@ def _run(
         options.max_failures,
         options.join,
         ray,
-        options.shard,
     )
     # Otherwise TensorFlow is for the workers alone.
     if (options.device == "gpu" and ray is None) or not limits.in_workers:
@@ -192,7 +182,7 @@ def _sweep_all(plans: Sequence[Plan], stores: Stores, limits: Limits, display: D
     """Carry out all sweeps, one after another, by the same workers."""
     from contextlib import ExitStack, closing
 
-    from benchmark.driver import Sweep, make_engine
+    from benchmark.driver.sweep_driver import Sweep, make_engine
 
     with ExitStack() as stack:
         # All that has to be read is read now: the tracking store may be gone for a while later.
@@ -203,12 +193,12 @@ def _sweep_all(plans: Sequence[Plan], stores: Stores, limits: Limits, display: D
 
 def _show(outcomes: Sequence[Outcome], dataset: Dataset, stores: Stores, options: Namespace) -> None:
     """Print the board and the best of the models that are kept, and leave the board in MLflow."""
-    from benchmark.boards import read_board
-    from benchmark.registry import label_of
-    from benchmark.report.export import to_table
-    from benchmark.stored import kept_model
+    from benchmark.board.stored_board import read_board
+    from benchmark.report.tables import to_table
+    from benchmark.serving.stored_models import kept_model
+    from benchmark.support.registry import label_of
+    from benchmark.support.urls import redacted
     from benchmark.tracking import names
-    from benchmark.urls import redacted
 
     board = read_board(stores.client, dataset.name, stores.ledger, digest=dataset.digest)
     _publish(board, outcomes, stores, dataset.name)
@@ -240,9 +230,9 @@ def _show(outcomes: Sequence[Outcome], dataset: Dataset, stores: Stores, options
 
 def _publish(board: Board, outcomes: Sequence[Outcome], stores: Stores, dataset: str) -> None:
     """Leave the board with the sweeps in MLflow that were carried out now."""
-    from benchmark.details import read_details
-    from benchmark.report.export import to_markdown
+    from benchmark.board.page_content import read_details
     from benchmark.report.html import to_html
+    from benchmark.report.tables import to_markdown
     from benchmark.tracking.board_notes import write_notes
     from benchmark.tracking.store import ui_address
 
@@ -253,15 +243,15 @@ def _publish(board: Board, outcomes: Sequence[Outcome], stores: Stores, dataset:
     write_notes(stores.client, dataset, sweeps, to_markdown(board), to_html(board, details))
 
 
-def _dry_run(plans: Sequence[Plan], part: Shard, display: Display, as_json: bool) -> int:
+def _dry_run(plans: Sequence[Plan], display: Display, as_json: bool) -> int:
     """Print what would be done, and about how long it would take."""
-    from benchmark.estimate import estimate
+    from benchmark.driver.estimate import estimate
 
     records: list[dict[str, Any]] = []
     for plan in plans:
-        cost = estimate(plan, part, display.line)
+        cost = estimate(plan, display.line)
         config = plan.config
-        trials, seeds = part.count(plan.trials), part.count(config.seeds)
+        trials, seeds = plan.trials, config.seeds
         records.append(
             {
                 "model": plan.model.name,

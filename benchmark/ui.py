@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmark import cli
-from benchmark.errors import UserError
-from benchmark.interrupts import INTERRUPTED
+from benchmark.support.errors import UserError
+from benchmark.support.signals import INTERRUPTED
 
 # With these, MLflow's web server would listen at other addresses, too.
 _ADDRESSES = ("MLFLOW_GUNICORN_OPTS", "MLFLOW_UVICORN_OPTS", "GUNICORN_CMD_ARGS")
@@ -52,7 +52,7 @@ def parser() -> cli.Parser:
 def ui(arguments: Sequence[str]) -> int:
     """Carry out the command: it becomes the MLflow server until it is stopped."""
     options = parser().parse_args(arguments)
-    from benchmark.databases import engine_url
+    from benchmark.support.databases import engine_url
     from benchmark.tracking.store import connect, resolve_uri
 
     uri = resolve_uri(options.tracking_uri, cli.RUNS)
@@ -118,8 +118,8 @@ def addresses(client: Any, address: str) -> list[str]:
     list of str
         A row is stood for by its first seed, which is the same seed bundle for all rows.
     """
-    from benchmark.boards import read_board
-    from benchmark.details import compare_address
+    from benchmark.board.page_content import compare_address
+    from benchmark.board.stored_board import read_board
     from benchmark.tracking.delivery import show_runs
 
     lines = []

@@ -14,10 +14,10 @@ import platform
 import statistics
 from pathlib import Path
 
-from benchmark.config import SweepConfig
 from benchmark.data.prepare import prepare
 from benchmark.data.source import SourceOptions, get_source
-from benchmark.plan import make_plan
+from benchmark.plan.run_specs import make_plan
+from benchmark.spec.config import SweepConfig
 from benchmark.tracking.environment import versions
 from benchmark.training.devices import cores
 from benchmark.training.train import train

@@ -30,12 +30,12 @@ def trials(count: int) -> str:
     """Carry out the search of a sweep whose runs end at once."""
     from idle import Idle
 
-    from benchmark.config import SweepConfig
     from benchmark.data.prepare import prepare
     from benchmark.data.source import SourceOptions, get_source
-    from benchmark.driver import Sweep, open_stores
-    from benchmark.plan import make_plan
-    from benchmark.report.live import make_display
+    from benchmark.display.live import make_display
+    from benchmark.driver.sweep_driver import Sweep, open_stores
+    from benchmark.plan.run_specs import make_plan
+    from benchmark.spec.config import SweepConfig
 
     data = prepare(get_source("sample", SourceOptions()))
     config = SweepConfig(

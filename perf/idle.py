@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from benchmark.execution.engine import Handler, Job
-from benchmark.training.result import EpochReport, Result
+from benchmark.spec.result import EpochReport, Result
 
 METRICS = ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "epoch_seconds")
 TEST_TEXTS = 25_000  # as many as IMDB has: a final run's predictions are stored

@@ -21,7 +21,7 @@ from recorded import RANDOM_SEARCH, runs_of_kind, sweep
 from benchmark.tracking import names
 
 ROUNDS, TRIALS = 2, 6
-IMPORT = "from benchmark.quiet import quiet_tensorflow; quiet_tensorflow()"
+IMPORT = "from benchmark.support.tensorflow_setup import quiet_tensorflow; quiet_tensorflow()"
 
 
 def measure(words: list[str], folder: str) -> tuple[float, float, float]:

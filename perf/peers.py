@@ -26,12 +26,12 @@ from pathlib import Path
 import numpy as np
 from recorded import runs_of_kind
 
-from benchmark.config import SweepConfig
 from benchmark.data.dataset import Dataset
 from benchmark.data.prepare import prepare
 from benchmark.data.source import SourceOptions, get_source
-from benchmark.plan import Plan, make_plan
+from benchmark.plan.run_specs import Plan, make_plan
 from benchmark.search.study import Search
+from benchmark.spec.config import SweepConfig
 from benchmark.tracking import names
 
 HERE = Path(__file__).resolve().parent

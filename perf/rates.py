@@ -127,10 +127,10 @@ def client(folder: str, study: str, where: dict[str, Any], trials: int, gate: An
 def _client(folder: str, study: str, where: dict[str, Any], trials: int, gate: Any, answers: Any) -> None:
     from idle import Idle
 
-    from benchmark.config import SweepConfig
-    from benchmark.driver import Sweep, open_stores
-    from benchmark.plan import make_plan
-    from benchmark.report.live import make_display
+    from benchmark.display.live import make_display
+    from benchmark.driver.sweep_driver import Sweep, open_stores
+    from benchmark.plan.run_specs import make_plan
+    from benchmark.spec.config import SweepConfig
 
     os.chdir(folder)
     os.environ.update(where["environment"])
@@ -164,7 +164,9 @@ def measure(
 ) -> dict[str, float]:
     """Let clients work side by side; return runs, rates and CPU seconds of each part."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["mlflow", "benchmark.driver", "matplotlib.figure", "sqlalchemy.orm"])
+    context.set_forkserver_preload(
+        ["mlflow", "benchmark.driver.sweep_driver", "matplotlib.figure", "sqlalchemy.orm"]
+    )
     gate, answers = context.Barrier(clients + 1), context.Queue()
     processes = []
     for client_number in range(clients):

@@ -41,9 +41,9 @@ from optuna.trial import TrialState
 from recorded import RANDOM_SEARCH, runs_of_kind, sweep
 from sklearn.ensemble import RandomForestRegressor
 
+from benchmark.driver.sweep_options import PRUNERS
+from benchmark.plan.space import Space, find_space, load_space
 from benchmark.search.samplers import make_pruner, make_sampler
-from benchmark.search.space import Space, find_space, load_space
-from benchmark.sweep_options import PRUNERS
 from benchmark.tracking import names
 
 TRIALS, NEAR, TREES, UNDERSTOOD = 30, 0.002, 500, 0.25

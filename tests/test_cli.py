@@ -14,7 +14,7 @@ import pytest
 
 from benchmark import cli
 from benchmark.__main__ import main
-from benchmark.errors import UserError
+from benchmark.support.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -305,7 +305,6 @@ def test_names_that_no_file_can_have_are_one_line(value, capsys):
         ["predict", "--best", "sample", "--file", value],
         ["leaderboard", "--output", value],
         ["leaderboard", "--tracking-uri", f"sqlite:///{value}"],
-        ["merge", value],
     ]
     for words in requests:
         assert main(words) == 2

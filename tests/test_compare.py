@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from benchmark import compare, sweep
-from benchmark.boards import read_board
-from benchmark.errors import UserError
+from benchmark.board.stored_board import read_board
+from benchmark.driver.further_seeds import changed, plan_further
 from benchmark.models import avg_pool
-from benchmark.more_seeds import changed, plan_further
+from benchmark.support.errors import UserError
 from benchmark.tracking import names
 from benchmark.tracking.reader import read_spec
 from benchmark.tracking.store import connect, resolve_uri

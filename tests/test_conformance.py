@@ -13,7 +13,7 @@ import benchmark
 from benchmark.conformance import __main__ as command
 from benchmark.conformance.check import Examination, Options
 from benchmark.conformance.target import resolve
-from benchmark.errors import UserError
+from benchmark.support.errors import UserError
 
 ROOT = Path(benchmark.__file__).parents[1]
 

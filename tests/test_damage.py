@@ -16,11 +16,11 @@ import numpy as np
 import pytest
 
 from benchmark import datasets, leaderboard, ledger, sweep
-from benchmark.boards import read_board
+from benchmark.board.stored_board import read_board
 from benchmark.data.cache import cache_root
 from benchmark.data.prepare import cached, prepare
 from benchmark.data.source import SourceOptions, get_source
-from benchmark.tracking.answers import AnswerReader
+from benchmark.tracking.predictions import AnswerReader
 from benchmark.tracking.store import open_store
 
 SWEEP = ["--model", "tfidf-logreg", "--dataset", "sample", "--study", "mine", "--sampler", "random"]

@@ -10,8 +10,8 @@ import pytest
 
 from benchmark import cli, embeddings
 from benchmark.data.text import tokenize
-from benchmark.data.vectors import identify, read_vectors
-from benchmark.quiet import quiet_tensorflow
+from benchmark.support.tensorflow_setup import quiet_tensorflow
+from benchmark.vectors.text_files import identify, read_vectors
 
 WORDS = ["--dataset", "sample", "--dim", "8", "--epochs", "1", "--min-count", "3"]
 

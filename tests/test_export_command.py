@@ -8,9 +8,9 @@ from sklearn.dummy import DummyClassifier
 from sklearn.pipeline import Pipeline
 
 from benchmark import export, predict, sweep
-from benchmark.errors import UserError
 from benchmark.export import written_at_once
-from benchmark.training.servable import save_pipeline
+from benchmark.support.errors import UserError
+from benchmark.training.saving import save_pipeline
 
 QUICK = ["--trials", "1", "--seeds", "1", "--epochs", "1", "--set", "sequence_length=16", "--budget", "smoke"]
 

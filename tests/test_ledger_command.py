@@ -8,10 +8,10 @@ import pytest
 
 from benchmark import ledger, sweep
 from benchmark.__main__ import main as textbench
-from benchmark.data.ledger import append
+from benchmark.data.ledger_chain import append
 from benchmark.tracking import names
-from benchmark.tracking.looked import runs_that_looked
 from benchmark.tracking.store import connect
+from benchmark.tracking.test_reads import runs_that_looked
 
 FILE = Path("mlruns/ledger.jsonl")
 
@@ -87,7 +87,7 @@ def test_a_changed_entry(lines, capsys):
 
 def test_a_changed_entry_with_a_new_hash(lines, capsys):
     """Whoever knows how the hash is made is found by the next entry."""
-    from benchmark.data.ledger import _hash, _line
+    from benchmark.data.ledger_chain import _hash, _line
 
     entry = json.loads(lines[1])
     body = {name: value for name, value in entry.items() if name != "hash"} | {"model": "other"}

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchmark import export, predict, sweep
-from benchmark.config import ViewSettings
+from benchmark.spec.config import ViewSettings
 
 
 @pytest.fixture
@@ -196,7 +196,7 @@ def labeller(tmp_path_factory):
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
 
-    from benchmark.training.servable import save_pipeline
+    from benchmark.training.saving import save_pipeline
 
     pipeline = make_pipeline(CountVectorizer(), LogisticRegression())
     pipeline.fit(["good film", "bad film", "last one"], [1, 0, 0])
@@ -249,7 +249,7 @@ def test_a_byte_order_mark_changes_no_answer(labeller, monkeypatch, capsys):
 def test_a_model_of_version_0_1_0_with_a_layer_that_is_not_here(sample, capsys):
     import keras
 
-    from benchmark.training.servable import save_servable
+    from benchmark.training.saving import save_servable
 
     class Odd(keras.layers.Layer):
         def call(self, x):
@@ -269,7 +269,7 @@ def test_a_model_of_version_0_1_0_with_a_layer_that_is_not_here(sample, capsys):
 def test_a_model_of_another_version(sample, capsys):
     import keras
 
-    from benchmark.training.servable import save_servable
+    from benchmark.training.saving import save_servable
 
     ids = keras.Input((8,), dtype="int32")
     x = keras.layers.Flatten()(keras.layers.Embedding(20, 2)(ids))

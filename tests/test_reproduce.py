@@ -14,7 +14,7 @@ from mlflow import MlflowClient
 from published_samples import ABSENT, SLOW, TINY, write
 
 from benchmark import leaderboard, reproduce, sweep
-from benchmark.data.ledger import looks
+from benchmark.data.ledger_chain import looks
 from benchmark.search.presence import open_presence
 from benchmark.tracking import names
 from benchmark.tracking.runs_query import all_runs
@@ -301,7 +301,8 @@ def test_wrong_requests_get_one_line_and_leave_nothing(arguments, message, capsy
 
 
 def test_another_process_at_the_same_configuration_is_waited_for_by_the_user(tiny, capsys):
-    assert open_presence(None, Path("mlruns/studies"), "reproduce tiny").take("study")
+    elsewhere = open_presence(None, Path("mlruns/studies"), "reproduce tiny")
+    assert elsewhere.take("study")
     run(*tiny, "--seeds", 1, "--json")
     row = rows_of(capsys.readouterr().out)["tiny", "test_accuracy"]
     assert row["verdict"] == "not measured"

@@ -6,7 +6,7 @@ import statistics
 import pytest
 
 from benchmark import reproduce
-from benchmark.publications import load_publications
+from benchmark.publications.configurations import load_publications
 
 pytestmark = pytest.mark.imdb
 

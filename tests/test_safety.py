@@ -22,13 +22,13 @@ import pytest
 import benchmark
 from benchmark import cli, sweep
 from benchmark.data import archive as archives
-from benchmark.data import vectors
 from benchmark.data.archive import download, unpack
 from benchmark.data.prepare import cached, find_prepared, prepare
-from benchmark.errors import UserError
-from benchmark.models.describe import describe
-from benchmark.search.folders import spaces_folder
+from benchmark.models.source_description import describe
+from benchmark.plan.packaged import spaces_folder
+from benchmark.support.errors import UserError
 from benchmark.tracking.store import connect, ensure_runs_folder
+from benchmark.vectors import text_files
 
 PACKAGE = Path(benchmark.__file__).parent
 SECRET = "planted-secret"
@@ -36,12 +36,16 @@ SECRET = "planted-secret"
 # What may stand in the package, and why.
 ALLOWED = {
     ("data/object_arrays.py", "import pickle"): "an Unpickler that knows four names, of functions of its own",
-    ("source_files.py", "exec"): "a model's file that the user names is a program of the user's",
-    ("source_files.py", "compile"): "the same",
-    ("training/servable.py", "skops.io.load"): "with a list of types: scikit-learn's and our own",
-    ("training/servable.py", "tf.saved_model.load"): "a model that the user names; docs say what it can do",
-    ("training/export.py", "tf.saved_model.load"): "the same model, and the one that was just written",
+    ("support/source_files.py", "exec"): "a model's file that the user names is a program of the user's",
+    ("support/source_files.py", "compile"): "the same",
+    ("serving/mlflow_model.py", "skops.io.load"): "of scikit-learn's types and one of ours",
+    (
+        "serving/mlflow_model.py",
+        "tf.saved_model.load",
+    ): "a model that the user names; docs say what it does",
+    ("serving/saved_model.py", "tf.saved_model.load"): "the same model, and the one that was just written",
     ("models/hub_layer.py", "tf.saved_model.load"): "a module that the user names",
+    ("training/devices.py", "import joblib"): "for its cpu_count",
 }
 PICKLING = {"pickle", "_pickle", "cloudpickle", "dill", "joblib", "jsonpickle", "marshal", "shelve"}
 CALLS = {
@@ -190,7 +194,7 @@ def test_a_damaged_archive_is_one_line(tmp_path, mode):
 
 @pytest.mark.parametrize("ending", ["gz", "zip"])
 def test_vectors_that_unfold_into_too_much_are_refused(tmp_path, monkeypatch, own_cache, ending):
-    monkeypatch.setattr(vectors, "_MOST_BYTES", 1 << 16)
+    monkeypatch.setattr(text_files, "_MOST_BYTES", 1 << 16)
     lines = b"".join(b"word%d 0 0 0\n" % number for number in range(10_000))
     if ending == "gz":
         (tmp_path / "v.txt.gz").write_bytes(gzip.compress(lines))
@@ -198,7 +202,7 @@ def test_vectors_that_unfold_into_too_much_are_refused(tmp_path, monkeypatch, ow
         with zipfile.ZipFile(tmp_path / "v.txt.zip", "w", zipfile.ZIP_DEFLATED) as archive:
             archive.writestr("v.txt", lines)
     with pytest.raises(UserError, match="expected vectors of words"):
-        vectors.identify(str(tmp_path / f"v.txt.{ending}"))
+        text_files.identify(str(tmp_path / f"v.txt.{ending}"))
 
 
 # Models.
@@ -210,13 +214,15 @@ def test_a_stored_pipeline_names_estimators_alone(tmp_path, function):
     """scikit-learn's transformers call functions that a file names."""
     from sklearn.pipeline import Pipeline
     from sklearn.preprocessing import FunctionTransformer
+    from skops.io.exceptions import UntrustedTypesFoundException
 
-    from benchmark.training.servable import Servable, save_pipeline
+    from benchmark.serving.mlflow_model import Servable
+    from benchmark.training.saving import save_pipeline
 
     with pytest.raises(ValueError, match="not to be trusted"):  # so it is not stored
         save_pipeline(tmp_path, Pipeline([("call", FunctionTransformer(function))]), ["a", "b"])
     (tmp_path / "text.json").write_text(TEXT)
-    with pytest.raises(ValueError, match="not to be trusted"):
+    with pytest.raises(UntrustedTypesFoundException):
         Servable(tmp_path)
 
 
@@ -332,7 +338,7 @@ def test_a_pipeline_with_a_pickle_is_refused(capsys, tmp_path):
     from sklearn.dummy import DummyClassifier
     from sklearn.pipeline import Pipeline
 
-    from benchmark.training.servable import save_pipeline
+    from benchmark.training.saving import save_pipeline
 
     class Bomb:
         def __reduce__(self):
@@ -396,7 +402,7 @@ def test_the_cache_of_fetched_modules_is_the_users_alone(own_cache, monkeypatch,
     import hashlib
     import tempfile
 
-    from benchmark.data import hub_modules
+    from benchmark.vectors import hub_modules
 
     monkeypatch.delenv("TFHUB_CACHE_DIR", raising=False)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "shared"))

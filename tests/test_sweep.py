@@ -12,12 +12,12 @@ import pytest
 from mlflow import MlflowClient
 
 from benchmark import leaderboard, sweep
-from benchmark.data.ledger import looks
-from benchmark.estimate import estimate
-from benchmark.plan import make_plan
+from benchmark.data.ledger_chain import looks
+from benchmark.driver.estimate import estimate
+from benchmark.driver.sweep_options import parser, sweep_config
+from benchmark.plan.run_specs import make_plan
 from benchmark.search.presence import open_presence
 from benchmark.sweep import _duration
-from benchmark.sweep_options import parser, sweep_config
 from benchmark.tracking import names
 from benchmark.tracking.runs_query import all_runs
 
@@ -338,10 +338,6 @@ def test_the_servable_model_takes_raw_text(sample):
     assert list(answer.columns) == ["label", "probability_neg", "probability_pos"]
     np.testing.assert_allclose(answer[["probability_neg", "probability_pos"]], expected, rtol=1e-5, atol=1e-6)
     assert list(answer["label"]) == [("neg", "pos")[number] for number in expected.argmax(axis=1)]
-    # Its modules come first now, and what it did not need is found where it always was.
-    path = [str(Path(folder) / "code"), *sys.path]
-    code = f"import sys; sys.path[:] = {path}; import benchmark.data.prepare, benchmark.sweep"
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
 
 
 WRONG = [

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmark import cli
-from benchmark.errors import UserError
+from benchmark.support.errors import UserError
 
 if TYPE_CHECKING:
     from benchmark.conformance.check import Outcome

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from benchmark.config import Scalar
-from benchmark.errors import UserError
-from benchmark.printable import printable
+from benchmark.spec.config import Scalar
+from benchmark.support.errors import UserError
+from benchmark.support.printable import printable
 
 Kind = Literal["model", "dataset", "engine"]
 Status = Literal["pass", "fail", "skip"]

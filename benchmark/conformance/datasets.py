@@ -17,7 +17,7 @@ import benchmark
 from benchmark.conformance.check import Check, Failed, NotMeant, Options
 from benchmark.data.prepare import prepare
 from benchmark.data.source import DATASETS, PREFIXES, Row, Source, SourceOptions, get_source
-from benchmark.registry import load_target
+from benchmark.support.registry import load_target
 
 _PARTS = ("train", "validation", "test")
 _SHARED = 0.01  # of the test texts; real data sets have a few texts twice

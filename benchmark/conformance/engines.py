@@ -11,15 +11,15 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmark.config import RunSpec, TrainSettings, ViewSettings
 from benchmark.conformance.check import Check, Failed, NotMeant, Options
 from benchmark.conformance.drinks import Drinks
 from benchmark.data.dataset import Dataset
 from benchmark.data.prepare import prepare
 from benchmark.execution.engine import Engine, Job, Workplace
-from benchmark.registry import load_target
-from benchmark.seeds import seed_bundle
-from benchmark.training.result import EpochReport, Result, Status
+from benchmark.spec.config import RunSpec, TrainSettings, ViewSettings
+from benchmark.spec.result import EpochReport, Result, Status
+from benchmark.spec.seeds import seed_bundle
+from benchmark.support.registry import load_target
 
 _MODEL = Path(__file__).with_name("obedient.py")
 _PATIENCE = 300.0

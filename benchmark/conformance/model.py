@@ -12,19 +12,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.config import TRAIN_KEYS, VIEW_KEYS, CompileMode, RunSpec, Scalar
 from benchmark.conformance.check import Failed
 from benchmark.conformance.drinks import Drinks
 from benchmark.data.dataset import Dataset
 from benchmark.data.prepare import prepare
 from benchmark.data.source import SourceOptions, get_source
-from benchmark.errors import UserError
 from benchmark.models import importing, load_builder
-from benchmark.models.describe import Description, describe
+from benchmark.models.source_description import Description, describe
 from benchmark.models.task import Task
-from benchmark.search.space import Space
-from benchmark.seeds import seed_bundle
-from benchmark.training.result import Result
+from benchmark.plan.space import Space
+from benchmark.spec.config import TRAIN_KEYS, VIEW_KEYS, CompileMode, RunSpec, Scalar
+from benchmark.spec.result import Result
+from benchmark.spec.seeds import seed_bundle
+from benchmark.support.errors import UserError
 
 LEARNING_RATE = 0.01
 """Of the short runs; the model's own may need many epochs."""
@@ -60,7 +60,7 @@ class Model:
     @cached_property
     def space(self) -> Space:
         """Its default configuration, ``--set`` applied."""
-        from benchmark.plan import resolve_space
+        from benchmark.plan.run_specs import resolve_space
 
         return resolve_space(self.description).fix(self.settings)
 

@@ -15,12 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 import benchmark
-from benchmark.config import TRAIN_KEYS, VIEW_KEYS
 from benchmark.conformance.check import Check, Failed, NotMeant, Options
 from benchmark.conformance.model import LEARNING_RATE, Model
 from benchmark.conformance.opened import opened
 from benchmark.data.dataset import Store
-from benchmark.errors import UserError
+from benchmark.spec.config import TRAIN_KEYS, VIEW_KEYS
+from benchmark.support.errors import UserError
 
 _LENGTHS = (1, 12)
 _CURVES = ("loss", "accuracy", "val_loss", "val_accuracy")
@@ -30,9 +30,9 @@ _PATIENCE = 300  # seconds until a stored model has answered
 _ANSWER = """
 import json, sys
 from pathlib import Path
-from benchmark.quiet import quiet_tensorflow
+from benchmark.support.tensorflow_setup import quiet_tensorflow
 quiet_tensorflow()
-from benchmark.training.servable import Servable
+from benchmark.serving.mlflow_model import Servable
 texts = json.loads(Path(sys.argv[2]).read_text(encoding="utf-8"))
 print("\\n" + json.dumps(Servable(Path(sys.argv[1])).predict(texts).tolist()))
 """

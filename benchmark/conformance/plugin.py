@@ -44,7 +44,7 @@ class Target(pytest.Collector):
         """The checks, opened when they are first asked for."""
         from benchmark.conformance.check import Examination
         from benchmark.conformance.target import resolve
-        from benchmark.errors import UserError
+        from benchmark.support.errors import UserError
 
         if self._examination is None:
             try:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from benchmark.conformance.check import SUITES, Kind
 from benchmark.data.source import DATASETS, PREFIXES
-from benchmark.errors import UserError, did_you_mean
 from benchmark.models import MODELS
-from benchmark.registry import is_file_target
+from benchmark.support.errors import UserError, did_you_mean
+from benchmark.support.registry import is_file_target
 
 FUNCTIONS: dict[str, Kind] = {"build": "model", "source": "dataset", "engine": "engine"}
 """What the function of a file is called, and what the file then is."""

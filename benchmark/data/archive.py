@@ -13,9 +13,9 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
 from benchmark.data.cache import disk_is_full
-from benchmark.data.network import reachable
-from benchmark.errors import UserError
-from benchmark.urls import redacted
+from benchmark.support.errors import UserError
+from benchmark.support.reachability import reachable
+from benchmark.support.urls import redacted
 
 _CHUNK = 1 << 18
 _PATIENCE = 30.0

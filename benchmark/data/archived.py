@@ -12,7 +12,7 @@ from benchmark.data.cache import cache_root
 from benchmark.data.files import fingerprint, stamp
 from benchmark.data.folder import FolderSource
 from benchmark.data.source import Row, Source, SourceOptions, experiment_name
-from benchmark.errors import UserError
+from benchmark.support.errors import UserError
 
 _MOST_BYTES = 1 << 28
 

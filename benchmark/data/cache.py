@@ -14,11 +14,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import filelock
 import platformdirs
+from filelock import BaseFileLock
 
-from benchmark.errors import UserError, causes
-from benchmark.urls import redacted
+from benchmark.support.errors import UserError, causes
+from benchmark.support.locks import guard
+from benchmark.support.urls import redacted
 
 META = "meta.json"
 _CHUNK = 1 << 22
@@ -37,7 +38,7 @@ def cache_root() -> Path:
     return Path(os.environ.get("BENCHMARK_CACHE_DIR") or platformdirs.user_cache_dir("textbench"))
 
 
-def locked(path: Path) -> filelock.BaseFileLock:
+def locked(path: Path) -> BaseFileLock:
     """Return the lock that guards a cache path; the folder is made if it is missing."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -48,7 +49,7 @@ def locked(path: Path) -> filelock.BaseFileLock:
             f"the cache folder {path.parent} cannot be written ({error.strerror}); "
             "set BENCHMARK_CACHE_DIR to a folder that can"
         ) from error
-    return filelock.FileLock(f"{path}.lock")
+    return guard(path)
 
 
 def disk_is_full(error: BaseException | None) -> bool:

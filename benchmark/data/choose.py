@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from benchmark.data.dataset import Dataset
+from benchmark.data.description import notices, shared_texts
 from benchmark.data.imdb import ImdbSource
 from benchmark.data.prepare import cached, prepare
-from benchmark.data.show import notices, shared_texts
 from benchmark.data.source import SourceOptions, get_source
-from benchmark.errors import UserError
+from benchmark.support.errors import UserError
 
 
 def choose_dataset(

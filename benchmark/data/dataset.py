@@ -12,16 +12,12 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.config import ViewSettings
-from benchmark.data.facts import count_test_duplicates
-
-PAD = 0
-OOV = 1
-"""Ids 0 and 1 stand for padding and for words outside the vocabulary; words begin at 2."""
+from benchmark.data.data_profile import count_test_duplicates
+from benchmark.data.text import OOV, cut
+from benchmark.spec.config import ViewSettings
 
 _VIEWS = 4  # two parts of two shapes
 _LARGEST_KEPT = 1 << 28  # bytes
-_ROWS = 512  # texts cut at a time, so that memory stays near the size of the result
 
 
 @dataclass(frozen=True)
@@ -95,7 +91,7 @@ _views: OrderedDict[tuple[Path, str, str, ViewSettings], View] = OrderedDict()
 
 @dataclass(frozen=True)
 class Dataset:
-    """A prepared data set. Its test part is not an attribute: see `benchmark.data.ledger.read_test`.
+    """A prepared data set. Its test part is not an attribute: see `benchmark.data.ledger_chain.read_test`.
 
     Attributes
     ----------
@@ -197,42 +193,3 @@ class Dataset:
     def _cut(self, part: str, settings: ViewSettings | None) -> View:
         rows = np.load(self.folder / f"{part}_rows.npy")
         return self._open.view(rows, settings, self.length(settings) if settings else 0)
-
-
-def cut(
-    tokens: NDArray[np.int32],
-    starts: NDArray[np.int64],
-    lengths: NDArray[np.int64],
-    settings: ViewSettings,
-    length: int,
-) -> NDArray[np.int32]:
-    """Cut texts out of one long array of ids.
-
-    Parameters
-    ----------
-    tokens : ndarray of int32, shape [total]
-        Ids of all texts, one after another.
-    starts, lengths : ndarray of int64, shape [n]
-        Where each text begins, and its number of tokens.
-    settings : ViewSettings
-        Vocabulary size, padding and truncation side.
-    length : int
-        Columns of the result.
-
-    Returns
-    -------
-    ndarray of int32, shape [n, length]
-        Ids at or above the vocabulary size have become OOV.
-    """
-    kept = np.minimum(lengths, length)
-    if settings.truncation == "pre":
-        starts = starts + (lengths - kept)
-    first = length - kept if settings.padding == "pre" else np.zeros_like(kept)
-    result = np.full((len(starts), length), PAD, dtype=np.int32)
-    for begin in range(0, len(starts), _ROWS):
-        block = slice(begin, begin + _ROWS)
-        filled = np.arange(length) - first[block, None]
-        mask = (filled >= 0) & (filled < kept[block, None])
-        ids = tokens[(starts[block, None] + filled)[mask]]
-        result[block][mask] = np.where(ids < settings.vocabulary_size, ids, OOV)
-    return result

@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from benchmark.errors import UserError, did_you_mean
+from benchmark.support.errors import UserError, did_you_mean
 
 _KNOWN = ("utf-8", "latin-1", "cp1252", "utf-16", "ascii", "iso-8859-15", "koi8-r", "shift_jis", "gb18030")
 _SPECIAL = {"undefined", "idna", "punycode", "unicode-escape", "raw-unicode-escape", "utf-7"}

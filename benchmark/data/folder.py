@@ -16,10 +16,10 @@ import numpy as np
 
 from benchmark.data.files import PACKED, FirstFew, check_encoding, decode, fingerprint, missing
 from benchmark.data.labels import unify
-from benchmark.data.parts import TEST_NOTICE, draw_test, part_of, validation_share
 from benchmark.data.source import Row, Source, SourceOptions, experiment_name
-from benchmark.errors import UserError
-from benchmark.printable import printable
+from benchmark.data.splits import TEST_NOTICE, draw_test, part_of, validation_share
+from benchmark.support.errors import UserError
+from benchmark.support.printable import printable
 
 _ORDER = ("train", "validation", "test")
 _UNLABELLED = "unsup"  # of aclImdb

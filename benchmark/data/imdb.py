@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmark.data.network import reachable
 from benchmark.data.source import VALIDATION_SHARE, Row, Source, SourceOptions
-from benchmark.errors import UserError
-from benchmark.quiet import quiet_tensorflow
+from benchmark.support.errors import UserError
+from benchmark.support.reachability import reachable
+from benchmark.support.tensorflow_setup import quiet_tensorflow
 
 _BUILDER = "imdb_reviews/plain_text"
 _VERSION = "1.0.0"

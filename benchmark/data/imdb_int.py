@@ -16,7 +16,7 @@ import numpy as np
 from benchmark.data.files import fingerprint, stamp
 from benchmark.data.object_arrays import NpzFile
 from benchmark.data.source import Row, Source, SourceOptions
-from benchmark.errors import UserError
+from benchmark.support.errors import UserError
 
 PAD, START, UNK, UNUSED = range(4)
 INDEX_FROM = 3

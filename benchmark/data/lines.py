@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmark.data.files import check_start, not_encoded, not_text
-from benchmark.errors import UserError
+from benchmark.support.errors import UserError
 
 LONGEST = 1 << 24
 """Characters a line, or a field of a table, may have; what is longer is no table of texts."""

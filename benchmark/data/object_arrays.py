@@ -11,7 +11,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.errors import UserError
+from benchmark.support.errors import UserError
 
 _LARGEST = 1 << 30  # bytes of an array, against archives that unfold into all of memory
 

@@ -17,13 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.data.cache import META, cache_root, locked, read_entry, write_entry
-from benchmark.data.dataset import OOV, Dataset
-from benchmark.data.facts import FactFinder
-from benchmark.data.parts import SPLIT_SEED, draw_stratified
+from benchmark.data.data_profile import FactFinder
+from benchmark.data.dataset import Dataset
 from benchmark.data.source import Row, Source
-from benchmark.data.text import STANDARDIZER_VERSION, tokenize
-from benchmark.errors import UserError
-from benchmark.urls import redacted
+from benchmark.data.splits import SPLIT_SEED, draw_stratified
+from benchmark.data.text import OOV, STANDARDIZER_VERSION, tokenize
+from benchmark.support.errors import UserError
+from benchmark.support.urls import redacted
 
 _FORMAT = 2
 _CHUNK = 1 << 22

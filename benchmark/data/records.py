@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from benchmark.data.files import PACKED, FirstFew
 from benchmark.data.lines import LONGEST, text_lines
-from benchmark.errors import UserError, did_you_mean
+from benchmark.support.errors import UserError, did_you_mean
 
 Record = tuple[str, tuple[Any, ...]]
 """Where it stands, as ``line 7``, and its values; None where there is none."""

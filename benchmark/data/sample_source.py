@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from benchmark.data import sample
 from benchmark.data.source import VALIDATION_SHARE, Row, Source, SourceOptions
-from benchmark.errors import UserError
+from benchmark.support.errors import UserError
 
 
 class SampleSource:

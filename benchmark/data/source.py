@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import NamedTuple, Protocol, runtime_checkable
 
-from benchmark.errors import UserError, did_you_mean
-from benchmark.registry import Registry, load_target
+from benchmark.support.errors import UserError, did_you_mean
+from benchmark.support.registry import Registry, load_target
 
 VALIDATION_SHARE = 0.2
 """Share of ``train`` that becomes the validation part where a data set has none of its own."""

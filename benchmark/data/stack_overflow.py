@@ -15,7 +15,7 @@ from benchmark.data.cache import cache_root
 from benchmark.data.files import check_encoding, fingerprint, stamp
 from benchmark.data.folder import FolderSource
 from benchmark.data.source import VALIDATION_SHARE, Row, Source, SourceOptions
-from benchmark.errors import UserError
+from benchmark.support.errors import UserError
 
 _URL = "https://storage.googleapis.com/download.tensorflow.org/data/stack_overflow_16k.tar.gz"
 _FOLDER = "stack_overflow_16k"

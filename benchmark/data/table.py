@@ -12,13 +12,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from benchmark.data.columns import find_columns
 from benchmark.data.files import FirstFew, check_encoding, decode, fingerprint, missing, stamp
 from benchmark.data.labels import in_order, number, unify
-from benchmark.data.parts import TEST_NOTICE, draw_test, part_of, validation_share
 from benchmark.data.records import DelimitedTable, open_table
 from benchmark.data.source import Row, Source, SourceOptions, experiment_name
-from benchmark.errors import UserError
+from benchmark.data.splits import TEST_NOTICE, draw_test, part_of, validation_share
+from benchmark.data.table_columns import find_columns
+from benchmark.support.errors import UserError
 
 _PARTS = ("train", "validation", "test")
 _MOST_CLASSES = 10_000

@@ -7,8 +7,8 @@ import string
 
 import tensorflow as tf
 
-from benchmark.config import ViewSettings
-from benchmark.data.dataset import PAD
+from benchmark.data.text import PAD
+from benchmark.spec.config import ViewSettings
 
 # TensorFlow lowers Unicode by the rules of the locale, under which a Turkish machine makes another letter of
 # an I. ASCII is lowered by a rule of its own, and these are the other capitals that some locale treats apart.
@@ -40,7 +40,7 @@ def split_words(texts: tf.Tensor) -> tf.RaggedTensor:
 
 
 def cut_ids(ids: tf.RaggedTensor, view: ViewSettings, length: int) -> tf.Tensor:
-    """Cut and fill texts to one length, as `benchmark.data.dataset.cut` does.
+    """Cut and fill texts to one length, as `benchmark.data.text.cut` does.
 
     Parameters
     ----------

@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.data.columns import find_columns
 from benchmark.data.files import decode, fingerprint, stamp
 from benchmark.data.imdb import examples, tfds_folders
-from benchmark.data.network import reachable
-from benchmark.data.parts import TEST_NOTICE, draw_test, part_of, validation_share
 from benchmark.data.source import Row, Source, SourceOptions, experiment_name
-from benchmark.errors import UserError, did_you_mean
-from benchmark.quiet import quiet_tensorflow
+from benchmark.data.splits import TEST_NOTICE, draw_test, part_of, validation_share
+from benchmark.data.table_columns import find_columns
+from benchmark.support.errors import UserError, did_you_mean
+from benchmark.support.reachability import reachable
+from benchmark.support.tensorflow_setup import quiet_tensorflow
 
 _NAME = re.compile(r"([a-z][a-z0-9_]*)(?:/([A-Za-z0-9_][\w.+-]*))?(?::(\d+\.\d+\.\d+))?")
 _HOST = ("storage.googleapis.com", 443)

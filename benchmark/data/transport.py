@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from benchmark.data.cache import META, cache_root, locked, read_entry, write_entry
 from benchmark.data.dataset import Dataset
-from benchmark.errors import UserError
+from benchmark.support.errors import UserError
 
 Files = dict[str, NDArray[np.uint8]]
 """Contents of files by their paths below a folder, as arrays, which Ray hands on without copying them."""

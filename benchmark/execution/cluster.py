@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-from benchmark.errors import Unfinished
+from benchmark.support.errors import Unfinished
 
 Node: TypeAlias = dict[str, Any]
 """As in `ray.nodes`."""

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from benchmark.config import CompileMode, Device, RunSpec
 from benchmark.data.dataset import Dataset
-from benchmark.source_files import Source
-from benchmark.training.result import EpochReport, Result, Status
+from benchmark.spec.config import CompileMode, Device, RunSpec
+from benchmark.spec.result import EpochReport, Result, Status
+from benchmark.support.source_files import Source
 
 PAUSE = 0.2
 """Seconds between two looks at what has no file descriptor: time limits, a stop, other processes."""

@@ -13,16 +13,16 @@ from queue import SimpleQueue
 from typing import Any
 
 import benchmark
-from benchmark.config import CompileMode, Device
 from benchmark.data import transport
 from benchmark.data.cache import disk_is_full
 from benchmark.data.dataset import Dataset
 from benchmark.data.transport import Files
-from benchmark.errors import UserError
 from benchmark.execution.engine import Job, Workplace
 from benchmark.execution.worker import DiskFull, Message, Ready, Refused, serve
+from benchmark.spec.config import CompileMode, Device
+from benchmark.spec.result import Result
+from benchmark.support.errors import UserError
 from benchmark.training.devices import limit_threads
-from benchmark.training.result import Result
 
 
 @dataclass(frozen=True)

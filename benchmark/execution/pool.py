@@ -6,11 +6,11 @@ import time
 from abc import ABC, abstractmethod
 from typing import Any, Generic, TypeVar
 
-from benchmark.data.ledger import record_look
-from benchmark.errors import UserError
+from benchmark.data.ledger_chain import record_look
 from benchmark.execution.engine import Handler, Job, Workplace
 from benchmark.execution.worker import DiskFull, Look, Message, Ready, Refused
-from benchmark.training.result import EpochReport, Result, Status
+from benchmark.spec.result import EpochReport, Result, Status
+from benchmark.support.errors import UserError
 
 GRACE = 5.0
 """Seconds that a worker has for its end, and a run for its next epoch once everything is to stop."""

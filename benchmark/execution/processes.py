@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import multiprocessing
-import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -85,8 +82,7 @@ class _Process(Worker):
         self.pipe: Connection
         self.pipe, end = context.Pipe()
         self.process: BaseProcess = context.Process(target=work, args=(end, place, threads, gpu, log))
-        with _this_code_alone():
-            self.process.start()
+        self.process.start()
         end.close()
         self._log, self._oom_kills = log, 0
 
@@ -130,21 +126,6 @@ class _Process(Worker):
             return self._log.read_text(encoding="utf-8", errors="replace")[-_LAST_WORDS:].strip()
         except OSError:
             return ""
-
-
-@contextmanager
-def _this_code_alone() -> Iterator[None]:
-    """Let a new process, which gets a copy of `sys.path`, import this package, not that of a loaded model."""
-    before, package = list(sys.path), Path(__file__).parents[1]
-    sys.path[:] = [
-        entry
-        for entry in before
-        if (own := Path(entry, package.name).resolve()) == package or not (own / "__init__.py").is_file()
-    ]
-    try:
-        yield
-    finally:
-        sys.path[:] = before
 
 
 def oom_kills() -> int:

@@ -17,16 +17,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from benchmark.config import Device
 from benchmark.data import transport
-from benchmark.errors import Unfinished, UserError
 from benchmark.execution.cluster import Cluster
 from benchmark.execution.engine import PAUSE, Handler, Job, Workplace
 from benchmark.execution.node import Crashed, Delivery, Errand, NodePlace, Slot, Wanted, versions
 from benchmark.execution.pool import Lost, Pool, Worker
 from benchmark.execution.slots import room
-from benchmark.interrupts import INTERRUPTED
-from benchmark.quiet import quiet_stderr
+from benchmark.spec.config import Device
+from benchmark.support.errors import Unfinished, UserError
+from benchmark.support.signals import INTERRUPTED
+from benchmark.support.tensorflow_setup import quiet_stderr
 from benchmark.training.devices import cores
 
 _ANSWER = 5.0  # seconds that a cluster may take to answer at all

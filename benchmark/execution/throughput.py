@@ -6,14 +6,14 @@ import time
 from dataclasses import dataclass, field
 from importlib.metadata import version
 
-from benchmark.config import RunSpec
 from benchmark.data.cache import remembered
-from benchmark.errors import UserError
 from benchmark.execution.engine import Job, Workplace
 from benchmark.execution.processes import ProcessEngine
-from benchmark.plan import Plan
+from benchmark.plan.run_specs import Plan
+from benchmark.spec.config import RunSpec
+from benchmark.spec.result import EpochReport, Result, Status
+from benchmark.support.errors import UserError
 from benchmark.training.devices import cores
-from benchmark.training.result import EpochReport, Result, Status
 
 _STEPS = 16  # of training in each run that is timed
 _RUNS_EACH = 2

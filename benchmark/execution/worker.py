@@ -13,13 +13,13 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from benchmark.config import RunSpec
 from benchmark.data.cache import disk_is_full
-from benchmark.errors import UserError
 from benchmark.execution.engine import Job, Workplace
-from benchmark.source_files import keep
+from benchmark.spec.config import RunSpec
+from benchmark.spec.result import EpochReport, Result
+from benchmark.support.errors import UserError
+from benchmark.support.source_files import keep
 from benchmark.training.devices import limit_threads
-from benchmark.training.result import EpochReport, Result
 
 
 @dataclass(frozen=True)

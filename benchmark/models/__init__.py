@@ -6,8 +6,8 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, cast
 
-from benchmark.registry import Registry, file_of, is_file_target, load_target
-from benchmark.source_files import helpers_of, source_of
+from benchmark.support.registry import Registry, file_of, is_file_target, load_target
+from benchmark.support.source_files import helpers_of, source_of
 
 MODELS = Registry(
     "model",

@@ -21,8 +21,8 @@ def models(arguments: Sequence[str]) -> int:
     """Carry out the command; see `parser` for its arguments."""
     options = parser().parse_args(arguments)
     from benchmark.models import MODELS
-    from benchmark.models.describe import describe
-    from benchmark.plan import resolve_space
+    from benchmark.models.source_description import describe
+    from benchmark.plan.run_specs import resolve_space
 
     if options.name is None:
         found = [describe(name) for name in MODELS]

@@ -13,11 +13,11 @@ from typing import Any
 import keras
 import numpy as np
 
-from benchmark.data.vectors import read_vectors
-from benchmark.errors import did_you_mean
 from benchmark.models.task import Task
+from benchmark.support.errors import did_you_mean
+from benchmark.vectors.text_files import read_vectors
 
-RESOURCES = {"vectors": "benchmark.data.vectors:identify"}
+RESOURCES = {"vectors": "benchmark.vectors.text_files:identify"}
 
 
 def build(
@@ -37,7 +37,7 @@ def build(
         Vocabulary with its words, length and classes; told the ``vector_coverage``, the share of the
         vocabulary's words that have a vector.
     vectors : str
-        File of word vectors, see `benchmark.data.vectors.find`.
+        File of word vectors, see `benchmark.vectors.text_files.find`.
     trainable : bool
         Train the vectors, too.
     pooling : {"flatten", "average"}

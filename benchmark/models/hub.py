@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import keras
 
-from benchmark.data.hub_modules import find
 from benchmark.models.hub_layer import ModuleLayer
 from benchmark.models.task import Task
+from benchmark.vectors.hub_modules import find
 
 INPUT = "strings"
-RESOURCES = {"handle": "benchmark.data.hub_modules:identify"}
+RESOURCES = {"handle": "benchmark.vectors.hub_modules:identify"}
 
 
 def build(

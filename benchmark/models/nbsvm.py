@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.feature_extraction.text import CountVectorizer
+from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer
 from sklearn.linear_model import LogisticRegression
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import Pipeline
@@ -43,6 +43,13 @@ class LogCountRatio(TransformerMixin, BaseEstimator):
     def transform(self, x: sparse.csr_matrix) -> Any:
         """Return the scaled features."""
         return sparse.csr_matrix(x.multiply(self.ratio_))
+
+    def plain(self) -> TfidfTransformer:
+        """Return scikit-learn's step that does the same, which can be stored without this class."""
+        step = TfidfTransformer(norm=None)
+        if hasattr(self, "ratio_"):
+            step.idf_ = self.ratio_
+        return step
 
 
 def build(

@@ -1,1 +1,1 @@
-"""What people see: the board, its exports, the plots, and the display of a running sweep."""
+"""Renderings of a board: tables, page, pictures."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmark.board.rows import Board, BoardRow
 from benchmark.report.columns import EMPTY, Section, accuracy, rank, sections, seeds, shared
 from benchmark.report.plot_style import (
     GREY,
@@ -23,8 +24,7 @@ from benchmark.report.plot_style import (
     style,
     subtitle,
 )
-from benchmark.report.printed import as_printed
-from benchmark.report.rows import Board, BoardRow
+from benchmark.report.tiers import as_printed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from benchmark.board.rows import Board, BoardRow, Details
 from benchmark.report.columns import sections
 from benchmark.report.page_searches import section_searches
 from benchmark.report.plot_style import (
@@ -26,8 +27,7 @@ from benchmark.report.plot_style import (
     subtitle,
     whole_ticks,
 )
-from benchmark.report.printed import as_printed
-from benchmark.report.rows import Board, BoardRow, Details
+from benchmark.report.tiers import as_printed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
-from benchmark.report.rows import Board, BoardRow
+from benchmark.board.rows import Board, BoardRow
 
 EMPTY = "The board is empty. Make a result: python -m benchmark.sweep --model lstm"
 NOTHING = "-"

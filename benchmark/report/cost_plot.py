@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmark.board.rows import Board, BoardRow
 from benchmark.report.columns import Section, sections
 from benchmark.report.plot_style import (
     GREY,
@@ -22,8 +23,7 @@ from benchmark.report.plot_style import (
     style,
     subtitle,
 )
-from benchmark.report.printed import as_printed
-from benchmark.report.rows import Board, BoardRow
+from benchmark.report.tiers import as_printed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from html import escape
 from importlib.resources import files
 
+from benchmark.board.rows import Board, Details
 from benchmark.report.columns import EMPTY, Section, captions, columns, noted, sections
 from benchmark.report.page_data import page_data
-from benchmark.report.printed import as_printed
-from benchmark.report.rows import Board, Details
+from benchmark.report.tiers import as_printed
 
 # In this order: each file uses what the ones before it define.
 _SCRIPTS = (
@@ -36,7 +36,7 @@ def to_html(board: Board, details: Details | None = None, *, title: str | None =
     Parameters
     ----------
     board : Board
-        As `benchmark.report.board.build_board` gives it.
+        As `benchmark.board.board.build_board` gives it.
     details : Details, optional
         Curves, searches, confusion matrices and hard examples; the page says "not recorded" without.
     title : str, optional

@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
+from benchmark.board.rows import Board
 from benchmark.report.columns import (
     EMPTY,
     NOTHING,
@@ -17,8 +18,7 @@ from benchmark.report.columns import (
     noted,
     sections,
 )
-from benchmark.report.printed import as_printed
-from benchmark.report.rows import Board
+from benchmark.report.tiers import as_printed
 
 _HEAD = "% A board of Textbench, to be read with \\input. The preamble needs \\usepackage{booktabs}.\n"
 _PAGE, _GAP = 345.0, 7.0

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from benchmark.board.rows import Board, BoardRow, Details, SeedCurves
 from benchmark.report.columns import EMPTY, captions, rank, sections, shared
 from benchmark.report.page_searches import section_searches
-from benchmark.report.rows import Board, BoardRow, Details, SeedCurves
-from benchmark.urls import redacted
+from benchmark.support.urls import redacted
 
 _CURVES = ("loss", "accuracy", "val_loss", "val_accuracy")
 

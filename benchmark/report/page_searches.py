@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.report.rows import SearchTrial
+from benchmark.board.rows import SearchTrial
 from benchmark.stats.budget_curves import Curve, best_within_seconds, crossings, expected_best
 
 _RESAMPLES = 200  # enough for a band that is drawn, and a board of thirty searches takes seconds

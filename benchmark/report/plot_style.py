@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from benchmark.report.rows import Board, BoardRow
+    from benchmark.board.rows import Board, BoardRow
 
 # Okabe and Ito's palette: told apart with every common colour vision.
 BLUE, ORANGE, GREEN = "#0072B2", "#D55E00", "#009E73"

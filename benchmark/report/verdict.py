@@ -6,8 +6,8 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
+from benchmark.board.rows import BoardRow
 from benchmark.report.columns import NOTHING, accuracy, decimal, seeds, whole
-from benchmark.report.rows import BoardRow
 from benchmark.stats.comparisons import Comparison
 from benchmark.stats.intervals import Interval
 from benchmark.stats.sequential import SequentialPlan

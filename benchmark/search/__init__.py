@@ -1,1 +1,1 @@
-"""Search: spaces, budgets, and the Optuna loop over them."""
+"""Search: the Optuna study, its samplers and its storage."""

@@ -13,7 +13,7 @@ from typing import Any
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
-from benchmark.errors import UserError
+from benchmark.support.errors import UserError
 
 _LONGEST_HELD = 1.0  # seconds; Optuna holds its lock while it writes one line
 _CHUNK = 1 << 16

@@ -8,16 +8,20 @@ import re
 import threading
 import time
 import uuid
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from benchmark import locks
+from filelock import BaseFileLock
+from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
+
 from benchmark.data.cache import disk_is_full
-from benchmark.databases import lock_key, parse, reason, sqlite_file
-from benchmark.errors import UserError
 from benchmark.search.storage import patiently
-from benchmark.urls import redacted
+from benchmark.support import locks
+from benchmark.support.databases import lock_key, parse, reason, sqlite_file
+from benchmark.support.errors import UserError
+from benchmark.support.urls import redacted
 
 if TYPE_CHECKING:
     from sqlalchemy import URL
@@ -120,19 +124,19 @@ class FilePresence:
     def __init__(self, folder: Path, study: str) -> None:
         self.token = uuid.uuid4().hex
         self._folder, self._study = folder, study
-        self._held: dict[str, int] = {}
+        self._held: dict[str, BaseFileLock] = {}
         try:
             folder.mkdir(parents=True, exist_ok=True)
             for path in folder.glob(f"{_cleaned(study)}.process-*.lock"):
                 locks.is_locked(path)  # deletes what a killed process left
             # Somebody may look at the new file just now, and lock it while looking: so wait a little.
-            descriptor = locks.lock(self._path(_own_name(self.token)), seconds=10)
+            taken = locks.lock(self._path(_own_name(self.token)), seconds=10)
         except OSError as error:
             if disk_is_full(error):
                 raise
             raise UserError(f"{folder}: no locks can be had there ({error.strerror})") from error
-        assert descriptor is not None
-        self._held[_own_name(self.token)] = descriptor
+        assert taken is not None
+        self._held[_own_name(self.token)] = taken
 
     def _path(self, name: str) -> Path:
         digest = hashlib.sha256(f"{self._study}\0{name}".encode()).hexdigest()[:12]
@@ -141,17 +145,17 @@ class FilePresence:
     def take(self, name: str) -> bool:
         """See `Presence.take`."""
         if name not in self._held:
-            descriptor = locks.lock(self._path(name))
-            if descriptor is None:
+            taken = locks.lock(self._path(name))
+            if taken is None:
                 return False
-            self._held[name] = descriptor
+            self._held[name] = taken
         return True
 
     def release(self, name: str) -> None:
         """See `Presence.release`."""
-        descriptor = self._held.pop(name, None)
-        if descriptor is not None:
-            locks.unlock(self._path(name), descriptor)
+        taken = self._held.pop(name, None)
+        if taken is not None:
+            locks.unlock(taken)
 
     def alive(self, token: str) -> bool:
         """See `Presence.alive`."""
@@ -165,6 +169,12 @@ class FilePresence:
 
 def _cleaned(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9_-]+", "-", text)[:80]
+
+
+def _until_known(question: Callable[[], bool | None]) -> bool:
+    """Ask the database, which may be away for a while, until the answer is not None."""
+    wait = Retrying(retry=retry_if_result(lambda answer: answer is None), wait=wait_fixed(_POLL_SECONDS))
+    return bool(wait(patiently, question))
 
 
 class DatabasePresence:
@@ -208,9 +218,7 @@ class DatabasePresence:
 
     def take(self, name: str) -> bool:
         """See `Presence.take`; in the first ten seconds after a lost connection, new names have to wait."""
-        while (taken := patiently(partial(self._take, name))) is None:
-            time.sleep(_POLL_SECONDS)
-        return taken
+        return _until_known(partial(self._take, name))
 
     def _take(self, name: str) -> bool | None:
         """Take a name; None while others may still be about to take again what was theirs."""
@@ -238,18 +246,18 @@ class DatabasePresence:
 
     def alive(self, token: str) -> bool:
         """See `Presence.alive`; in the first ten seconds of a connection it waits until they are over."""
-        key = self._key(_own_name(token))
-        while True:
-            patiently(self._look)
-            with self._guard:
-                now = time.monotonic()
-                if key in self._present:
-                    return True
-                if now - max(self._watching_since, self._seen.get(key, 0.0)) >= _GRACE_SECONDS:
-                    return False
-                if now - self._watching_since >= _GRACE_SECONDS:
-                    return True
-            time.sleep(_POLL_SECONDS)
+        return _until_known(partial(self._alive, self._key(_own_name(token))))
+
+    def _alive(self, key: int) -> bool | None:
+        """Whether a lock is there, or was a moment ago; None where nobody has watched for long enough."""
+        self._look()
+        with self._guard:
+            now = time.monotonic()
+            if key in self._present:
+                return True
+            if now - max(self._watching_since, self._seen.get(key, 0.0)) >= _GRACE_SECONDS:
+                return False
+            return True if now - self._watching_since >= _GRACE_SECONDS else None
 
     def close(self) -> None:
         """See `Presence.close`."""
@@ -323,9 +331,12 @@ class DatabasePresence:
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
             "WHERE application_name = :name AND pid <> pg_backend_pid()"
         )
-        deadline = time.monotonic() + _GHOST_SECONDS
-        while self._ask(ghosts, name=f"textbench {self.token}") and time.monotonic() < deadline:
-            time.sleep(_POLL_SECONDS)
+        Retrying(
+            retry=retry_if_result(bool),
+            wait=wait_fixed(_POLL_SECONDS),
+            stop=stop_after_delay(_GHOST_SECONDS),
+            retry_error_callback=lambda _: None,
+        )(self._ask, ghosts, name=f"textbench {self.token}")
 
     def _look(self) -> None:
         """Note which locks there are in the database."""

@@ -11,8 +11,8 @@ from optuna.distributions import BaseDistribution
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
-from benchmark.errors import UserError
-from benchmark.seeds import seed_bundle
+from benchmark.spec.seeds import seed_bundle
+from benchmark.support.errors import UserError
 
 
 def make_sampler(

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
 from optuna.storages import BaseStorage, RDBStorage
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_delay, wait_chain, wait_fixed
 
-from benchmark.databases import Contents, engine_url, looked_into, parse, reason
-from benchmark.errors import Unfinished, UserError, causes
 from benchmark.search.journal import open_journal
-from benchmark.urls import redacted
+from benchmark.support.databases import (
+    Contents,
+    check_database,
+    engine_url,
+    looked_into,
+    parse,
+    reason,
+    sqlite_file,
+)
+from benchmark.support.errors import Unfinished, UserError, causes
+from benchmark.support.urls import redacted
 
 T = TypeVar("T")
 
@@ -39,17 +48,38 @@ def open_storage(storage: str | None, journal: Path) -> BaseStorage:
     """
     if storage is None:
         return open_journal(journal)
+    with _named(storage), looked_into(parse(storage)) as contents:
+        _check_owner(contents, redacted(storage))
+        return RDBStorage(engine_url(storage), _engine_settings(storage))
+
+
+def check_storage(storage: str) -> bool:
+    """Whether a database has tables; it is checked as `open_storage` does, and nothing is made or changed.
+
+    Raises
+    ------
+    UserError
+        Where a sweep could not use it.
+    """
+    with _named(storage):
+        url = parse(storage)
+        contents = check_database(url)
+        _check_owner(contents, redacted(storage))
+        file = sqlite_file(url)
+        if file is not None and not file.parent.is_dir():
+            raise UserError(f"there is no folder {file.parent}; make it")
+        return bool(contents.tables)
+
+
+@contextmanager
+def _named(storage: str) -> Iterator[None]:
+    """Let errors name the storage, without the credentials of its URL."""
     try:
-        with looked_into(parse(storage)) as contents:
-            _check_owner(contents, redacted(storage))
-            return RDBStorage(engine_url(storage), _engine_settings(storage))
+        yield
     except UserError as error:
         raise UserError(f"--storage: {error}") from error
     except Exception as error:
-        raise UserError(
-            f"--storage: {redacted(storage)} cannot be used ({reason(error)}); expected a database URL such "
-            "as postgresql://user@host/name or sqlite:///file.db"
-        ) from error
+        raise UserError(f"--storage: {redacted(storage)} cannot be used: {reason(error)}") from error
 
 
 def _engine_settings(url: str) -> dict[str, object]:
@@ -61,7 +91,9 @@ def _engine_settings(url: str) -> dict[str, object]:
 
 def _check_owner(contents: Contents, which: str) -> None:
     if contents.tables >= _MLFLOW_TABLES:
-        raise UserError(f"{which} is MLflow's database; Optuna needs one of its own")
+        raise UserError(
+            f"{which} is MLflow's database; Optuna needs one of its own; name a different database"
+        )
 
 
 def patiently(question: Callable[[], T], seconds: float = 60) -> T:
@@ -80,21 +112,22 @@ def patiently(question: Callable[[], T], seconds: float = 60) -> T:
     Unfinished
         When the database is still away after that time.
     """
-    deadline = time.monotonic() + seconds
-    attempt = 0
-    while True:
-        try:
-            return question()
-        except Exception as error:
-            if not is_away(error):
-                raise
-            if time.monotonic() >= deadline:
-                raise Unfinished(
-                    f"--storage: the database has been away for {seconds:.0f} s ({reason(error)}); what was "
-                    "done is recorded; the same command continues it"
-                ) from error
-        time.sleep(_PAUSES[min(attempt, len(_PAUSES) - 1)])
-        attempt += 1
+
+    def give_up(state: RetryCallState) -> T:
+        error = state.outcome.exception() if state.outcome else None
+        assert error is not None
+        raise Unfinished(
+            f"--storage: the database has been away for {seconds:.0f} s ({reason(error)}); what was done is "
+            "recorded; the same command continues it"
+        ) from error
+
+    retrying = Retrying(
+        retry=retry_if_exception(lambda error: isinstance(error, Exception) and is_away(error)),
+        wait=wait_chain(*map(wait_fixed, _PAUSES)),
+        stop=stop_after_delay(seconds),
+        retry_error_callback=give_up,
+    )
+    return retrying(question)
 
 
 def is_away(error: BaseException) -> bool:

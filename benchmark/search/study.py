@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import itertools
 import json
-import time
 import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property, partial
+from operator import not_
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -19,18 +19,18 @@ import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState
+from tenacity import Retrying, retry_if_result, wait_fixed
 
-from benchmark.config import RunSpec, Scalar
-from benchmark.errors import UserError
-from benchmark.plan import Plan
+from benchmark.plan.run_specs import Plan
+from benchmark.plan.space import Space
 from benchmark.search.presence import Presence
 from benchmark.search.samplers import make_pruner, make_sampler
-from benchmark.search.space import Space
 from benchmark.search.storage import open_storage, patiently
 from benchmark.search.trials import CHANGED, SEAL, check_study, check_trials, is_done, seal
-from benchmark.seeds import seed_bundle
-from benchmark.shards import WHOLE, Shard
-from benchmark.training.result import Result, TrialEnd
+from benchmark.spec.config import RunSpec, Scalar
+from benchmark.spec.result import Result, TrialEnd
+from benchmark.spec.seeds import seed_bundle
+from benchmark.support.errors import UserError
 
 _PAUSE = 0.05
 
@@ -91,8 +91,6 @@ class Search:
         Tells which other processes are alive; by default there are none.
     ended : callable, optional
         Tells how the trial of a slot ended that this study does not know the end of, or None.
-    shard : Shard, optional
-        Which slots are to be done here; by default all.
     recorded : callable, optional
         Returns the ends of trials by slot as another memory has them; asked where a trial has no checksum of
         its own, or a wrong one.
@@ -116,11 +114,9 @@ class Search:
         studies: Path,
         presence: Presence | None = None,
         ended: Callable[[int], TrialEnd | None] = lambda slot: None,
-        shard: Shard = WHOLE,
         recorded: Callable[[], Mapping[int, list[TrialEnd]]] = dict,
     ) -> None:
         self._plan = plan
-        self._shard = shard
         self._presence = presence
         self._ended = ended
         self._study = _open_study(plan, storage, studies)
@@ -140,8 +136,8 @@ class Search:
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """Let no other process of the study look for the next slot at the same time."""
-        while self._presence is not None and not self._presence.take("ask"):
-            time.sleep(_PAUSE)
+        if self._presence is not None:
+            Retrying(retry=retry_if_result(not_), wait=wait_fixed(_PAUSE))(self._presence.take, "ask")
         try:
             yield
         finally:
@@ -166,8 +162,7 @@ class Search:
             if "slot" in trial.user_attrs and trial.user_attrs["slot"] not in settled
         }
         for slot in sorted(lost):
-            if slot in self._shard:
-                self._queue(lost[slot])
+            self._queue(lost[slot])
 
     def _is_under_way(self, trial: FrozenTrial) -> bool:
         """Whether a process that is there works on a trial."""
@@ -203,20 +198,12 @@ class Search:
 
     @property
     def done(self) -> int:
-        """Trials of this shard that need not be run again."""
-        return self._done_in(self._shard)
-
-    def _done_in(self, shard: Shard) -> int:
-        return sum(trial.user_attrs["slot"] in shard for trial in self._done_trials())
+        """Trials that need not be run again."""
+        return len(self._done_trials())
 
     @property
     def total(self) -> int:
-        """Trials of this shard in all."""
-        return self._shard.count(self._slots)
-
-    @property
-    def _slots(self) -> int:
-        """Trials of all shards: as many as asked for, but a grid ends with its last point."""
+        """Trials in all: as many as asked for, but a grid ends with its last point."""
         return self._plan.trials if self._grid is None else min(self._plan.trials, len(self._grid))
 
     @property
@@ -230,25 +217,13 @@ class Search:
         limit, done = self._plan.config.timeout, self.done
         if done >= self.total or limit is None or not self.finished:
             return ""
-        part = limit / self._shard.of
-        return f"after {done} of {self.total} trials: {part:g} s of training were used up"
+        return f"after {done} of {self.total} trials: {limit:g} s of training were used up"
 
     @property
     def finished(self) -> bool:
-        """Whether this shard's total of trials, or its part of their seconds, is reached."""
-        return self._reached(self._shard)
-
-    @property
-    def complete(self) -> bool:
-        """Whether all shards have reached their total, as far as this study knows."""
-        return patiently(lambda: self._reached(WHOLE))
-
-    def _reached(self, shard: Shard) -> bool:
-        if self._done_in(shard) >= shard.count(self._slots):
-            return True
-        own = [trial.user_attrs for trial in self._trials() if trial.user_attrs.get("slot", -1) in shard]
+        """Whether the total of trials, or of their seconds, is reached."""
         limit = self._plan.config.timeout
-        return limit is not None and sum(trial.get("seconds", 0.0) for trial in own) >= limit / shard.of
+        return self.done >= self.total or (limit is not None and self.seconds >= limit)
 
     @property
     def settled(self) -> bool:
@@ -294,9 +269,9 @@ class Search:
         return Proposal(trial.number, slot, spec)
 
     def _free_slot(self) -> int:
-        """Return the first slot of this shard that has no trial; there are gaps where shards were merged."""
+        """Return the first slot that has no trial; there are gaps where shards of version 0.1 were merged."""
         taken = {trial.user_attrs.get("slot") for trial in self._trials()}
-        return next(slot for slot in itertools.count() if slot in self._shard and slot not in taken)
+        return next(slot for slot in itertools.count() if slot not in taken)
 
     def report(self, number: int, epoch: int, value: float) -> bool:
         """Report the best validation accuracy so far; False means that the trial is to be pruned.

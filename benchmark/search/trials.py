@@ -13,10 +13,10 @@ from typing import Any
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from benchmark.config import without_later
-from benchmark.errors import UserError
-from benchmark.search.space import Space
-from benchmark.training.result import TrialEnd
+from benchmark.plan.space import Space
+from benchmark.spec.config import without_later
+from benchmark.spec.result import TrialEnd
+from benchmark.support.errors import UserError
 
 SEAL = "seal"
 """Attribute of a trial that has ended: the checksum of all that is said of it. Version 0.1.0 wrote none."""

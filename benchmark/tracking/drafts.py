@@ -9,15 +9,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from benchmark.config import RunSpec
 from benchmark.data.files import folder_digest
-from benchmark.data.ledger import user_name
-from benchmark.plan import Plan
+from benchmark.data.ledger_chain import user_name
+from benchmark.plan.run_specs import Plan
+from benchmark.spec.config import RunSpec
+from benchmark.spec.result import EpochReport, Result
+from benchmark.support.urls import redacted
 from benchmark.tracking import names
 from benchmark.tracking.environment import git_state, versions
 from benchmark.tracking.spool import Input, Point, Record, Status
-from benchmark.training.result import EpochReport, Result
-from benchmark.urls import redacted
 
 _ENDS: dict[str, Status] = {"ok": "FINISHED", "pruned": "FINISHED", "interrupted": "KILLED"}
 

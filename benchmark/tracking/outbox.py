@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-from benchmark.locks import lock, unlock
+from benchmark.support.locks import held
 from benchmark.tracking.delivery import Delivery, NoRun
 from benchmark.tracking.runs_query import reason, refused
 from benchmark.tracking.spool import SPOOL, Record, Spool
@@ -175,12 +175,10 @@ class Outbox:
 
     def _deliver_all(self) -> None:
         """Deliver everything that there is, the spool first: a sweep's run comes before those of it."""
-        path = self.spool.home / ".lock"
-        descriptor = lock(path)
-        if descriptor is None:  # another process delivers what lies there
-            time.sleep(_STEP)
-            return
-        try:
+        with held(self.spool.home / ".lock") as ours:
+            if not ours:  # another process delivers what lies there
+                time.sleep(_STEP)
+                return
             for name in self.spool.names():
                 if self._stopped or not self._deliver(name):
                     return
@@ -188,8 +186,6 @@ class Outbox:
                 live, self._live = list(self._live.values()), {}
             for record in live:
                 self._show(record)
-        finally:
-            unlock(path, descriptor)
 
     def _deliver(self, name: str) -> bool:
         """Deliver a record; False where it is to be tried again, and nothing before it."""

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmark.config import RunSpec
-from benchmark.errors import UserError, did_you_mean
+from benchmark.spec.config import RunSpec
+from benchmark.support.errors import UserError, did_you_mean
 from benchmark.tracking import names
-from benchmark.tracking.records import FinalRun
+from benchmark.tracking.final_runs import FinalRun
 from benchmark.tracking.runs_query import all_runs
 from benchmark.tracking.stored_runs import StoredRun, experiment_id, stored_runs
 

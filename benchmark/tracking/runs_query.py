@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from benchmark.urls import redacted
+from tenacity import Retrying, retry_if_exception, stop_before_delay, wait_exponential
+
+from benchmark.support.urls import redacted
 
 Answer = TypeVar("Answer")
 
@@ -63,15 +64,13 @@ def patiently(ask: Callable[[], Answer], patience: float | None = None) -> Answe
     Exception
         The last one; at once where the store refuses.
     """
-    pause, give_up = _FIRST_PAUSE, time.monotonic() + (_PATIENCE if patience is None else patience)
-    while True:
-        try:
-            return ask()
-        except Exception as error:
-            if refused(error) or time.monotonic() + pause > give_up:
-                raise
-        time.sleep(pause)
-        pause = min(2 * pause, _LONGEST_PAUSE)
+    retrying = Retrying(
+        retry=retry_if_exception(lambda error: isinstance(error, Exception) and not refused(error)),
+        wait=wait_exponential(multiplier=_FIRST_PAUSE, max=_LONGEST_PAUSE),
+        stop=stop_before_delay(_PATIENCE if patience is None else patience),
+        reraise=True,
+    )
+    return retrying(ask)
 
 
 class PatientClient:

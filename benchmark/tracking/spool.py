@@ -15,11 +15,11 @@ from typing import Literal, NamedTuple
 
 from pydantic import ConfigDict, Field, ValidationError
 
-from benchmark.config import Frozen
 from benchmark.data.cache import sync_folder
-from benchmark.databases import sqlite_path
+from benchmark.spec.config import Frozen
+from benchmark.support.databases import sqlite_path
+from benchmark.support.urls import redacted
 from benchmark.tracking.names import STUDY
-from benchmark.urls import redacted
 
 Status = Literal["RUNNING", "FINISHED", "FAILED", "KILLED"]
 """As MLflow names them."""

@@ -9,13 +9,16 @@ import urllib.error
 import urllib.request
 import uuid
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from benchmark.databases import (
+from benchmark.support.databases import (
     Contents,
+    check_database,
     engine_url,
     looked_into,
     parse,
@@ -24,10 +27,10 @@ from benchmark.databases import (
     sqlite_path,
     sqlite_uri,
 )
-from benchmark.errors import UserError
+from benchmark.support.errors import UserError
+from benchmark.support.urls import redacted
 from benchmark.tracking.runs_query import patiently
 from benchmark.tracking.spool import SPOOL
-from benchmark.urls import redacted
 
 DATABASE = "mlflow.db"
 UI_PORT = 5000
@@ -41,8 +44,8 @@ def resolve_uri(tracking_uri: str | None, runs: Path) -> str:
     return tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or sqlite_uri((runs / DATABASE).resolve())
 
 
-def ensure_runs_folder(runs: Path) -> None:
-    """Make the runs folder, and make sure that it can be written.
+def ensure_runs_folder(runs: Path, make: bool = True) -> None:
+    """Make the runs folder, unless `make` is False, and make sure that it can be written.
 
     Raises
     ------
@@ -50,14 +53,26 @@ def ensure_runs_folder(runs: Path) -> None:
         Before anything is started, where it cannot.
     """
     for folder in (runs, runs / "studies", runs / "artifacts", runs / SPOOL):
-        check_writable(folder)
+        check_writable(folder, make)
     for name in ("ledger.jsonl", "ledger.jsonl.lock"):
         if (runs / name).exists():
             check_writable(runs / name)
 
 
-def check_writable(path: Path) -> None:
-    """Refuse a file, or a folder, which is made where it is missing, that cannot be written.
+def nearest(path: Path) -> Path:
+    """Return the path where it is there, else the nearest of the folders above it."""
+    return next(above for above in (path.absolute(), *path.absolute().parents) if above.exists())
+
+
+def check_writable(path: Path, make: bool = True) -> None:
+    """Refuse a file or folder that cannot be written.
+
+    Parameters
+    ----------
+    path : Path
+        A folder that is missing is made.
+    make : bool
+        Whether that is so; otherwise it is found out whether it could be made.
 
     Raises
     ------
@@ -68,8 +83,9 @@ def check_writable(path: Path) -> None:
         if path.is_file():
             path.open("ab").close()
             return
-        path.mkdir(parents=True, exist_ok=True)
-        probe = path / f".probe-{os.getpid()}"
+        if make:
+            path.mkdir(parents=True, exist_ok=True)
+        probe = nearest(path) / f".probe-{os.getpid()}"
         probe.write_bytes(b"")
         probe.unlink()
     except OSError as error:
@@ -98,6 +114,33 @@ def connect(uri: str) -> Any:
     For the process that the user started, not for its workers: it makes the tables of a new database, while
     others that want the same wait.
     """
+    with _usable(uri) as database:
+        return _database_client(uri) if database else patiently(partial(_client, uri), _PATIENCE)
+
+
+def check_store(uri: str) -> bool:
+    """Whether a store has its tables; it is checked as `connect` does, and nothing is made or changed.
+
+    Raises
+    ------
+    UserError
+        Where a sweep could not use it.
+    """
+    with _usable(uri) as database:
+        if not database:
+            patiently(partial(_client, uri), _PATIENCE)
+            return True
+        url = parse(uri)
+        if (file := sqlite_file(url)) is not None:
+            check_writable(file if file.exists() else file.parent, make=False)
+        contents = check_database(url)
+        _check_tables(contents, redacted(uri))
+        return bool(contents.tables)
+
+
+@contextmanager
+def _usable(uri: str) -> Iterator[bool]:
+    """Tell whether a store is a database, and let errors name the store."""
     scheme = urlsplit(uri).scheme
     if scheme in ("", "file"):
         raise UserError(
@@ -108,9 +151,7 @@ def connect(uri: str) -> Any:
         check_server(uri)
     _set_up_mlflow()
     try:
-        if scheme.partition("+")[0] in _DATABASES:
-            return _database_client(uri)
-        return patiently(partial(_client, uri), _PATIENCE)
+        yield scheme.partition("+")[0] in _DATABASES
     except UserError as error:
         raise UserError(f"tracking store: {error}") from error
     except Exception as error:
@@ -166,7 +207,9 @@ def _make_file(file: Path) -> None:
 def _check_tables(contents: Contents, which: str) -> None:
     """Refuse tables that MLflow would spoil or could not read."""
     if contents.tables >= _OPTUNA_TABLES:
-        raise UserError(f"{which} is Optuna's database; MLflow needs one of its own")
+        raise UserError(
+            f"{which} is Optuna's database; MLflow needs one of its own; name a different database"
+        )
     if contents.revision is None:
         return
     import mlflow

@@ -10,17 +10,17 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from benchmark.config import RunSpec
-from benchmark.errors import UserError
-from benchmark.plan import Plan
+from benchmark.plan.run_specs import Plan
+from benchmark.spec.config import RunSpec
+from benchmark.spec.result import EpochReport, Result, TrialEnd
+from benchmark.support.errors import UserError
 from benchmark.tracking import names
 from benchmark.tracking.delivery import ensure_experiment
 from benchmark.tracking.drafts import Draft, Drafts, clean, cleaned, milliseconds, summary_points
-from benchmark.tracking.earlier import ENDED, EarlierRun, EarlierRuns
+from benchmark.tracking.history import ENDED, EarlierRun, EarlierRuns
 from benchmark.tracking.outbox import Outbox
 from benchmark.tracking.runs_query import patiently, reason
 from benchmark.tracking.spool import Record, Status
-from benchmark.training.result import EpochReport, Result, TrialEnd
 
 Answer = TypeVar("Answer")
 

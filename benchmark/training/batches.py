@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.data.dataset import PAD
+from benchmark.data.text import PAD
 
 _WINDOW = 50  # batches among whose texts those of similar length are brought together
 

@@ -9,10 +9,10 @@ from typing import Any
 import keras
 import numpy as np
 
-from benchmark.config import Precision, RunSpec, TrainSettings
 from benchmark.models import load_builder
 from benchmark.models.task import Task
-from benchmark.quiet import quiet_stderr
+from benchmark.spec.config import Precision, RunSpec, TrainSettings
+from benchmark.support.tensorflow_setup import quiet_stderr
 
 _OPTIMIZERS = {
     "adam": keras.optimizers.Adam,

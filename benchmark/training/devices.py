@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import gc
-import math
 import os
 import subprocess
 from functools import cache
 
-from benchmark.config import Device
-from benchmark.control_groups import cpu_quota
-from benchmark.errors import UserError
-from benchmark.quiet import quiet_stderr, quiet_tensorflow
+from benchmark.spec.config import Device
+from benchmark.support.errors import UserError
+from benchmark.support.tensorflow_setup import quiet_stderr, quiet_tensorflow
 
 
 @cache
@@ -65,9 +63,10 @@ def visible_cores() -> int:
 
 
 def cores() -> int:
-    """Return the number of cores that are worth a thread: a control group may allow the time of fewer."""
-    quota = cpu_quota()
-    return visible_cores() if quota is None else min(visible_cores(), max(math.ceil(quota), 1))
+    """Return the number of cores that are worth a thread: a container may have the time of fewer."""
+    import joblib  # and NumPy with it, whose threads a worker limits first
+
+    return int(joblib.cpu_count())
 
 
 def limit_threads(threads: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -12,13 +12,11 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from benchmark.config import Mode
+from benchmark.spec.config import Mode
 from benchmark.training.batches import Batches, text_lengths
-
-_PREDICT_BATCH, _GPU_PREDICT_BATCH = 512, 8192
+from benchmark.training.scores import PREDICT_BATCH, Predict
 
 TrainEpoch = Callable[[tf.Tensor, tf.Tensor, Batches], dict[str, float]]
-Predict = Callable[[NDArray[Any]], NDArray[np.float32]]
 
 
 def make_epoch(model: keras.Model, mode: Mode) -> TrainEpoch:
@@ -113,38 +111,13 @@ def _fit(model: keras.Model, x: tf.Tensor, y: tf.Tensor, batches: Batches) -> di
     return {name: float(values[-1]) for name, values in history.items()}
 
 
-def make_predict(model: Any) -> Predict:
-    """Return a function from inputs (ids [n, length] or texts [n]) to logits, float32 [n, n_outputs].
-
-    Its batches are large on a GPU, and halved for good where they do not fit.
-    """
-    size = _GPU_PREDICT_BATCH if tf.config.list_logical_devices("GPU") else _PREDICT_BATCH
-
-    @tf.function(reduce_retracing=True)
-    def forward(batch: tf.Tensor) -> tf.Tensor:
-        return tf.cast(model(batch, training=False), tf.float32)
-
-    def predict(x: NDArray[Any]) -> NDArray[np.float32]:
-        nonlocal size
-        while True:
-            starts = range(0, len(x), size)
-            try:
-                return _joined([forward(tf.constant(x[start : start + size])).numpy() for start in starts])
-            except tf.errors.ResourceExhaustedError:
-                if size == 1:
-                    raise
-                size //= 2
-
-    return predict
-
-
 def trimmed(predict: Predict, side: str, x: NDArray[np.int32]) -> NDArray[np.float32]:
     """Predict with each batch cut to its longest text, for a model that leaves padding out of account.
 
     Parameters
     ----------
     predict : callable
-        From `make_predict`.
+        From `benchmark.training.scores.make_predict`.
     side : {"pre", "post"}
         Where texts are padded.
     x : ndarray of int32, shape [n, length]
@@ -158,13 +131,9 @@ def trimmed(predict: Predict, side: str, x: NDArray[np.int32]) -> NDArray[np.flo
     lengths = text_lengths(x)
     order = np.argsort(lengths, kind="stable")
     answers = []
-    for start in range(0, len(x), _PREDICT_BATCH):
-        rows = order[start : start + _PREDICT_BATCH]
+    for start in range(0, len(x), PREDICT_BATCH):
+        rows = order[start : start + PREDICT_BATCH]
         answers.append(predict(_cut(x[rows], max(int(lengths[rows[-1]]), 1), side)))
-    result = _joined(answers)
+    result = np.concatenate(answers)
     result[order] = result.copy()
     return result
-
-
-def _joined(parts: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
-    return np.concatenate(parts).astype(np.float32)

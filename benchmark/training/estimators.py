@@ -8,16 +8,13 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from benchmark.config import RunSpec
 from benchmark.data.dataset import View
 from benchmark.models import load_builder
 from benchmark.models.task import Task
-from benchmark.training.result import EpochReport, Result, Status
-from benchmark.training.scores import score
-
-_SMALLEST = 1e-12  # probability; keeps the loss of a certain mistake finite
+from benchmark.spec.config import RunSpec
+from benchmark.spec.result import EpochReport, Result, Status
+from benchmark.training.scores import log_probabilities, score
 
 
 def fit_pipeline(
@@ -79,25 +76,6 @@ def fit_pipeline(
     result.compile, result.device = "scikit-learn", "cpu"
     on_epoch(EpochReport(1, 1, metrics, val_accuracy))
     return pipeline
-
-
-def log_probabilities(pipeline: Any, texts: list[str], classes: int) -> NDArray[np.float32]:
-    """Return log probabilities, float32 [n, classes], which serve as logits.
-
-    Raises
-    ------
-    ValueError
-        When the pipeline does not give a column for each class, in their order.
-    """
-    probabilities = np.asarray(pipeline.predict_proba(texts), dtype=np.float64)
-    order = [int(label) for label in getattr(pipeline, "classes_", range(classes))]
-    if probabilities.shape != (len(texts), classes) or order != list(range(classes)):
-        raise ValueError(
-            f"predict_proba gives an array of shape {probabilities.shape} for the classes {order}; expected "
-            f"{(len(texts), classes)} for {list(range(classes))}"
-        )
-    logits: NDArray[np.float32] = np.log(np.clip(probabilities, _SMALLEST, 1)).astype(np.float32)
-    return logits
 
 
 def _weights(pipeline: Any) -> int:

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 import keras
 import tensorflow as tf
 
-from benchmark.config import Mode, RunSpec
-from benchmark.training.epochs import Predict, TrainEpoch, make_epoch, make_predict, prepare
+from benchmark.spec.config import Mode, RunSpec
+from benchmark.training.epochs import TrainEpoch, make_epoch, prepare
+from benchmark.training.scores import Predict, make_predict
 
 _kept: list[Network] = []
 
@@ -27,7 +28,7 @@ class Network:
     model : keras.Model
         Compiled and built.
     epoch, predict : callable
-        As `benchmark.training.epochs.make_epoch` and `make_predict` give them.
+        As `benchmark.training.epochs.make_epoch` and `benchmark.training.scores.make_predict` give them.
     """
 
     key: str

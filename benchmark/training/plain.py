@@ -1,4 +1,4 @@
-"""The same network made of nothing but Keras's own layers and operations, with probabilities at its end."""
+"""The same network made of nothing but Keras's own layers and operations."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def plain_model(model: keras.Model) -> keras.Model:
     Returns
     -------
     keras.Model
-        From the same ids to probabilities float32 [n, classes].
+        From the same ids to the same logits.
 
     Raises
     ------
@@ -42,15 +42,11 @@ def plain_model(model: keras.Model) -> keras.Model:
             operation.name = f"network_{operation.name}"
     ids = keras.Input(model.inputs[0].shape[1:], dtype="int32", name="ids")
     same = keras.models.clone_model(functional, ids, clone_function=lambda layer: layer, call_function=_call)
-    logits = same.outputs[0]
-    if logits.shape[-1] == 1:  # the softmax of 0 and x is the sigmoid of x, beside its complement
-        logits = keras.ops.concatenate([keras.ops.zeros_like(logits), logits], axis=-1)
-    plain = keras.Model(ids, keras.layers.Softmax(name="probabilities")(logits))
-    for part in _parts(json.loads(plain.to_json())):
+    for part in _parts(json.loads(same.to_json())):
         if part["module"].partition(".")[0] != "keras":
             name = part["config"] if part["class_name"] == "function" else part["class_name"]
             raise NotPlain(f"it uses '{name}', which is not Keras's own")
-    return plain
+    return same
 
 
 def _call(layer: Any, *inputs: Any, **options: Any) -> Any:

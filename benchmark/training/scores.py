@@ -1,11 +1,18 @@
-"""Logits to probabilities, loss and accuracy: one definition for validation and test."""
+"""What a trained model gives: logits, probabilities, loss, accuracy; a copy travels with every kept model."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+PREDICT_BATCH = 512
+_GPU_BATCH = 8192
+_SMALLEST = 1e-12  # probability; keeps the loss of a certain mistake finite
+
+Predict = Callable[[NDArray[Any]], NDArray[np.float32]]
 
 
 class Score(NamedTuple):
@@ -47,3 +54,51 @@ def probabilities(logits: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def _two_columns(logits: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.hstack([np.zeros_like(logits), logits]) if logits.shape[1] == 1 else logits
+
+
+def make_predict(model: Any) -> Predict:
+    """Return a function from inputs (ids [n, length] or texts [n]) to logits, float32 [n, n_outputs].
+
+    Its batches are large on a GPU, and halved for good where they do not fit.
+    """
+    import tensorflow as tf  # at the first use: pipelines do without
+
+    size = _GPU_BATCH if tf.config.list_logical_devices("GPU") else PREDICT_BATCH
+
+    @tf.function(reduce_retracing=True)
+    def forward(batch: Any) -> Any:
+        return tf.cast(model(batch, training=False), tf.float32)
+
+    def predict(x: NDArray[Any]) -> NDArray[np.float32]:
+        nonlocal size
+        while True:
+            starts = range(0, len(x), size)
+            try:
+                return np.concatenate(
+                    [forward(tf.constant(x[start : start + size])).numpy() for start in starts]
+                )
+            except tf.errors.ResourceExhaustedError:
+                if size == 1:
+                    raise
+                size //= 2
+
+    return predict
+
+
+def log_probabilities(pipeline: Any, texts: list[str], classes: int) -> NDArray[np.float32]:
+    """Return log probabilities, float32 [n, classes], which serve as logits.
+
+    Raises
+    ------
+    ValueError
+        When the pipeline does not give a column for each class, in their order.
+    """
+    probabilities = np.asarray(pipeline.predict_proba(texts), dtype=np.float64)
+    order = [int(label) for label in getattr(pipeline, "classes_", range(classes))]
+    if probabilities.shape != (len(texts), classes) or order != list(range(classes)):
+        raise ValueError(
+            f"predict_proba gives an array of shape {probabilities.shape} for the classes {order}; expected "
+            f"{(len(texts), classes)} for {list(range(classes))}"
+        )
+    logits: NDArray[np.float32] = np.log(np.clip(probabilities, _SMALLEST, 1)).astype(np.float32)
+    return logits

@@ -13,16 +13,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.config import CompileMode, Device, RunSpec, TrainSettings, ViewSettings
 from benchmark.data.cache import disk_is_full
 from benchmark.data.dataset import Dataset, View
-from benchmark.data.ledger import Recorder, read_test
-from benchmark.errors import Unfinished
+from benchmark.data.ledger_chain import Recorder, read_test
 from benchmark.models import importing
 from benchmark.models.task import Task, reporter
+from benchmark.spec.config import CompileMode, Device, RunSpec, TrainSettings, ViewSettings
+from benchmark.spec.result import EpochReport, Result, Status
+from benchmark.support.errors import Unfinished
 from benchmark.training.devices import set_up_device, threads
-from benchmark.training.result import EpochReport, Result, Status
-from benchmark.training.scores import Score, probabilities, score
+from benchmark.training.scores import Score, log_probabilities, probabilities, score
 
 OnEpoch = Callable[[EpochReport], Status | None]
 
@@ -53,7 +53,7 @@ def train(
     device : {"auto", "cpu", "gpu"}
         Where to train.
     compile : {"auto", "fit", "graph", "xla"}
-        How epochs are run; ``auto`` is the fastest, see `benchmark.training.modes.fastest_mode`.
+        How epochs are run; ``auto`` is the fastest, see `benchmark.training.compile_mode.fastest_mode`.
     ledger : Path or callable, optional
         Ledger of test reads, or what records a look there; needed by final runs.
     servable : Path, optional
@@ -135,8 +135,8 @@ def _fit_pipeline(
     spec: RunSpec, dataset: Dataset, result: Result, train: View, validation: View, on_epoch: OnEpoch
 ) -> tuple[Answer, Save]:
     """Fit a scikit-learn pipeline; return how it answers a view, and how it is stored."""
-    from benchmark.training.estimators import fit_pipeline, log_probabilities
-    from benchmark.training.servable import save_pipeline
+    from benchmark.training.estimators import fit_pipeline
+    from benchmark.training.saving import save_pipeline
 
     pipeline = fit_pipeline(spec, _task(dataset, spec, result), train, validation, result, on_epoch)
     return (
@@ -159,10 +159,10 @@ def _fit_network(
 
     from benchmark.training.batches import Batches, bucketed, shuffled, text_lengths
     from benchmark.training.build import build_model
+    from benchmark.training.compile_mode import fastest_mode
     from benchmark.training.epochs import trimmed
-    from benchmark.training.modes import fastest_mode
     from benchmark.training.network import make_network
-    from benchmark.training.servable import save_servable
+    from benchmark.training.saving import save_servable
 
     settings, training = spec.view, spec.training
     assert training is not None

@@ -9,7 +9,7 @@ from benchmark.data.archive import unpack
 from benchmark.data.archived import archived_source
 from benchmark.data.prepare import prepare
 from benchmark.data.source import SourceOptions, get_source
-from benchmark.errors import UserError
+from benchmark.support.errors import UserError
 
 TREE = {
     f"movies/{part}/{name}/{number}_7.txt": f"a {name} film, number {number}<br />of {part}"

@@ -8,7 +8,7 @@ import pytest
 from benchmark.data.choose import choose_dataset
 from benchmark.data.imdb import ImdbSource
 from benchmark.data.source import SourceOptions
-from benchmark.errors import UserError
+from benchmark.support.errors import UserError
 
 
 @pytest.fixture

@@ -9,12 +9,12 @@ from collections import Counter
 import pytest
 
 from benchmark import sweep
-from benchmark.data.facts import count_test_duplicates
+from benchmark.data.data_profile import count_test_duplicates
+from benchmark.data.description import describe
 from benchmark.data.lines import LONGEST, text_lines
 from benchmark.data.prepare import prepare
-from benchmark.data.show import describe
 from benchmark.data.source import SourceOptions, get_source
-from benchmark.errors import UserError
+from benchmark.support.errors import UserError
 
 TEXTS = ['He said "no", twice;\nthen\tleft', "naïve ☕", "  spaces  ", "plain"] * 6
 LABELS = ["neg", "pos", "neg", "pos"] * 6

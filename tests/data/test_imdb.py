@@ -8,12 +8,12 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from benchmark.config import ViewSettings
 from benchmark.data.dataset import Store
 from benchmark.data.imdb import ImdbSource
 from benchmark.data.prepare import cached, prepare
 from benchmark.data.source import Row, SourceOptions, get_source
-from benchmark.errors import UserError
+from benchmark.spec.config import ViewSettings
+from benchmark.support.errors import UserError
 
 SPLITS = "imdb_reviews/plain_text/1.0.0"
 

@@ -10,14 +10,14 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from benchmark.config import ViewSettings
 from benchmark.data.dataset import Store
 from benchmark.data.imdb_int import SPECIAL, decode_ids, word_table
 from benchmark.data.object_arrays import NpzFile, unpickle
 from benchmark.data.prepare import prepare
 from benchmark.data.source import SourceOptions, get_source
 from benchmark.data.text import tokenize
-from benchmark.errors import UserError
+from benchmark.spec.config import ViewSettings
+from benchmark.support.errors import UserError
 
 INDEX = {"the": 1, "film": 2, "was": 3, "good": 4, "bad": 5, "don't": 6, "start": 7}
 SIZE = 40
@@ -63,7 +63,7 @@ def validation_of_10(monkeypatch):
 
 @pytest.mark.usefixtures("validation_of_10")
 def test_rows_are_those_of_keras(tmp_path, monkeypatch):
-    from benchmark.quiet import quiet_tensorflow
+    from benchmark.support.tensorflow_setup import quiet_tensorflow
 
     quiet_tensorflow()
     import keras

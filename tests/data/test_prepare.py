@@ -10,10 +10,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmark.config import ViewSettings
-from benchmark.data.dataset import OOV, Store
+from benchmark.data.dataset import Store
 from benchmark.data.prepare import cached, prepare, split_validation
-from benchmark.errors import UserError
+from benchmark.data.text import OOV
+from benchmark.spec.config import ViewSettings
+from benchmark.support.errors import UserError
 
 WIDE = ViewSettings(vocabulary_size=1000, sequence_length=1000)
 ROWS = [
@@ -231,7 +232,7 @@ def test_a_damaged_entry_is_noticed_and_made_again(source, own_cache, name, dama
 SLOW_SOURCE = """
 import os, sys, time
 from pathlib import Path
-from benchmark.config import ViewSettings
+from benchmark.spec.config import ViewSettings
 from benchmark.data.prepare import prepare
 from benchmark.data.source import Row
 

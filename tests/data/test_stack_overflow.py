@@ -11,7 +11,7 @@ import pytest
 from benchmark.data.archive import unpack
 from benchmark.data.prepare import prepare
 from benchmark.data.source import SourceOptions, get_source
-from benchmark.errors import UserError
+from benchmark.support.errors import UserError
 
 TAGS = ("csharp", "java", "javascript", "python")
 TREE = {

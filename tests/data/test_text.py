@@ -8,7 +8,7 @@ import unicodedata
 import pytest
 
 from benchmark.data.text import tokenize
-from benchmark.quiet import quiet_tensorflow
+from benchmark.support.tensorflow_setup import quiet_tensorflow
 
 NASTY = [
     "It wasn't GOOD.<br /><br />At all!",

@@ -6,10 +6,9 @@ import string
 import numpy as np
 import pytest
 
-from benchmark.config import ViewSettings
-from benchmark.data.dataset import cut
-from benchmark.data.text import tokenize
-from benchmark.quiet import quiet_tensorflow
+from benchmark.data.text import cut, tokenize
+from benchmark.spec.config import ViewSettings
+from benchmark.support.tensorflow_setup import quiet_tensorflow
 
 NASTY = [
     "",
@@ -47,7 +46,7 @@ def test_random_texts():
 
 IN_A_LOCALE = """
 import unicodedata
-from benchmark.quiet import quiet_tensorflow
+from benchmark.support.tensorflow_setup import quiet_tensorflow
 quiet_tensorflow()
 import tensorflow as tf
 from benchmark.data.text import tokenize

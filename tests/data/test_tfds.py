@@ -6,10 +6,10 @@ from collections import Counter
 
 import pytest
 
+from benchmark.data.description import describe
 from benchmark.data.prepare import prepare
-from benchmark.data.show import describe
 from benchmark.data.source import SourceOptions, get_source
-from benchmark.errors import UserError
+from benchmark.support.errors import UserError
 
 CLASSES = ("world", "sports", "business")
 

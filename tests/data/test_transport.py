@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmark.config import ViewSettings
 from benchmark.data import transport
 from benchmark.data.prepare import prepare
-from benchmark.errors import UserError
+from benchmark.spec.config import ViewSettings
+from benchmark.support.errors import UserError
 
 ROWS = [*(("train", f"a b w{number}", number % 2) for number in range(20)), ("test", "a", 1), ("test", "", 0)]
 

@@ -5,11 +5,11 @@ import pickle
 import numpy as np
 import pytest
 
-from benchmark.config import ViewSettings
-from benchmark.data.dataset import OOV, PAD, View, cut
+from benchmark.data.dataset import View
 from benchmark.data.prepare import prepare
-from benchmark.data.text import tokenize
-from benchmark.quiet import quiet_tensorflow
+from benchmark.data.text import OOV, PAD, cut, tokenize
+from benchmark.spec.config import ViewSettings
+from benchmark.support.tensorflow_setup import quiet_tensorflow
 
 SIDES = [(padding, truncation) for padding in ("pre", "post") for truncation in ("pre", "post")]
 sides = pytest.mark.parametrize(("padding", "truncation"), SIDES)

@@ -9,16 +9,17 @@ import keras
 import numpy as np
 import pytest
 
-from benchmark.config import TRAIN_KEYS, VIEW_KEYS, RunSpec, TrainSettings, ViewSettings
 from benchmark.data.dataset import Store
 from benchmark.models import MODELS, load_builder
 from benchmark.models.cnn import parse_widths
-from benchmark.models.describe import describe
 from benchmark.models.fasttext import AppendBigrams
+from benchmark.models.source_description import describe
 from benchmark.models.task import Task
-from benchmark.search.space import find_space, load_space
-from benchmark.seeds import seed_bundle
-from benchmark.training.servable import Servable
+from benchmark.plan.space import find_space, load_space
+from benchmark.serving.mlflow_model import Servable
+from benchmark.serving.packing import pack_model
+from benchmark.spec.config import TRAIN_KEYS, VIEW_KEYS, RunSpec, TrainSettings, ViewSettings
+from benchmark.spec.seeds import seed_bundle
 from benchmark.training.train import train
 
 # Those that read ids and nothing else; models with files of their own have tests of their own.
@@ -112,16 +113,19 @@ def test_a_fresh_process_serves_what_was_evaluated(trained, three_classes, run_p
     store = Store(three_classes.folder / "test")
     texts = [store.text(row) for row in range(three_classes.sizes["test"])]
     (tmp_path / "texts.json").write_text(json.dumps(texts))
-    folders = {name: str(trained(name)[1]) for name in NAMES}
+    for name in NAMES:
+        pack_model(trained(name)[1], tmp_path / name)
     code = """
 import json, sys
 from pathlib import Path
-from benchmark.training.servable import Servable
-texts = json.loads(Path(sys.argv[1]).read_text())
-print(json.dumps({name: Servable(Path(folder)).predict([*texts, ""]).tolist()
-                  for name, folder in json.loads(sys.argv[2]).items()}))
+sys.modules["benchmark"] = None  # whoever imports it fails
+import mlflow.pyfunc
+texts = json.loads(Path("texts.json").read_text())
+classes = ["probability_tea", "probability_coffee", "probability_water"]
+print(json.dumps({name: mlflow.pyfunc.load_model(name).predict([*texts, ""])[classes].values.tolist()
+                  for name in sys.argv[1:]}))
 """
-    answers = json.loads(run_python(code, tmp_path / "texts.json", json.dumps(folders)).splitlines()[-1])
+    answers = json.loads(run_python(code, *NAMES).splitlines()[-1])
     assert sorted(answers) == NAMES
     for name, served in answers.items():
         evaluated = trained(name)[0].test_probabilities
@@ -132,13 +136,12 @@ print(json.dumps({name: Servable(Path(folder)).predict([*texts, ""]).tolist()
 def test_a_served_folder_cannot_name_other_modules(trained, tmp_path, monkeypatch):
     _, folder = trained("fasttext")
     text = json.loads((folder / "text.json").read_text())
-    assert text["modules"] == ["benchmark.models.fasttext", "benchmark.models.masked_average"]
+    assert "modules" not in text
     (tmp_path / "intruder.py").write_text("")
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "copy").mkdir()
     (tmp_path / "copy" / "model.keras").write_bytes((folder / "model.keras").read_bytes())
-    text["modules"].append("intruder")
-    (tmp_path / "copy" / "text.json").write_text(json.dumps(text))
+    (tmp_path / "copy" / "text.json").write_text(json.dumps({**text, "modules": ["intruder"]}))
     assert Servable(tmp_path / "copy").predict(["tea"]).shape == (1, 3)
     assert "intruder" not in sys.modules
 

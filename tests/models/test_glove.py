@@ -7,16 +7,16 @@ import keras
 import numpy as np
 import pytest
 
-from benchmark.config import TRAIN_KEYS, VIEW_KEYS, RunSpec, TrainSettings, ViewSettings
 from benchmark.data.dataset import Store
-from benchmark.data.vectors import write_vectors
-from benchmark.models.describe import describe
 from benchmark.models.glove import build
+from benchmark.models.source_description import describe
 from benchmark.models.task import Task
-from benchmark.search.space import find_space, load_space
-from benchmark.seeds import seed_bundle
-from benchmark.training.servable import Servable
+from benchmark.plan.space import find_space, load_space
+from benchmark.serving.mlflow_model import Servable
+from benchmark.spec.config import TRAIN_KEYS, VIEW_KEYS, RunSpec, TrainSettings, ViewSettings
+from benchmark.spec.seeds import seed_bundle
 from benchmark.training.train import train
+from benchmark.vectors.text_files import write_vectors
 
 WORDS = ("tea", "coffee", "water", *(f"word{number}" for number in range(40)))  # three_classes has ten more
 
@@ -123,4 +123,4 @@ def test_space_and_builder_agree():
     own = {key: value for key, value in space.default.items() if key not in VIEW_KEYS | TRAIN_KEYS}
     assert own == description.parameters
     assert space.default.keys() - space.search.keys() == {"epochs", "patience", "vectors"}
-    assert description.resources == {"vectors": "benchmark.data.vectors:identify"}
+    assert description.resources == {"vectors": "benchmark.vectors.text_files:identify"}

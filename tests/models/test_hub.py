@@ -11,14 +11,14 @@ import tensorflow as tf
 from small_modules import write_module
 
 from benchmark import predict, sweep
-from benchmark.config import TRAIN_KEYS, RunSpec, TrainSettings
-from benchmark.models.describe import describe
 from benchmark.models.hub import build
 from benchmark.models.hub_layer import ModuleLayer
+from benchmark.models.source_description import describe
 from benchmark.models.task import Task
-from benchmark.search.space import find_space, load_space
-from benchmark.seeds import seed_bundle
-from benchmark.tracking.served import pack_model
+from benchmark.plan.space import find_space, load_space
+from benchmark.serving.packing import pack_model
+from benchmark.spec.config import TRAIN_KEYS, RunSpec, TrainSettings
+from benchmark.spec.seeds import seed_bundle
 from benchmark.training.train import train
 
 WORDS = ["tea", "coffee", "water", *(f"word{number}" for number in range(40)), "unused"]
@@ -99,7 +99,7 @@ SERVED = """
 import json, sys
 from pathlib import Path
 import mlflow
-from benchmark.training.servable import Servable
+from benchmark.serving.mlflow_model import Servable
 folder, packed, texts = Path(sys.argv[1]), sys.argv[2], json.loads(Path(sys.argv[3]).read_text())
 answer = mlflow.pyfunc.load_model(packed).predict(texts)
 columns = [name for name in answer.columns if name.startswith("probability_")]
@@ -192,7 +192,7 @@ def test_space_and_builder_have_the_same_hyper_parameters_and_defaults():
     described = describe("hub")
     assert (described.input, described.resources) == (
         "strings",
-        {"handle": "benchmark.data.hub_modules:identify"},
+        {"handle": "benchmark.vectors.hub_modules:identify"},
     )
     space = load_space(find_space("hub"), described.parameters)
     own = {name: value for name, value in space.default.items() if name not in TRAIN_KEYS}

@@ -5,8 +5,8 @@ import pytest
 from export_samples import board, row, usual
 from pictures import BLUE, ORANGE, count, ink, pixels, texts
 
+from benchmark.board.rows import WATERMARK
 from benchmark.report.board_plot import board_picture
-from benchmark.report.rows import WATERMARK
 
 
 def test_board(tmp_path):

@@ -5,9 +5,9 @@ import pytest
 from export_samples import board, row, searches
 from pictures import BLUE, ORANGE, count, ink, pixels, texts
 
+from benchmark.board.rows import Details
 from benchmark.report import budget_plot
 from benchmark.report.budget_plot import budget_picture
-from benchmark.report.rows import Details
 
 STEADY = [(0.80, 10.0)] * 6
 RISKY = [(0.70, 10.0), (0.72, 12.0), (0.71, 11.0), (0.90, 10.0), (0.73, 10.0), (0.69, 9.0)]

@@ -11,10 +11,10 @@ import pytest
 from export_samples import board, row
 from html_samples import HOSTILE, hostile, large, small, trials
 
+from benchmark.board.rows import WATERMARK, BoardRow, Details
 from benchmark.report import page_searches
 from benchmark.report.html import to_html
 from benchmark.report.page_searches import section_searches
-from benchmark.report.rows import WATERMARK, BoardRow, Details
 
 _PAGE = files("benchmark.report").joinpath("page")
 

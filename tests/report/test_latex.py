@@ -7,8 +7,8 @@ import subprocess
 import pytest
 from export_samples import board, hostile, row, usual, versus
 
+from benchmark.board.rows import WATERMARK
 from benchmark.report.latex import escaped, to_latex
-from benchmark.report.rows import WATERMARK
 
 NASTY = (
     r"\input{/etc/passwd}%$#&_{}~^",

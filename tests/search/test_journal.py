@@ -7,8 +7,8 @@ import time
 import optuna
 import pytest
 
-from benchmark.errors import UserError
 from benchmark.search.journal import mend, open_journal
+from benchmark.support.errors import UserError
 
 
 @pytest.fixture

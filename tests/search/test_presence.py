@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from postgres import running
 
-from benchmark import locks
-from benchmark.errors import UserError
 from benchmark.search import presence as module
 from benchmark.search.presence import open_presence
+from benchmark.support import locks
+from benchmark.support.errors import UserError
 
 WAIT = """
 import sys, time
@@ -159,14 +159,14 @@ def test_a_file_that_changes_hands_while_it_is_opened_is_not_locked_twice(tmp_pa
     def after_a_change(descriptor, how):
         if first not in taken:  # the second has opened the file and not locked it yet
             taken.append(first)
-            locks.unlock(path, first)
+            locks.unlock(first)
             taken.append(locks.lock(path))
         flock(descriptor, how)
 
-    monkeypatch.setattr(locks.fcntl, "flock", after_a_change)
+    monkeypatch.setattr(fcntl, "flock", after_a_change)
     assert locks.lock(path) is None
     assert None not in taken
-    locks.unlock(path, taken[1])
+    locks.unlock(taken[1])
     assert not path.exists()
 
 

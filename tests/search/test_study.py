@@ -7,16 +7,16 @@ import sqlite3
 import optuna
 import pytest
 
-from benchmark.config import SweepConfig
 from benchmark.data.dataset import Dataset
-from benchmark.errors import UserError
-from benchmark.models.describe import describe
-from benchmark.plan import Plan, make_plan
+from benchmark.models.source_description import describe
+from benchmark.plan.run_specs import Plan, make_plan
+from benchmark.plan.space import Space
 from benchmark.search.samplers import make_sampler
-from benchmark.search.space import Space
 from benchmark.search.study import Search
 from benchmark.search.trials import check_trials
-from benchmark.training.result import Result, TrialEnd
+from benchmark.spec.config import SweepConfig
+from benchmark.spec.result import Result, TrialEnd
+from benchmark.support.errors import UserError
 
 
 @pytest.fixture

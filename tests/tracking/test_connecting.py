@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from mlflow.exceptions import MlflowException
 
-from benchmark.databases import parse, sqlite_file, sqlite_path, sqlite_uri
-from benchmark.errors import UserError
+from benchmark.support.databases import parse, sqlite_file, sqlite_path, sqlite_uri
+from benchmark.support.errors import UserError
 from benchmark.tracking import names
 from benchmark.tracking.delivery import ensure_experiment
 from benchmark.tracking.spool import store_name

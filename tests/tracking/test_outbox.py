@@ -11,10 +11,10 @@ from types import SimpleNamespace
 import pytest
 from tracked import Faulty, a_record, contents, fill, half_the_time, runs_of
 
-from benchmark.driver import Stores, check_refused
-from benchmark.errors import Unfinished
+from benchmark.driver.sweep_driver import Stores, check_refused
+from benchmark.support.errors import Unfinished
 from benchmark.tracking import names
-from benchmark.tracking.earlier import EarlierRuns
+from benchmark.tracking.history import EarlierRuns
 from benchmark.tracking.outbox import Outbox
 from benchmark.tracking.spool import Spool
 from benchmark.tracking.store import connect

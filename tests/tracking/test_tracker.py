@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 from tracked import Faulty, contents, final, make_plan_of, runs_of, train, trial
 
-from benchmark.errors import UserError
+from benchmark.spec.result import Result
+from benchmark.support.errors import UserError
 from benchmark.tracking import names
 from benchmark.tracking.runs_query import PatientClient
 from benchmark.tracking.store import default_artifacts
 from benchmark.tracking.tracker import FurtherTracker, Tracker
-from benchmark.training.result import Result
 
 PATIENCE = 60.0
 

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from benchmark.training.batches import bucketed, shuffled, text_lengths
-from benchmark.training.epochs import make_predict
+from benchmark.training.scores import make_predict
 
 
 def lengths_of(count, seed=0):

@@ -9,12 +9,13 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from benchmark.config import RunSpec
 from benchmark.data.dataset import Store
-from benchmark.data.ledger import looks
-from benchmark.seeds import seed_bundle
-from benchmark.training.estimators import log_probabilities
-from benchmark.training.servable import Servable, save_pipeline
+from benchmark.data.ledger_chain import looks
+from benchmark.serving.mlflow_model import Servable
+from benchmark.spec.config import RunSpec
+from benchmark.spec.seeds import seed_bundle
+from benchmark.training.saving import save_pipeline
+from benchmark.training.scores import log_probabilities
 from benchmark.training.train import train
 
 PIPELINES = ("majority", "tfidf-logreg", "nbsvm")

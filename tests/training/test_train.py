@@ -10,17 +10,17 @@ import tensorflow as tf
 from mlflow.utils.validation import _validate_metric_name
 from run_specs import make_spec
 
-from benchmark import source_files
-from benchmark.config import ViewSettings
-from benchmark.data.ledger import looks
+from benchmark.data.ledger_chain import looks
 from benchmark.execution.engine import Job, Workplace
 from benchmark.execution.worker import Ready, serve
-from benchmark.models.describe import describe
+from benchmark.models.source_description import describe
 from benchmark.models.task import reporter
+from benchmark.spec.config import ViewSettings
+from benchmark.spec.result import EpochReport, Result
+from benchmark.support import source_files
 from benchmark.tracking import names
 from benchmark.training.batches import shuffled
 from benchmark.training.epochs import make_epoch, prepare
-from benchmark.training.result import EpochReport, Result
 from benchmark.training.train import share_of, train
 
 BUILDERS = """
@@ -136,7 +136,7 @@ def test_best_weights_are_restored(sample, tmp_path):
     assert result.best_epoch == int(np.argmax(curve)) + 1
     assert result.best_epoch < len(curve)
     assert result.best_val_accuracy == max(curve)
-    from benchmark.training.servable import Servable
+    from benchmark.serving.mlflow_model import Servable
 
     validation = sample.view("validation", spec.view)
     served = Servable(tmp_path / "model")._predict(validation.x)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from benchmark.execution.engine import PAUSE, Engine, Handler, Job, Workplace
-from benchmark.training.result import EpochReport, Result, Status
+from benchmark.spec.result import EpochReport, Result, Status
 from benchmark.training.train import train
 
 

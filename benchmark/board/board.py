@@ -1,0 +1,283 @@
+"""The board: final runs in, ranked rows out, and nothing claimed that the runs do not support."""
+
+from __future__ import annotations
+
+import math
+import re
+import statistics
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmark.board.ranking import LEVEL, MARGIN, compared, ranked, systems, with_differences
+from benchmark.board.rows import CHANGED, WATERMARK, Board, BoardRow
+from benchmark.data.ledger_chain import SHOWN
+from benchmark.stats.intervals import MIN_SEEDS, mean_interval, mean_of, sampling_error
+from benchmark.stats.pairwise import Answers
+from benchmark.tracking.final_runs import FinalRun
+
+_USUAL_PROTOCOL = "inductive"
+_UNKNOWN = "not compared: its predictions are missing or do not give its test accuracy"
+_ROUNDING = 1e-5  # of an accuracy in single precision
+_TIES = 2  # examples: a model that is constant has more, and they do not excuse every figure
+
+ReadAnswers = Callable[[str], NDArray[np.bool_] | None]
+"""By the id of a run, which test examples it has right, shape (N,); None where that is not known."""
+_WITHHELD: dict[str, Any] = dict.fromkeys(
+    "test_accuracy_" + name for name in ("mean", "ci_low", "ci_high", "std", "median", "min", "max")
+) | {"val_test_gap": None, "test_accuracies": ()}
+
+
+def build_board(
+    runs: Sequence[FinalRun],
+    looks: Mapping[tuple[str, str], int],
+    answers: ReadAnswers,
+    *,
+    margin: float = MARGIN,
+    baseline: str | None = None,
+    unrecorded: Mapping[tuple[str, str], int] | None = None,
+    versions: Sequence[str] = (),
+    ties: Callable[[str], int] = lambda run_id: 0,
+) -> Board:
+    """Compute the board of a data set.
+
+    Parameters
+    ----------
+    runs : sequence of FinalRun
+        Final runs, in any order and with any status.
+    looks : mapping of (str, str) to int
+        How often the test part has been read, by digest of the data set and name of the model, as the ledger
+        says.
+    answers : callable
+        Asked for the runs that are compared or whose sampling error is told, and for no others.
+    margin : float
+        The smallest difference of accuracy worth talking about.
+    baseline : str, optional
+        ``model`` or ``model:tier``, to which each row's difference is told. See
+        `benchmark.board.ranking.baseline_of` for the choice where nothing is asked.
+    unrecorded : mapping of (str, str) to int, optional
+        Runs that have read the test split and have no entry in the ledger, in the same way.
+    versions : sequence of str
+        As in `Board`.
+    ties : callable, optional
+        By the id of a run, for how many test examples its predictions do not tell which class was answered;
+        asked where they do not give the run's accuracy.
+
+    Returns
+    -------
+    Board
+        One row for each data set (by digest), model, tier, budget, study and protocol; by mean test
+        accuracy, best first, then rows without a finished seed, then smoke tests.
+
+    Notes
+    -----
+    For each seed the latest ok run counts. A seed without one counts as diverged or failed by its
+    latest run (``failed``, ``oom``, ``timeout``), or as missing where there is none or it was
+    interrupted: nothing is known about such a seed, and the same command again runs it.
+
+    Rows of the same data set, budget and protocol are compared, all with all, on the seeds that both
+    have; the p-values are corrected for all comparisons of the data set together (Holm). What rows
+    share a rank, `benchmark.stats.verdicts.shared_ranks` explains. A row with fewer than three seeds,
+    or without predictions, is compared with nothing and shares the rank of the lowest one above it. An
+    accuracy that stored predictions contradict is withheld: its row has no rank.
+    """
+    groups: dict[tuple[str, str, str, str, str, str], list[FinalRun]] = defaultdict(list)
+    for run in runs:
+        for tier in dict.fromkeys(run.tiers):
+            key = (run.dataset_digest, run.model, tier, run.budget, run.study, run.protocol)
+            groups[key].append(run)
+    missing = unrecorded or {}
+    rows = sorted(
+        (
+            _row(key[2], group, looks.get(key[:2], 0), missing.get(key[:2], 0))
+            for key, group in groups.items()
+        ),
+        key=_order,
+    )
+    first = systems(rows)
+    read = {place: _answers(rows[place], answers, ties) for place in dict.fromkeys(first)}
+    told = [
+        (_with_answers(row, *read[place]), read[place][0]) for row, place in zip(rows, first, strict=True)
+    ]
+    told.sort(key=lambda one: _order(one[0]))
+    rows, known = [row for row, _ in told], [own for _, own in told]
+    found, pairs = compared(rows, known, margin)
+    rows = with_differences(ranked(rows, pairs), found, pairs, baseline)
+    return Board(
+        margin=margin,
+        level=LEVEL,
+        rows=tuple(rows),
+        comparisons=tuple(pairs),
+        examples_shown={digest: count for (digest, name), count in looks.items() if name == SHOWN},
+        versions=tuple(versions),
+    )
+
+
+def _row(tier: str, runs: list[FinalRun], looks: int, unrecorded: int) -> BoardRow:
+    """Return a row that nothing is compared with yet."""
+    by_seed: dict[int, list[FinalRun]] = defaultdict(list)
+    for run in sorted(runs, key=lambda run: (run.ended_at, run.run_id)):
+        by_seed[run.seed].append(run)
+    counted = [ok[-1] for _, tries in sorted(by_seed.items()) if (ok := [r for r in tries if _finished(r)])]
+    lost = [tries[-1].status for tries in by_seed.values() if not any(_finished(r) for r in tries)]
+    expected = max(len(by_seed), *(run.seeds_expected for run in runs))
+    n_diverged, interrupted = lost.count("diverged"), lost.count("interrupted")
+    n_failed = len(lost) - n_diverged - interrupted
+    accuracies = [run.test_accuracy for run in counted if run.test_accuracy is not None]
+    mean, validation = _mean(accuracies), _mean([run.val_accuracy for run in counted])
+    interval = mean_interval(accuracies, LEVEL)
+    interval = interval.within(0, 1) if interval else None
+    latest = max(counted or runs, key=lambda run: (run.ended_at, run.run_id))
+    smoke, searched = latest.budget == "smoke", tier != "default"
+    row = BoardRow(
+        rank=None,
+        model=latest.model,
+        tier=tier,
+        budget=latest.budget,
+        dataset=latest.dataset,
+        dataset_digest=latest.dataset_digest,
+        study=latest.study,
+        protocol=latest.protocol,
+        test_accuracy_mean=mean,
+        test_accuracy_ci_low=interval.low if interval else None,
+        test_accuracy_ci_high=interval.high if interval else None,
+        test_accuracy_std=statistics.stdev(accuracies) if len(accuracies) > 1 else None,
+        test_accuracy_median=_median(accuracies),
+        test_accuracy_min=min(accuracies, default=None),
+        test_accuracy_max=max(accuracies, default=None),
+        test_accuracies=tuple(accuracies),
+        test_loss_mean=_mean([run.test_loss for run in counted]),
+        sampling_error=None,
+        sampling_ci_low=None,
+        sampling_ci_high=None,
+        n_seeds=len(counted),
+        seeds_expected=expected,
+        n_failed=n_failed,
+        n_diverged=n_diverged,
+        n_missing=expected - len(counted) - n_failed - n_diverged,
+        val_accuracy_mean=validation,
+        val_test_gap=None if validation is None or mean is None else validation - mean,
+        baseline=None,
+        difference=None,
+        difference_ci_low=None,
+        difference_ci_high=None,
+        difference_p=None,
+        difference_outcome=None,
+        seeds_needed=None,
+        parameters=latest.parameters,
+        train_seconds_median=_median([run.train_seconds for run in counted]),
+        epochs_median=_median([run.epochs_run for run in counted]),
+        search_trials=latest.search_trials if searched else 0,
+        search_seconds=_finite(latest.search_seconds) if searched else 0.0,
+        device=_joined(run.device for run in counted or runs),
+        versions=_joined(run.versions for run in counted or runs),
+        git_commit=_joined(run.git_commit for run in counted or runs),
+        test_looks=looks + unrecorded,
+        test_reads_unrecorded=unrecorded,
+        test_duplicates=_duplicates(latest.test_duplicates),
+        watermark=WATERMARK if smoke else None,
+        notes=(),
+        seeds=tuple(run.seed for run in counted),
+        run_ids=tuple(run.run_id for run in counted),
+    )
+    notes = _notes(row, counted)
+    if searched and latest.search_ended:
+        notes = (*notes, f"search ended early: {latest.search_ended}")
+    return row.model_copy(update={"notes": notes})
+
+
+def _duplicates(stored: str) -> str | None:
+    """Write ``123 of 25000`` with its share; None where it is nothing or 0."""
+    found = re.fullmatch(r"(\d+) of (\d+)", stored)
+    if found is None or not int(found[2]):
+        return stored or None
+    count, size = map(int, found.groups())
+    return f"{count:,} of {size:,} ({100 * count / size:.2g} %)" if count else None
+
+
+def _notes(row: BoardRow, counted: list[FinalRun]) -> tuple[str, ...]:
+    notes = []
+    for count, word in ((row.n_missing, "missing"), (row.n_failed, "failed"), (row.n_diverged, "diverged")):
+        if count:
+            notes.append(f"{count} of {row.seeds_expected} seeds {word}")
+    if row.n_seeds < MIN_SEEDS:
+        notes.append(f"no interval: needs {MIN_SEEDS} seeds, has {row.n_seeds}")
+    if row.protocol != _USUAL_PROTOCOL:
+        notes.append(f"protocol {row.protocol}: ranked among its own kind only")
+    for what in ("device", "versions", "git_commit"):
+        if len({getattr(run, what) for run in counted}) > 1:
+            notes.append(f"seeds differ in {what.replace('_', ' ')}: {getattr(row, what)}")
+    return tuple(notes)
+
+
+def _answers(row: BoardRow, answers: ReadAnswers, ties: Callable[[str], int]) -> tuple[Answers, str]:
+    """Read a row's answers by seed; nothing where it has no rank, or they do not give its accuracies.
+
+    The text says how they contradict an accuracy, "" where they do not.
+    """
+    if row.watermark is not None:
+        return {}, ""
+    found = {}
+    for seed, run_id, accuracy in zip(row.seeds, row.run_ids, row.test_accuracies, strict=True):
+        right = answers(run_id)
+        if right is None:
+            return {}, ""
+        given = np.count_nonzero(right) / len(right)
+        if (apart := abs(given - accuracy)) > _ROUNDING:
+            wrong = apart > min(ties(run_id), _TIES) / len(right) + _ROUNDING
+            text = f"seed {seed}: its test accuracy is {accuracy:.6g}, but its predictions give {given:.6g}"
+            return {}, f"{text}: {CHANGED}" if wrong else ""
+        found[seed] = right
+    return found, ""
+
+
+def _with_answers(row: BoardRow, known: Answers, contradiction: str) -> BoardRow:
+    """Add the sampling error, or take out accuracies that the answers contradict."""
+    if contradiction:
+        return row.model_copy(update={**_WITHHELD, "notes": (*row.notes, contradiction)})
+    if not known:
+        counts = row.n_seeds and row.watermark is None
+        return row.model_copy(update={"notes": (*row.notes, _UNKNOWN)}) if counts else row
+    error = sampling_error(np.stack(list(known.values())), LEVEL)
+    changes = {"sampling_ci_low": error.interval.low, "sampling_ci_high": error.interval.high}
+    return row.model_copy(update={"sampling_error": error.standard_error, **changes})
+
+
+def _order(row: BoardRow) -> tuple[bool, str, str, bool, float, str, str, str, str, str]:
+    mean = row.test_accuracy_mean
+    smoke, none = row.watermark is not None, mean is None
+    names = (row.model, row.tier, row.budget, row.study, row.protocol)
+    return (smoke, row.dataset, row.dataset_digest, none, -(mean or 0.0), *names)
+
+
+def _finished(run: FinalRun) -> bool:
+    """Whether a run counts; an ok one without a finite accuracy has nothing to count."""
+    return run.status == "ok" and _finite(run.test_accuracy) is not None
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
+
+
+def _complete(values: Sequence[float | None]) -> list[float]:
+    """Return the values, or nothing where one is absent: no mean skips what is missing."""
+    found = [value for value in map(_finite, values) if value is not None]
+    return found if len(found) == len(values) else []
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    found = _complete(values)
+    return mean_of(found) if found else None
+
+
+def _median(values: Sequence[float | None]) -> float | None:
+    found = _complete(values)
+    return float(statistics.median(found)) if found else None
+
+
+def _joined(values: Iterable[str]) -> str:
+    found = sorted(set(values))
+    return found[0] if len(found) == 1 else " / ".join(value or "unknown" for value in found)

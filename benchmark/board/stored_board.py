@@ -1,0 +1,258 @@
+"""The board of a data set, read from the stores, and the rows that a user names."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmark.support.errors import UserError, did_you_mean
+
+if TYPE_CHECKING:
+    from benchmark.board.rows import Board, BoardRow
+    from benchmark.tracking.final_runs import FinalRun
+
+_BUDGETS = ("full", "standard", "quick")
+
+
+def chosen_dataset(client: Any, asked: str | None) -> str:
+    """Return the data set that a user names, or else the name of that of the newest sweep.
+
+    Raises
+    ------
+    UserError
+        When none is named and there are no sweeps.
+    """
+    from benchmark.tracking.reader import latest_dataset
+
+    dataset = asked or latest_dataset(client)
+    if dataset is None:
+        raise UserError("this store has no sweeps; run one: python -m benchmark.sweep --model avg-pool")
+    return dataset
+
+
+def experiment_of(dataset: str) -> str:
+    """Return the experiment of a data set that was named in any way that `read_board` takes."""
+    return _parsed(dataset)[0]
+
+
+def _parsed(dataset: str) -> tuple[str, str | None, str]:
+    """Return the experiment, the beginning of a digest, and the path, of a data set as a user names it."""
+    from benchmark.data.source import experiment_name
+
+    path = os.path.abspath(Path(dataset.partition(":")[2]).expanduser())  # noqa: PTH100 (as sources do)
+    name, at, digest = dataset.rpartition("@")
+    if at and (":" not in name or (re.fullmatch("[0-9a-f]+", digest) and not Path(path).exists())):
+        return experiment_name(name), digest, ""
+    return experiment_name(dataset), None, path if ":" in dataset else ""
+
+
+def read_board(
+    client: Any,
+    dataset: str,
+    ledger: Path,
+    *,
+    margin: float | None = None,
+    baseline: str | None = None,
+    digest: str | None = None,
+    single: str | None = None,
+) -> Board:
+    """Compute the board of a data set.
+
+    Several data sets may have one name: files of one name in different folders, or a file that was changed.
+    Their rows are on the board together, ranked apart, and then named ``NAME@DIGEST``.
+
+    Parameters
+    ----------
+    client : mlflow.MlflowClient
+        The store with the final runs.
+    dataset : str
+        Name of the data set, or how it is spelled for `sweep`; ``NAME@`` and the first digits of a digest
+        choose one of several.
+    ledger : Path
+        Ledger of test reads.
+    margin : float, optional
+        The smallest difference of accuracy worth talking about; by default half a point.
+    baseline : str, optional
+        ``model`` or ``model:tier`` that the rows are compared with.
+    digest : str, optional
+        Rows of the data set of this name that has exactly this digest, and no others.
+    single : str, optional
+        What the user chose the data set by, where it must be a single one: ``--dataset``, for example.
+
+    Raises
+    ------
+    UserError
+        When nothing is known of the data set, the baseline is not on its board, or the name stands for
+        several data sets where it must be a single one.
+    """
+    from benchmark.board.board import build_board
+    from benchmark.board.ranking import MARGIN, baseline_of
+    from benchmark.data.ledger_chain import read_entries
+    from benchmark.tracking.predictions import AnswerReader
+    from benchmark.tracking.reader import final_runs, published_reads
+
+    name, beginning, path = _parsed(dataset)
+    runs = final_runs(client, name)
+    versions = _versions(client, name, runs)
+    if digest is None:
+        digest = _chosen(name, beginning, path, versions, single)
+    if len(versions) > 1:
+        runs = [run.model_copy(update={"dataset": versions[run.dataset_digest].label}) for run in runs]
+    runs = [run for run in runs if digest in (None, run.dataset_digest)]
+    entries = read_entries(ledger)
+    here = {run.dataset_digest for run in runs}
+    counted = Counter(
+        (one["dataset_digest"], one["model"]) for one in entries if one["dataset_digest"] in here
+    )
+    reads = [(run.dataset_digest, run.model, run.spec_id) for run in runs if run.test_accuracy is not None]
+    reads += [read for read in published_reads(client, name) if read[0] in here]
+    answers = AnswerReader(client)
+    board = build_board(
+        runs,
+        counted,
+        answers,
+        margin=MARGIN if margin is None else margin,
+        baseline=baseline,
+        unrecorded=_unrecorded(reads, Counter(str(entry.get("spec_id", "")) for entry in entries)),
+        versions=[str(version) for version in versions.values()] if len(versions) > 1 else (),
+        ties=answers.ties,
+    )
+    if baseline is not None and baseline_of(board.rows, baseline) is None:
+        raise UserError(f"--baseline {baseline}: not on this board; {_hint(baseline, board.rows)}")
+    return board
+
+
+@dataclass(frozen=True)
+class _Version:
+    """One of the data sets of a name: ``NAME@DIGEST``, where it is from, and when it was used last."""
+
+    label: str
+    home: str
+    last: float
+
+    def __str__(self) -> str:
+        when = f"{datetime.fromtimestamp(self.last).astimezone():%Y-%m-%d %H:%M}"
+        return f"{self.label} ({', '.join(filter(None, (self.home, f'last run {when}')))})"
+
+
+def _versions(client: Any, name: str, runs: Sequence[FinalRun]) -> dict[str, _Version]:
+    """Return the data sets of a name by digest, the one with the newest run first."""
+    from benchmark.tracking.reader import dataset_inputs
+
+    last: dict[str, float] = defaultdict(float)
+    for run in runs:
+        last[run.dataset_digest] = max(last[run.dataset_digest], run.ended_at)
+    homes: dict[str, str] = {}
+    if len(last) > 1:
+        for one in dataset_inputs(client, name):
+            with contextlib.suppress(ValueError, AttributeError):
+                homes[one.digest] = str(json.loads(one.source).get("home", ""))
+    size = next(n for n in range(8, 99) if len({digest[:n] for digest in last}) == len(last))
+    newest_first = sorted(last, key=lambda digest: -last[digest])
+    return {
+        digest: _Version(f"{name}@{digest[:size]}", homes.get(digest, ""), last[digest])
+        for digest in newest_first
+    }
+
+
+def _chosen(
+    name: str, beginning: str | None, path: str, versions: Mapping[str, _Version], single: str | None
+) -> str | None:
+    """Return the digest that a user chose; None where all may be shown."""
+    if beginning is None:
+        found = list(versions)
+        at_path = [digest for digest in found if path and versions[digest].home == path]
+        if len(found) > 1 and len(at_path) == 1:
+            return at_path[0]
+        if single is None or len(found) < 2:
+            return None
+        problem = f"{len(found)} data sets have this name; name one of them"
+    else:
+        found = [digest for digest in versions if digest.startswith(beginning)]
+        if len(found) == 1:
+            return found[0]
+        begin = "digests of its data begin" if found else "digest of its data begins"
+        problem = f"{len(found) or 'no'} {begin} so; name one of them"
+    asked = f"{single or '--dataset'} {name}" + ("" if beginning is None else f"@{beginning}")
+    raise UserError(f"{asked}: {problem}: {'; '.join(map(str, versions.values()))}")
+
+
+def _unrecorded(
+    reads: Sequence[tuple[str, str, str]], recorded: Mapping[str, int]
+) -> Counter[tuple[str, str]]:
+    """Count the runs, by digest and model, that have read a test split more often than the ledger says."""
+    missing: Counter[tuple[str, str]] = Counter()
+    for (digest, model, spec_id), count in Counter(reads).items():
+        missing[digest, model] += max(0, count - recorded.get(spec_id, 0))
+    return missing
+
+
+def find_pair(rows: Sequence[BoardRow], a: str, b: str, budget: str | None) -> tuple[BoardRow, BoardRow]:
+    """Find the two rows that a user wants to compare.
+
+    Parameters
+    ----------
+    rows : sequence of BoardRow
+        Of one board.
+    a, b : str
+        ``model`` or ``model:tier``. Without a tier: the tuned row, where there is one.
+    budget : str or None
+        None takes the largest that both have.
+
+    Raises
+    ------
+    UserError
+        When one of them is not on the board, has no finished seed, is a smoke test, or the two have no data
+        set in common.
+    """
+    named = {name: _named(rows, name, budget) for name in (a, b)}
+    pairs = [
+        (first, second)
+        for first in named[a]
+        for second in named[b]
+        if first.dataset_digest == second.dataset_digest
+    ]
+    if not pairs:
+        raise UserError(f"{a} and {b} have no data in common: their runs are on versions that differ")
+    pair = min(pairs, key=lambda pair: (pair[0].budget != pair[1].budget, *map(_preference, pair)))
+    if pair[0].run_ids == pair[1].run_ids:
+        raise UserError(f"{a} and {b} are the same runs: the default has won its search")
+    return pair
+
+
+def _named(rows: Sequence[BoardRow], name: str, budget: str | None) -> list[BoardRow]:
+    from benchmark.board.rows import CHANGED
+
+    model, _, tier = name.partition(":")
+    found = [row for row in rows if row.model == model and tier in ("", row.tier)]
+    if not found:
+        raise UserError(f"'{name}' is not on this board; {_hint(name, rows)}")
+    if budget is not None and not any(row.budget == budget for row in found):
+        has = ", ".join(sorted({row.budget for row in found}))
+        raise UserError(f"--budget {budget}: '{name}' has no row of it; its budgets: {has}")
+    asked = [row for row in found if budget in (None, row.budget) and row.watermark is None]
+    found = [row for row in asked if row.test_accuracy_mean is not None]
+    if not found:
+        changed = [note for row in asked for note in row.notes if note.endswith(CHANGED)]
+        why = [*changed, "smoke tests are not results"][0]
+        raise UserError(f"'{name}' has no finished run that counts; {why}")
+    return found
+
+
+def _preference(row: BoardRow) -> tuple[int, bool, int]:
+    budget = _BUDGETS.index(row.budget) if row.budget in _BUDGETS else len(_BUDGETS)
+    return budget, row.tier != "tuned", -row.n_seeds
+
+
+def _hint(name: str, rows: Sequence[BoardRow]) -> str:
+    if not rows:
+        return "it is empty"
+    return did_you_mean(name, [known for row in rows for known in (row.model, f"{row.model}:{row.tier}")])

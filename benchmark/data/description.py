@@ -1,0 +1,129 @@
+"""What `datasets show` prints of a prepared data set. It opens the training part and no other."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+
+from benchmark.data.cache import META
+from benchmark.data.data_profile import PARTS
+from benchmark.data.dataset import Dataset, Store
+from benchmark.support.printable import printable
+
+_EXAMPLES = 3
+_SHOWN = 160
+
+
+def notices(dataset: Dataset) -> list[str]:
+    """Return what the source said when the data set was prepared."""
+    said: list[str] = _meta(dataset)["notices"]
+    return said
+
+
+def shared_texts(dataset: Dataset) -> str:
+    """Return which texts of one split also stand in a different one, or nothing."""
+    said, size = [], dataset.sizes["test"]
+    if number := dataset.test_duplicates:
+        share = f"{number:,} of {size:,} ({100 * number / size:.3g} %)"
+        said.append(f"test texts that also stand in train or validation: {share}")
+    said += [
+        f"texts in both train and validation: {record['texts']:,}"
+        for record in _meta(dataset)["facts"]["duplicates"]
+        if record["parts"] == ["train", "validation"]
+    ]
+    return "; ".join(said)
+
+
+def describe(dataset: Dataset) -> dict[str, Any]:
+    """Return everything about a data set that may be known without a look at its test texts.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        A prepared one.
+
+    Returns
+    -------
+    dict
+        Ready for JSON. Counts of the test part were made when the data set was prepared; examples are of
+        the training part.
+    """
+    meta = _meta(dataset)
+    return {
+        "name": dataset.name,
+        "digest": dataset.digest,
+        "home": dataset.home,
+        "classes": list(dataset.class_names),
+        **dataset.sizes,
+        "vocabulary": dataset.vocabulary_total,
+        "longest": dataset.longest,
+        "validation_share": dataset.validation_share,
+        "folder": str(dataset.folder),
+        **meta["facts"],
+        "notices": meta["notices"],
+        "examples": _examples(dataset),
+    }
+
+
+def to_text(facts: dict[str, Any]) -> str:
+    """Return the facts of `describe` for a terminal."""
+    lines = [
+        f"{name:<18} {', '.join(value) if name == 'classes' else value}"
+        for name, value in facts.items()
+        if not isinstance(value, dict | list) or name == "classes"
+    ]
+    width = max(12, *(len(name) for name in facts["classes"])) + 2
+    lines += ["", f"{'texts':<{width}}" + "".join(f"{part:>12}" for part in PARTS)]
+    for number, name in enumerate(facts["classes"]):
+        counts = (facts["class_counts"][part][number] for part in PARTS)
+        lines.append(f"{name:<{width}}" + "".join(f"{count:>12,}" for count in counts))
+    lines += ["", "tokens"]
+    for part, quantiles in facts["lengths"].items():
+        lines.append(f"  {part:<12}" + ", ".join(f"{name} {value:,}" for name, value in quantiles.items()))
+    said = [*(_repeated(record) for record in facts["duplicates"]), *facts["notices"]]
+    if facts["empty"]["texts"]:
+        number = facts["empty"]["texts"]
+        what = "1 text is empty" if number == 1 else f"{number:,} texts are empty"
+        said.append(f"{what}: {_few(facts['empty'])}")
+    lines += ["", *(f"notice: {line}" for line in said)] if said else []
+    lines += ["", "examples of train", *(f"  [{one['class']}] {one['text']}" for one in facts["examples"])]
+    return "\n".join(map(printable, lines))
+
+
+def _examples(dataset: Dataset) -> list[dict[str, str]]:
+    """Return the first training texts, of different classes as far as there are."""
+    store, rows = Store(dataset.folder / "open"), np.load(dataset.folder / "train_rows.npy")
+    labels = np.asarray(store.labels)[rows]
+    _, first = np.unique(labels, return_index=True)
+    chosen = [*sorted(first.tolist()), *range(len(rows))]
+    places = sorted(list(dict.fromkeys(chosen))[:_EXAMPLES])
+    return [
+        {"class": dataset.class_names[labels[place]], "text": _shorten(store.text(int(rows[place])))}
+        for place in places
+    ]
+
+
+def _shorten(text: str) -> str:
+    joined = " ".join(text[: 20 * _SHOWN].split())
+    return joined if len(joined) <= _SHOWN else joined[: _SHOWN - 1] + "…"
+
+
+def _repeated(record: dict[str, Any]) -> str:
+    pairs = {"texts": record["texts"], "first": [" = ".join(pair) for pair in record["first"]]}
+    number, parts = record["texts"], record["parts"]
+    if len(parts) == 1:
+        what = "1 text repeats" if number == 1 else f"{number:,} texts repeat"
+        return f"{what} another of {parts[0]}: {_few(pairs)}"
+    what = "1 text stands" if number == 1 else f"{number:,} texts stand"
+    return f"{what} in both {' and '.join(parts)}: {_few(pairs)}"
+
+
+def _few(record: dict[str, Any]) -> str:
+    return ", ".join(record["first"]) + (", …" if record["texts"] > len(record["first"]) else "")
+
+
+def _meta(dataset: Dataset) -> dict[str, Any]:
+    meta: dict[str, Any] = json.loads((dataset.folder / META).read_bytes())
+    return meta

@@ -1,0 +1,1 @@
+"""Driver: one sweep from its plan to its totals."""

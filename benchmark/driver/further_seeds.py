@@ -1,0 +1,110 @@
+"""Further seeds of a row of a board: the same configuration, trained as its sweep would have."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from benchmark.board.rows import BoardRow
+from benchmark.data.dataset import Dataset
+from benchmark.data.prepare import find_prepared
+from benchmark.display.interface import Display
+from benchmark.driver.sweep_driver import Stores, run_further
+from benchmark.models.source_description import describe
+from benchmark.plan.run_specs import Plan
+from benchmark.plan.space import Space
+from benchmark.spec.config import RunSpec, SweepConfig
+from benchmark.support.errors import UserError
+from benchmark.tracking import names
+from benchmark.tracking.reader import read_spec, sweep_params
+
+
+def run_seeds(row: BoardRow, seeds: int, stores: Stores, display: Display) -> None:
+    """Train the final runs of a row that are missing for a number of seeds in all.
+
+    Parameters
+    ----------
+    row : BoardRow
+        With at least one run.
+    seeds : int
+        Seeds 0 to ``seeds - 1`` are to be there.
+    stores : Stores
+        Where the row's runs are, and the new ones will be.
+    display : Display
+        What a person sees.
+
+    Raises
+    ------
+    UserError
+        When the row cannot be trained again as it was: the data, the model's file or a resource is not
+        what it was, or not here.
+    """
+    plan, tier = plan_further(row, seeds, stores.client)
+    run_further(plan, tier, stores, display)
+
+
+def plan_further(row: BoardRow, seeds: int, client: Any) -> tuple[Plan, str]:
+    """Plan a row's final runs anew, and make sure that its old ones are among them.
+
+    Returns
+    -------
+    plan : Plan
+        Whose default is the row's configuration, with nothing to search.
+    tier : str
+        As the row's runs are tagged.
+    """
+    run_id = row.run_ids[0]
+    spec, tags = read_spec(client, run_id)
+    dataset = _dataset(row)
+    asked = sweep_params(client, tags)
+    model = describe(spec.model)
+    config = SweepConfig(
+        budget=row.budget,
+        trials=1,
+        seeds=seeds,
+        epochs=spec.training.epochs if spec.training else 1,
+        epochs_exact=True,
+        train_share=spec.train_share,
+        train_examples=spec.train_examples,
+        seed=int(asked.get("seed", 0)),
+        device=asked.get("device", "auto"),
+        compile=asked.get("compile", "auto"),
+        study=row.study,
+    )
+    space = Space(model=model.name, source=f"run {run_id}", default=spec.flat())
+    plan = Plan(model, dataset, space, config)
+    again = plan.final_specs(plan.default)
+    if spec.seeds.index < len(again) and again[spec.seeds.index].spec_id != tags[names.SPEC_ID]:
+        raise UserError(
+            f"{row.name} cannot be trained again as it was: {changed(spec, again[spec.seeds.index])}; "
+            "sweep it anew"
+        )
+    return plan, tags[names.TIER]
+
+
+def _dataset(row: BoardRow) -> Dataset:
+    dataset = find_prepared(row.dataset_digest)
+    if dataset is None:
+        raise UserError(
+            f"data set '{row.dataset}' (digest {row.dataset_digest}) is not prepared on this machine; "
+            "prepare it: python -m benchmark.datasets prepare"
+        )
+    return dataset
+
+
+def changed(old: RunSpec, new: RunSpec) -> str:
+    """Name the first thing that differs between two specs."""
+    before, after = (dict(_leaves(spec.model_dump(mode="json"))) for spec in (old, new))
+    for name in [*before, *(name for name in after if name not in before)]:
+        if before.get(name) != after.get(name):
+            return f"{name} was {json.dumps(before.get(name))} and is {json.dumps(after.get(name))} now"
+    return "it was made by another version of Textbench"
+
+
+def _leaves(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in content.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value

@@ -1,0 +1,418 @@
+"""Phases: which runs there are to be, and what Optuna, MLflow and the display are told of each."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from benchmark.display.live import Display
+from benchmark.execution.engine import Engine, Job
+from benchmark.plan.run_specs import Plan
+from benchmark.report.plots import confusion_png, curves_png
+from benchmark.search.study import Proposal, Search
+from benchmark.serving.packing import pack_model
+from benchmark.spec.config import RunSpec
+from benchmark.spec.result import EpochReport, Result, Status
+from benchmark.support.signals import MESSAGE, Stop, stoppable
+from benchmark.tracking import names
+from benchmark.tracking.tracker import Tracker
+
+_RETRIES = 2
+LAST_PATIENCE = 2.0
+
+Configurations = Mapping[str, tuple[str, list[RunSpec]]]
+"""Tier and run specs of each frozen configuration, by configuration id."""
+
+
+class Phase:
+    """Recording of one phase; the engine asks it for jobs and tells it what happens.
+
+    Parameters
+    ----------
+    plan : Plan
+        What the runs belong to.
+    tracker : Tracker
+        Writes them to MLflow.
+    display : Display
+        What a person sees.
+    max_failures : int, optional
+        Failed runs in a row, with no other between them, after which no further one is begun.
+
+    Attributes
+    ----------
+    ran, failed : int
+        Runs that ended in this process, and how many of them failed or diverged.
+    gave_up : bool
+        Whether the phase was ended since everything failed.
+    """
+
+    kind: str
+    phase: Literal["search", "final"]
+
+    def __init__(
+        self, plan: Plan, tracker: Tracker, display: Display, max_failures: int | None = None
+    ) -> None:
+        self.plan, self.tracker, self.display = plan, tracker, display
+        self.ran = self.failed = 0
+        self.gave_up = False
+        self._max_failures = max_failures
+        self._failures_in_a_row = 0
+        self._stop = Stop()
+        self._lost: Counter[str] = Counter()
+        self._runs: dict[int, str] = {}
+        self._under_way: dict[int, Job] = {}
+        # A thread takes over where the main thread is stuck in an epoch: see `give_up`.
+        self._lock = threading.RLock()
+
+    def run(self, engine: Engine) -> None:
+        """Run all jobs.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            When somebody asked for an end; the runs under way are recorded as interrupted.
+        """
+        with stoppable(self.give_up) as self._stop:
+            try:
+                engine.run(self)
+            except KeyboardInterrupt:
+                self._stop.ask()
+            finally:
+                self._interrupt()
+        if self._stop.asked:
+            raise KeyboardInterrupt
+
+    def give_up(self) -> None:
+        """Record the end of everything, from another thread than the one that trains."""
+        with self._lock:
+            self._interrupt()
+            self.tracker.abort("KILLED")
+            self.tracker.outbox.close(LAST_PATIENCE)
+        self.display.close()
+        self.display.line(MESSAGE)
+
+    def _interrupt(self) -> None:
+        for job in list(self._under_way.values()):
+            self.ended(job, Result("interrupted"))
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the runs under way are to end as soon as they can."""
+        return self._stop.asked
+
+    @property
+    def finished(self) -> bool:
+        """Whether there will be no further job once those under way have ended."""
+        return self.stopping or self.gave_up or self.exhausted
+
+    def next(self) -> Job | None:
+        """Return a job, or None where there is none at present."""
+        job = None if self.stopping or self.gave_up else self.next_job()
+        return None if job is None else replace(job, code=self.plan.model.code)
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether all runs of the phase are done or under way."""
+        raise NotImplementedError
+
+    def next_job(self) -> Job | None:
+        """Return a run that is still to be done, or None."""
+        raise NotImplementedError
+
+    def label(self, job: Job) -> str:
+        """Name a run within its phase, for people."""
+        raise NotImplementedError
+
+    def tags(self, job: Job) -> dict[str, str]:
+        """Return the tags that a run of this phase has."""
+        raise NotImplementedError
+
+    def started(self, job: Job) -> None:
+        """Begin a run in MLflow and on the display."""
+        tags = {names.KIND: self.kind, names.PHASE: self.phase, **self.tags(job)}
+        name = f"{self.plan.model.label} {self.label(job)}"
+        with self._lock:
+            self._runs[job.number] = self.tracker.start(job.spec, name, tags)
+            self._under_way[job.number] = job
+        self.display.run_started(self.label(job), job.number, self.phase, job.spec.flat())
+
+    def epoch(self, job: Job, report: EpochReport) -> Status | None:
+        """Record an epoch; the answer ends the run where it is not None."""
+        with self._lock:
+            if job.number not in self._under_way:
+                return "interrupted"
+            self.tracker.epoch(self._runs[job.number], report)
+            answer = self.judge(job, report)
+        metrics = report.metrics
+        self.display.epoch(
+            self.label(job),
+            report.epoch,
+            report.epochs,
+            metrics["loss"],
+            metrics["accuracy"],
+            metrics["val_loss"],
+            metrics["val_accuracy"],
+            metrics["epoch_seconds"],
+        )
+        return "interrupted" if self.stopping else answer
+
+    def judge(self, job: Job, report: EpochReport) -> Status | None:
+        """Return the status with which a run is to end after an epoch, or None."""
+        return None
+
+    def ended(self, job: Job, result: Result) -> None:
+        """Record a result. One that was lost with its process is tried again, twice at most."""
+        with self._lock:
+            if self._under_way.pop(job.number, None) is None:
+                return  # recorded as interrupted already
+            if result.status == "interrupted" and not self.stopping:
+                self._lost[job.spec.spec_id] += 1
+                if self._lost[job.spec.spec_id] > _RETRIES:
+                    result.status = "failed"
+            self._record(job, result)
+        if result.status == "interrupted":
+            return
+        self.ran += 1
+        self.failed += result.status not in ("ok", "pruned")
+        # A run that diverges has done what it was asked to.
+        broken = result.status in ("failed", "oom", "timeout")
+        self._failures_in_a_row = self._failures_in_a_row + 1 if broken else 0
+        if self._failures_in_a_row == self._max_failures:
+            self.gave_up = True
+
+    def _record(self, job: Job, result: Result) -> None:
+        """Commit a result; from then on it is not lost, whatever happens."""
+        title, classes = self.label(job), self.plan.dataset.class_names
+
+        def write(folder: Path) -> None:
+            for error in _write_artifacts(folder, title, classes, result):
+                self.display.line(f"{title}: a picture cannot be drawn ({type(error).__name__}: {error})")
+
+        self.tracker.end(self._runs.pop(job.number), result, write)
+        if job.servable is not None and result.status == "ok" and result.servable is None:
+            self.display.line(f"{title}: its model cannot be stored ({result.error_line})")
+
+    def show_end(self, job: Job, result: Result, value: float | None, best: float | None) -> None:
+        """Tell the display how a run ended."""
+        self.display.run_ended(
+            self.label(job),
+            self.phase,
+            result.status,
+            value,
+            result.train_seconds,
+            best,
+            "" if result.status == "ok" else result.error_line,
+        )
+
+
+class SearchPhase(Phase):
+    """The trials of a search."""
+
+    kind = names.TRIAL_RUN
+    phase = "search"
+
+    def __init__(
+        self,
+        plan: Plan,
+        tracker: Tracker,
+        display: Display,
+        search: Search,
+        max_failures: int | None = None,
+    ) -> None:
+        super().__init__(plan, tracker, display, max_failures)
+        self._search = search
+        self._proposals: dict[int, Proposal] = {}
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether the search is at its end, other processes included."""
+        return self._search.settled
+
+    def next_job(self) -> Job | None:
+        """Ask the search."""
+        proposal = self._search.proposal()
+        if proposal is None:
+            return None
+        self._proposals[proposal.number] = proposal
+        return Job(proposal.number, proposal.spec)
+
+    def label(self, job: Job) -> str:
+        """Name a trial by its slot."""
+        return f"trial {self._proposals[job.number].slot}"
+
+    def tags(self, job: Job) -> dict[str, str]:
+        """Return slot and seed."""
+        slot = self._proposals[job.number].slot
+        return {names.TRIAL: str(slot), names.SEED: str(job.spec.seeds.index)}
+
+    def judge(self, job: Job, report: EpochReport) -> Status | None:
+        """Let the search end the trial."""
+        goes_on = self._search.report(job.number, report.epoch, report.best_val_accuracy)
+        return None if goes_on else "pruned"
+
+    def _record(self, job: Job, result: Result) -> None:
+        """Commit a result, then tell the search."""
+        super()._record(job, result)
+        self._search.tell(job.number, result)
+        winner = self._search.winner()
+        self.show_end(job, result, result.best_val_accuracy, winner.value if winner else None)
+
+
+class FinalPhase(Phase):
+    """The final runs of frozen configurations, those left out that are there already.
+
+    Parameters
+    ----------
+    configurations : callable
+        Asked each time, since the winner of a search that goes on may change.
+    claim : callable, optional
+        Whether this process is to do a run; False where another one does it.
+    """
+
+    kind = names.FINAL_RUN
+    phase = "final"
+    keeps_models = True
+    shows_best = True
+
+    def __init__(
+        self,
+        plan: Plan,
+        tracker: Tracker,
+        display: Display,
+        configurations: Callable[[], Configurations],
+        max_failures: int | None = None,
+        claim: Callable[[RunSpec], bool] = lambda spec: True,
+    ) -> None:
+        super().__init__(plan, tracker, display, max_failures)
+        self._configurations = configurations
+        self._claim = claim
+        self._tiers: dict[int, str] = {}
+        self._best: float | None = None
+        self._queue: deque[tuple[str, RunSpec]] = deque()
+        self._number = 0
+        self._models: Path | None = None
+
+    @cached_property
+    def _ended_specs(self) -> set[str]:
+        """Specs that need not be run again; one that failed by accident is tried anew each time."""
+        return {run.tags[names.SPEC_ID] for run in self.tracker.finals() if run.settled}
+
+    @property
+    def total(self) -> int:
+        """Final runs in all, as far as the configurations are known."""
+        return sum(len(specs) for _, specs in self._configurations().values())
+
+    def missing(self) -> list[tuple[str, RunSpec]]:
+        """Tier and spec of the final runs that are still to be done."""
+        configurations = self._configurations().values()
+        return [
+            (tier, spec)
+            for tier, specs in configurations
+            for spec in specs
+            if spec.spec_id not in self._ended_specs
+        ]
+
+    def tag_tiers(self) -> None:
+        """Let earlier final runs tell their present tier: a search that went on may have a new winner."""
+        now = {config_id: tier for config_id, (tier, _) in self._configurations().items()}
+        for run in self.tracker.finals():
+            tier = now.get(run.tags[names.CONFIG_ID], names.NO_TIER)
+            if run.tags.get(names.TIER) != tier:
+                self.tracker.tag(run, names.TIER, tier)
+
+    def run(self, engine: Engine) -> None:
+        """Run what is missing; the model of each tier's first seed is kept."""
+        self._queue = deque(self.missing())
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+            self._models = Path(folder)
+            super().run(engine)
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether no run is waiting."""
+        return not self._queue
+
+    def next_job(self) -> Job | None:
+        """Return the next missing run that no other process does."""
+        while self._queue:
+            tier, spec = self._queue.popleft()
+            if not self._claim(spec):
+                continue
+            number, self._number = self._number, self._number + 1
+            self._tiers[number] = tier
+            kept = self.keeps_models and spec.seeds.index == 0 and self._models is not None
+            return Job(number, spec, self._models / str(number) if kept and self._models else None)
+        return None
+
+    def label(self, job: Job) -> str:
+        """Name a run by tier and seed."""
+        return f"final {self._tiers[job.number]} seed {job.spec.seeds.index}"
+
+    def tags(self, job: Job) -> dict[str, str]:
+        """Return tier and seed."""
+        return {names.TIER: self._tiers[job.number], names.SEED: str(job.spec.seeds.index)}
+
+    def _record(self, job: Job, result: Result) -> None:
+        """Commit a result; a run that was lost is tried again."""
+        super()._record(job, result)
+        if result.status == "interrupted":
+            self._queue.appendleft((self._tiers[job.number], job.spec))
+        if result.test_accuracy is not None:
+            self._best = max(self._best or 0.0, result.test_accuracy)
+        self.show_end(job, result, result.test_accuracy, self._best if self.shows_best else None)
+
+
+class PublishedPhase(FinalPhase):
+    """The runs of a published configuration."""
+
+    kind = names.PUBLISHED_RUN
+    keeps_models = False
+    shows_best = False  # it is the mean that counts here
+
+    def __init__(
+        self, plan: Plan, tracker: Tracker, display: Display, max_failures: int | None = None
+    ) -> None:
+        specs = plan.final_specs(plan.default)
+        tier = {specs[0].config_id: (names.PUBLISHED_TIER, specs)}
+        super().__init__(plan, tracker, display, lambda: tier, max_failures)
+
+    def label(self, job: Job) -> str:
+        """Name a run by configuration and seed."""
+        return f"{self.plan.study} seed {job.spec.seeds.index}"
+
+
+def _write_artifacts(
+    folder: Path, title: str, class_names: tuple[str, ...], result: Result
+) -> Iterator[Exception]:
+    """Write what belongs to a run; yield what went wrong with pictures, which are worth no result."""
+    if result.error:
+        (folder / names.TRACEBACK).write_text(result.error, encoding="utf-8")
+    pictures: list[Callable[[], None]] = []
+    if result.epochs_run:
+        history, best, curves = result.history, result.best_epoch, folder / names.CURVES_PNG
+        pictures.append(lambda: curves_png(history, best, curves, title))
+    if result.test_probabilities is not None and result.test_labels is not None:
+        np.savez_compressed(
+            folder / names.PREDICTIONS, probabilities=result.test_probabilities, labels=result.test_labels
+        )
+        classes = result.test_probabilities.shape[1]
+        counts = np.zeros((classes, classes), dtype=np.int64)
+        np.add.at(counts, (result.test_labels, result.test_probabilities.argmax(axis=1)), 1)
+        pictures.append(lambda: confusion_png(counts, class_names, folder / names.CONFUSION_PNG))
+    if result.servable is not None:
+        pack_model(result.servable, folder / names.SERVABLE)
+    for draw in pictures:
+        try:
+            draw()
+        except OSError:
+            raise
+        except Exception as error:
+            yield error

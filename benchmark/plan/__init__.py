@@ -1,0 +1,1 @@
+"""Plans: configuration and search space in, run specs and their cost out."""

@@ -1,0 +1,318 @@
+"""The plan of a sweep: pure functions from configuration to run specs."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from benchmark.data.dataset import Dataset
+from benchmark.models.source_description import Description, describe
+from benchmark.models.task import LONGEST_NAME, LONGEST_VALUE, nearest_name
+from benchmark.plan.ranges import options
+from benchmark.plan.space import Space, find_space, load_space
+from benchmark.spec.config import (
+    TRAIN_KEYS,
+    VIEW_KEYS,
+    Resource,
+    RunSpec,
+    Scalar,
+    SweepConfig,
+    TrainSettings,
+    ViewSettings,
+    without_later,
+)
+from benchmark.spec.seeds import SeedBundle, seed_bundle
+from benchmark.support.errors import MissingResource, UserError
+from benchmark.support.registry import load_target
+from benchmark.support.yaml_file import first_problem
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One sweep: a model, on a data set, within a budget.
+
+    Attributes
+    ----------
+    model : Description
+        The architecture.
+    dataset : Dataset
+        The prepared data set.
+    space : Space
+        Published default and ranges, ``--set`` applied.
+    config : SweepConfig
+        Trials, seeds, limits.
+    """
+
+    model: Description
+    dataset: Dataset
+    space: Space
+    config: SweepConfig
+
+    @cached_property
+    def identity(self) -> str:
+        """Digest of all that makes two sweeps the same search; totals and machines are not part of it."""
+        content = {
+            "model": [self.model.label, self.model.digest],
+            "dataset": self.dataset.digest,
+            "space": {
+                **self.space.model_dump(mode="json", exclude={"source", "note"}),
+                "default": without_later(self.space.default),
+            },
+            **({"resources": resources} if (resources := self._resource_digests()) else {}),
+            **({"precision": self.config.precision} if self.config.precision and self._is_network else {}),
+            "config": self.config.model_dump(
+                mode="json",
+                include={
+                    "budget",
+                    "epochs",
+                    "epochs_exact",
+                    "train_share",
+                    "train_examples",
+                    "sampler",
+                    "pruner",
+                    "seed",
+                },
+            ),
+        }
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def _is_network(self) -> bool:
+        return self.model.input != "texts"
+
+    @property
+    def study(self) -> str:
+        """Name of the Optuna study: ``--study``, or one that tells model, data set and budget."""
+        if self.config.study:
+            return self.config.study
+        parts = (self.model.label, self.dataset.name, self.config.budget, self.identity[:8])
+        return re.sub(r"[^A-Za-z0-9._-]+", "_", "-".join(parts))
+
+    @property
+    def default(self) -> dict[str, Scalar]:
+        """The published configuration."""
+        return dict(self.space.default)
+
+    @property
+    def protocol(self) -> str:
+        """What the published configuration has seen beside the training part."""
+        return self.trial_spec(self.default, 0).protocol
+
+    def spec(self, hparams: Mapping[str, Scalar], kind: str, seeds: SeedBundle) -> RunSpec:
+        """Return the run spec of a configuration with a seed bundle."""
+        values = dict(hparams)
+        reads_ids = self.model.input == "ids"
+        if self._is_network:
+            own = values.pop("epochs", TrainSettings().epochs)
+            limit = self.config.epochs
+            assert isinstance(own, int)
+            values["epochs"] = limit if self.config.epochs_exact else min(own, limit)
+            if self.config.precision:
+                values["precision"] = self.config.precision
+        return RunSpec.model_validate(
+            {
+                "model": self.model.name,
+                "model_digest": self.model.digest,
+                "dataset": self.dataset.name,
+                "dataset_digest": self.dataset.digest,
+                "kind": kind,
+                "view": {key: values[key] for key in values if key in VIEW_KEYS} if reads_ids else None,
+                "training": {key: values[key] for key in values if key in TRAIN_KEYS}
+                if self._is_network
+                else None,
+                "hparams": {k: v for k, v in values.items() if k not in VIEW_KEYS | TRAIN_KEYS},
+                "seeds": seeds,
+                "train_share": self.config.train_share,
+                "train_examples": self.config.train_examples,
+                "resources": self._resources(values),
+            }
+        )
+
+    def _resource_digests(self) -> dict[str, str]:
+        return {name: resource.digest for name, resource in (self._resources(self.default) or {}).items()}
+
+    def _resources(self, values: Mapping[str, Scalar]) -> dict[str, Resource] | None:
+        """Find the files and modules that a configuration names."""
+        found = {name: _identify(self.model, name, values[name]) for name in self.model.resources}
+        foreign = {
+            name: resource.model_copy(update={"protocol": "pretrained"})
+            for name, resource in found.items()
+            if resource.dataset != self.dataset.digest
+        }
+        return {**found, **foreign} or None
+
+    def trial_spec(self, hparams: Mapping[str, Scalar], slot: int) -> RunSpec:
+        """Return the spec of a trial; each trial has a search seed of its own."""
+        return self.spec(hparams, "trial", seed_bundle(self.config.seed, "search", slot))
+
+    def final_specs(self, hparams: Mapping[str, Scalar]) -> list[RunSpec]:
+        """Return the specs of a tier's final runs, on the bundles that every model gets."""
+        bundles = (seed_bundle(self.config.seed, "final", index) for index in range(self.config.seeds))
+        return [self.spec(hparams, "final", bundle) for bundle in bundles]
+
+    @property
+    def trials(self) -> int:
+        """Trials of the search: the default is all there is where nothing is searched."""
+        return self.config.trials if self.space.search else 1
+
+    @property
+    def max_epochs(self) -> int:
+        """Most epochs that a run of the default configuration may take."""
+        training = self.final_specs(self.default)[0].training
+        return training.epochs if training else 1
+
+
+def make_plan(model: str, dataset: Dataset, config: SweepConfig, space_file: Path | None = None) -> Plan:
+    """Plan the sweep of one model.
+
+    Parameters
+    ----------
+    model : str
+        Registered name, or ``path/to/file.py:build``.
+    dataset : Dataset
+        The prepared data set.
+    config : SweepConfig
+        Budget, limits and overrides.
+    space_file : Path, optional
+        Another space than the model's own.
+
+    Raises
+    ------
+    UserError
+        When the model, its space or an override is wrong.
+    MissingResource
+        When word vectors or a module that the model needs cannot be had.
+    """
+    description = describe(model)
+    space = resolve_space(description, space_file).fix(_own_overrides(description, config.overrides))
+    plan = Plan(description, dataset, space, config)
+    if description.input == "strings" and config.compile == "xla":
+        raise UserError(
+            f"--compile xla: '{model}' reads raw texts, which XLA cannot; expected auto, fit or graph"
+        )
+    _check_trim(description, space, config)
+    _check_storable(description, space)
+    wanted, there = config.train_examples, dataset.sizes["train"]
+    if wanted is not None and not len(dataset.class_names) <= wanted <= there:
+        raise UserError(
+            f"--train-examples: got {wanted}, expected {len(dataset.class_names)} (one a class) to {there}"
+        )
+    for name in description.resources.keys() & space.search.keys():
+        for value in space.search[name].samples():  # found out now, not in the middle of the search
+            _identify(description, name, value)
+    try:
+        plan.trial_spec(plan.default, 0)
+    except ValidationError as error:
+        message = first_problem(error, TypeAdapter(RunSpec))[0]
+        raise UserError(f"default configuration of '{model}': {message}") from error
+    return plan
+
+
+def _check_storable(model: Description, space: Space) -> None:
+    """Find out what the tracking store would refuse, or cut off, after a run was trained."""
+    for name, value in space.default.items():
+        if nearest_name(name) != name:
+            raise UserError(
+                f"{model.name}: the hyper-parameter '{name:.300}' has a name that MLflow refuses; expected "
+                f"at most {LONGEST_NAME} letters, digits, '_', '-' and '.', as '{nearest_name(name)}'"
+            )
+        for one in (value, *(space.search[name].samples() if name in space.search else ())):
+            if len(str(one)) > LONGEST_VALUE:
+                raise UserError(
+                    f"{model.name}: {name}={str(one)[:40]}… has {len(str(one))} characters; MLflow keeps at "
+                    f"most {LONGEST_VALUE} of a parameter; put a long text into a file that RESOURCES names"
+                )
+
+
+def _check_trim(model: Description, space: Space, config: SweepConfig) -> None:
+    """Find out whether batches would be cut to their longest text for a model that looks at padding."""
+    searched = space.search.get("trim")
+    if not (space.default.get("trim") or (searched and True in searched.samples())):
+        return
+    if config.compile == "xla":
+        raise UserError(
+            "--compile xla: batches of changing width (trim) are not for XLA; expected auto, fit or graph"
+        )
+    if not model.ignores_padding:
+        raise UserError(
+            f"trim: '{model.name}' gives other answers when padding is left off; expected false, or a model "
+            "that leaves padding out of account and says so with IGNORES_PADDING"
+        )
+    name = model.ignores_padding
+    if isinstance(name, str) and not (space.default.get(name) is True and name not in space.search):
+        needed = searched.when.get(name) if searched and not space.default.get("trim") else None
+        if needed is None or options(needed) != (True,):
+            raise UserError(
+                f"trim: '{model.name}' leaves padding out of account only when {name} is true; "
+                f"add --set {name}=true, or 'when: {{{name}: true}}' to the search of trim"
+            )
+
+
+def _own_overrides(model: Description, overrides: Mapping[str, Scalar]) -> dict[str, Scalar]:
+    """Return what ``--set`` says to one model: ``name`` is for all of a sweep, ``model.name`` for one."""
+    own: dict[str, Scalar] = {}
+    for name, value in overrides.items():
+        prefix, dot, rest = name.rpartition(".")
+        if not dot or prefix == model.label:
+            own[rest] = value
+    return own
+
+
+def _identify(model: Description, name: str, value: Scalar) -> Resource:
+    """Find what a hyper-parameter names."""
+    try:
+        resource: Resource = load_target(model.resources[name], "resource")(str(value))
+    except UserError as error:
+        raise MissingResource(f"{model.name}: {error}") from error
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        raise UserError(f"--set {name}={str(value)[:60]}…: too long for a path or address") from error
+    return resource
+
+
+def resolve_space(model: Description, space_file: Path | None = None) -> Space:
+    """Return the space of a model: the given file, the shipped one, or one made from its defaults."""
+    own_file = model.file.with_suffix(".yaml")
+    shipped = find_space(model.name)
+    path = space_file or shipped or (own_file if model.digest and own_file.is_file() else None)
+    known = shared_settings(model)
+    if path is None:
+        return generic_space(model)
+    names = None if model.open_ended else set(known)
+    space = load_space(path, names=names)
+    return space.model_copy(update={"default": {**known, **space.default}})
+
+
+def shared_settings(model: Description) -> dict[str, Scalar]:
+    """Return every hyper-parameter of a model with its default, the settings of views and training too."""
+    view = ViewSettings().model_dump() if model.input == "ids" else {}
+    training = TrainSettings().model_dump() if model.input != "texts" else {}
+    return {**view, **training, **model.parameters}
+
+
+def generic_space(model: Description) -> Space:
+    """Make a space for a model without one: its own defaults, and the settings that matter to all."""
+    settings = shared_settings(model)
+    search = {
+        "sequence_length": {"type": "int", "low": 64, "high": 512, "step": 64},
+        "vocabulary_size": {"type": "categorical", "choices": [5000, 10000, 20000, 30000]},
+        "learning_rate": {"type": "float", "low": 1e-4, "high": 1e-2, "log": True},
+        "batch_size": {"type": "categorical", "choices": [32, 64, 128, 256, 512]},
+    }
+    return Space.model_validate(
+        {
+            "model": model.name,
+            "source": f"defaults of {model.file.name}",
+            "default": settings,
+            "search": {name: searched for name, searched in search.items() if name in settings},
+        }
+    )

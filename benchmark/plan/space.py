@@ -1,0 +1,238 @@
+"""Search spaces: the published default of a model and the ranges that are searched around it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+
+from benchmark.plan.packaged import spaces_folder
+from benchmark.plan.ranges import Categorical, FloatRange, IntRange, Range, Value, options
+from benchmark.spec.config import TRAIN_KEYS, VIEW_KEYS, Frozen, Scalar, TrainSettings, ViewSettings
+from benchmark.support.errors import UserError, did_you_mean
+from benchmark.support.printable import printable
+from benchmark.support.yaml_file import describe, first_problem, parse_scalar, problem, read_yaml, validate
+
+if TYPE_CHECKING:
+    from optuna.trial import BaseTrial
+
+__all__ = ["Categorical", "FloatRange", "IntRange", "Range", "Space", "find_space", "load_space"]
+
+
+class Space(Frozen):
+    """A model's published configuration and the ranges searched around it."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+    model: str
+    """Registered name of the model."""
+    source: str
+    """Where the default was published."""
+    note: str = ""
+    """What else a reader should know."""
+    default: dict[str, Value]
+    """The published configuration, which is trial 0 of every search."""
+    search: dict[str, Range] = Field(default_factory=dict)
+    """The ranges that are searched, by parameter."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        for name, searched in self.search.items():
+            if name not in self.default:
+                hint = did_you_mean(name, self.default)
+                raise problem(f"'{name}' is searched but has no default; {hint}", "search", name)
+            value = self.default[name]
+            if not searched.holds(value):
+                raise problem(
+                    f"the default of '{name}', {describe(value)}, is not in its range ({searched}), "
+                    "and must be: it is trial 0 of the search",
+                    *("default", name),
+                )
+            self.default[name] = searched.clean(value)  # 0 becomes 0.0 where the range has floats
+            self._check_condition(name)
+        self._check_shared()
+        self._order()
+        return self
+
+    def _check_condition(self, name: str) -> None:
+        for other, wanted in self.search[name].when.items():
+            at = ("search", name, "when", other)
+            if other not in self.default:
+                raise problem(f"'{other}' is not a parameter; {did_you_mean(other, self.default)}", *at)
+            for value in options(wanted):
+                if other in self.search and not self.search[other].holds(value):
+                    raise problem(
+                        f"'{other}' is never {describe(value)}: it is searched in {self.search[other]}", *at
+                    )
+
+    def _check_shared(self) -> None:
+        """Check the settings that all models share, also at the ends of their ranges."""
+        for kind in (ViewSettings, TrainSettings):
+            for name in (name for name in self.default if name in kind.model_fields):
+                _check_setting(kind, name, self.default[name], "default", name)
+                for value in self.search[name].samples() if name in self.search else ():
+                    _check_setting(kind, name, value, "search", name)
+
+    def _order(self) -> list[str]:
+        """Return the searched parameters, each after those its condition names."""
+        graph = {
+            name: [other for other in searched.when if other in self.search]
+            for name, searched in self.search.items()
+        }
+        try:
+            return list(TopologicalSorter(graph).static_order())
+        except CycleError as error:
+            cycle = error.args[1][::-1]
+            way = " needs ".join(f"'{name}'" for name in cycle)
+            raise problem(
+                f"conditions go round in a circle: {way}", "search", cycle[0], "when", cycle[1]
+            ) from None
+
+    def _resolve(self, pick: Callable[[str], Scalar]) -> dict[str, Scalar]:
+        values: dict[str, Scalar] = dict(self.default)
+        for name in self._order():
+            if self.search[name].active(values):
+                values[name] = pick(name)
+        return values
+
+    def suggest(self, trial: BaseTrial) -> dict[str, Scalar]:
+        """Ask a trial for a configuration.
+
+        Parameters
+        ----------
+        trial : optuna.trial.BaseTrial
+            A running trial; or a finished one, to get back the configuration it had.
+
+        Returns
+        -------
+        dict
+            Every parameter in the order of `default`. One whose condition does not hold is not
+            suggested and has its default.
+        """
+        return self._resolve(lambda name: self.search[name].suggest(trial, name))
+
+    def enqueue_params(self) -> dict[str, Scalar]:
+        """Return the parameters for ``study.enqueue_trial``, so that this trial is the default."""
+        active: list[str] = []
+
+        def pick(name: str) -> Scalar:
+            active.append(name)
+            return self.default[name]
+
+        self._resolve(pick)
+        return {name: self.default[name] for name in active}
+
+    def grid(self) -> dict[str, list[Scalar]]:
+        """Return the values of every searched parameter.
+
+        Points that differ only in a parameter whose condition does not hold are one configuration.
+
+        Raises
+        ------
+        UserError
+            When a range is continuous, logarithmic or very long.
+        """
+        return {name: searched.values(name) for name, searched in self.search.items()}
+
+    def fix(self, values: Mapping[str, Scalar]) -> Space:
+        """Return the space with some parameters fixed: ``--set name=value``.
+
+        Parameters
+        ----------
+        values : mapping of str to scalar
+            New defaults, which need not lie in the ranges; these parameters are no longer searched.
+            The conditions of the others are decided by the new values.
+
+        Raises
+        ------
+        UserError
+            When a name is unknown, or a value has the wrong type or is not allowed.
+        """
+        default = dict(self.default)
+        for name, value in values.items():
+            if name not in default:
+                hint = did_you_mean(name, default)
+                raise UserError(printable(f"--set {name}: '{self.model}' has no such parameter; {hint}"))
+            searched = self.search.get(name)
+            known = (*searched.samples(), default[name]) if searched else (default[name],)
+            default[name] = _convert(name, value, known)
+        search = {name: searched for name, searched in self.search.items() if name not in values}
+        content = {**dict(self), "default": default, "search": search}
+        try:
+            return Space.model_validate(content)
+        except ValidationError as error:
+            message, keys = first_problem(error, TypeAdapter(Space))
+            raise UserError(printable(f"--set {keys[-1] if keys else ''}: {message}")) from None
+
+
+def load_space(path: str | Path, names: Iterable[str] | None = None) -> Space:
+    """Read a space file.
+
+    Parameters
+    ----------
+    path : str or Path
+        The YAML file.
+    names : iterable of str, optional
+        The model's own hyper-parameters. Where given, a default that is neither one of these nor a
+        setting all models share is an error.
+
+    Returns
+    -------
+    Space
+        The checked space.
+
+    Raises
+    ------
+    UserError
+        One line with file and line.
+    """
+    located = read_yaml(path)
+    space = validate(located, Space)
+    known = space.default.keys() if names is None else {*names, *VIEW_KEYS, *TRAIN_KEYS}
+    for name in space.default:
+        if name not in known:
+            hint = did_you_mean(name, known)
+            raise located.error(f"'{name}' is not a known key; {hint}", "default", name)
+    return space
+
+
+def find_space(model_name: str) -> Path | None:
+    """Return the packaged space file of a model, or None where there is none.
+
+    Parameters
+    ----------
+    model_name : str
+        Registered name. A model from a file (``path/to/file.py:build``) has none.
+    """
+    path = spaces_folder() / f"{model_name}.yaml"
+    if Path(model_name).name != model_name or model_name == "budgets" or not path.is_file():
+        return None
+    return path
+
+
+def _check_setting(kind: type[Frozen], name: str, value: Scalar, *at: str) -> None:
+    try:
+        kind.model_validate({name: value}, strict=True)
+    except ValidationError as error:
+        raise problem(first_problem(error, TypeAdapter(kind))[0], *at) from None
+
+
+def _convert(name: str, value: Scalar, known: tuple[Scalar, ...]) -> Scalar:
+    """Return a value in a type that the known values of a parameter have; text is read as in YAML."""
+    kinds = {type(item) for item in known}
+    if isinstance(value, str):
+        parsed = parse_scalar(value)
+        value = value if str in kinds and type(parsed) not in kinds else parsed
+    elif kinds == {str} and type(value) in (int, float):
+        return str(value)  # --set widths=3 is the text "3"
+    if type(value) in kinds or kinds == {type(None)}:
+        return value
+    if float in kinds and type(value) is int and abs(value) < 1e300:
+        return float(value)
+    if int in kinds and type(value) is float and value.is_integer():
+        return int(value)
+    nouns = {str: "text", int: "a whole number", float: "a number", bool: "true or false", type(None): "null"}
+    expected = " or ".join(noun for kind, noun in nouns.items() if kind in kinds)
+    raise UserError(printable(f"--set {name}={value}: expected {expected}, got {describe(value)}"))

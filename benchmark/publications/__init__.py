@@ -1,0 +1,1 @@
+"""Publications: published configurations, from their files to measured figures beside them."""

@@ -1,0 +1,167 @@
+"""Measuring one published configuration: from its file to its figures."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmark.data.archived import archived_source
+from benchmark.data.dataset import Dataset
+from benchmark.data.prepare import prepare
+from benchmark.data.source import Source, SourceOptions, get_source
+from benchmark.display.interface import Display
+from benchmark.driver.sweep_driver import Stores, run_published
+from benchmark.models.source_description import describe
+from benchmark.plan.run_specs import Plan
+from benchmark.publications.configurations import Case, Data
+from benchmark.publications.reproduction import Measurement, NotMeasured, best_epoch
+from benchmark.spec.config import Device, SweepConfig
+from benchmark.support.errors import UserError
+from benchmark.support.registry import load_target
+from benchmark.tracking import names
+from benchmark.tracking.published_runs import PublishedRun, published_runs
+
+
+@dataclass(frozen=True)
+class Means:
+    """What all configurations are measured with.
+
+    Attributes
+    ----------
+    stores : Stores
+        Where the runs are remembered.
+    display : Display
+        What a person sees.
+    data_dir : Path or None
+        Folder with data that need not be fetched.
+    seed : int
+        Root of all seeds.
+    device : {"auto", "cpu", "gpu"}
+        Where to train.
+    """
+
+    stores: Stores
+    display: Display
+    data_dir: Path | None = None
+    seed: int = 0
+    device: Device = "auto"
+
+
+def measure(case: Case, means: Means) -> tuple[Measurement | NotMeasured, list[PublishedRun]]:
+    """Do what is missing of a configuration.
+
+    Parameters
+    ----------
+    case : Case
+        The configuration and its number of runs.
+    means : Means
+        What it is measured with.
+
+    Returns
+    -------
+    measured : Measurement or NotMeasured
+        The figures, or why there are none.
+    runs : list of PublishedRun
+        The ok runs, by seed.
+    """
+    plan = _plan(case, means)
+    if not isinstance(plan, NotMeasured):
+        try:
+            run_published(plan, means.stores, means.display)
+        except UserError as error:  # another process is at it
+            plan = NotMeasured("", str(error))
+    if isinstance(plan, NotMeasured):
+        means.display.line(f"{case.name} is not measured: {plan.reason}")
+        return plan, []
+    specs = [spec.spec_id for spec in plan.final_specs(plan.default)]
+    runs = published_runs(means.stores.client, plan.dataset.name, specs)
+    ok = [run for run in runs if run.status == "ok"]
+    return _measurement(plan, runs, ok), ok
+
+
+def _plan(case: Case, means: Means) -> Plan | NotMeasured:
+    """Plan the runs; what they need is looked for before any data is prepared."""
+    item, needs = case.publication, ""
+    try:
+        for name, target in describe(item.model).resources.items():
+            needs = str(item.settings[name])
+            load_target(target, "resource")(needs)
+        needs = f"data set {item.dataset.label}"
+        dataset = prepare(_source(item.dataset, means.data_dir))
+        needs = ""
+        return plan_case(case, dataset, seed=means.seed, device=means.device)
+    except UserError as error:
+        return NotMeasured(needs, str(error))
+
+
+def plan_case(case: Case, dataset: Dataset, *, seed: int = 0, device: Device = "auto") -> Plan:
+    """Plan the runs of a published configuration.
+
+    Parameters
+    ----------
+    case : Case
+        What was published, and how many runs there are to be, on the bundles that every model gets.
+    dataset : Dataset
+        Prepared as the publication says.
+    seed : int
+        Root of all seeds.
+    device : {"auto", "cpu", "gpu"}
+        Where to train.
+
+    Raises
+    ------
+    UserError
+        When there are fewer training texts than the publication wants.
+    MissingResource
+        When vectors or a module cannot be had.
+    """
+    item = case.publication
+    wanted, there = item.train_examples, dataset.sizes["train"]
+    if wanted is not None and wanted > there:
+        raise UserError(f"{item.name} wants {wanted} training texts; '{dataset.name}' has {there}")
+    epochs = item.settings.get("epochs", 1)
+    assert isinstance(epochs, int)
+    config = SweepConfig(
+        budget="published",
+        trials=1,
+        seeds=case.seeds,
+        epochs=epochs,
+        train_share=1.0,
+        train_examples=wanted,
+        seed=seed,
+        device=device,
+        study=case.study,
+    )
+    return Plan(describe(item.model), dataset, item.space, config)
+
+
+def _source(data: Data, data_dir: Path | None) -> Source:
+
+    options = SourceOptions(data_dir=data_dir, validation_share=data.validation_share)
+    if data.name is not None:
+        return get_source(data.name, options)
+    assert data.archive is not None
+    assert data.folder is not None
+    return archived_source(data.archive, data.folder, data.without, data.url, options)
+
+
+def _measurement(plan: Plan, runs: Sequence[PublishedRun], ok: Sequence[PublishedRun]) -> Measurement:
+    """Collect the figures of the ok runs, and say what became of the others."""
+    summaries = {
+        "test_accuracy": names.TEST_ACCURACY,
+        "test_loss": names.TEST_LOSS,
+        "val_accuracy": names.BEST_VAL_ACCURACY,  # of the epoch that was kept
+    }
+    values = {
+        metric: tuple(run.metrics[name] for run in ok if math.isfinite(run.metrics.get(name, math.nan)))
+        for metric, name in summaries.items()
+    }
+    notes = [best_epoch([run.curves for run in ok])] if ok else []
+    lost = Counter(run.status for run in runs if run.status != "ok")
+    if lost:
+        how = ", ".join(f"{count} {status}" for status, count in sorted(lost.items()))
+        notes.append(f"{lost.total()} of {plan.config.seeds} runs are not in the mean: {how}")
+    return Measurement(plan.dataset.name, plan.protocol, values, tuple(filter(None, notes)))

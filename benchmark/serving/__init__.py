@@ -1,0 +1,1 @@
+"""Serving: models that leave, with the text processing that they need."""

@@ -1,0 +1,183 @@
+"""Writing a trained network so that it needs nothing of ours: a SavedModel and, if possible, a Keras file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from benchmark.data.text import OOV
+from benchmark.data.text_ops import cut_ids, split_words
+from benchmark.serving.mlflow_model import (
+    Servable,
+    TextProcessing,
+    holds_program,
+    load_network,
+    read_text_processing,
+)
+from benchmark.support.tensorflow_setup import quiet_stderr
+from benchmark.training.plain import NotPlain, plain_model
+from benchmark.training.saving import without_cudnn
+
+SAVED_MODEL, KERAS_FILE = "saved_model", "model.keras"
+VOCABULARY, CLASSES = "vocabulary.txt", "classes.txt"
+
+_PROBES = ("", "...", "<br />", "A dull, lifeless film.<BR />ÉTÉ!", "qqqq zzzz", "the good " * 1500)
+_NEAR = 1e-3  # as near as different kernels for one layer are, and far from any mistake
+_TEXTS = [tf.TensorSpec([None], tf.string, name="texts")]
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was written.
+
+    Attributes
+    ----------
+    text : TextProcessing
+        Its classes, and how texts become ids; without a view for a network that reads raw texts.
+    no_keras : str
+        Why there is no Keras file; "" where there is one.
+    """
+
+    text: TextProcessing
+    no_keras: str
+
+
+def export_model(servable: Path, served: Servable, target: Path) -> Exported:
+    """Write a trained network for use without Textbench, and check that it answers as before.
+
+    Parameters
+    ----------
+    servable : Path
+        Folder that `benchmark.training.saving.save_servable` wrote.
+    served : Servable
+        The same, loaded.
+    target : Path
+        Folder that receives ``saved_model``, ``classes.txt`` and, for a network that reads ids,
+        ``vocabulary.txt`` and ``model.keras``.
+
+    Returns
+    -------
+    Exported
+        What was written.
+
+    Raises
+    ------
+    RuntimeError
+        When what was written gives other answers.
+    """
+    text = read_text_processing(servable)
+    _write_lines(target / CLASSES, [" ".join(name.splitlines()) for name in text.class_names])
+    if text.view:  # padding and unknown words stand first, as in `keras.layers.TextVectorization`
+        _write_lines(target / VOCABULARY, ["", "[UNK]", *text.vocabulary])
+    is_program = holds_program(servable)
+    if is_program:
+        network = tf.saved_model.load(str(servable / "saved_model"))
+        logits, uses = network.logits, [network]
+    else:
+        network = load_network(servable, text)
+        logits, uses = partial(network, training=False), [variable.value for variable in network.variables]
+    with without_cudnn(network):
+        _save((_reader if text.view else _module)(text, logits, uses), target)
+    ids, expected = _check(target, served)
+    if not is_program:
+        return Exported(text, _save_keras(network, target / KERAS_FILE, ids, expected))
+    reason = "it has layers or functions that are not Keras's own"
+    return Exported(text, reason if text.view else "the network reads raw texts, by TensorFlow's operations")
+
+
+def _write_lines(path: Path, lines: list[str]) -> None:
+    path.write_bytes("".join(f"{line}\n" for line in lines).encode("utf-8"))
+
+
+def _reader(text: TextProcessing, logits: Callable[[tf.Tensor], tf.Tensor], uses: list[Any]) -> tf.Module:
+    """Return the program of a network that reads ids: words, ids, probabilities."""
+    view: Any = text.view
+    words = tf.constant(text.vocabulary, tf.string)
+    numbers = tf.range(OOV + 1, OOV + 1 + len(text.vocabulary))
+    table = tf.lookup.StaticHashTable(tf.lookup.KeyValueTensorInitializer(words, numbers), OOV)
+
+    def ids(texts: tf.Tensor) -> tf.Tensor:
+        return cut_ids(table.lookup(split_words(texts)), view, text.length)
+
+    @tf.function(input_signature=_TEXTS)
+    def word_ids(texts: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"word_ids": ids(texts)}
+
+    module = _module(text, lambda texts: logits(ids(texts)), [table, *uses])
+    module.word_ids = word_ids
+    return module
+
+
+def _module(text: TextProcessing, logits: Callable[[tf.Tensor], tf.Tensor], uses: list[Any]) -> tf.Module:
+    """Return a program from texts to probabilities and labels; what it uses must hang on it."""
+    names = list(text.class_names)
+
+    @tf.function(input_signature=_TEXTS)
+    def serve(texts: tf.Tensor) -> dict[str, tf.Tensor]:
+        answer = _probabilities(logits(texts), len(names))
+        label = tf.gather(tf.constant(names), tf.argmax(answer, axis=1))
+        return {"probabilities": answer, "label": label}
+
+    @tf.function(input_signature=[])
+    def classes() -> dict[str, tf.Tensor]:
+        return {"class_names": tf.constant(names)}
+
+    module = tf.Module()
+    module.uses, module.serving_default, module.class_names = uses, serve, classes
+    return module
+
+
+def _probabilities(logits: tf.Tensor, classes: int) -> tf.Tensor:
+    """Do what `benchmark.training.scores.probabilities` does."""
+    wide = tf.cast(logits, tf.float64)
+    wide = tf.concat([tf.zeros_like(wide), wide], axis=1) if classes == 2 else wide
+    weights = tf.exp(wide - tf.reduce_max(wide, axis=1, keepdims=True))
+    answer = tf.cast(weights / tf.reduce_sum(weights, axis=1, keepdims=True), tf.float32)
+    return tf.ensure_shape(answer, [None, classes])
+
+
+def _save(module: tf.Module, target: Path) -> None:
+    names = ("serving_default", "class_names", "word_ids")
+    signatures = {name: getattr(module, name) for name in names if hasattr(module, name)}
+    with quiet_stderr():
+        tf.saved_model.save(module, str(target / SAVED_MODEL), signatures=signatures)
+
+
+def _check(target: Path, served: Servable) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """Hold the SavedModel against the stored model; return the ids of the texts, and the answers."""
+    program, texts = tf.saved_model.load(str(target / SAVED_MODEL)), tf.constant(_PROBES)
+    expected = served.predict(_PROBES)
+    difference = np.abs(program.serving_default(texts)["probabilities"].numpy() - expected).max()
+    if not difference <= _NEAR:
+        raise RuntimeError(f"{SAVED_MODEL} gives other probabilities, by {difference}, than the stored model")
+    ids = (
+        program.word_ids(texts)["word_ids"].numpy() if hasattr(program, "word_ids") else np.zeros(0, np.int32)
+    )
+    return ids, expected
+
+
+def _save_keras(model: keras.Model, path: Path, ids: NDArray[np.int32], expected: NDArray[np.float32]) -> str:
+    """Write the Keras file, and return ""; or return why it cannot be."""
+    try:
+        plain = plain_model(model)
+        (logits,) = plain.outputs
+        if logits.shape[-1] == 1:  # the softmax of 0 and x is the sigmoid of x, beside its complement
+            logits = keras.ops.concatenate([keras.ops.zeros_like(logits), logits], axis=-1)
+        keras.Model(plain.inputs[0], keras.layers.Softmax(name="probabilities")(logits)).save(path)
+        answer = keras.saving.load_model(path, safe_mode=True)(ids).numpy()
+    except NotPlain as error:
+        return str(error)
+    except (TypeError, ValueError) as error:
+        path.unlink(missing_ok=True)
+        return f"Keras alone cannot hold it ({str(error).partition(chr(10))[0][:200]})"
+    if not np.abs(answer - expected).max() <= _NEAR:
+        raise RuntimeError(f"{KERAS_FILE} gives other probabilities than the stored model")
+    return ""

@@ -1,0 +1,234 @@
+"""A stored model, by its data set's board or by its URI: where it is, and what is known of it."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmark import cli
+from benchmark.support.errors import UserError, did_you_mean
+from benchmark.support.urls import redacted
+
+if TYPE_CHECKING:
+    from benchmark.board.rows import BoardRow
+    from benchmark.serving.mlflow_model import Servable
+
+
+@dataclass(frozen=True)
+class StoredModel:
+    """A model in a folder.
+
+    Attributes
+    ----------
+    asked : str
+        How the user named it: a URI, a folder, or the data set whose best it is.
+    folder : Path
+        Folder that `benchmark.training.saving` wrote.
+    facts : dict of str to str
+        What the tracking store knows of it, in words for people; empty for a folder.
+    trust : callable
+        Whether a program from there may be run: the user says so, or a sweep of the store wrote it.
+    """
+
+    asked: str
+    folder: Path
+    facts: dict[str, str]
+    trust: Callable[[], bool]
+
+    def load(self) -> Servable:
+        """Load it.
+
+        Raises
+        ------
+        UserError
+            When it was made by another version of Textbench, has layers that are not here, is damaged, or
+            holds a program that is not trusted.
+        """
+        for path in self.folder.rglob("*"):  # pipes would be waited for; what a link leads to has no digest
+            if path.is_symlink() or not (path.is_file() or path.is_dir()):
+                raise UserError(f"{self.asked}: the model cannot be loaded ({path} is not a regular file)")
+        from benchmark.support.tensorflow_setup import quiet_tensorflow
+
+        quiet_tensorflow()
+        from benchmark.serving.mlflow_model import Servable, holds_program
+
+        if holds_program(self.folder) and not self.trust():
+            raise UserError(
+                f"{self.asked}: the model holds a TensorFlow program (saved_model), which could read and "
+                "write your files, and no sweep of this store has recorded it as its own; if you trust where "
+                "it comes from, add --trust"
+            )
+        try:
+            return Servable(self.folder)
+        except Exception as error:  # Keras, skops, zipfile and TensorFlow have no common base
+            raise UserError(f"{self.asked}: the model cannot be loaded ({_reason(error)})") from error
+
+
+def _reason(error: Exception) -> str:
+    text = str(error)
+    if layer := re.search(r"Could not locate class '([^']+)'", text):
+        return f"its layer '{layer[1]}' is not known here"
+    if refused := re.search(r"deserialization of an? ([\w `]+)", text):
+        return f"it holds a {refused[1].strip()}, which could run anything"
+    return (text.partition("\n")[0] or type(error).__name__)[:200]
+
+
+def add_model_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that name one stored model, and its store."""
+    parser.add_argument(
+        "--best",
+        type=cli.data_set,
+        metavar="D",
+        help="use the first row of this data set's board; NAME@DIGEST where several data sets have its name",
+    )
+    parser.add_argument("--model", metavar="M", help="with --best: the first row of this architecture")
+    parser.add_argument(
+        "--model-uri", type=cli.possible_path, metavar="URI", help="use this MLflow model, or folder"
+    )
+    parser.add_argument(
+        "--trust", action="store_true", help="run the program of a model that no sweep of this store has made"
+    )
+    cli.add_store_options(parser)
+
+
+def check_model_options(options: argparse.Namespace) -> None:
+    """Refuse no model and two models."""
+    if (options.best is None) == (options.model_uri is None):
+        raise UserError("name one model: --best DATASET or --model-uri URI")
+    if options.model and options.best is None:
+        raise UserError(f"--model {options.model}: goes with --best DATASET, not with --model-uri")
+
+
+def find_model(options: argparse.Namespace) -> StoredModel:
+    """Find the model that the options of `add_model_options` name; fetch it where it is elsewhere.
+
+    Raises
+    ------
+    UserError
+        When there is none.
+    """
+    from benchmark.data.files import folder_digest
+    from benchmark.tracking import names
+    from benchmark.tracking.store import connect, resolve_uri
+
+    facts: dict[str, str] = {}
+    recorded: str | None = None
+    uri = resolve_uri(options.tracking_uri, cli.RUNS)
+    if options.model_uri and Path(options.model_uri).is_dir():
+        folder = Path(options.model_uri)
+    else:
+        cli.check_embedded_store(uri)
+        client = connect(uri)
+        source = options.model_uri or _best(client, options.best, options.model)
+        folder = _download(source, uri)
+        if (run := _run_of(client, source)) is not None:
+            facts, recorded = _facts(run), run.data.tags.get(names.MODEL_DIGEST)  # 0.1.0 recorded none
+    asked = f"--model-uri {options.model_uri}" if options.model_uri else f"--best {options.best}"
+    # An MLflow model keeps ours as one of its artifacts.
+    places = ("text.json", "artifacts/*/text.json", "*/artifacts/*/text.json")
+    found = next((path for place in places for path in sorted(folder.glob(place)) if path.is_file()), None)
+    if found is None:
+        raise UserError(f"{asked}: there is no Textbench model in {folder}")
+    if recorded and not options.trust and folder_digest(found.parent) != recorded:
+        raise UserError(
+            f"{asked}: {found.parent} does not hold the files that its sweep stored: the store was changed; "
+            "restore them from a copy, or add --trust if you changed them"
+        )
+    trust = partial(_is_recorded, found.parent, uri)
+    known = options.trust or bool(recorded)
+    return StoredModel(asked, found.parent, facts, (lambda: True) if known else trust)
+
+
+def _is_recorded(folder: Path, uri: str) -> bool:
+    """Whether a sweep of the store kept a model of exactly these files."""
+    from benchmark.data.files import folder_digest
+    from benchmark.tracking import names
+    from benchmark.tracking.runs_query import all_runs
+    from benchmark.tracking.store import connect
+
+    try:
+        cli.check_embedded_store(uri)
+        client = connect(uri)
+    except UserError:
+        return False
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    digest = folder_digest(folder)
+    return bool(all_runs(client, experiments, f"tags.`{names.MODEL_DIGEST}` = '{digest}'"))
+
+
+def _best(client: Any, dataset: str, model: str | None) -> str:
+    """Return the URI of the stored model of the board's first row, or the first one of a model."""
+    from benchmark.board.stored_board import read_board
+    from benchmark.tracking import names
+
+    rows = read_board(client, dataset, cli.RUNS / "ledger.jsonl", single="--best").rows
+    known = {row.model for row in rows}
+    if model and model not in known:
+        raise UserError(f"--model {model}: not on the board of '{dataset}'; {did_you_mean(model, known)}")
+    kept = kept_model(client, [row for row in rows if model in (None, row.model)])
+    if kept is None:
+        which = f"no row of '{model}' on" if model else "no row of"
+        raise UserError(f"{which} the board of '{dataset}' has a stored model; run a sweep on it")
+    row, run_id = kept
+    mark = f" ({row.watermark})" if row.watermark else ""
+    cli.say(f"model: {row.model}, {row.tier}, run {run_id}{mark}", error=True)
+    return f"runs:/{run_id}/{names.SERVABLE}"
+
+
+def kept_model(client: Any, rows: Iterable[BoardRow]) -> tuple[BoardRow, str] | None:
+    """Return the first row with an accuracy and a stored model, and the run that kept it."""
+    from benchmark.tracking import names
+
+    for row in rows:
+        for run_id in row.run_ids if row.test_accuracy_mean is not None else ():
+            if any(item.path == names.SERVABLE for item in client.list_artifacts(run_id)):
+                return row, run_id
+    return None
+
+
+def _download(source: str, uri: str) -> Path:
+    import mlflow
+
+    from benchmark.support.databases import engine_url
+
+    try:
+        return Path(mlflow.artifacts.download_artifacts(artifact_uri=source, tracking_uri=engine_url(uri)))
+    except Exception as error:
+        reason = redacted(str(error)).partition("\n")[0][:200]
+        raise UserError(
+            f"--model-uri {source} is unavailable ({reason}); expected runs:/RUN_ID/model, "
+            "models:/NAME/VERSION or a folder"
+        ) from error
+
+
+def _run_of(client: Any, source: str) -> Any:
+    """Return the run that made a model ``runs:/RUN_ID/…``; None for other addresses."""
+    run_id = re.match(r"runs:/+([^/]+)/", source)
+    return client.get_run(run_id[1]) if run_id else None
+
+
+def _facts(run: Any) -> dict[str, str]:
+    """Return what the store knows of the run that made a model."""
+    from benchmark.board.rows import WATERMARK
+    from benchmark.tracking import names
+
+    data = run.data
+    kept = {
+        "model": names.MODEL,
+        "data set": names.DATASET,
+        "tier": names.TIER,
+        "budget": names.BUDGET,
+        "protocol": names.PROTOCOL,
+        "trained with": names.VERSIONS,
+    }
+    facts = {word: data.tags[tag] for word, tag in kept.items() if data.tags.get(tag)}
+    if names.TEST_ACCURACY in data.metrics:
+        facts["test accuracy"] = f"{data.metrics[names.TEST_ACCURACY]:.4f} (of this training run)"
+    if facts.get("budget") == "smoke":
+        facts["note"] = WATERMARK
+    return {**facts, "run": run.info.run_id}

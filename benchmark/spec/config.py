@@ -1,0 +1,224 @@
+"""Frozen configuration: what a run is (`RunSpec`) and what a sweep is (`SweepConfig`)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from benchmark.spec.seeds import SeedBundle
+
+Scalar = str | int | float | bool | None
+Side = Literal["pre", "post"]
+Device = Literal["auto", "cpu", "gpu"]
+Protocol = Literal["inductive", "unlabelled", "pretrained"]
+Mode = Literal["fit", "graph", "xla"]
+CompileMode = Literal["auto", "fit", "graph", "xla"]
+Precision = Literal["float32", "bfloat16", "float16"]
+
+
+class Frozen(BaseModel):
+    """Base of all configuration: immutable, and unknown keys are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+
+class ViewSettings(Frozen):
+    """How texts become integer arrays.
+
+    Attributes
+    ----------
+    vocabulary_size : int
+        Number of ids, PAD (0) and OOV (1) included, as in `keras.layers.TextVectorization`.
+    sequence_length : int
+        Tokens per text; a view is never longer than the longest training text.
+    padding, truncation : {"pre", "post"}
+        On which side short texts are filled, and on which side long ones are cut.
+    """
+
+    vocabulary_size: int = Field(default=10_000, ge=3)
+    sequence_length: int = Field(default=256, ge=1, le=100_000)
+    padding: Side = "post"
+    truncation: Side = "post"
+
+
+class TrainSettings(Frozen):
+    """How a model is trained.
+
+    Attributes
+    ----------
+    optimizer : {"adam", "adamw", "nadam", "rmsprop", "sgd"}
+        Keras optimizer, with its defaults but for the learning rate.
+    learning_rate : float
+        Initial learning rate.
+    schedule : {"constant", "cosine", "exponential"}
+        Cosine falls to 0, exponential to a tenth, over all epochs.
+    batch_size : int
+        Examples per step.
+    epochs : int
+        Most epochs.
+    patience : int or None
+        Epochs without a better validation accuracy after which training stops; the best weights
+        are restored in any case. None trains all epochs and keeps the last weights, as tutorials do.
+    trim : bool
+        Whether batches are made of texts of similar length and cut to the longest of each, which is only for
+        models that leave padding out of account.
+    precision : {"float32", "bfloat16", "float16"}
+        What is computed in; weights are float32 in any case (Keras's mixed policies).
+    """
+
+    optimizer: Literal["adam", "adamw", "nadam", "rmsprop", "sgd"] = "adam"
+    learning_rate: float = Field(default=1e-3, gt=0, allow_inf_nan=False)
+    schedule: Literal["constant", "cosine", "exponential"] = "constant"
+    batch_size: int = Field(default=64, ge=1)
+    epochs: int = Field(default=10, ge=1)
+    patience: int | None = Field(default=3, ge=1)
+    trim: bool = False
+    precision: Precision = "float32"
+
+
+class Resource(Frozen):
+    """What a run reads beside its data set: word vectors, or a module.
+
+    Attributes
+    ----------
+    digest : str
+        Of the content.
+    protocol : {"unlabelled", "pretrained"}
+        ``unlabelled`` when it was made from texts of the run's own data set, without labels.
+    dataset : str or None
+        Digest of the data set whose texts it was made from, where that is known.
+    """
+
+    digest: str
+    protocol: Literal["unlabelled", "pretrained"]
+    dataset: str | None = None
+
+
+VIEW_KEYS = frozenset(ViewSettings.model_fields)
+TRAIN_KEYS = frozenset(TrainSettings.model_fields)
+LATER: dict[str, Scalar] = {"trim": False, "precision": "float32", "mask_zero": False}
+"""Settings that came after there were runs; where they have these values, they are no part of an id."""
+
+
+class RunSpec(Frozen):
+    """Everything that determines one training run.
+
+    Attributes
+    ----------
+    model : str
+        Registered name, or ``path/to/file.py:build``.
+    model_digest : str
+        Digest of the source of a model from outside the package, so that an edited one is another.
+    dataset, dataset_digest : str
+        Name and content digest of the data set.
+    kind : {"trial", "final"}
+        Only a final run reads the test part.
+    view : ViewSettings or None
+        How texts become ids; None for models that read raw texts.
+    training : TrainSettings or None
+        How a network is trained; None for scikit-learn pipelines.
+    hparams : dict
+        The architecture's own hyper-parameters, given to its builder.
+    seeds : SeedBundle
+        Named random streams.
+    train_share : float
+        Share of the training part that is used, drawn stratified from the ``fewshot`` stream.
+    train_examples : int or None
+        Number of training texts, drawn likewise; takes the place of the share.
+    resources : dict of str to Resource, or None
+        What the hyper-parameters that name files stand for.
+    """
+
+    model: str
+    model_digest: str = ""
+    dataset: str
+    dataset_digest: str
+    kind: Literal["trial", "final"]
+    view: ViewSettings | None
+    training: TrainSettings | None
+    hparams: dict[str, Scalar]
+    seeds: SeedBundle
+    train_share: float = Field(default=1.0, gt=0, le=1)
+    train_examples: int | None = Field(default=None, ge=1)
+    resources: dict[str, Resource] | None = None
+
+    @property
+    def protocol(self) -> Protocol:
+        """What the model has seen beside the training part: nothing, or the farthest of its resources."""
+        kinds = {resource.protocol for resource in (self.resources or {}).values()}
+        return "pretrained" if "pretrained" in kinds else "unlabelled" if kinds else "inductive"
+
+    @property
+    def spec_id(self) -> str:
+        """16 hexadecimal digits that name this run; equal specs, and only those, have equal ids."""
+        return _digest(self._content())
+
+    @property
+    def config_id(self) -> str:
+        """16 hexadecimal digits that name the configuration: the spec without seeds and kind."""
+        return _digest(self._content("seeds", "kind"))
+
+    def _content(self, *without: str) -> dict[str, Any]:
+        """Return what makes the run; a setting that came later and is not used leaves old ids alone."""
+        content = self.model_dump(mode="json", exclude=set(without))
+        content["hparams"] = without_later(content["hparams"])
+        if self.training is not None:
+            content["training"] = without_later(content["training"])
+        return {name: value for name, value in content.items() if value is not None}
+
+    def flat(self) -> dict[str, Scalar]:
+        """Every hyper-parameter and training setting under its own name, as MLflow shows them."""
+        shared = [settings.model_dump() for settings in (self.view, self.training) if settings is not None]
+        return {**{name: value for part in shared for name, value in part.items()}, **self.hparams}
+
+
+class SweepConfig(Frozen):
+    """What the user asked for, after the budget has filled in what they left open.
+
+    Attributes
+    ----------
+    trials, seeds : int
+        Totals, not additions: the same command again continues or does nothing.
+    epochs : int
+        Most epochs of a run.
+    epochs_exact : bool
+        True when ``--epochs`` was given: it then replaces the configuration's own number, otherwise
+        the budget's number is a cap.
+    timeout : float or None
+        Training seconds of all its trials after which the search starts no further one.
+    precision : {"float32", "bfloat16", "float16"} or None
+        What networks compute in; None is what their configurations say.
+    overrides : dict
+        ``--set name=value``: fixed values, taken out of the search.
+    """
+
+    budget: str
+    trials: int = Field(ge=1)
+    seeds: int = Field(ge=1)
+    epochs: int = Field(ge=1)
+    epochs_exact: bool = False
+    train_share: float = Field(gt=0, le=1)
+    train_examples: int | None = Field(default=None, ge=1)
+    timeout: float | None = Field(default=None, gt=0)
+    sampler: Literal["tpe", "random", "qmc", "gp", "cmaes", "grid"] = "tpe"
+    pruner: Literal["median", "hyperband", "percentile", "none"] = "median"
+    precision: Precision | None = None
+    overrides: dict[str, Scalar] = Field(default_factory=dict)
+    seed: int = Field(default=0, ge=0)
+    device: Device = "auto"
+    compile: CompileMode = "auto"
+    study: str | None = None
+
+
+def without_later(settings: Mapping[str, Scalar]) -> dict[str, Scalar]:
+    """Return settings without those that came later and are as they were before."""
+    return {name: value for name, value in settings.items() if LATER.get(name, ...) != value}
+
+
+def _digest(content: Any) -> str:
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,0 +1,1 @@
+"""Support: what every package uses and what knows nothing of benchmarks: errors, files, locks, signals."""

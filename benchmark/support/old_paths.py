@@ -1,0 +1,94 @@
+"""Modules under the names that they had in version 0.1.0: what was stored or written then goes on loading."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from importlib.util import spec_from_loader
+from types import ModuleType
+
+_PACKAGE = "benchmark."
+_MOVED = {
+    "boards": "board.stored_board",
+    "config": "spec.config",
+    "data.columns": "data.table_columns",
+    "data.facts": "data.data_profile",
+    "data.hub_modules": "vectors.hub_modules",
+    "data.hub_writer": "vectors.hub_writer",
+    "data.ledger": "data.ledger_chain",
+    "data.network": "support.reachability",
+    "data.parts": "data.splits",
+    "data.show": "data.description",
+    "data.train_vectors": "vectors.word2vec",
+    "data.vectors": "vectors.text_files",
+    "databases": "support.databases",
+    "details": "board.page_content",
+    "errors": "support.errors",
+    "estimate": "driver.estimate",
+    "interrupts": "support.signals",
+    "locks": "support.locks",
+    "measure": "publications.measurement",
+    "models.describe": "models.source_description",
+    "more_seeds": "driver.further_seeds",
+    "phases": "driver.phases",
+    "printable": "support.printable",
+    "quiet": "support.tensorflow_setup",
+    "registry": "support.registry",
+    "report.board": "board.board",
+    "report.display": "display.interface",
+    "report.export": "report.tables",
+    "report.live": "display.live",
+    "report.live_view": "display.live_view",
+    "report.printed": "report.tiers",
+    "report.progress": "display.progress",
+    "report.ranking": "board.ranking",
+    "report.reproduction": "publications.reproduction",
+    "report.reproduction_plot": "publications.curves_plot",
+    "report.reproduction_table": "publications.figures_table",
+    "report.rows": "board.rows",
+    "search.budget": "plan.budget",
+    "search.folders": "plan.packaged",
+    "search.ranges": "plan.ranges",
+    "search.schema": "plan.schema",
+    "search.space": "plan.space",
+    "seeds": "spec.seeds",
+    "source_files": "support.source_files",
+    "stored": "serving.stored_models",
+    "sweep_options": "driver.sweep_options",
+    "tracking.answers": "tracking.predictions",
+    "tracking.earlier": "tracking.history",
+    "tracking.looked": "tracking.test_reads",
+    "tracking.published": "tracking.published_runs",
+    "tracking.records": "tracking.final_runs",
+    "training.modes": "training.compile_mode",
+    "training.result": "spec.result",
+    "training.servable": "serving.mlflow_model",
+    "urls": "support.urls",
+    "yamlfile": "support.yaml_file",
+}
+"""Old names and present ones, below the package."""
+
+
+class _OldPaths(MetaPathFinder, Loader):
+    """Finds a module under its old name: it is the module of the present name, not a copy of it."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if fullname.removeprefix(_PACKAGE) not in _MOVED or not fullname.startswith(_PACKAGE):
+            return None
+        return spec_from_loader(fullname, self)
+
+    def exec_module(self, module: ModuleType) -> None:
+        name = module.__name__
+        present = importlib.import_module(_PACKAGE + _MOVED[name.removeprefix(_PACKAGE)])
+        sys.modules[name] = present
+
+
+def answer_to_old_paths() -> None:
+    """Let the modules of this package be imported under the names of version 0.1.0 as well."""
+    if not any(isinstance(finder, _OldPaths) for finder in sys.meta_path):
+        sys.meta_path.append(_OldPaths())

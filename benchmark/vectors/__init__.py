@@ -1,0 +1,1 @@
+"""Word vectors and sentence modules: found, read, learned, written."""

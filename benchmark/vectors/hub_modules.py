@@ -1,0 +1,260 @@
+"""Modules of TensorFlow Hub: found in a folder, in the library's cache, or fetched; and told by content."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import socket
+import warnings
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from benchmark.data.cache import cache_root
+from benchmark.data.files import content_digest, fingerprint, missing, stamp
+from benchmark.spec.config import Resource
+from benchmark.support.errors import MissingResource, UserError
+from benchmark.support.reachability import reachable
+from benchmark.support.tensorflow_setup import quiet_stderr, quiet_tensorflow
+from benchmark.support.urls import redacted
+from benchmark.vectors.text_files import trained_on
+
+_MODEL, _OLD, _SIDECAR = "saved_model.pb", "tfhub_module.pb", "textbench.json"
+_SENT_ON_TO = {"tfhub.dev": ("www.kaggle.com",)}
+_PATIENCE = 30.0
+_WANTED = "texts (string [n]) to vectors (float32 [n, dim])"
+
+
+def find(handle: str) -> Path:
+    """Return the folder of a module.
+
+    Parameters
+    ----------
+    handle : str
+        A URL as TensorFlow Hub's library takes it, or the path of a folder, which may lie in the folder
+        ``vectors`` of the data folder (``BENCHMARK_DATA_DIR``). What the library has in its cache
+        (``TFHUB_CACHE_DIR``, otherwise a folder of the cache that is this user's alone) is not fetched again.
+
+    Returns
+    -------
+    Path
+        A folder that holds a TensorFlow 2 SavedModel.
+
+    Raises
+    ------
+    UserError
+        Within seconds, with what to do, when there is no such module (`MissingResource` when it would
+        have to be fetched and cannot be), or it is no TensorFlow 2 SavedModel.
+    """
+    if "://" in handle and redacted(handle) != handle:  # it becomes a parameter in MLflow and Optuna
+        raise UserError(
+            f"module '{redacted(handle)}': a user name or password in its address would be stored with every "
+            "run; fetch the module, and name its folder"
+        )
+    folder = _of_url(handle) if "://" in handle else _of_path(handle)
+    if (folder / _OLD).is_file():
+        raise UserError(
+            f"module '{handle}' is in the format of TensorFlow 1 ({folder / _OLD}); expected a TensorFlow 2 "
+            "SavedModel, which a later version of the module may be"
+        )
+    if not (folder / _MODEL).is_file():
+        inside = folder / "module"
+        hint = f"; did you mean '{inside}'?" if (inside / _MODEL).is_file() else ""
+        raise UserError(f"module '{handle}': {folder} holds no {_MODEL}, so it is no SavedModel{hint}")
+    return folder
+
+
+def identify(handle: str) -> Resource:
+    """Return the digest of a module, and what it was trained on where that is known.
+
+    Parameters
+    ----------
+    handle : str
+        As for `find`.
+
+    Returns
+    -------
+    Resource
+        ``unlabelled`` with the data set's digest where the module holds a ``textbench.json``, written
+        by the `embeddings` command, otherwise ``pretrained``.
+
+    Raises
+    ------
+    UserError
+        As `find`, and for a module that does not take texts and give vectors.
+    """
+    folder = find(handle)
+    files = [path for path, _ in _content(folder)]
+    digest = _checked_digest(handle, folder, fingerprint(stamp(path) for path in files))
+    return trained_on(digest, folder / _SIDECAR)
+
+
+def _of_path(handle: str) -> Path:
+    path = Path(handle).expanduser()
+    data = os.environ.get("BENCHMARK_DATA_DIR")
+    for place in (path, Path(data) / "vectors" / handle) if data and handle else (path,):
+        if place.is_dir():
+            return place
+        if place.exists():
+            raise UserError(f"module '{handle}': {place} is a file; expected the folder of a SavedModel")
+    raise missing(f"module '{handle}'", path, "folder")
+
+
+def _of_url(url: str) -> Path:
+    # The name that TensorFlow Hub's library gives to what it has fetched and unpacked.
+    cache = Path(os.environ.get("TFHUB_CACHE_DIR") or _own_cache())
+    folder = cache / hashlib.sha1(url.encode()).hexdigest()
+    if folder.is_dir() and any(folder.iterdir()):
+        return folder
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise UserError(f"module '{url}': expected https://… or the path of a folder")
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    for host in (parts.hostname, *_SENT_ON_TO.get(parts.hostname, ())):
+        if not reachable(host, port):
+            raise _not_to_be_had(url, f"{host} cannot be reached from here")
+    return _fetch(url, cache)
+
+
+def _own_cache() -> Path:
+    """Return the folder of fetched modules: a place in the shared temporary folder could be anybody's."""
+    folder = cache_root() / "tfhub_modules"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.chmod(0o700)  # which only its owner can
+    except OSError as error:
+        raise UserError(
+            f"the cache folder {folder} cannot be made this user's own "
+            f"({(error.strerror or str(error)).lower()}); name one with TFHUB_CACHE_DIR"
+        ) from error
+    return folder
+
+
+def _fetch(url: str, cache: Path) -> Path:
+    """Let TensorFlow Hub's library fetch a module into its cache."""
+    quiet_tensorflow()
+    patience, before = socket.getdefaulttimeout(), os.environ.get("TFHUB_CACHE_DIR")
+    socket.setdefaulttimeout(_PATIENCE)  # the library sets none of its own, and would wait for ever
+    try:
+        with quiet_stderr(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            import tensorflow_hub
+
+            os.environ["TFHUB_CACHE_DIR"] = str(cache)
+            folder = Path(tensorflow_hub.resolve(url))
+    except Exception as error:  # the errors of urllib, tarfile and TensorFlow have no common base
+        reason = " ".join(str(error).split())[:200]
+        raise _not_to_be_had(url, f"{type(error).__name__}: {reason}") from error
+    finally:
+        socket.setdefaulttimeout(patience)
+        if before is None:
+            os.environ.pop("TFHUB_CACHE_DIR", None)
+    if not folder.is_dir():
+        raise UserError(f"module '{url}' lies at {folder}; unset TFHUB_MODEL_LOAD_FORMAT to have it fetched")
+    return folder
+
+
+def _not_to_be_had(url: str, reason: str) -> MissingResource:
+    return MissingResource(
+        f"module '{url}' cannot be fetched ({reason}); name a cache that holds it with TFHUB_CACHE_DIR, or "
+        "a folder with --set handle=DIR, or make one: python -m benchmark.embeddings --dataset imdb "
+        "--output DIR, then --set handle=DIR/module"
+    )
+
+
+def _content(folder: Path) -> Iterator[tuple[Path, str]]:
+    """Yield the files that make a module what it is, with their names in it."""
+    for part in (_MODEL, "variables", "assets"):
+        top = folder / part
+        for path in [top] if top.is_file() else sorted(top.rglob("*")):
+            if path.is_file():
+                yield path, path.relative_to(folder).as_posix()
+
+
+@lru_cache
+def _checked_digest(handle: str, folder: Path, state: str) -> str:
+    """Return the digest of a module that is fit for use; the state is there to notice a change."""
+    _check_call(handle, folder)
+    return content_digest(_content(folder))[:32]
+
+
+def _check_call(handle: str, folder: Path) -> None:
+    """Raise `UserError` where calling a module is not texts to vectors; its weights are not read."""
+    quiet_tensorflow()
+    import tensorflow as tf
+    from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
+
+    try:
+        graph = SavedModel.FromString((folder / _MODEL).read_bytes()).meta_graphs[0]
+    except Exception as error:  # protobuf's own, which has no types
+        raise UserError(f"module '{handle}': {folder / _MODEL} cannot be read as a SavedModel") from error
+    used = {operation.name for operation in graph.meta_info_def.stripped_op_list.op}
+    foreign = sorted(name for name in used if not hasattr(tf.raw_ops, name) and name[0] != "_")
+    if foreign:
+        raise UserError(
+            f"module '{handle}' needs operations that TensorFlow {tf.__version__} does not have: "
+            f"{', '.join(foreign[:4])}{', …' if len(foreign) > 4 else ''}"
+        )
+    nodes = graph.object_graph_def.nodes
+    children = {child.local_name: nodes[child.node_id] for child in nodes[0].children} if nodes else {}
+    names = children["__call__"].function.concrete_functions if "__call__" in children else ()
+    functions = [graph.object_graph_def.concrete_functions[name] for name in names]
+    if any(_gives_vectors_of_texts(function) for function in functions):
+        return
+    if functions:
+        takes = _tensors(functions[0].canonicalized_input_signature)
+        has = f"is {_shown(takes)} to {_shown(_tensors(functions[0].output_signature))}"
+    else:
+        signatures = ", ".join(sorted(name for name in graph.signature_def if not name.startswith("__")))
+        has = f"cannot be called; it has the signatures {signatures or '(none)'}"
+    raise UserError(f"module '{handle}' {has}; expected {_WANTED}")
+
+
+def _gives_vectors_of_texts(function: Any) -> bool:
+    arguments = function.canonicalized_input_signature.tuple_value.values[0].tuple_value.values
+    tensors = _tensors(function.canonicalized_input_signature)
+    # One tensor that is the argument or the answer, not one in a dictionary.
+    if not arguments or not arguments[0].HasField("tensor_spec_value") or len(tensors) != 1:
+        return False
+    if not function.output_signature.HasField("tensor_spec_value"):
+        return False
+    text, vector = tensors[0], function.output_signature.tensor_spec_value
+    return _is(text, "string", 1) and _is(vector, "float32", 2)
+
+
+def _is(tensor: Any, dtype: str, rank: int) -> bool:
+    """Return whether a tensor has a type, and a rank that is known or can be the wanted one."""
+    import tensorflow as tf
+
+    shape = tf.TensorShape(tensor.shape)
+    return tf.as_dtype(tensor.dtype).name == dtype and shape.rank in (None, rank)
+
+
+def _tensors(value: Any) -> list[Any]:
+    """Return the tensors of a nested signature."""
+    kind = value.WhichOneof("kind")
+    if kind == "tensor_spec_value":
+        return [value.tensor_spec_value]
+    if kind in ("tuple_value", "list_value"):
+        inner = list(getattr(value, kind).values)
+    elif kind == "dict_value":
+        inner = [value.dict_value.fields[name] for name in sorted(value.dict_value.fields)]
+    elif kind == "named_tuple_value":
+        inner = [pair.value for pair in value.named_tuple_value.values]
+    else:
+        inner = []
+    return [tensor for part in inner for tensor in _tensors(part)]
+
+
+def _shown(tensors: list[Any]) -> str:
+    """Return a signature for people."""
+    import tensorflow as tf
+
+    parts = []
+    for tensor in tensors[:4]:
+        shape = tf.TensorShape(tensor.shape)
+        sizes = "…" if shape.rank is None else ", ".join(str(size or "n") for size in shape.as_list())
+        parts.append(f"{tf.as_dtype(tensor.dtype).name} [{sizes}]")
+    return ", ".join(parts + ["…"] * (len(tensors) > 4)) or "nothing"

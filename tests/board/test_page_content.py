@@ -1,0 +1,152 @@
+"""What the board's page shows beyond the board, from a real store."""
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmark import leaderboard, sweep, ui
+from benchmark.board.page_content import compare_address, read_details
+from benchmark.board.stored_board import read_board
+from benchmark.data.ledger_chain import SHOWN, looks, read_test_texts
+from benchmark.data.prepare import find_prepared
+from benchmark.tracking import names
+from benchmark.tracking.predictions import AnswerReader, read_predictions
+from benchmark.tracking.store import connect, open_store, resolve_uri
+
+LEDGER = Path("mlruns/ledger.jsonl")
+EXPERIMENT = "1"
+
+
+@pytest.fixture(scope="module")
+def folder(sample, tmp_path_factory):
+    """A folder with two sweeps, of a network and of scikit-learn's."""
+    folder = tmp_path_factory.mktemp("swept")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        words = ["--model", "flatten", "--model", "tfidf-logreg", "--dataset", "sample", "--json"]
+        assert sweep.main([*words, "--trials", "1", "--epochs", "2", "--seeds", "3"]) == 0
+    return folder
+
+
+@pytest.fixture
+def store(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    return connect(resolve_uri(None, Path("mlruns")))
+
+
+@pytest.fixture
+def board(store):
+    return read_board(store, "sample", LEDGER)
+
+
+def test_answers_are_those_of_the_predictions_and_kept(store, board, own_cache):
+    run_id = board.rows[0].run_ids[0]
+    probabilities, labels = read_predictions(store, run_id)
+    expected = probabilities.argmax(axis=1) == labels
+    assert (AnswerReader(store)(run_id) == expected).all()
+    assert expected.mean() == pytest.approx(board.rows[0].test_accuracies[0])
+    assert (AnswerReader(None)(run_id) == expected).all()  # asks no store again
+    (kept,) = (own_cache / "answers").iterdir()
+    kept.write_bytes(kept.read_bytes()[:-1])  # cut short: read anew
+    lazy = open_store(resolve_uri(None, Path("mlruns")))
+    assert (AnswerReader(lazy)(run_id) == expected).all()
+    assert "_client" not in vars(lazy)  # a file on this disk is read without MLflow
+
+
+def test_a_run_without_predictions_has_no_answers(store):
+    (parent,) = {
+        run.data.tags[names.PARENT]
+        for run in store.search_runs(["1"], "tags.`benchmark.model` = 'flatten'")
+        if names.PARENT in run.data.tags
+    }
+    lazy = open_store(resolve_uri(None, Path("mlruns")))
+    for client in (store, lazy):
+        assert AnswerReader(client)(parent) is None
+        assert AnswerReader(client)("no such run") is None
+
+
+def test_curves_trials_and_confusions(store, board, sample):
+    details = read_details(store, "sample", board)
+    for place, row in enumerate(board.rows):
+        counts = np.array(details.confusions[place])
+        assert counts.shape == (2, 2)
+        assert counts.sum() == row.n_seeds * sample.sizes["test"]
+        assert np.trace(counts) / counts.sum() == pytest.approx(row.test_accuracy_mean)
+        curves = details.curves[place]
+        epochs = 2 if row.model == "flatten" else 1
+        assert [one.seed for one in curves] == [0, 1, 2]
+        assert all(len(one.val_accuracy) == len(one.loss) == epochs for one in curves)
+        if row.tier == "tuned":
+            assert len(details.searches[place]) == 1
+            assert all(trial.status == "ok" and trial.seconds > 0 for trial in details.searches[place])
+        else:
+            assert place not in details.searches
+    assert details.class_names == {sample.digest: sample.class_names}
+    assert details.links == {}
+
+
+def test_hard_examples_are_wrong_in_every_row(store, board, sample):
+    details = read_details(store, "sample", board)
+    examples = details.hard_examples[sample.digest]
+    assert 0 < len(examples) <= details.hard_total[sample.digest]
+    for example in examples:
+        assert example.text is None
+        assert set(example.answers) == {row.name for row in board.rows}
+        assert example.label not in example.answers.values()
+    wrong = np.logical_and.reduce(
+        [np.mean([AnswerReader(store)(run_id) for run_id in row.run_ids], axis=0) < 0.5 for row in board.rows]
+    )
+    assert {example.index for example in examples} <= set(np.flatnonzero(wrong))
+    assert details.hard_total[sample.digest] == wrong.sum()
+
+
+def test_shown_texts_are_a_look_in_the_ledger(store, board, sample):
+    before = looks(LEDGER, sample.digest)
+    texts = read_test_texts(find_prepared(sample.digest), np.array([2, 0]), LEDGER)
+    assert texts == read_test_texts(find_prepared(sample.digest), np.array([0, 2]), LEDGER)[::-1]
+    assert looks(LEDGER, sample.digest) == before + Counter({SHOWN: 2})
+
+
+def test_data_that_is_not_here_is_not_found():
+    assert find_prepared("no such digest") is None
+
+
+def test_the_page_has_texts_where_the_data_is_at_hand(store, board, sample, capsys):
+    before = looks(LEDGER)[SHOWN]
+    assert leaderboard.main(["--dataset", "sample", "--format", "html", "--output", "board.html"]) == 0
+    page = Path("board.html").read_text()
+    example = read_details(store, "sample", board).hard_examples[sample.digest][0]
+    (text,) = read_test_texts(sample, np.array([example.index]), LEDGER)
+    assert text.partition("<")[0] in page
+    assert looks(LEDGER)[SHOWN] == before + 2  # one for the page, one here
+
+
+def test_a_page_that_cannot_be_written_shows_no_texts(folder, monkeypatch, capsys):
+    monkeypatch.chdir(folder)
+    before = LEDGER.read_bytes()
+    assert leaderboard.main(["--format", "html", "--output", "nowhere/board.html"]) == 2
+    assert capsys.readouterr().err == "error: --output nowhere/board.html: there is no folder nowhere\n"
+    assert LEDGER.read_bytes() == before
+
+
+def test_addresses_of_the_ui(store, board):
+    lines = ui.addresses(store, "http://127.0.0.1:5000")
+    assert lines[0].startswith("sample: http://127.0.0.1:5000/#/experiments/")
+    charts, compared = lines[1:]
+    assert "/runs?compareRunsMode=CHART" in charts
+    for run_id in {row.run_ids[0] for row in board.rows}:
+        assert run_id in compared
+    assert compare_address("http://h", "1", ["a"]) == "http://h/#/experiments/1/runs/a"
+
+
+def test_the_sweep_left_its_board_in_mlflow(store, board):
+    runs = store.search_runs([EXPERIMENT], "tags.`benchmark.kind` = 'sweep'")
+    assert len(runs) == 2
+    for run in runs:
+        assert "| rank | model | tier |" in run.data.tags[names.NOTE]
+        page = Path(store.download_artifacts(run.info.run_id, names.BOARD_HTML)).read_text()
+        assert page.startswith("<!doctype html>")
+        assert "tfidf-logreg" in page
+    assert "tfidf-logreg" in store.get_experiment(EXPERIMENT).tags[names.NOTE]

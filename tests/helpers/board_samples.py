@@ -1,0 +1,76 @@
+"""Final runs for the tests of the board and its exports."""
+
+import numpy as np
+
+from benchmark.board.board import build_board
+from benchmark.tracking.final_runs import FinalRun
+
+EXAMPLES = 2000
+
+
+def run(accuracy=0.87, seed=0, **changes):
+    """One final run of an LSTM; `changes` replaces any field."""
+    status = changes.get("status", "ok")
+    ok = status == "ok"
+    which = "".join(
+        f"-{changes[k]}" for k in ("dataset_digest", "study", "protocol", "tiers") if k in changes
+    )
+    fields = {
+        "run_id": f"run-{changes.get('model', 'lstm')}-{changes.get('budget', 'standard')}{which}-{seed}",
+        "model": "lstm",
+        "tiers": ("tuned",),
+        "budget": "standard",
+        "dataset": "imdb",
+        "dataset_digest": "d1",
+        "study": "study-1",
+        "protocol": "inductive",
+        "seed": seed,
+        "status": status,
+        "test_accuracy": accuracy if ok else None,
+        "test_loss": 0.3 if ok else None,
+        "val_accuracy": accuracy + 0.01 if ok else None,
+        "parameters": 160_033,
+        "train_seconds": 10.0 + seed,
+        "epochs_run": 5,
+        "device": "cpu",
+        "versions": "tensorflow 2.21.0, keras 3.15.1",
+        "git_commit": "d083e72",
+        "seeds_expected": 3,
+        "search_trials": 20,
+        "search_seconds": 300.5,
+        "ended_at": 100.0 + seed,
+    }
+    return FinalRun(**{**fields, **changes})
+
+
+def runs(*accuracies, **changes):
+    """One final run for each accuracy, on seeds 0, 1, …"""
+    return [run(accuracy, seed, **changes) for seed, accuracy in enumerate(accuracies)]
+
+
+def answers_of(finals):
+    """What a board asks for: right and wrong answers that give each run's accuracy.
+
+    All systems find the same examples hard, and each run differs from that in a few.
+    """
+    known = {final.run_id: final for final in finals}
+
+    def read(run_id):
+        final = known[run_id]
+        generator = np.random.default_rng([final.seed, *final.model.encode()])
+        ease = np.arange(EXAMPLES) + generator.normal(0, EXAMPLES / 100, EXAMPLES)
+        right = np.zeros(EXAMPLES, dtype=bool)
+        right[np.argsort(ease)[: round(final.test_accuracy * EXAMPLES)]] = True
+        return right
+
+    return read
+
+
+def board(finals, looks=None, **options):
+    """The board of some final runs, whose answers are made up to fit."""
+    return build_board(finals, looks or {}, answers_of(finals), **options)
+
+
+def rows(finals, looks=None, **options):
+    """Its rows."""
+    return board(finals, looks, **options).rows

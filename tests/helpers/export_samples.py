@@ -1,0 +1,111 @@
+"""Boards for the tests of exports and pictures, made by hand: each field is what the test says."""
+
+from benchmark.board.rows import WATERMARK, Board, BoardRow, Details, SearchTrial
+
+
+def row(model="lstm", accuracy=0.87, **changes):
+    """One row of three steady seeds; `changes` replaces any field."""
+    known = accuracy is not None
+    seeds = changes.get("n_seeds", 3 if known else 0)
+    smoke = changes.get("budget") == "smoke"
+    spread = 0.004
+    fields = {
+        "rank": 1 if known and not smoke else None,
+        "model": model,
+        "tier": "tuned",
+        "budget": "standard",
+        "dataset": "imdb",
+        "dataset_digest": "d1",
+        "study": "study-1",
+        "protocol": "inductive",
+        "test_accuracy_mean": accuracy,
+        "test_accuracy_ci_low": accuracy - 0.01 if seeds > 2 else None,
+        "test_accuracy_ci_high": accuracy + 0.01 if seeds > 2 else None,
+        "test_accuracy_std": spread if seeds > 1 else None,
+        "test_accuracy_median": accuracy,
+        "test_accuracy_min": accuracy - spread if known else None,
+        "test_accuracy_max": accuracy + spread if known else None,
+        "test_accuracies": tuple(accuracy + spread * (seed - 1) for seed in range(seeds)),
+        "test_loss_mean": 0.3 if known else None,
+        "sampling_error": 0.0021 if known else None,
+        "sampling_ci_low": accuracy - 0.004 if known else None,
+        "sampling_ci_high": accuracy + 0.004 if known else None,
+        "n_seeds": seeds,
+        "seeds_expected": 3,
+        "n_failed": 0,
+        "n_diverged": 0,
+        "n_missing": changes.get("seeds_expected", 3) - seeds,
+        "val_accuracy_mean": accuracy + 0.01 if known else None,
+        "val_test_gap": 0.01 if known else None,
+        "baseline": None,
+        "difference": None,
+        "difference_ci_low": None,
+        "difference_ci_high": None,
+        "difference_p": None,
+        "difference_outcome": None,
+        "seeds_needed": None,
+        "parameters": 160_033,
+        "train_seconds_median": 11.0 if known else None,
+        "epochs_median": 5.0 if known else None,
+        "search_trials": 20,
+        "search_seconds": 300.5,
+        "device": "cpu",
+        "versions": "tensorflow 2.21.0, keras 3.15.1",
+        "git_commit": "d083e72",
+        "test_looks": 3,
+        "watermark": WATERMARK if smoke else None,
+        "notes": (),
+        "seeds": tuple(range(seeds)),
+        "run_ids": tuple(f"{seed}{model:_<12}{changes.get('tier', 'tuned')}" for seed in range(seeds)),
+    }
+    return BoardRow(**{**fields, **changes})
+
+
+def board(*rows, margin=0.005, level=0.95):
+    return Board(margin=margin, level=level, rows=rows, comparisons=())
+
+
+def versus(difference, low, high, outcome, p=0.2, needed=None, baseline="nbsvm (default)"):
+    """The fields of a row that tell its difference to the baseline."""
+    return {
+        "baseline": baseline,
+        "difference": difference,
+        "difference_ci_low": low,
+        "difference_ci_high": high,
+        "difference_p": p,
+        "difference_outcome": outcome,
+        "seeds_needed": needed,
+    }
+
+
+def usual():
+    """Four rows as a sweep leaves them, one with lost seeds, and a smoke test."""
+    return board(
+        row("cnn", 0.893, test_looks=6, **versus(0.018, 0.012, 0.024, "better", p=0.0004)),
+        row("lstm", 0.879, rank=2, test_looks=9, **versus(0.004, -0.002, 0.01, "undecided", needed=9)),
+        row("nbsvm", 0.875, rank=2, tier="default", search_trials=0, search_seconds=0.0, test_looks=3),
+        row(
+            "gru", 0.86, rank=2, n_seeds=3, seeds_expected=5, n_diverged=1, n_missing=1, test_looks=5,
+            notes=("1 of 5 seeds missing", "1 of 5 seeds diverged"),
+            **versus(-0.015, -0.04, 0.01, "undecided"),
+        ),
+        row("quickie", 0.99, budget="smoke"),
+    )  # fmt: skip
+
+
+def hostile(name):
+    """One row whose model has this name."""
+    return board(row(name, 0.8))
+
+
+def searches(*columns):
+    """Searches by place of the row: each a list of (value, seconds), without a value a failed trial."""
+    return Details(
+        searches={
+            place: tuple(
+                SearchTrial(value=value, seconds=seconds, status="failed" if value is None else "ok")
+                for value, seconds in column
+            )
+            for place, column in enumerate(columns)
+        }
+    )

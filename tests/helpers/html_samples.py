@@ -1,0 +1,167 @@
+"""Boards with all their details for the tests of the HTML page, made by hand."""
+
+import numpy as np
+from export_samples import row, versus
+
+from benchmark.board.rows import Board, Details, HardExample, Pair, SearchTrial, SeedCurves
+
+HOSTILE = "</script><img src=x onerror=alert(1)>"
+CLASSES = ("neg", "pos")
+_MODELS = (
+    "transformer", "cnn", "bilstm", "nbsvm", "lstm", "gru", "avg-pool", "fasttext",
+    "tfidf-logreg", "hub", "glove", "flatten", "majority",
+)  # fmt: skip
+
+
+def curves(seeds=3, epochs=5, top=0.87):
+    """Curves that rise to `top`, another for each seed; the second seed's third loss was not finite."""
+    found = []
+    for seed in range(seeds):
+        rising = top - 0.2 * np.exp(-0.5 * np.arange(epochs)) + 0.004 * seed
+        loss = [round(float(value), 4) for value in 1.2 - rising]
+        broken = [None if (seed, epoch) == (1, 2) else value for epoch, value in enumerate(loss)]
+        found.append(
+            SeedCurves(
+                seed=seed,
+                loss=tuple(broken),
+                accuracy=tuple(np.minimum(rising + 0.05, 0.999).round(4).tolist()),
+                val_loss=tuple((1.25 - rising).round(4).tolist()),
+                val_accuracy=tuple(rising.round(4).tolist()),
+            )
+        )
+    return tuple(found)
+
+
+def trials(*columns):
+    """A search from (value, seconds) of each trial; one without a value has failed."""
+    return tuple(
+        SearchTrial(value=value, seconds=seconds, status="ok" if value is not None else "failed")
+        for value, seconds in columns
+    )
+
+
+def small():
+    """Four rows in two sections and a smoke test.
+
+    The search of `steady` finds 0.85 at once, that of `late` mostly 0.80, but 0.90 once: the order of
+    expected bests changes between one trial and ten.
+    """
+    rows = (
+        row("late", 0.88, **versus(0.03, 0.02, 0.04, "better", p=0.0004, baseline="plain (default)")),
+        row("steady", 0.86, rank=2, parameters=20_000, train_seconds_median=2.0,
+            **versus(0.01, -0.004, 0.024, "undecided", needed=9, baseline="plain (default)")),
+        row("plain", 0.85, rank=2, tier="default", search_trials=0, search_seconds=0.0, n_seeds=2,
+            n_failed=1, n_missing=0, parameters=500, train_seconds_median=0.5,
+            notes=("1 of 3 seeds failed",)),
+        row("vectors", 0.9, protocol="pretrained"),
+        row("quick", 0.99, budget="smoke"),
+    )  # fmt: skip
+    pair = Pair(
+        a=0, b=1, n_seeds=3, difference=0.02, ci_low=0.01, ci_high=0.03, p_value=0.001, p_corrected=0.002,
+        outcome="better",
+    )  # fmt: skip
+    board = Board(margin=0.005, level=0.95, rows=rows, comparisons=(pair,))
+    details = Details(
+        curves={0: curves(top=0.88), 1: curves(top=0.86), 4: curves(1)},
+        searches={
+            0: trials((0.9, 20.0), *[(0.8, 20.0)] * 8, (None, 1.0)),
+            1: trials(*[(0.85, 10.0), (0.852, 10.0)] * 5),
+        },
+        confusions={0: ((900, 100), (60, 940))},
+        class_names={"d1": CLASSES},
+        hard_examples={
+            "d1": (
+                HardExample(
+                    index=7, label="pos", text="Not bad at all. " * 40, answers={"late (tuned)": "neg"}
+                ),
+                HardExample(index=9, label="neg", text=None, answers={"late (tuned)": "pos"}),
+            )
+        },
+        hard_total={"d1": 31},
+        links={0: "http://127.0.0.1:5000/#/compare-runs", 1: "javascript:alert(1)"},
+    )
+    return board, details
+
+
+def hostile():
+    """A board and details with names that try to be HTML, script and styles, in every place."""
+    name = HOSTILE
+    board, details = small()
+    words = dict.fromkeys(("model", "study", "device", "versions", "git_commit", "dataset"), name)
+    first = board.rows[0].model_copy(update={**words, "notes": (name,), "run_ids": (name,) * 3})
+    second = board.rows[1].model_copy(update={"tier": name, "model": "{{script}}", "dataset": name})
+    third = board.rows[2].model_copy(update={"model": "x" * 90, "study": "y" * 200})
+    board = board.model_copy(update={"rows": (first, second, third, *board.rows[3:])})
+    example = HardExample(index=1, label=name, text=f"{name}\u2028--><!--", answers={first.name: name})
+    return board, details.model_copy(
+        update={"class_names": {"d1": (name, "pos")}, "hard_examples": {"d1": (example,)}}
+    )
+
+
+def large(count=26, seeds=6, epochs=20, n_trials=20, every_search=True):
+    """Many rows: half as published, half tuned, with curves, searches, pairs, and confusion matrices."""
+    draw = np.random.default_rng(0)
+    means = np.sort(draw.normal(0.87, 0.012, count))[::-1]
+    means[-1] = 0.5
+    rows, searches = [], {}
+    for place, mean in enumerate(means):
+        tier = "tuned" if place % 2 else "default"
+        spread = float(draw.uniform(0.002, 0.006))
+        accuracies = tuple(float(value) for value in mean + spread * draw.normal(size=seeds))
+        half = 2.6 * spread / np.sqrt(seeds)
+        verdict = versus(float(mean - means[2]), float(mean - means[2] - 0.006),
+                         float(mean - means[2] + 0.006), "better" if place < 2 else "undecided",
+                         p=0.001 if place < 2 else 0.4, needed=None if place < 2 else 14)  # fmt: skip
+        name = _MODELS[place // 2 % len(_MODELS)] + ("" if place < 26 else f"-{place // 26}")
+        rows.append(
+            row(
+                name if place < count - 1 else "majority", float(mean),
+                rank=1 + 2 * (place // 3), tier=tier, n_seeds=seeds, seeds_expected=seeds,
+                test_accuracies=accuracies, test_accuracy_ci_low=float(mean - half),
+                test_accuracy_ci_high=float(mean + half), test_accuracy_std=spread,
+                parameters=int(draw.integers(10_000, 3_000_000)),
+                train_seconds_median=float(np.exp(draw.uniform(0, 6))),
+                search_trials=n_trials if place % 2 else 0,
+                search_seconds=float(n_trials * 20) if place % 2 else 0.0,
+                val_test_gap=float(draw.normal(0.005, 0.004)), seeds=tuple(range(seeds)),
+                run_ids=tuple(f"{place:04d}{seed:04d}" + 24 * "f" for seed in range(seeds)),
+                **({} if place == 2 else verdict),
+            )
+        )  # fmt: skip
+        if place % 2 and (every_search or place < 26):
+            searches[place] = trials(
+                *[
+                    (min(float(value), 0.99), float(cost))
+                    for value, cost in zip(
+                        mean + 0.01 - draw.exponential(0.01, n_trials),
+                        draw.uniform(5, 60, n_trials),
+                        strict=True,
+                    )
+                ]
+            )
+    pairs = [
+        Pair(a=a, b=b, n_seeds=seeds, difference=float(means[a] - means[b]),
+             ci_low=float(means[a] - means[b] - 0.006), ci_high=float(means[a] - means[b] + 0.006),
+             p_value=0.01, p_corrected=0.2, outcome="undecided" if means[a] - means[b] < 0.006 else "better")
+        for a in range(count) for b in range(a + 1, count)
+    ]  # fmt: skip
+    board = Board(margin=0.005, level=0.95, rows=tuple(rows), comparisons=tuple(pairs))
+    text = "I expected little of this film and got even less. The cast tries, the script does not. " * 6
+    details = Details(
+        curves={place: curves(seeds, epochs, float(mean)) for place, mean in enumerate(means)},
+        searches=searches,
+        confusions=dict.fromkeys(range(count), ((65000, 10000), (9000, 66000))),
+        class_names={"d1": CLASSES},
+        hard_examples={
+            "d1": tuple(
+                HardExample(
+                    index=17 * number, label=CLASSES[number % 2], text=text[: 120 + 60 * number],
+                    answers={one.name: CLASSES[1 - number % 2] for one in rows},
+                )
+                for number in range(8)
+            )
+        },
+        hard_total={"d1": 412},
+        links=dict.fromkeys(range(count), "http://127.0.0.1:5000/#/experiments/1"),
+    )  # fmt: skip
+    return board, details
