@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -15,7 +13,7 @@ from benchmark.config import TRAIN_KEYS, VIEW_KEYS, Frozen, Scalar, TrainSetting
 from benchmark.errors import UserError, did_you_mean
 from benchmark.printable import printable
 from benchmark.search.folders import spaces_folder
-from benchmark.search.ranges import Categorical, FloatRange, IntRange, Range, Value, meets, options
+from benchmark.search.ranges import Categorical, FloatRange, IntRange, Range, Value, options
 from benchmark.yamlfile import describe, first_problem, parse_scalar, problem, read_yaml, validate
 
 if TYPE_CHECKING:
@@ -129,8 +127,7 @@ class Space(Frozen):
     def grid(self) -> dict[str, list[Scalar]]:
         """Return the values of every searched parameter.
 
-        Points that differ only in a parameter whose condition does not hold are one configuration:
-        `grid_size` counts those once, the product of the lists does not.
+        Points that differ only in a parameter whose condition does not hold are one configuration.
 
         Raises
         ------
@@ -138,31 +135,6 @@ class Space(Frozen):
             When a range is continuous, logarithmic or very long.
         """
         return {name: searched.values(name) for name, searched in self.search.items()}
-
-    def grid_size(self) -> int:
-        """Return the number of different configurations in the grid."""
-        grid = self.grid()
-        parents = {other for searched in self.search.values() for other in searched.when}
-        order = [name for name in self._order() if name in parents]
-
-        def count(index: int, values: dict[str, Scalar]) -> int:
-            if index == len(order):
-                free = [name for name in grid if name not in parents and self.search[name].active(values)]
-                return math.prod(len(grid[name]) for name in free)
-            name = order[index]
-            if not self.search[name].active(values):
-                return count(index + 1, values)
-            # Values that every condition treats alike are counted together.
-            alike: dict[tuple[bool, ...], list[Scalar]] = defaultdict(list)
-            for value in grid[name]:
-                alike[self._conditions_met(name, value)].append(value)
-            return sum(len(group) * count(index + 1, {**values, name: group[0]}) for group in alike.values())
-
-        return count(0, dict(self.default))
-
-    def _conditions_met(self, name: str, value: Scalar) -> tuple[bool, ...]:
-        wanted = (searched.when[name] for searched in self.search.values() if name in searched.when)
-        return tuple(meets(value, allowed) for allowed in wanted)
 
     def fix(self, values: Mapping[str, Scalar]) -> Space:
         """Return the space with some parameters fixed: ``--set name=value``.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -172,31 +172,6 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
     return corrected
 
 
-def separations(n_rows: int, comparisons: Mapping[tuple[int, int], Difference]) -> NDArray[np.bool_]:
-    """Tell which rows of a board can be separated.
-
-    Parameters
-    ----------
-    n_rows : int
-        Number of rows.
-    comparisons : mapping of (int, int) to Difference
-        By the two rows' places; a pair that is absent or has no interval is not separated.
-
-    Returns
-    -------
-    ndarray of bool, shape (n_rows, n_rows), symmetric
-        True where the verdict is ``better`` or ``worse`` with the p-value corrected by `holm` over all
-        pairs. Rows that are equivalent within the margin are not separated, also where the interval
-        excludes 0.
-    """
-    separated = np.zeros((n_rows, n_rows), dtype=bool)
-    corrected = holm([comparison.p_value for comparison in comparisons.values()])
-    for ((i, j), comparison), p in zip(comparisons.items(), corrected, strict=True):
-        if p is not None and outcome(comparison, p) in ("better", "worse"):
-            separated[i, j] = separated[j, i] = True
-    return separated
-
-
 def shared_ranks(means: Sequence[float], separated: NDArray[np.bool_]) -> list[int]:
     """Rank rows so that a rank says no more than the comparisons do.
 
@@ -211,7 +186,7 @@ def shared_ranks(means: Sequence[float], separated: NDArray[np.bool_]) -> list[i
     means : sequence of float, shape (n,)
         Mean accuracy of each row, in any order.
     separated : ndarray of bool, shape (n, n)
-        From `separations`.
+        Symmetric; True where one of two rows was shown to be better.
 
     Returns
     -------

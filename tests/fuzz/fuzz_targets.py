@@ -76,7 +76,6 @@ def _space(content: bytes, folder: Path) -> None:
         space = load_space(path)
         trial = optuna.trial.FixedTrial(space.enqueue_params())
         assert space.suggest(trial) == space.default
-        space.grid_size()
     except UserError as error:
         refused(error)
 

@@ -10,7 +10,7 @@ from answer_tables import two_systems
 from benchmark.stats.comparisons import Components, compare
 from benchmark.stats.crossed import critical_value
 from benchmark.stats.intervals import Interval
-from benchmark.stats.verdicts import Verdict, holm, sentence, separations, shared_ranks, verdict
+from benchmark.stats.verdicts import Verdict, holm, sentence, shared_ranks, verdict
 
 ANY = compare(*two_systems(n_seeds=4))
 
@@ -180,14 +180,3 @@ def test_ranks_do_not_depend_on_the_order_of_rows():
         assert shared_ranks(means[order].tolist(), table[np.ix_(order, order)]) == [ranks[i] for i in order]
         by_mean = sorted(zip(-means, ranks, strict=True))
         assert [rank for _, rank in by_mean] == sorted(ranks)
-
-
-def test_separations_of_a_board():
-    far = comparison(0.03, 0.02, 0.04, p=1e-6)
-    near = comparison(0.004, -0.001, 0.009, p=0.1)
-    small = comparison(0.002, 0.001, 0.003, p=1e-6)  # real and within the margin
-    lucky = comparison(0.02, 0.001, 0.039, p=0.03)  # below 0.05 alone, not among four
-    untested = compare(*two_systems(n_seeds=2))
-    pairs = {(0, 1): far, (0, 2): near, (1, 2): small, (2, 3): lucky, (0, 3): untested}
-    assert np.argwhere(separations(4, pairs)).tolist() == [[0, 1], [1, 0]]
-    assert separations(4, {(2, 3): lucky})[2, 3]
