@@ -9,7 +9,7 @@ import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, TextIO
 
-from benchmark.display.interface import Display, SilentDisplay
+from benchmark.display.interface import Display, RunEnd
 from benchmark.display.progress import SweepState, duration, roughly
 from benchmark.support.printable import printable
 
@@ -17,10 +17,26 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.live import Live
 
-__all__ = ["Display", "LiveDisplay", "PlainDisplay", "SilentDisplay", "make_display"]
+__all__ = ["Display", "LiveDisplay", "PlainDisplay", "make_display"]
 
 
-class PlainDisplay(SilentDisplay):
+class _StateDisplay(Display):
+    """Keeps what is known of the sweep under way."""
+
+    _state: SweepState | None = None
+
+    def sweep_started(
+        self, model: str, dataset: str, study: str, total: Mapping[str, int], done: Mapping[str, int]
+    ) -> None:
+        self._state = SweepState(model, dataset, study, total, done)
+
+    def finals_planned(self, total: int, done: int) -> None:
+        """Correct the numbers of final runs: those of an earlier winner count no more."""
+        if self._state is not None:
+            self._state.total["final"], self._state.done["final"] = total, done
+
+
+class PlainDisplay(_StateDisplay):
     """One line for each run that ends: for log files, pipes and simple terminals.
 
     Parameters
@@ -31,7 +47,6 @@ class PlainDisplay(SilentDisplay):
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-        self._state: SweepState | None = None
 
     def notice(self, text: str) -> None:
         """Write the text between two rules, each line of it marked."""
@@ -45,48 +60,27 @@ class PlainDisplay(SilentDisplay):
         self._stream.flush()
 
     def sweep_started(
-        self,
-        model: str,
-        dataset: str,
-        study: str,
-        trials_total: int,
-        trials_done: int,
-        finals_total: int,
-        finals_done: int,
+        self, model: str, dataset: str, study: str, total: Mapping[str, int], done: Mapping[str, int]
     ) -> None:
         """Write what is to be done."""
-        self._state = _state(model, dataset, study, trials_total, trials_done, finals_total, finals_done)
-        trials = f"{_to_do(trials_total, trials_done)} trials, " if trials_total else ""
-        finals = f"{_to_do(finals_total, finals_done)} final runs to do"
+        super().sweep_started(model, dataset, study, total, done)
+        trials = f"{_to_do(total['search'], done['search'])} trials, " if total["search"] else ""
+        finals = f"{_to_do(total['final'], done['final'])} final runs to do"
         self.line(f"{model} on {dataset} (study {study}): {trials}{finals}")
-
-    def finals_planned(self, total: int, done: int) -> None:
-        """Correct the numbers of final runs: those of an earlier winner count no more."""
-        if self._state is not None:
-            self._state.total["final"], self._state.done["final"] = total, done
 
     def run_started(self, label: str, number: int, phase: str, params: Mapping[str, object]) -> None:
         """Remember the parameters for the line at the run's end."""
         if self._state is not None:
             self._state.start(label, number, phase, params)
 
-    def run_ended(
-        self,
-        label: str,
-        phase: str,
-        status: str,
-        value: float | None,
-        seconds: float,
-        best: float | None,
-        detail: str,
-    ) -> None:
+    def run_ended(self, end: RunEnd) -> None:
         """Write a line such as ``trial 4: ok 0.8731 in 12.3 s, best 0.8802 | 5/20 trials, 3 min left``."""
         state = self._state
         if state is None:
             return
-        run = state.end(label, phase, status, value, seconds, best, detail)
-        result = f"{label}: {status}" + ("" if value is None else f" {value:.4f}")
-        result += f" in {duration(seconds)}" + ("" if best is None else f", best {best:.4f}")
+        run, phase = state.end(end), end.phase
+        result = f"{end.label}: {end.status}" + ("" if end.value is None else f" {end.value:.4f}")
+        result += f" in {duration(end.seconds)}" + ("" if end.best is None else f", best {end.best:.4f}")
         count = f"{state.done[phase]}/{state.total[phase]} {'trials' if phase == 'search' else 'final runs'}"
         left = state.seconds_left()
         count += f", {roughly(left)} left" if left else ""
@@ -100,7 +94,7 @@ class PlainDisplay(SilentDisplay):
         self._state = None
 
 
-class LiveDisplay(SilentDisplay):
+class LiveDisplay(_StateDisplay):
     """A table that is renewed in place: latest trials, final runs, curves, progress and time left.
 
     Parameters
@@ -111,7 +105,6 @@ class LiveDisplay(SilentDisplay):
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._state: SweepState | None = None
         self._live: Live | None = None
         # The table is drawn by a thread of rich while the driver changes what it shows.
         self._lock = threading.Lock()
@@ -137,23 +130,11 @@ class LiveDisplay(SilentDisplay):
         self._console.print(Text(printable(text, keep="\n")))
 
     def sweep_started(
-        self,
-        model: str,
-        dataset: str,
-        study: str,
-        trials_total: int,
-        trials_done: int,
-        finals_total: int,
-        finals_done: int,
+        self, model: str, dataset: str, study: str, total: Mapping[str, int], done: Mapping[str, int]
     ) -> None:
         """Begin a new table; it appears with the first run, as there may be none."""
         self._stop()
-        self._state = _state(model, dataset, study, trials_total, trials_done, finals_total, finals_done)
-
-    def finals_planned(self, total: int, done: int) -> None:
-        """Correct the numbers of final runs: those of an earlier winner count no more."""
-        if self._state is not None:
-            self._state.total["final"], self._state.done["final"] = total, done
+        super().sweep_started(model, dataset, study, total, done)
 
     def run_started(self, label: str, number: int, phase: str, params: Mapping[str, object]) -> None:
         """Add a row."""
@@ -172,36 +153,17 @@ class LiveDisplay(SilentDisplay):
             )
             self._live.start()
 
-    def epoch(
-        self,
-        label: str,
-        epoch: int,
-        epochs: int,
-        loss: float,
-        accuracy: float,
-        val_loss: float,
-        val_accuracy: float,
-        seconds: float,
-    ) -> None:
+    def epoch(self, label: str, epoch: int, epochs: int, val_accuracy: float) -> None:
         """Prolong the run's curve."""
         if self._state is not None:
             with self._lock:
                 self._state.epoch(label, epoch, epochs, val_accuracy)
 
-    def run_ended(
-        self,
-        label: str,
-        phase: str,
-        status: str,
-        value: float | None,
-        seconds: float,
-        best: float | None,
-        detail: str,
-    ) -> None:
+    def run_ended(self, end: RunEnd) -> None:
         """Fill in the row."""
         if self._state is not None:
             with self._lock:
-                self._state.end(label, phase, status, value, seconds, best, detail)
+                self._state.end(end)
 
     def sweep_ended(self, model: str, seconds: float) -> None:
         """Leave the last table standing and print how long it took."""
@@ -252,20 +214,6 @@ def make_display(json: bool, stream: TextIO) -> Display:
 
         return LiveDisplay(Console(file=stream, highlight=False))
     return PlainDisplay(stream)
-
-
-def _state(
-    model: str,
-    dataset: str,
-    study: str,
-    trials_total: int,
-    trials_done: int,
-    finals_total: int,
-    finals_done: int,
-) -> SweepState:
-    total = {"search": trials_total, "final": finals_total}
-    model, dataset, study = map(printable, (model, dataset, study))
-    return SweepState(model, dataset, study, total, {"search": trials_done, "final": finals_done})
 
 
 def _to_do(total: int, done: int) -> str:

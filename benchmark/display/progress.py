@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
+from benchmark.display.interface import RunEnd
 from benchmark.support.printable import printable
 
 _BARS = "▁▂▃▄▅▆▇█"
@@ -41,7 +42,7 @@ class SweepState:
     def __init__(
         self, model: str, dataset: str, study: str, total: Mapping[str, int], done: Mapping[str, int]
     ) -> None:
-        self.model, self.dataset, self.study = model, dataset, study
+        self.model, self.dataset, self.study = map(printable, (model, dataset, study))
         self.total, self.done = dict(total), dict(done)
         self.runs: dict[str, RunState] = {}
         self.best: float | None = None
@@ -64,26 +65,23 @@ class SweepState:
             run.epochs = epochs
             run.curve[epoch - 1 :] = [val_accuracy]
 
-    def end(
-        self,
-        label: str,
-        phase: str,
-        status: str,
-        value: float | None,
-        seconds: float,
-        best: float | None,
-        detail: str,
-    ) -> RunState:
+    def end(self, end: RunEnd) -> RunState:
         """Note that a run has ended; one that did not start here is added."""
-        run = self.runs.setdefault(label, RunState(label, phase, ""))
-        run.status, run.value, run.seconds, run.detail = status, value, seconds, one_line(detail)
+        phase = end.phase
+        run = self.runs.setdefault(end.label, RunState(end.label, phase, ""))
+        run.status, run.value, run.seconds, run.detail = (
+            end.status,
+            end.value,
+            end.seconds,
+            one_line(end.detail),
+        )
         if phase == "search":
-            self.best = best
+            self.best = end.best
         # An interrupted run is still to be done.
-        if status != "interrupted":
+        if end.status != "interrupted":
             self.done[phase] += 1
             self.total[phase] = max(self.total[phase], self.done[phase])
-            self._seconds[phase].append(seconds)
+            self._seconds[phase].append(end.seconds)
         return run
 
     def of(self, phase: str) -> list[RunState]:

@@ -13,7 +13,7 @@ from typing import Literal
 
 import numpy as np
 
-from benchmark.display.live import Display
+from benchmark.display.interface import Display, RunEnd
 from benchmark.execution.engine import Engine, Job
 from benchmark.plan.run_specs import Plan
 from benchmark.report.plots import confusion_png, curves_png
@@ -151,17 +151,7 @@ class Phase:
                 return "interrupted"
             self.tracker.epoch(self._runs[job.number], report)
             answer = self.judge(job, report)
-        metrics = report.metrics
-        self.display.epoch(
-            self.label(job),
-            report.epoch,
-            report.epochs,
-            metrics["loss"],
-            metrics["accuracy"],
-            metrics["val_loss"],
-            metrics["val_accuracy"],
-            metrics["epoch_seconds"],
-        )
+        self.display.epoch(self.label(job), report.epoch, report.epochs, report.metrics["val_accuracy"])
         return "interrupted" if self.stopping else answer
 
     def judge(self, job: Job, report: EpochReport) -> Status | None:
@@ -202,14 +192,9 @@ class Phase:
 
     def show_end(self, job: Job, result: Result, value: float | None, best: float | None) -> None:
         """Tell the display how a run ended."""
+        detail = "" if result.status == "ok" else result.error_line
         self.display.run_ended(
-            self.label(job),
-            self.phase,
-            result.status,
-            value,
-            result.train_seconds,
-            best,
-            "" if result.status == "ok" else result.error_line,
+            RunEnd(self.label(job), self.phase, result.status, value, result.train_seconds, best, detail)
         )
 
 

@@ -272,8 +272,8 @@ def _run_finals(
         tracker = kind(stores.client, plan, _artifacts(plan, stores), stores.outbox)
         phase = make_phase(tracker)
         started, left = time.monotonic(), len(phase.missing())
-        done = phase.total - left
-        display.sweep_started(plan.model.label, plan.dataset.name, plan.study, 0, 0, phase.total, done)
+        total, done = {"search": 0, "final": phase.total}, {"search": 0, "final": phase.total - left}
+        display.sweep_started(plan.model.label, plan.dataset.name, plan.study, total, done)
         if not left:
             check_refused(stores, plan)
             display.line(f"nothing to do: all {phase.total} runs of '{plan.study}' are there")
@@ -394,16 +394,11 @@ class Sweep:
         plan, search, finals = self.plan, self.search, self.finals
         started = time.monotonic()
         missing = finals.missing()
-        self.display.sweep_started(
-            plan.model.label,
-            plan.dataset.name,
-            plan.study,
-            search.total,
-            search.done,
-            # Two tiers, unless it turns out that the default has won.
-            finals.total if search.finished else 2 * plan.config.seeds,
-            finals.total - len(missing),
-        )
+        # Two tiers, unless it turns out that the default has won.
+        expected = finals.total if search.finished else 2 * plan.config.seeds
+        total = {"search": search.total, "final": expected}
+        done = {"search": search.done, "final": finals.total - len(missing)}
+        self.display.sweep_started(plan.model.label, plan.dataset.name, plan.study, total, done)
         if search.settled and not missing and not self.tracker.left_open:
             finals.tag_tiers()
             self.tracker.tag_sweep(names.SEARCH_ENDED, self.search_ended)

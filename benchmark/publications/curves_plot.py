@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmark.report.plot_style import BLUE, GREY, drawable, figure, heading, save, say, style, whole_ticks
+from benchmark.report.plot_style import BLUE, GREY, curves_figure, drawable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,27 +29,16 @@ def reproduction_png(
     title : str
         Shown as it is.
     """
-    fig = figure(9, 3.6)
-    fig.subplots_adjust(left=0.075, right=0.985, top=0.82, bottom=0.15, wspace=0.2)
-    heading(fig, title)
-    panels = (("loss", "loss", 1.0), ("accuracy", "accuracy (%)", 100.0))
-    for axes, (name, label, scale) in zip(fig.subplots(1, 2), panels, strict=True):
-        style(axes)
-        axes.set_xlabel("epoch")
-        axes.set_ylabel(label)
+
+    def draw(axes: Axes, name: str, scale: float) -> None:
         for own, word, color, dashes in (
             (name, "training", GREY, (4, 2)),
             (f"val_{name}", "validation", BLUE, (1, 0)),
         ):
-            _lines(
-                axes, [scale * drawable(history.get(own, ())) for history in histories], word, color, dashes
-            )
-        whole_ticks(axes)
-        if axes.lines:
-            axes.legend(frameon=False, fontsize=8)
-        else:
-            say(axes, "nothing recorded")
-    save(fig, path)
+            curves = [scale * drawable(history.get(own, ())) for history in histories]
+            _lines(axes, curves, word, color, dashes)
+
+    curves_figure(path, title, draw)
 
 
 def _lines(axes: Axes, curves: list[np.ndarray], word: str, color: str, dashes: tuple[float, float]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -75,6 +75,25 @@ def smoke_left_out(board: Board, shown: Sequence[BoardRow]) -> str:
     """Say how many smoke tests are not among the rows that are drawn."""
     count = len(board.rows) - len(shown)
     return f"Smoke tests, not results, not drawn: {count}" if count else ""
+
+
+def curves_figure(path: Path | str, title: str, draw: Callable[[Axes, str, float], None]) -> None:
+    """Draw loss and accuracy by epoch side by side: `draw` gets the axes, the name and the scale of each."""
+    fig = figure(9, 3.6)
+    fig.subplots_adjust(left=0.075, right=0.985, top=0.82, bottom=0.15, wspace=0.2)
+    heading(fig, title)
+    panels = (("loss", "loss", 1.0), ("accuracy", "accuracy (%)", 100.0))
+    for axes, (name, label, scale) in zip(fig.subplots(1, 2), panels, strict=True):
+        style(axes)
+        axes.set_xlabel("epoch")
+        axes.set_ylabel(label)
+        draw(axes, name, scale)
+        whole_ticks(axes)
+        if axes.lines:
+            axes.legend(frameon=False, fontsize=8)
+        else:
+            say(axes, "nothing recorded")
+    save(fig, path)
 
 
 def whole_ticks(axes: Axes) -> None:

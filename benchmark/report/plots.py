@@ -13,6 +13,7 @@ from benchmark.report.plot_style import (
     GREY,
     INK,
     ORANGE,
+    curves_figure,
     drawable,
     figure,
     heading,
@@ -47,24 +48,14 @@ def curves_png(
     title : str
         Shown as it is.
     """
-    fig = figure(9, 3.6)
-    fig.subplots_adjust(left=0.075, right=0.985, top=0.82, bottom=0.15, wspace=0.2)
-    heading(fig, title)
-    panels = (("loss", "loss", 1.0), ("accuracy", "accuracy (%)", 100.0))
-    for axes, (name, label, scale) in zip(fig.subplots(1, 2), panels, strict=True):
-        style(axes)
-        axes.set_xlabel("epoch")
-        axes.set_ylabel(label)
+
+    def draw(axes: Axes, name: str, scale: float) -> None:
         validation = drawable(history.get(f"val_{name}", ())) * scale
         _line(axes, drawable(history.get(name, ())) * scale, "training", color=GREY, dashes=(4, 2))
         _line(axes, validation, "validation", color=BLUE, dashes=(1, 0))
-        whole_ticks(axes)
         _mark_best(axes, best_epoch, validation)
-        if axes.lines:
-            axes.legend(frameon=False, fontsize=8)
-        else:
-            say(axes, "nothing recorded")
-    save(fig, path)
+
+    curves_figure(path, title, draw)
 
 
 def _line(axes: Axes, values: np.ndarray, label: str, color: str, dashes: tuple[float, float]) -> None:

@@ -186,7 +186,7 @@ def shared_ranks(means: Sequence[float], separated: NDArray[np.bool_]) -> list[i
     means : sequence of float, shape (n,)
         Mean accuracy of each row, in any order.
     separated : ndarray of bool, shape (n, n)
-        Symmetric; True where the verdict of two rows is ``better`` or ``worse``.
+        Symmetric; True where one of two rows was shown to be better.
 
     Returns
     -------
