@@ -27,7 +27,7 @@ COMMANDS = {
     "embeddings": ("benchmark.embeddings", "learn word vectors from a data set's own texts"),
     "doctor": ("benchmark.doctor", "what this machine has and lacks, each with its fix"),
     "conformance": (
-        "benchmark.conformance.__main__",
+        "benchmark.conformance",
         "check a model, data set or engine of your own, or print a template of one",
     ),
     "completion": ("benchmark.completion", "completion of commands and their options in bash and zsh"),

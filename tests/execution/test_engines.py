@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 import time
-from collections import Counter
 from pathlib import Path
 from unittest import mock
 
@@ -15,7 +14,6 @@ from processes import outcome, runs
 
 from benchmark import sweep
 from benchmark.data.cache import cache_root
-from benchmark.data.ledger_chain import read_entries
 from benchmark.data.prepare import prepare
 from benchmark.execution.engine import Job, Workplace
 from benchmark.execution.inline import InlineEngine
@@ -23,6 +21,7 @@ from benchmark.execution.processes import ProcessEngine
 from benchmark.spec.config import RunSpec, TrainSettings, ViewSettings
 from benchmark.spec.seeds import seed_bundle
 from benchmark.support.errors import UserError
+from benchmark.testing import EngineSuite
 
 MODEL = '''
 """A model that does what it is told."""
@@ -65,11 +64,9 @@ def build(task, *, do: str = "train", folder: str = ""):
             time.sleep(0.1)
         if others(folder):
             raise MemoryError("planted")
-    bias = float("nan") if do == "diverge" else 0.0
     ids = keras.Input((task.sequence_length,), dtype="int32")
     x = keras.layers.GlobalAveragePooling1D()(keras.layers.Embedding(task.vocabulary_size, 4)(ids))
-    outputs = keras.layers.Dense(task.n_outputs, bias_initializer=keras.initializers.Constant(bias))(x)
-    return keras.Model(ids, outputs)
+    return keras.Model(ids, keras.layers.Dense(task.n_outputs)(x))
 '''
 TIMEOUT = 40.0  # seconds, of which an honest run takes few on an idle machine
 
@@ -97,12 +94,11 @@ def cluster(_hermetic_session):
 
 
 def make_engine(kind, request, place, workers=2, **limits):
-    if kind == "inline":
-        return InlineEngine(place)
     gpus = limits.pop("gpus", 0.0)
     if kind == "processes":
         return ProcessEngine(place, workers, **limits)
-    request.getfixturevalue("cluster")
+    if request:
+        request.getfixturevalue("cluster")
     from benchmark.execution.ray import RayEngine, RayOptions
 
     return RayEngine(place, RayOptions(gpus=gpus), workers, **limits)
@@ -115,18 +111,13 @@ class Handler:
     ----------
     specs : list of RunSpec
         The runs.
-    prune : callable
-        Whether a run is pruned after an epoch.
     stop_at : int, optional
         Reports after which everything is to stop.
-    keep : Path, optional
-        Folder for servable models.
     """
 
-    def __init__(self, specs, *, prune=lambda spec, report: False, stop_at=None, keep=None):
-        self.waiting, self.prune, self.stop_at, self.keep = list(specs), prune, stop_at, keep
-        self.reports, self.results, self.begun, self.under_way = [], [], [], set()
-        self.stopping = False
+    def __init__(self, specs, *, stop_at=None):
+        self.waiting, self.stop_at, self.reports, self.stopping = list(specs), stop_at, 0, False
+        self.results, self.begun, self.under_way = [], [], set()
 
     @property
     def finished(self):
@@ -135,8 +126,7 @@ class Handler:
     def next(self):
         if self.stopping or not self.waiting:
             return None
-        number = len(self.begun)
-        return Job(number, self.waiting.pop(0), self.keep / str(number) if self.keep else None)
+        return Job(len(self.begun), self.waiting.pop(0))
 
     def started(self, job):
         self.begun.append(job.spec)
@@ -144,12 +134,9 @@ class Handler:
 
     def epoch(self, job, report):
         assert job.number in self.under_way
-        self.reports.append((job.spec.spec_id, report.epoch, report.metrics))
-        if self.stop_at is not None and len(self.reports) >= self.stop_at:
-            self.stopping = True
-        if self.stopping:
-            return "interrupted"
-        return "pruned" if self.prune(job.spec, report) else None
+        self.reports += 1
+        self.stopping |= self.reports == self.stop_at
+        return "interrupted" if self.stopping else None
 
     def ended(self, job, result):
         self.under_way.remove(job.number)
@@ -157,105 +144,36 @@ class Handler:
         if result.status == "interrupted" and not self.stopping and self.begun.count(job.spec) < 2:
             self.waiting.insert(0, job.spec)
 
-    def of(self, spec):
-        return [result for other, result in self.results if other == spec]
-
     def statuses(self):
         found = [(spec.hparams.get("do"), result.status) for spec, result in self.results]
         return {way: [status for other, status in found if other == way] for way, _ in found}
 
 
-def spec_of(dataset, model, do="train", kind="trial", seed=0, epochs=2, **hparams):
+def spec_of(dataset, model, do="train", seed=0, **hparams):
     return RunSpec(
         model=model,
         dataset=dataset.name,
         dataset_digest=dataset.digest,
-        kind=kind,
+        kind="trial",
         view=ViewSettings(vocabulary_size=500, sequence_length=32),
-        training=TrainSettings(batch_size=128, epochs=epochs, learning_rate=0.01),
+        training=TrainSettings(batch_size=128, epochs=2, learning_rate=0.01),
         hparams={"do": do, **hparams},
-        seeds=seed_bundle(0, "final" if kind == "final" else "search", seed),
+        seeds=seed_bundle(0, "search", seed),
     )
 
 
-@pytest.fixture(scope="module", params=["inline", "processes", pytest.param("ray", marks=pytest.mark.long)])
-def place_and_engine(request, sample, tmp_path_factory):
-    """One engine of each kind, whose workers live through all tests that ask for it."""
-    place = Workplace(sample, tmp_path_factory.mktemp("runs") / "ledger.jsonl")
-    engine = make_engine(request.param, request, place)
-    yield place, engine
-    engine.close()
+class TestInline(EngineSuite):
+    engine = InlineEngine
 
 
-def test_runs_report_and_end_as_they_are_told(place_and_engine, sample, model, tmp_path):
-    place, engine = place_and_engine
-    ok, pruned = spec_of(sample, model), spec_of(sample, model, seed=1, epochs=50)
-    others = [spec_of(sample, model, do) for do in ("diverge", "raise")]
-    handler = Handler([ok, pruned, *others], prune=lambda spec, report: spec == pruned and report.epoch == 3)
-    engine.run(handler)
-    assert Counter(result.status for _, result in handler.results) == Counter(
-        ["ok", "pruned", "diverged", "failed"]
-    )
-    (good,), (cut,), (failed,) = handler.of(ok), handler.of(pruned), handler.of(others[1])
-    assert [epoch for spec_id, epoch, _ in handler.reports if spec_id == ok.spec_id] == [1, 2]
-    assert [metrics["val_loss"] for spec_id, _, metrics in handler.reports if spec_id == ok.spec_id] == (
-        good.history["val_loss"]
-    )
-    assert len(good.history["loss"]) == 2
-    assert good.best_val_accuracy == max(good.history["val_accuracy"])
-    assert cut.epochs_run == 3
-    assert "RuntimeError: planted" in failed.error
-    assert not place.ledger.exists()  # no trial has read the test part
+class TestProcesses(EngineSuite):
+    engine = staticmethod(lambda place: ProcessEngine(place, 2))
 
 
-def test_a_final_run_is_on_record_and_its_model_comes_back(place_and_engine, sample, model, tmp_path):
-    from benchmark.serving.mlflow_model import Servable
-
-    place, engine = place_and_engine
-    before = len(read_entries(place.ledger))
-    specs = [spec_of(sample, model, kind="final", seed=seed) for seed in range(2)]
-    handler = Handler(specs, keep=tmp_path)
-    engine.run(handler)
-    assert sorted(entry["spec_id"] for entry in read_entries(place.ledger)[before:]) == sorted(
-        spec.spec_id for spec in specs
-    )
-    for spec in specs:
-        (result,) = handler.of(spec)
-        assert result.status == "ok", result.error
-        assert result.test_probabilities.shape == (sample.sizes["test"], 2)
-        assert result.servable.parent == tmp_path
-    assert Servable(result.servable).predict(["a fine film"]).shape == (1, 2)
-
-
-def test_a_look_that_cannot_be_recorded_does_not_take_place(place_and_engine, sample, model):
-    place, engine = place_and_engine
-    content = place.ledger.read_bytes() if place.ledger.exists() else None
-    place.ledger.write_text("[]\n")
-    try:
-        handler = Handler([spec_of(sample, model, kind="final", seed=7)])
-        engine.run(handler)
-        ((_, result),) = handler.results
-        assert (result.status, result.test_accuracy) == ("failed", None)
-        assert "the ledger is damaged" in result.error
-        assert place.ledger.read_text() == "[]\n"
-    finally:
-        place.ledger.unlink() if content is None else place.ledger.write_bytes(content)
-
-
-def test_a_stop_ends_runs_at_their_next_epoch(place_and_engine, sample, model):
-    _, engine = place_and_engine
-    endless = [spec_of(sample, model, seed=seed, epochs=100_000) for seed in range(4)]
-    handler = Handler(endless, stop_at=3)
-    started = time.monotonic()
-    engine.run(handler)
-    assert time.monotonic() - started < 120
-    assert {result.status for _, result in handler.results} == {"interrupted"}
-    assert not handler.under_way
-    assert len(handler.begun) == len(handler.results) < 4
-    # The same engine goes on.
-    handler = Handler([spec_of(sample, model)])
-    engine.run(handler)
-    assert handler.statuses() == {"train": ["ok"]}
+@pytest.mark.long
+@pytest.mark.usefixtures("cluster")
+class TestRay(EngineSuite):
+    engine = staticmethod(lambda place: make_engine("ray", None, place))
 
 
 @pytest.mark.long

@@ -1,0 +1,78 @@
+"""What the suites share: a scratch folder with a cache of its own, and other processes."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, ClassVar
+from unittest import mock
+
+import benchmark
+
+
+class Suite:
+    """Tests of one target; pytest collects a subclass, ``python -m benchmark.conformance`` needs no pytest.
+
+    A test that fails raises `AssertionError` with what was seen and what to do; one that does not apply
+    raises `unittest.SkipTest`.
+
+    Attributes
+    ----------
+    basic : tuple of str
+        Tests without which the others make no sense; where one fails, the command stops there.
+    patience : float
+        Seconds after which code under test counts as hanging.
+    folder : Path
+        Scratch folder while the tests run.
+    """
+
+    basic: ClassVar[tuple[str, ...]] = ()
+    patience: ClassVar[float] = 300.0
+    folder: ClassVar[Path]
+    resources: ClassVar[ExitStack]
+
+    @classmethod
+    def setup_class(cls) -> None:
+        """Prepare data in a scratch folder, so that nothing is left in the user's cache."""
+        cls.resources = ExitStack()
+        cls.folder = Path(cls.resources.enter_context(tempfile.TemporaryDirectory(prefix="textbench-")))
+        cache = {"BENCHMARK_CACHE_DIR": str(cls.folder / "cache")}
+        cls.resources.enter_context(mock.patch.dict(os.environ, cache))
+
+    @classmethod
+    def teardown_class(cls) -> None:
+        """Delete the scratch folder."""
+        cls.resources.close()
+
+    @classmethod
+    def run_python(cls, code: str, *arguments: object, **environment: str) -> Any:
+        """Run code in another process and return the JSON that its last line of output is."""
+        path = os.pathsep.join(
+            filter(None, (str(Path(benchmark.__file__).parents[1]), os.environ.get("PYTHONPATH")))
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code, *map(str, arguments)],
+            env={**os.environ, "PYTHONPATH": path, **environment},
+            capture_output=True,
+            text=True,
+            timeout=cls.patience,
+        )
+        assert not done.returncode, f"it fails in another process ({last_line(done.stderr)})"
+        return json.loads(last_line(done.stdout))
+
+
+def name_of(target: str | Callable[..., Any]) -> str:
+    """Return a target as text: a function as its file and name."""
+    return target if isinstance(target, str) else f"{inspect.getsourcefile(target)}:{target.__name__}"
+
+
+def last_line(text: str) -> str:
+    """Return the last line of what a process printed, or of a traceback."""
+    return (text.strip().splitlines() or ["no reason given"])[-1]
