@@ -43,7 +43,7 @@ def test_constraints_are_exact_and_name_no_index():
     extras = project["optional-dependencies"]
     wanted = [*project["dependencies"], *extras["vectors"], *extras["docs"], *extras["test"]]
     wanted = [line for line in wanted if not line.startswith("textbench[")]
-    needed = [re.match(r"[A-Za-z0-9_-]+", line).group() for line in wanted]
+    needed = [re.match(r"[A-Za-z0-9._-]+", line).group() for line in wanted]
     pinned = {line.partition("==")[0].lower().replace("_", "-") for line in lines}
     assert {name.lower().replace("_", "-") for name in needed} <= pinned
 

@@ -206,7 +206,7 @@ class Outcome:
     search_ended: str = ""
 
 
-def run_published(plan: Plan, stores: Stores, display: Display, limits: Limits | None = None) -> Outcome:
+def run_published(plan: Plan, stores: Stores, display: Display) -> Outcome:
     """Carry out the missing runs of a published configuration: final runs without a search.
 
     Parameters
@@ -217,8 +217,6 @@ def run_published(plan: Plan, stores: Stores, display: Display, limits: Limits |
         Where it is remembered.
     display : Display
         What a person sees.
-    limits : Limits, optional
-        How the runs are carried out; by default in this process.
 
     Raises
     ------
@@ -229,7 +227,7 @@ def run_published(plan: Plan, stores: Stores, display: Display, limits: Limits |
     def phase(tracker: Tracker) -> FinalPhase:
         return PublishedPhase(plan, tracker, display)
 
-    return _run_finals(plan, PublishedTracker, phase, stores, display, limits or Limits())
+    return _run_finals(plan, PublishedTracker, phase, stores, display)
 
 
 def run_further(plan: Plan, tier: str, stores: Stores, display: Display) -> Outcome:
@@ -254,7 +252,7 @@ def run_further(plan: Plan, tier: str, stores: Stores, display: Display) -> Outc
     def phase(tracker: Tracker) -> FinalPhase:
         return FinalPhase(plan, tracker, display, lambda: {specs[0].config_id: (tier, specs)})
 
-    return _run_finals(plan, FurtherTracker, phase, stores, display, Limits())
+    return _run_finals(plan, FurtherTracker, phase, stores, display)
 
 
 def _run_finals(
@@ -263,7 +261,6 @@ def _run_finals(
     make_phase: Callable[[Tracker], FinalPhase],
     stores: Stores,
     display: Display,
-    limits: Limits,
 ) -> Outcome:
     presence = open_presence(None, stores.studies, plan.study)
     with ExitStack() as stack:
@@ -278,7 +275,7 @@ def _run_finals(
             check_refused(stores, plan)
             display.line(f"nothing to do: all {phase.total} runs of '{plan.study}' are there")
             return Outcome(plan.model.name, plan.study, 0, 0, 0, None)
-        engine = make_engine(plan, stores, limits, display)
+        engine = make_engine(plan, stores, Limits(), display)
         stack.callback(engine.close)
         with _recorded(tracker):
             phase.run(engine)
