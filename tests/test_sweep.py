@@ -4,32 +4,27 @@ import json
 import re
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import mlflow
 import numpy as np
 import pytest
 from mlflow import MlflowClient
+from tiny_models import NETWORK, READER
 
 from benchmark import leaderboard, sweep
 from benchmark.data.ledger_chain import looks
+from benchmark.display.live import make_display
 from benchmark.driver.estimate import estimate
 from benchmark.driver.sweep_options import parser, sweep_config
+from benchmark.models import MODELS
 from benchmark.plan.run_specs import make_plan
 from benchmark.search.presence import open_presence
+from benchmark.support.errors import MissingResource
 from benchmark.sweep import _duration
 from benchmark.tracking import names
 from benchmark.tracking.runs_query import all_runs
-
-TINY = """
-import keras
-
-def build(task, *, embedding_dim: int = 4, units: int = 0):
-    ids = keras.Input((task.sequence_length,), dtype="int32")
-    x = keras.layers.Embedding(task.vocabulary_size, embedding_dim)(ids)
-    x = keras.layers.GlobalMaxPooling1D()(x)
-    return keras.Model(ids, keras.layers.Dense(task.n_outputs)(x))
-"""
 
 FAST = ["--model", "avg-pool", "--dataset", "sample", "--epochs", "2", "--set", "batch_size=512"]
 FAST += ["--set", "embedding_dropout=0.0", "--set", "optimizer=adam"]
@@ -127,7 +122,7 @@ def test_the_same_command_again_does_nothing_and_totals_can_be_raised(capsys):
 
 @pytest.mark.long
 def test_seeds_are_paired_across_models(tmp_path):
-    (tmp_path / "tiny.py").write_text(TINY)
+    (tmp_path / "tiny.py").write_text(NETWORK)
     run(*FAST, "--trials", 1, "--seeds", 2)
     run("--model", tmp_path / "tiny.py", "--dataset", "sample", "--epochs", 1, "--trials", 1, "--seeds", 2)
     finals = runs_by_kind()[names.FINAL_RUN]
@@ -141,7 +136,7 @@ def test_seeds_are_paired_across_models(tmp_path):
 
 @pytest.mark.long
 def test_a_model_from_a_file_with_every_sampler(tmp_path, capsys):
-    (tmp_path / "tiny.py").write_text(TINY)
+    (tmp_path / "tiny.py").write_text(NETWORK)
     for sampler, pruner in (("random", "none"), ("qmc", "median")):
         words = ["--sampler", sampler, "--pruner", pruner, "--trials", 3, "--seeds", 1, "--epochs", 1]
         run("--model", f"{tmp_path / 'tiny.py'}:build", "--dataset", "sample", *words)
@@ -153,10 +148,8 @@ def test_a_model_from_a_file_with_every_sampler(tmp_path, capsys):
 
 @pytest.mark.long
 def test_a_network_that_reads_raw_texts_and_a_file_of_its_own(tmp_path, monkeypatch, capsys):
-    from test_plan import BUILDER
-
     monkeypatch.chdir(tmp_path)
-    Path("reader.py").write_text(BUILDER.replace("__RESOURCE__", '"reader.py:identify"'))
+    Path("reader.py").write_text(READER.replace("__RESOURCE__", '"reader.py:identify"'))
     wanted = ["--model", "reader.py:build", "--model", "majority", "--dataset", "sample", "--budget", "smoke"]
     run(*wanted, code=2)
     assert "error: reader.py:build: there is no file numbers.txt; bring one" in capsys.readouterr().err
@@ -174,16 +167,24 @@ def test_a_network_that_reads_raw_texts_and_a_file_of_its_own(tmp_path, monkeypa
     assert "protocol pretrained" in capsys.readouterr().out
 
 
-def test_all_leaves_out_what_needs_a_file_that_is_not_there(tmp_path, monkeypatch, capsys):
-    from test_plan import BUILDER
-
-    monkeypatch.chdir(tmp_path)
-    Path("reader.py").write_text(BUILDER.replace("__RESOURCE__", '"reader.py:identify"'))
-    monkeypatch.setattr(sweep, "_model_names", lambda asked: ["majority", "reader.py:build"])
-    run("--model", "all", "--dataset", "sample", "--budget", "smoke")
-    out = capsys.readouterr().out
-    assert "left out of 'all': reader.py:build: there is no file numbers.txt" in out
-    assert {item.data.tags[names.MODEL] for item in runs_by_kind()[names.FINAL_RUN]} == {"majority"}
+def test_all_leaves_out_what_needs_vectors_that_are_not_there(sample, capsys, monkeypatch):
+    monkeypatch.setenv("BENCHMARK_CACHE_DIR", "a-cache-without-vectors")
+    display = make_display(json=False, stream=sys.stdout)
+    plan = partial(
+        make_plan,
+        dataset=sample,
+        config=sweep_config(parser().parse_args(["--model", "all"])),
+        space_file=None,
+    )
+    plans = sweep._plans(sweep._model_names(["all"]), ["all"], plan, display)
+    left_out = [line for line in capsys.readouterr().out.splitlines() if "left out of 'all'" in line]
+    assert len(left_out) == len([*MODELS]) - len(plans)
+    assert all(
+        any(name in line for line in left_out) for name in {*MODELS} - {plan.model.label for plan in plans}
+    )
+    assert {"glove", "majority"} & {plan.model.label for plan in plans} == {"majority"}
+    with pytest.raises(MissingResource, match="embeddings"):
+        sweep._plans(["glove"], ["glove"], plan, display)
 
 
 def board_json(capsys, *arguments):
@@ -450,7 +451,7 @@ def test_the_list_of_commands(capsys):
 
 
 def test_what_ends_a_search_early_is_printed_and_tagged(tmp_path, capsys):
-    (tmp_path / "tiny.py").write_text(TINY)
+    (tmp_path / "tiny.py").write_text(NETWORK)
     command = ["--model", "tiny.py:build", "--dataset", "sample", "--epochs", 1, "--seeds", 1]
     run(*command, "--trials", 2, "--timeout", "0.001")
     assert "after 1 of 2 trials: 0.001 s of training were used up; for more" in capsys.readouterr().out

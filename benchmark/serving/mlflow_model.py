@@ -129,6 +129,8 @@ def _load_pipeline(path: Path, vocabularies: dict[str, list[str]]) -> Any:
         raise ValueError(
             f"{path.name} unfolds into {size >> 20} MiB, {_MOST_UNFOLDED} times its size or more"
         )
+    if foreign := set(skops.io.get_untrusted_types(file=path)).difference(_TRUSTED):
+        raise ValueError(f"{path.name} holds types that are not to be trusted: {', '.join(sorted(foreign))}")
     pipeline = skops.io.load(path, trusted=_TRUSTED)
     steps = pipeline.get_params() if vocabularies else {}
     for name, words in vocabularies.items():

@@ -4,56 +4,19 @@ import hashlib
 from pathlib import Path
 
 import pytest
+from tiny_models import READER
 
 from benchmark.plan.run_specs import make_plan
 from benchmark.spec.config import Resource, SweepConfig
 from benchmark.support.errors import MissingResource, UserError
 
-BUILDER = '''
-"""Reads a file of numbers."""
-from pathlib import Path
-import hashlib
-import keras
-from benchmark.spec.config import Resource
-from benchmark.support.errors import UserError
-
-INPUT = "strings"
-RESOURCES = {"numbers": __RESOURCE__}
-
-
-def identify(value):
-    if not Path(value).is_file():
-        raise UserError(f"there is no file {value}; bring one")
-    content = Path(value).read_text()
-    kind, _, dataset = content.partition(" ")
-    digest = hashlib.sha256(content.encode()).hexdigest()[:32]
-    return Resource(digest=digest, protocol=kind, dataset=dataset or None)
-
-
-@keras.saving.register_keras_serializable(package="tests")
-class Length(keras.layers.Layer):
-    def call(self, texts):
-        import tensorflow as tf
-
-        return tf.one_hot(tf.strings.length(texts) % 16, 16)
-
-    def compute_output_shape(self, shape):
-        return (*shape, 16)
-
-
-def build(task, *, numbers: str = "numbers.txt", units: int = 4):
-    task.report("numbers", float(len(Path(numbers).read_text())))
-    texts = keras.Input((), dtype="string")
-    x = keras.layers.Dense(units)(Length()(texts))
-    return keras.Model(texts, keras.layers.Dense(task.n_outputs)(x))
-'''
 CONFIG = SweepConfig(budget="smoke", trials=2, seeds=2, epochs=2, train_share=1.0)
 
 
 @pytest.fixture
 def model(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    Path("reader.py").write_text(BUILDER.replace("__RESOURCE__", '"reader.py:identify"'))
+    Path("reader.py").write_text(READER.replace("__RESOURCE__", '"reader.py:identify"'))
     return "reader.py:build"
 
 

@@ -13,7 +13,6 @@ from outages import Server
 from postgres import running
 from processes import kill, of_kind, repeated, runs, start_sweep
 
-from benchmark import sweep
 from benchmark.data.cache import read_entry
 from benchmark.data.ledger_chain import read_entries
 from benchmark.tracking import names
@@ -59,6 +58,14 @@ def ended_trials():
     return sum(line.startswith("trial ") and ": ok" in line for line in lines)
 
 
+def wait_for_trials(number, process):
+    give_up = time.monotonic() + 300
+    while ended_trials() < number:
+        assert process.poll() is None, Path("sweep.log").read_text()
+        assert time.monotonic() < give_up, Path("sweep.log").read_text()
+        time.sleep(0.1)
+
+
 def copies(folder):
     """Whole copies of data sets in a cache, and what is left of others."""
     entries = [path for path in (folder / "datasets").iterdir() if path.is_dir()]
@@ -77,8 +84,7 @@ def test_a_node_is_lost_and_another_one_joins(cluster, sample, tmp_path, capsys)
             place += ["--storage", postgres.url("ray", "postgresql+psycopg")]
 
             process = start_sweep(*WORDS, *place)
-            while ended_trials() < 5 and process.poll() is None:
-                time.sleep(0.1)
+            wait_for_trials(5, process)
             cluster.remove_node(cluster.nodes[2], allow_graceful=False)
             cluster.add("node 3")
             at_kill = ended_trials()
@@ -124,8 +130,7 @@ def test_a_ray_that_dies_ends_the_sweep_with_one_line(name, sample, monkeypatch)
     monkeypatch.setenv("RAY_gcs_rpc_server_reconnect_timeout_s", "30")  # half of it is waited for
     process = start_sweep(*WORDS)
     try:
-        while ended_trials() < 1 and process.poll() is None:
-            time.sleep(0.1)
+        wait_for_trials(1, process)
         children = psutil.Process(process.pid).children()
         (victim,) = [child.pid for child in children if name in " ".join(child.cmdline())]
         kill(victim)
@@ -139,7 +144,8 @@ def test_a_ray_that_dies_ends_the_sweep_with_one_line(name, sample, monkeypatch)
     assert "the same command continues it" in last
     done = ended_trials()
     assert 0 < done < TRIALS
-    assert sweep.main([*WORDS, "--engine", "local", "--trials", str(done + 1), "--seeds", "1"]) == 0
+    process = start_sweep(*WORDS, "--engine", "local", "--trials", done + 1, "--seeds", 1)
+    assert process.wait(300) == 0, Path("sweep.log").read_text()
     found = runs()
     assert len(of_kind(found, names.TRIAL_RUN, "ok")) == done + 1
     assert not {**repeated(found, names.TRIAL_RUN), **repeated(found, names.FINAL_RUN)}
