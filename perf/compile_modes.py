@@ -9,15 +9,11 @@ as in a sweep. ``--data-dir`` is BENCHMARK_DATA_DIR.
 from __future__ import annotations
 
 import argparse
-import os
 import platform
 import statistics
-from pathlib import Path
 
-from benchmark.data.prepare import prepare
-from benchmark.data.source import SourceOptions, get_source
-from benchmark.plan.run_specs import make_plan
-from benchmark.spec.config import SweepConfig
+from sweeps import planned
+
 from benchmark.tracking.environment import versions
 from benchmark.training.devices import cores
 from benchmark.training.train import train
@@ -37,32 +33,27 @@ def main() -> None:
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
     options = parser.parse_args()
     modes = options.compile or MODES
-    folder = os.environ.get("BENCHMARK_DATA_DIR")
-    data = prepare(get_source(options.dataset, SourceOptions(Path(folder) if folder else None)))
-    config = SweepConfig(
-        budget="quick",
-        trials=1,
-        seeds=1,
-        epochs=options.epochs,
-        epochs_exact=True,
-        train_share=1,
-        train_examples=options.train_examples,
-        device="cpu",
-        overrides=dict(text.split("=", 1) for text in options.set),
-    )
     print(
         f"{options.dataset}; {versions()}; {platform.machine()}, {cores()} cores; {' '.join(options.set)}\n"
     )
     print("| architecture | way | seconds an epoch | times as fast | best validation accuracy |")
     print("| --- | --- | --- | --- | --- |")
     for model in options.models:
-        plan = make_plan(model, data, config)
+        plan = planned(
+            model,
+            options.dataset,
+            epochs=options.epochs,
+            epochs_exact=True,
+            train_examples=options.train_examples,
+            device="cpu",
+            overrides=dict(text.split("=", 1) for text in options.set),
+        )
         spec = plan.trial_spec({**plan.default, "patience": options.epochs}, 0)
         seconds: dict[str, list[float]] = {mode: [] for mode in modes}
         accuracy = dict.fromkeys(modes, 0.0)
         for _ in range(options.rounds):
             for mode in modes:
-                result = train(spec, data, device="cpu", compile=mode)
+                result = train(spec, plan.dataset, device="cpu", compile=mode)
                 seconds[mode] += result.history["epoch_seconds"][1:]
                 accuracy[mode] = result.best_val_accuracy or 0.0
         slowest = statistics.median(seconds[modes[0]])

@@ -1,10 +1,10 @@
 """What grows with a sweep and with the data: ``python perf/growth.py trials|board|texts [N ...]``.
 
 ``trials``: seconds of bookkeeping of a trial (proposal, three epochs reported, result to MLflow and Optuna)
-by an engine that does not train, and the parent's memory, after N trials; GROWTH_SAMPLER names another
-sampler than ``random``. ``board``: seconds of the command ``leaderboard`` on N final runs, fresh and again.
-``texts``: seconds and memory to prepare N texts, the reviews of IMDB (in BENCHMARK_DATA_DIR) repeated. Each
-N is measured in a process of its own.
+by an engine that does not train, and the parent's memory, after N trials of a random search. ``board``:
+seconds of the command ``leaderboard`` on N final runs, fresh and again. ``texts``: seconds and memory to
+prepare N texts, the reviews of IMDB (in BENCHMARK_DATA_DIR) repeated. Each N is measured in a process of its
+own.
 """
 
 from __future__ import annotations
@@ -23,38 +23,21 @@ from pathlib import Path
 
 SIZES = {"trials": [100, 1000, 5000], "board": [10, 100, 1000, 5000], "texts": [25_000, 250_000, 1_000_000]}
 LAST = 50  # trials over which the bookkeeping of one is averaged
-SAMPLER = os.environ.get("GROWTH_SAMPLER", "random")
 
 
 def trials(count: int) -> str:
     """Carry out the search of a sweep whose runs end at once."""
-    from idle import Idle
+    from sweeps import idle_sweep
 
-    from benchmark.data.prepare import prepare
-    from benchmark.data.source import SourceOptions, get_source
-    from benchmark.display.live import make_display
-    from benchmark.driver.sweep_driver import Sweep, open_stores
-    from benchmark.plan.run_specs import make_plan
-    from benchmark.spec.config import SweepConfig
-
-    data = prepare(get_source("sample", SourceOptions()))
-    config = SweepConfig(
-        budget="quick", trials=count, seeds=1, epochs=3, train_share=1, sampler=SAMPLER, pruner="none"
-    )
-    plan = make_plan("avg-pool", data, config)
-    engine = Idle(3)
-    with Path(os.devnull).open("w") as nowhere:
-        display = make_display(json=False, stream=nowhere)
-        with open_stores(Path("mlruns"), None, display) as stores:
-            sweep = Sweep(plan, stores, display)
-            started = time.perf_counter()
-            sweep.trials.run(engine)
-            seconds = time.perf_counter() - started
-            left = len(stores.outbox.spool.names())
-            drained = time.perf_counter()
-            stores.outbox.drain(600)
-            drained = time.perf_counter() - drained
-            sweep.close()
+    with idle_sweep(3, trials=count, sampler="random") as (sweep, engine):
+        outbox = sweep.stores.outbox
+        started = time.perf_counter()
+        sweep.trials.run(engine)
+        seconds = time.perf_counter() - started
+        left = len(outbox.spool.names())
+        drained = time.perf_counter()
+        outbox.drain(600)
+        drained = time.perf_counter() - drained
     steps = [after - before for before, after in itertools.pairwise([started, *engine.ends])]
     last = statistics.median(steps[-LAST:])
     return (
@@ -115,7 +98,7 @@ def memory() -> float:
 
 
 HEADS = {
-    "trials": f"trials ({SAMPLER}) | bookkeeping of one, median of the last {LAST} | mean of all | memory | "
+    "trials": f"trials (random) | bookkeeping of one, median of the last {LAST} | mean of all | memory | "
     "undelivered at the end, until delivered",
     "board": "final runs | leaderboard, fresh | again | memory",
     "texts": "texts | time | memory | on disk",

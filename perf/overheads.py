@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 
-from recorded import RANDOM_SEARCH, runs_of_kind, sweep
+from sweeps import RANDOM_SEARCH, runs_of_kind, sweep
 
 from benchmark.tracking import names
 
@@ -29,7 +29,8 @@ def measure(words: list[str], folder: str) -> tuple[float, float, float]:
     importing = time.time()
     subprocess.run([sys.executable, "-c", IMPORT], check=True)
     begun = time.time()
-    sweep(folder, "avg-pool", TRIALS, [*RANDOM_SEARCH, "--study", f"at-{begun}", *words])
+    asked = ["--model", "avg-pool", "--dataset", "imdb", "--trials", str(TRIALS), *RANDOM_SEARCH]
+    sweep(folder, *asked, "--study", f"at-{begun}", *words)
     runs = [run for run in runs_of_kind(folder, names.TRIAL_RUN) if run.info.start_time > 1000 * begun]
     runs.sort(key=lambda run: run.info.start_time)
     trained = [run.data.metrics[names.TRAIN_SECONDS] for run in runs]

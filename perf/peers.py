@@ -24,14 +24,9 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
-from recorded import runs_of_kind
+from sweeps import RANDOM_SEARCH, planned, runs_of_kind, sweep
 
-from benchmark.data.dataset import Dataset
-from benchmark.data.prepare import prepare
-from benchmark.data.source import SourceOptions, get_source
-from benchmark.plan.run_specs import Plan, make_plan
 from benchmark.search.study import Search
-from benchmark.spec.config import SweepConfig
 from benchmark.tracking import names
 
 HERE = Path(__file__).resolve().parent
@@ -77,24 +72,14 @@ class Outcome:
     epochs: int
 
 
-def make_work(folder: Path, model: str, count: int) -> tuple[Plan, Dataset]:
+def make_work(folder: Path, model: str, count: int) -> None:
     """Write what the peers read: texts, labels and configurations."""
-    dataset = prepare(get_source("imdb", SourceOptions(Path(os.environ["BENCHMARK_DATA_DIR"]))))
     kind = MODELS[model]
     space = folder / "space.yaml"
     default = json.dumps({**kind["fixed"], **START, "learning_rate": 0.001, "epochs": kind["epochs"]})
     space.write_text(SPACE.format(model=model, default=default, length=kind["length"]))
-    config = SweepConfig(
-        budget="quick",
-        trials=count,
-        seeds=1,
-        epochs=kind["epochs"],
-        epochs_exact=True,
-        train_share=1,
-        sampler="random",
-        pruner="none",
-    )
-    plan = make_plan(model, dataset, config, space)
+    settings = {"trials": count, "epochs": kind["epochs"], "epochs_exact": True, "sampler": "random"}
+    plan = planned(model, "imdb", space, **settings)
     search = Search(plan, None, folder / "proposals")
     searched = list(plan.space.search)
     found = []
@@ -112,34 +97,17 @@ def make_work(folder: Path, model: str, count: int) -> tuple[Plan, Dataset]:
         "ranges": ranges,
     }
     (folder / "work.json").write_text(json.dumps(work))
-    parts = {part: dataset.view(part, None) for part in ("train", "validation")}
+    parts = {part: plan.dataset.view(part, None) for part in ("train", "validation")}
     (folder / "texts.json").write_text(json.dumps({name: view.texts() for name, view in parts.items()}))
     np.savez(folder / "labels.npz", **{name: view.y for name, view in parts.items()})
-    return plan, dataset
 
 
 def ours(folder: Path, model: str, count: int, workers: list[str]) -> Outcome:
     """Carry out the sweep with an empty cache; its seconds end with its last trial."""
-    words = ["--model", model, "--dataset", "imdb", "--space", str(folder / "space.yaml"), "--json"]
-    words += ["--sampler", "random", "--pruner", "none", "--trials", str(count), "--seeds", "1"]
-    words += ["--epochs", str(MODELS[model]["epochs"]), "--timeout", "1000000", *workers]
+    words = ["--model", model, "--dataset", "imdb", "--space", str(folder / "space.yaml")]
+    words += [*RANDOM_SEARCH, "--trials", str(count), "--epochs", str(MODELS[model]["epochs"]), *workers]
     with tempfile.TemporaryDirectory() as place:
-        started, last = time.monotonic(), 0.0
-        process = subprocess.Popen(
-            [sys.executable, "-m", "benchmark.sweep", *words],
-            cwd=place,
-            env={**os.environ, "PYTHONPATH": str(HERE.parent), "BENCHMARK_CACHE_DIR": f"{place}/cache"},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        assert process.stderr is not None
-        ended = 0
-        for line in process.stderr:
-            if line.startswith("trial ") and ": ok " in line:
-                last, ended = time.monotonic() - started, ended + 1
-        if process.wait() or ended != count:
-            raise SystemExit(f"{ended} of {count} trials, exit code {process.returncode}")
+        _, last = sweep(place, *words, BENCHMARK_CACHE_DIR=f"{place}/cache")
         runs = [run.data for run in runs_of_kind(place, names.TRIAL_RUN)]
     accuracies = [run.metrics[names.BEST_VAL_ACCURACY] for run in runs]
     return Outcome(last, accuracies, round(sum(run.metrics[names.EPOCHS_RUN] for run in runs)))

@@ -1,15 +1,14 @@
 """How many runs a second drivers and servers sustain: ``python perf/rates.py [--rounds N] [SETTING ...]``.
 
 A client is a driver, in a process and folder of its own, that carries out a sweep whose runs do not train
-(`idle.py`): proposals by TPE, ten epochs reported, a result committed, told to Optuna and brought to MLflow
+(`sweeps.py`): proposals by TPE, ten epochs reported, a result committed, told to Optuna and brought to MLflow
 with its artifacts; three trials to one final run, whose predictions of 25,000 texts are stored. All start
 together.
 
 Settings: ``files`` (journal and SQLite, as without any option), ``search`` (Optuna in PostgreSQL, results in
-SQLite), ``server-sqlite`` and ``server`` (an ``mlflow server`` on SQLite and on PostgreSQL that takes the
-artifacts, too; Optuna in a journal). PostgreSQL writes as it does by default (fsync). Everything is on this
-machine, which all share: with more clients than cores it is the CPU time of a run that tells what each part
-can do elsewhere.
+SQLite), ``server`` (an ``mlflow server`` on PostgreSQL that takes the artifacts, too; Optuna in a journal).
+PostgreSQL writes as it does by default (fsync). Everything is on this machine, which all share: with more
+clients than cores it is the CPU time of a run that tells what each part can do elsewhere.
 
 Prints medians over the rounds (of 16 clients there is one); ``--output FILE`` writes them as JSON, too,
 for `scale_model.py`; settings that it has of the same machine stay there. Needs the extra ``test`` and
@@ -46,10 +45,9 @@ SERVER_PROCESSES = 2
 SETTINGS = {
     "files": "journal, SQLite",
     "search": "search in PostgreSQL, results in SQLite",
-    "server-sqlite": "journal, MLflow server on SQLite",
     "server": "journal, MLflow server on PostgreSQL",
 }
-CLIENTS = {"files": (1, 4), "search": (1, 4, 16), "server-sqlite": (1, 4), "server": (1, 4, 16)}
+CLIENTS = {"files": (1, 4), "search": (1, 4, 16), "server": (1, 4, 16)}
 PARTS = ("driver", "postgresql", "server")
 
 
@@ -67,13 +65,13 @@ class Place:
 @contextmanager
 def place(setting: str, folder: Path) -> Iterator[Place]:
     """Start the servers of a setting, and end them."""
-    sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests" / "tracking")]
+    sys.path.insert(0, str(ROOT / "tests" / "helpers"))
     import outages
     import postgres
 
     found = Place()
     with ExitStack() as stack:
-        if setting in ("search", "server"):
+        if setting != "files":
             database = stack.enter_context(postgres.running(fsync="on", max_connections=200))
             found.environment = {"PGPASSWORD": postgres.PASSWORD}
             os.environ.update(found.environment)
@@ -82,8 +80,8 @@ def place(setting: str, folder: Path) -> Iterator[Place]:
             found.sizes["postgresql"] = lambda: int(database.ask(f"SELECT pg_database_size('{setting}')"))
         if setting == "search":
             found.storage = url
-        if setting.startswith("server"):
-            backend = url.replace("postgresql", "postgresql+psycopg", 1) if setting == "server" else None
+        if setting == "server":
+            backend = url.replace("postgresql", "postgresql+psycopg", 1)
             server = outages.Server(folder, postgres.free_port(), backend, SERVER_PROCESSES)
             stack.callback(server.stop)
             server.start()
@@ -95,14 +93,6 @@ def place(setting: str, folder: Path) -> Iterator[Place]:
 
 def _folder_bytes(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-
-
-def prepare_data() -> Any:
-    """Return the data set of all sweeps."""
-    from benchmark.data.prepare import prepare
-    from benchmark.data.source import SourceOptions, get_source
-
-    return prepare(get_source("sample", SourceOptions()))
 
 
 def draw_once(folder: Path, *, confusion: bool = True) -> None:
@@ -125,32 +115,20 @@ def client(folder: str, study: str, where: dict[str, Any], trials: int, gate: An
 
 
 def _client(folder: str, study: str, where: dict[str, Any], trials: int, gate: Any, answers: Any) -> None:
-    from idle import Idle
-
-    from benchmark.display.live import make_display
-    from benchmark.driver.sweep_driver import Sweep, open_stores
-    from benchmark.plan.run_specs import make_plan
-    from benchmark.spec.config import SweepConfig
+    from sweeps import idle_sweep
 
     os.chdir(folder)
     os.environ.update(where["environment"])
-    limits = {"budget": "quick", "trials": trials, "seeds": trials // 6, "epochs": EPOCHS, "train_share": 1}
-    config = SweepConfig(**limits, sampler="tpe", pruner="none", study=study)
-    plan = make_plan("avg-pool", prepare_data(), config)
-    engine = Idle(EPOCHS)
-    with Path(os.devnull).open("w") as nowhere:
-        display = make_display(json=False, stream=nowhere)
-        with open_stores(Path("mlruns"), where["tracking"], display, where["storage"]) as stores:
-            sweep = Sweep(plan, stores, display)
-            draw_once(Path())
-            gate.wait(180)
-            started, cpu = time.perf_counter(), time.process_time()
-            sweep.run(engine)
-            told = time.perf_counter() - started
-            left = stores.outbox.drain(120)
-            delivered = time.perf_counter() - started
-            answers.put((len(engine.ends), left, told, delivered, time.process_time() - cpu))
-            sweep.close()
+    settings = {"trials": trials, "seeds": trials // 6, "sampler": "tpe", "study": study}
+    with idle_sweep(EPOCHS, where["storage"], where["tracking"], **settings) as (sweep, engine):
+        draw_once(Path())
+        gate.wait(180)
+        started, cpu = time.perf_counter(), time.process_time()
+        sweep.run(engine)
+        told = time.perf_counter() - started
+        left = sweep.stores.outbox.drain(120)
+        delivered = time.perf_counter() - started
+        answers.put((len(engine.ends), left, told, delivered, time.process_time() - cpu))
 
 
 def cpu_seconds(pid: int) -> float:
@@ -165,7 +143,7 @@ def measure(
     """Let clients work side by side; return runs, rates and CPU seconds of each part."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(
-        ["mlflow", "benchmark.driver.sweep_driver", "matplotlib.figure", "sqlalchemy.orm"]
+        ["mlflow", "benchmark.driver.sweep_driver.sweep_driver", "matplotlib.figure", "sqlalchemy.orm"]
     )
     gate, answers = context.Barrier(clients + 1), context.Queue()
     processes = []
@@ -284,9 +262,11 @@ def main() -> None:
     options = parser.parse_args()
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+    from sweeps import planned
+
     started = time.perf_counter()
     rows, sizes = [], {}
-    prepare_data()  # once, not by each client
+    planned("avg-pool", "sample")  # prepares the data set once, not by each client
     for setting in options.setting or SETTINGS:
         more, sizes[setting] = measure_setting(setting, options.rounds)
         rows += more

@@ -16,7 +16,7 @@ import shlex
 import statistics
 import tempfile
 
-from recorded import runs_of_kind, sweep
+from sweeps import runs_of_kind, sweep
 
 from benchmark.stats.intervals import mean_interval
 from benchmark.tracking import names
@@ -25,7 +25,8 @@ from benchmark.tracking import names
 def accuracies(model: str, seeds: int, way: str) -> tuple[dict[str, float], float, str]:
     """Sweep with one trial, the default; return each seed's test accuracy, a run's seconds, and its way."""
     with tempfile.TemporaryDirectory() as folder:
-        sweep(folder, model, 1, ["--seeds", str(seeds), *shlex.split(way)])
+        asked = ["--model", model, "--dataset", "imdb", "--trials", "1", "--seeds", str(seeds)]
+        sweep(folder, *asked, *shlex.split(way))
         runs = [run.data for run in runs_of_kind(folder, names.FINAL_RUN)]
     found = {run.tags[names.SEED]: run.metrics[names.TEST_ACCURACY] for run in runs}
     seconds = statistics.median(run.metrics[names.TRAIN_SECONDS] for run in runs)

@@ -38,8 +38,8 @@ import numpy as np
 import optuna
 from mlflow import MlflowClient
 from optuna.trial import TrialState
-from recorded import RANDOM_SEARCH, runs_of_kind, sweep
 from sklearn.ensemble import RandomForestRegressor
+from sweeps import RANDOM_SEARCH, runs_of_kind, sweep
 
 from benchmark.driver.sweep_options import PRUNERS
 from benchmark.plan.space import Space, find_space, load_space
@@ -70,7 +70,7 @@ class Curve:
 
 def curves(model: str, count: int, folder: Path, words: list[str]) -> list[Curve]:
     """Search without pruning, as far as that has not been done; return the curves, the default's first."""
-    sweep(folder, model, count, [*RANDOM_SEARCH, *words])
+    sweep(folder, "--model", model, "--dataset", "imdb", "--trials", str(count), *RANDOM_SEARCH, *words)
     client = MlflowClient(f"sqlite:///{folder}/mlruns/mlflow.db")
     runs = [
         run

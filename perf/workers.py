@@ -10,14 +10,12 @@ from __future__ import annotations
 
 import os
 import platform
-import re
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
 from importlib.metadata import version
-from pathlib import Path
+
+from sweeps import sweep
 
 ROUNDS = 3
 TRIALS = 12
@@ -32,29 +30,14 @@ WORDS += ["--sampler", "random", "--pruner", "none"]
 
 def search_seconds(words: list[str]) -> float:
     """Carry out a sweep in an empty folder; return the seconds from its plan to its last trial."""
-    command = [sys.executable, "-m", "benchmark.sweep", *WORDS, *words]
     with tempfile.TemporaryDirectory() as folder:
-        process = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True)
-        assert process.stdout is not None
-        begun = last = 0.0
-        ended = 0
-        for line in process.stdout:
-            if " trials, " in line and not begun:
-                begun = time.monotonic()
-            if re.match(r"trial \d+: (ok|pruned|diverged)", line):
-                last, ended = time.monotonic(), ended + 1
-        if process.wait() or ended != TRIALS:
-            raise SystemExit(
-                f"{ended} of {TRIALS} trials, exit code {process.returncode}: {' '.join(command)}"
-            )
-    return last - begun
+        plan, last = sweep(folder, *WORDS, *words)
+    return last - plan
 
 
 def main() -> None:
     """Measure and print a table."""
     extra = sys.argv[1:]
-    if "PYTHONPATH" not in os.environ:
-        os.environ["PYTHONPATH"] = str(Path(__file__).resolve().parents[1])
     seconds: dict[str, list[float]] = {way: [] for way in WAYS}
     for _ in range(ROUNDS):
         for way, words in WAYS.items():
