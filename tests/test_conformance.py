@@ -25,6 +25,7 @@ class source(ToyData):
 """
 
 
+@pytest.mark.long
 def test_the_model_of_the_readme_passes(capsys):
     """As a user runs it, in this process."""
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)

@@ -59,6 +59,7 @@ print(sum(words != tokenize(text) for words, text in zip(found, texts)), len(tex
 """
 
 
+@pytest.mark.long
 def test_the_locale_of_the_machine_makes_no_difference(start_python, monkeypatch):
     # Of these, TensorFlow's own lower-casing follows the rules.
     started = []

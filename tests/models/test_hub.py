@@ -109,6 +109,7 @@ print(json.dumps([served.predict(texts).tolist(), answer[columns].values.tolist(
 """
 
 
+@pytest.mark.long
 def test_served_without_its_module_it_gives_the_same_answers(tuned, three_classes, tmp_path, run_python):
     result, folder = tuned
     pack_model(folder, tmp_path / "packed")

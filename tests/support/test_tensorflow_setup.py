@@ -25,16 +25,7 @@ def test_it_is_shown_if_the_block_fails(capfd):
     assert capfd.readouterr().err == "the reason\n"
 
 
-def test_importing_tensorflow_prints_nothing(start_python):
-    process = start_python(
-        "from benchmark.support.tensorflow_setup import quiet_tensorflow; quiet_tensorflow()\n"
-        "import sys; sys.exit('tensorflow' not in sys.modules)"
-    )
-    assert process.communicate(timeout=120) == ("", "")
-    assert process.returncode == 0
-
-
-def test_importing_tensorflow_leaves_out_what_networks_do_not_need(start_python):
+def test_importing_tensorflow_prints_nothing_and_leaves_out_what_networks_do_not_need(start_python):
     process = start_python(
         "from benchmark.support.tensorflow_setup import quiet_tensorflow; quiet_tensorflow()\n"
         "import sys; print('keras' in sys.modules, {'matplotlib', 'sklearn'} & {*sys.modules})\n"
@@ -44,6 +35,7 @@ def test_importing_tensorflow_leaves_out_what_networks_do_not_need(start_python)
     assert process.returncode == 0
 
 
+@pytest.mark.long
 def test_what_was_imported_before_stays(start_python):
     process = start_python(
         "import sklearn, sys\n"

@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import pytest
 from run_specs import make_spec
 
 from benchmark.data.cache import cache_root
@@ -62,6 +63,7 @@ def test_ways_that_are_possible(sample):
     assert modes_of(make_spec(sample), texts) == ["graph", "fit"]
 
 
+@pytest.mark.long
 def test_a_real_measurement_decides_and_is_recorded(sample, own_cache, monkeypatch):
     monkeypatch.setattr(compile_mode, "_WORTH_MEASURING", 0)
     result = train(make_spec(sample, epochs=1), sample)
