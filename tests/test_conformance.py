@@ -72,6 +72,7 @@ def test_a_failure_is_1_with_its_reason_and_ends_what_depends_on_it(capsys):
     assert lines[-1] == "dataset made.py:source: 1 of 7 tests failed"
 
 
+@pytest.mark.long
 def test_it_needs_no_pytest():
     code = (
         "import sys; sys.modules['pytest'] = None; from benchmark.conformance import main; sys.exit(main())"

@@ -61,6 +61,7 @@ def write_package(folder, name, version):
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
 
 
+@pytest.mark.long
 def test_planted_faults_are_all_named_with_their_fixes():
     """As a user runs it: in a process of its own, TensorFlow imported and all."""
     Path("mlruns").write_text("not a folder")

@@ -3,7 +3,9 @@
 import io
 import json
 import shlex
+import shutil
 import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import pytest
@@ -11,12 +13,24 @@ import pytest
 from benchmark import export, predict, sweep
 from benchmark.spec.config import ViewSettings
 
+SWEEP = ["--model", "tfidf-logreg", "--dataset", "sample", "--trials", "1", "--seeds", "1"]
+
+
+@pytest.fixture(scope="module")
+def finished(sample, tmp_path_factory):
+    """The folder of a finished sweep, and what it printed."""
+    folder, printed = tmp_path_factory.mktemp("finished"), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(printed):
+        patch.chdir(folder)
+        assert sweep.main(SWEEP) == 0
+    return folder, printed.getvalue()
+
 
 @pytest.fixture
-def swept():
-    words = ["--model", "tfidf-logreg", "--dataset", "sample", "--trials", "1", "--seeds", "1"]
-    assert sweep.main(words) == 0
-    return words
+def swept(finished, tmp_path):
+    """Be in a copy of that folder."""
+    shutil.copytree(finished[0], tmp_path, dirs_exist_ok=True)
+    return finished[1]
 
 
 def feed(monkeypatch, content):
@@ -64,12 +78,12 @@ def test_json_lines_hold_all_probabilities(swept, capsys):
 
 
 def test_a_sweep_names_the_best_of_its_models_in_a_command_that_can_be_pasted(capsys, swept):
-    (line,) = [line for line in capsys.readouterr().out.splitlines() if "benchmark.predict" in line]
+    (line,) = [line for line in swept.splitlines() if "benchmark.predict" in line]
     assert predict.main(["--best", "sample", "a text"]) == 0
     expected = capsys.readouterr().out
     assert predict.main(shlex.split(line.partition("benchmark.predict ")[2])) == 0
     assert capsys.readouterr().out == expected
-    assert sweep.main([*swept, "--json"]) == 0
+    assert sweep.main([*SWEEP, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["model_uri"] in line
 
 
@@ -103,6 +117,7 @@ def build(task):
 """
 
 
+@pytest.mark.long
 def test_a_network_with_a_layer_of_its_own_is_there_without_its_file(sample, capsys):
     Path("own.py").write_text(OWN)
     words = ["--dataset", "sample", "--trials", "1", "--seeds", "1", "--epochs", "1"]
@@ -129,7 +144,8 @@ def test_a_sweep_says_so_where_its_model_cannot_be_stored(sample, capsys):
     assert "has a stored model" in capsys.readouterr().err
 
 
-def test_files_that_are_not_those_that_the_sweep_stored_do_not_answer(swept, capsys):
+def test_files_that_are_not_those_that_the_sweep_stored_do_not_answer(sample, capsys):
+    assert sweep.main(SWEEP) == 0
     (file,) = Path("mlruns/artifacts").rglob("text.json")
     text = json.loads(file.read_text())
     file.write_text(json.dumps({**text, "class_names": text["class_names"][::-1]}))

@@ -133,6 +133,7 @@ def test_the_same_again_trains_nothing_and_more_seeds_only_add(tiny, capsys):
     assert len(runs(names.REPRODUCTION)) == 1
 
 
+@pytest.mark.long
 def test_no_board_counts_them(tiny, capsys):
     run(*tiny, "--seeds", 1)
     capsys.readouterr()
@@ -145,6 +146,7 @@ def test_no_board_counts_them(tiny, capsys):
     assert {row["model"] for row in json.loads(capsys.readouterr().out)["rows"]} == {"majority"}
 
 
+@pytest.mark.long
 def test_an_interrupt_is_recorded_and_the_same_command_goes_on(tiny, monkeypatch, capsys):
     from benchmark.execution import inline
 
@@ -219,6 +221,7 @@ def test_what_cannot_be_measured_says_what_it_needs_and_the_others_go_on(sample,
     assert not Path("mlruns/reproduce/curves-absent.png").exists()
 
 
+@pytest.mark.long
 def test_own_vectors_are_rows_of_their_own(sample, capsys):
     folder = write("published", few=GLOVE)
     own = Path("own")

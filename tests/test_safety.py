@@ -264,6 +264,7 @@ def test_the_program_of_a_stranger_runs_where_it_is_trusted_alone(stranger, caps
     assert Path("stolen").exists()
 
 
+@pytest.mark.long
 def test_a_program_that_a_sweep_of_the_store_has_recorded_is_trusted_until_it_is_changed(
     stranger, uri, capsys
 ):

@@ -365,6 +365,7 @@ def test_runs_that_cannot_be_written(capsys):
     assert re.search("mlruns.* cannot be written", capsys.readouterr().err)
 
 
+@pytest.mark.long
 def test_a_damaged_cache_is_rebuilt(monkeypatch, tmp_path, capsys):
     monkeypatch.setenv("BENCHMARK_CACHE_DIR", str(tmp_path / "cache"))
     run(*FAST, "--trials", 1, "--seeds", 1)
@@ -409,6 +410,7 @@ def test_the_list_of_commands(capsys):
     assert "run a sweep first" in capsys.readouterr().err
 
 
+@pytest.mark.long
 def test_what_ends_a_search_early_is_printed_and_tagged(tmp_path, capsys):
     (tmp_path / "tiny.py").write_text(NETWORK)
     command = ["--model", "tiny.py:build", "--dataset", "sample", "--epochs", 1, "--seeds", 1]

@@ -40,7 +40,16 @@ def is_there(pid):
         return False
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "number",
+    [
+        signal.SIGKILL,
+        *(
+            pytest.param(signal.Signals[name], marks=pytest.mark.long)
+            for name in ("SIGTERM", "SIGINT", "SIGHUP")
+        ),
+    ],
+)
 def test_the_server_and_its_workers_end_with_the_command(start_python, number):
     process = start_python(UI, SERVER)
     wait_for(lambda: Path("server").is_file() and Path("server").read_text())

@@ -453,6 +453,7 @@ def test_long_texts_are_read_and_the_limit_of_the_process_stays(tmp_path):
     assert csv.field_size_limit() == limit
 
 
+@pytest.mark.long
 def test_a_large_table_streams(tmp_path):
     path = tmp_path / "r.csv"
     with path.open("w") as file:

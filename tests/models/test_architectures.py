@@ -86,7 +86,7 @@ def trained(three_classes, tmp_path_factory):
     return run
 
 
-@pytest.mark.parametrize("models", [["avg-pool", "fasttext"], pytest.param(NAMES, marks=pytest.mark.long)])
+@pytest.mark.parametrize("models", [["fasttext"], pytest.param(NAMES, marks=pytest.mark.long)])
 def test_a_fresh_process_serves_what_was_evaluated(trained, three_classes, run_python, tmp_path, models):
     store = Store(three_classes.folder / "test")
     texts = [store.text(row) for row in range(three_classes.sizes["test"])]
@@ -236,6 +236,7 @@ def test_widths_that_are_none(text):
         build("cnn", make_task(), widths=text)
 
 
+@pytest.mark.long
 def test_cnn_limits_the_weights_of_a_logit(three_classes, tmp_path):
     longest = {}
     for limit in (0.25, 0.0):

@@ -125,6 +125,7 @@ def test_served_without_its_module_it_gives_the_same_answers(tuned, three_classe
     assert np.isfinite(odd).all()
 
 
+@pytest.mark.long
 def test_a_session(module, capsys):
     options = ["--budget", "smoke", "--trials", "1", "--seeds", "1", "--epochs", "1"]
     assert sweep.main(["--model", "hub", "--dataset", "sample", "--set", f"handle={module}", *options]) == 0

@@ -12,6 +12,8 @@ import pytest
 
 FILE = Path(__file__).resolve().parents[2] / "perf" / "calibration.py"
 
+pytestmark = pytest.mark.long  # 120 simulated worlds
+
 
 @pytest.fixture(scope="module")
 def calibration():

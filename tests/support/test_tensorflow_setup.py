@@ -25,6 +25,7 @@ def test_it_is_shown_if_the_block_fails(capfd):
     assert capfd.readouterr().err == "the reason\n"
 
 
+@pytest.mark.long
 def test_importing_tensorflow_prints_nothing_and_leaves_out_what_networks_do_not_need(start_python):
     process = start_python(
         "from benchmark.support.tensorflow_setup import quiet_tensorflow; quiet_tensorflow()\n"

@@ -22,6 +22,7 @@ from benchmark.testing.toy_data import ToyData
 class TestAvgPool(ModelSuite):
     model = staticmethod(build)
     hparams = {"mask": True}  # noqa: RUF012
+    test_stored = None  # see `models/test_architectures.py`
 
 
 @pytest.mark.long

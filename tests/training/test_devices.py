@@ -15,6 +15,7 @@ import os; print(cores(), threads(), os.environ["TF_NUM_INTRAOP_THREADS"])
 """
 
 
+@pytest.mark.long
 @pytest.mark.skipif(devices.visible_cores() < 2, reason="one core has no other thread to leave out")
 def test_tensorflow_uses_no_more_threads_than_there_is_time_for():
     environment = {name: value for name, value in os.environ.items() if "_THREADS" not in name}

@@ -73,6 +73,7 @@ def test_another_learning_rate_needs_no_other_functions(sample, fresh):
     assert curves(train(make_spec(sample, learning_rate=0.001), sample)) == curves(slow)
 
 
+@pytest.mark.long
 def test_other_shapes_and_settings_take_their_place(sample, fresh):
     train(make_spec(sample), sample)
     seen = [network._kept[0]]
@@ -91,6 +92,7 @@ def test_a_state_that_keras_does_not_know_is_not_handed_on(sample, fresh, tmp_pa
     assert curves(first) == curves(again)
 
 
+@pytest.mark.long
 def test_a_run_that_fails_leaves_nothing(sample, fresh):
     train(make_spec(sample), sample)
     failed = train(make_spec(sample, hparams={"units": -1}), sample)

@@ -84,7 +84,7 @@ def test_the_same_spec_gives_bit_equal_curves(sample, mode):
     ("model", "hparams"),
     [
         ("avg-pool", {}),
-        ("avg-pool", {"dropout": 0.4, "embedding_dropout": 0.2}),
+        pytest.param("avg-pool", {"dropout": 0.4, "embedding_dropout": 0.2}, marks=pytest.mark.long),
         pytest.param("lstm", {"embedding_dim": 8, "units": 8}, marks=pytest.mark.long),
     ],
 )
@@ -100,6 +100,7 @@ def test_compiled_epochs_have_keras_semantics(sample, model, hparams):
     assert tuple(result.compile for result in (fit, *others)) == modes
 
 
+@pytest.mark.long
 def test_streams_are_independent(sample, builders):
     """The dropout stream decides the masks; without dropout it changes nothing."""
 
@@ -305,7 +306,10 @@ def test_learning_rate_schedules(sample, schedule, last):
     assert result.history["learning_rate"][2] == pytest.approx(last, rel=0.05)
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "adamw", "nadam", "rmsprop", "sgd"])
+@pytest.mark.parametrize(
+    "optimizer",
+    ["sgd", *(pytest.param(name, marks=pytest.mark.long) for name in ("adam", "adamw", "nadam", "rmsprop"))],
+)
 def test_optimizers(sample, optimizer):
     result = train(make_spec(sample, optimizer=optimizer, epochs=2), sample)
     assert result.status == "ok", result.error
