@@ -12,7 +12,7 @@ from benchmark.tracking import names
 
 pytestmark = pytest.mark.long
 
-TRIALS, SEEDS, KILLS = 30, 3, 15
+TRIALS, SEEDS, KILLS = 16, 3, 8
 WORDS = ["--model", "avg-pool", "--dataset", "sample", "--workers", "2", "--trials", str(TRIALS)]
 WORDS += ["--seeds", str(SEEDS), "--epochs", "2", "--sampler", "random", "--pruner", "none"]
 WORDS += ["--timeout", "100000"]  # not the budget's limit, which goes by the clock
@@ -36,7 +36,7 @@ def test_a_sweep_killed_at_random_moments(sample, tmp_path, monkeypatch, capsys)
         early = chance.random() < 0.2
         while not early and not workers_of(process) and process.poll() is None:
             time.sleep(0.2)
-        time.sleep(chance.uniform(0, 16))
+        time.sleep(chance.uniform(0, 12))
         if process.poll() is not None:
             assert process.returncode in (0, -9), Path("sweep.log").read_text()
             process = start_sweep(*WORDS)

@@ -88,6 +88,7 @@ def test_wrong_requests_are_one_line(inside, capsys, words, said):
     assert Path("mlruns/ledger.jsonl").read_bytes() == before
 
 
+@pytest.mark.long
 def test_further_seeds_are_those_that_a_longer_sweep_would_run(swept, capsys, monkeypatch):
     monkeypatch.chdir(swept)
     # Without a margin nothing is equivalent, and these two are too close for a few seeds.

@@ -301,6 +301,7 @@ def test_addresses_that_are_none(options, says):
     assert says in the_problem(look(stores.tracking_store, **options)).message
 
 
+@pytest.mark.long
 def test_a_server_that_is_not_mlflow():
     command = [sys.executable, "-m", "http.server", "0", "--bind", "127.0.0.1"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as server:

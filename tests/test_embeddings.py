@@ -137,6 +137,7 @@ sys.exit(embeddings.main(sys.argv[1:]))
 """
 
 
+@pytest.mark.long
 def test_an_interruption_leaves_nothing_behind(sample, start_python):
     process = start_python(INTERRUPTED, *WORDS, "--epochs", "100000", "--output", "new")
     while "epoch 1 of" not in process.stdout.readline():

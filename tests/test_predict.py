@@ -131,6 +131,7 @@ def test_a_network_with_a_layer_of_its_own_is_there_without_its_file(sample, cap
     assert {path.name for path in Path("out").iterdir()} >= {"saved_model", "vocabulary.txt", "README.md"}
 
 
+@pytest.mark.long
 def test_a_sweep_says_so_where_its_model_cannot_be_stored(sample, capsys):
     Path("steps.py").write_text(STEPS)
     words = ["--dataset", "sample", "--trials", "1", "--seeds", "1"]
@@ -144,6 +145,7 @@ def test_a_sweep_says_so_where_its_model_cannot_be_stored(sample, capsys):
     assert "has a stored model" in capsys.readouterr().err
 
 
+@pytest.mark.long
 def test_files_that_are_not_those_that_the_sweep_stored_do_not_answer(sample, capsys):
     assert sweep.main(SWEEP) == 0
     (file,) = Path("mlruns/artifacts").rglob("text.json")

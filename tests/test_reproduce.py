@@ -110,6 +110,7 @@ def test_from_nothing_to_a_table_beside_the_published_figures(tiny, sample, caps
     ]
 
 
+@pytest.mark.long
 def test_the_same_again_trains_nothing_and_more_seeds_only_add(tiny, capsys):
     run(*tiny, "--seeds", 1, "--json")
     first = rows_of(capsys.readouterr().out)["tiny", "test_accuracy"]
@@ -204,6 +205,7 @@ def kill_after_one_run(command):
     process.communicate()
 
 
+@pytest.mark.long
 def test_what_cannot_be_measured_says_what_it_needs_and_the_others_go_on(sample, capsys):
     folder = write("published", tiny=TINY, absent=ABSENT, few=GLOVE)
     run("--published", folder, "--seeds", 1, "--json")

@@ -195,6 +195,7 @@ def test_an_entry_cut_off_is_damage_until_it_is_kept(ledger):
     assert entries_of(ledger)[-1]["torn"] == '{"model": "sec'
 
 
+@pytest.mark.long
 def test_a_full_disk_leaves_the_ledger_as_it_was(ledger, start_python):
     append(ledger, {"model": "first", "dataset_digest": "d"})
     before = ledger.read_bytes()

@@ -66,6 +66,7 @@ def test_the_newest_version_is_taken(data):
     assert get("tiny_news", data).key() != get("tiny_news", data, validation_share=0.3).key()
 
 
+@pytest.mark.long
 def test_an_unlabelled_test_split_is_ignored_and_another_drawn(data, own_cache, caplog):
     source = get("tiny_glue/one", data)
     with caplog.at_level(logging.WARNING):
@@ -92,6 +93,7 @@ def test_several_configurations_must_be_named(data):
         get("tiny_glue", data).key()
 
 
+@pytest.mark.long
 def test_one_configuration_need_not_be_named(tiny_imdb):
     short, long = (list(get(f"imdb_reviews{rest}", tiny_imdb).rows()) for rest in ("", "/plain_text:1.0.0"))
     imdb = get_source("imdb", SourceOptions(tiny_imdb))

@@ -2,6 +2,7 @@
 
 import threading
 
+import pytest
 from mlflow import MlflowClient
 
 from benchmark import sweep
@@ -11,6 +12,7 @@ from benchmark.spec.result import Result
 WORDS = ["--model", "majority", "--dataset", "sample", "--trials", "1", "--seeds", "2"]
 
 
+@pytest.mark.long
 def test_nothing_is_asked_of_the_store_while_runs_are_under_way(sample, monkeypatch):
     """It may be gone then; the outbox's thread alone talks to it."""
     under_way, asked = threading.Event(), []

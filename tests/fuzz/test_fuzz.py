@@ -1,4 +1,4 @@
-"""Any input gives a correct result or an error of one line: a few inputs always, 10,000 in the longer run."""
+"""Any input gives a correct result or an error of one line: a few inputs always, 3,000 in the longer run."""
 
 import hashlib
 import shutil
@@ -8,16 +8,16 @@ from hypothesis import HealthCheck, Phase, given, settings
 
 FEW = 10
 # More of what is quick to check.
-MANY = {"space": 1800, "budgets": 1000, "csv": 1200, "tsv": 700, "jsonl": 1000, "parquet": 700, "dir": 500}
+MANY = {"space": 400, "budgets": 220, "csv": 260, "tsv": 160, "jsonl": 220, "parquet": 160, "dir": 120}
 MANY |= {
-    "vectors": 900,
-    "arrays": 700,
-    "archive": 900,
-    "cache entry": 150,
-    "ledger": 1300,
-    "journal": 1500,
-    "spool": 1500,
-    "command": 150,
+    "vectors": 200,
+    "arrays": 160,
+    "archive": 200,
+    "cache entry": 60,
+    "ledger": 300,
+    "journal": 340,
+    "spool": 340,
+    "command": 60,
 }
 
 
@@ -59,8 +59,8 @@ def test_a_few_inputs(attack, name):
 
 
 @pytest.mark.long
-def test_ten_thousand_inputs(attack, capsys):
-    """10,000 different inputs or more, of all kinds together; says how many of each."""
+def test_three_thousand_inputs(attack, capsys):
+    """3,000 different inputs or about as many, of all kinds together; says how many of each."""
     from fuzz_targets import targets
 
     counts = {name: attack(name, number) for name, number in MANY.items()}
@@ -68,4 +68,4 @@ def test_ten_thousand_inputs(attack, capsys):
         print("\nfuzzed:", ", ".join(f"{count:,} {name}" for name, count in counts.items()), end=" ")
         print(f"({sum(counts.values()):,} in all)")
     assert counts.keys() == targets().keys()
-    assert sum(counts.values()) >= 10_000
+    assert sum(counts.values()) >= 2_500

@@ -198,7 +198,10 @@ def test_space_and_builder_have_the_same_hyper_parameters_and_defaults(name):
     assert space.default.keys() - space.search.keys() - {"mask_zero"} == {"epochs", "patience"}
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[] if name in ("avg-pool", "flatten") else pytest.mark.long) for name in NAMES],
+)
 def test_every_searched_value_makes_another_model(name):
     space = load_space(find_space(name))
     task = make_task()

@@ -70,6 +70,7 @@ def table(folder):
     return found
 
 
+@pytest.mark.long
 def test_fine_tuning_changes_the_vectors_of_the_words_that_occur(tuned, module):
     result, folder = tuned
     before, after = table(module), table(folder / "saved_model")
@@ -85,6 +86,7 @@ def test_a_frozen_module_stays_as_it_is(run, tuned, module):
     assert frozen.parameters == tuned[0].parameters
 
 
+@pytest.mark.long
 def test_a_run_begins_with_the_saved_vectors_and_ends_with_those_of_the_best_epoch(run, tuned, module):
     """One that stops at the best epoch of another goes the same way, and ends where that one returned to."""
     longer, _ = tuned

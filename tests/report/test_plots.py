@@ -148,6 +148,7 @@ def test_a_failed_write_leaves_the_old_picture(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.long
 def test_threads_draw_at_once(tmp_path):
     curves_png(HISTORY, 2, tmp_path / "alone.png", "t")
     threads = [

@@ -222,6 +222,7 @@ def test_a_time_limit_counts_the_seconds_of_all_trials_the_earlier_ones_too(data
     assert len(run_all(Search(make(dataset, trials=6, timeout=4.5), None, tmp_path))) == 2
 
 
+@pytest.mark.long
 def test_a_database_remembers_like_a_journal(dataset, tmp_path):
     url = f"sqlite:///{tmp_path / 'optuna.db'}"
     first = run_all(Search(make(dataset, trials=3), url, tmp_path))

@@ -96,6 +96,7 @@ def test_a_network_that_calls_python_is_not_stored(sample, tmp_path):
         save_servable(tmp_path, network(Calling()), sample, SMALL)
 
 
+@pytest.mark.long
 def test_what_is_needed_for_training_alone_is_not_stored(sample, tmp_path):
     model = PLAIN["plain"]()
     model.compile("adam", "mse")

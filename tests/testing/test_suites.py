@@ -252,6 +252,7 @@ def test_broken_data_sets(test, body, reason):
     assert reason in failure(DatasetSuite, test, dataset="made.py:source")
 
 
+@pytest.mark.long
 def test_a_large_data_set_that_is_streamed():
     Path("made.py").write_text(SOURCE.format(body=f"{ROWS}yield from {MANY}"))
     suite = type("Made", (DatasetSuite,), {"dataset": "made.py:source"})
@@ -273,18 +274,20 @@ OTHER = "__import__('benchmark.spec.seeds').spec.seeds.seed_bundle(0, 'search', 
         ),
         ("waiting", "continue", "return", "1 of 2 runs"),
         ("runs", "handler.started(job)", "pass", "was reported: epoch 1, epoch 2, ended"),
-        ("runs", "handler.ended(job, result)", "job.number == 1 or handler.ended(job, result)", "epoch 2;"),
-        (
-            "runs",
-            "job.spec,",
-            f"job.spec.model_copy(update={{'seeds': {OTHER}}}),",
-            "the losses of a run are",
+        pytest.param(
+            *("runs", "handler.ended(job, result)", "job.number == 1 or handler.ended(job, result)"),
+            "epoch 2;",
+            marks=pytest.mark.long,
         ),
-        (
-            "failures",
-            "handler.ended(job, result)",
-            "result.error = ''; handler.ended(job, result)",
+        pytest.param(
+            *("runs", "job.spec,", f"job.spec.model_copy(update={{'seeds': {OTHER}}}),"),
+            "the losses of a run are",
+            marks=pytest.mark.long,
+        ),
+        pytest.param(
+            *("failures", "handler.ended(job, result)", "result.error = ''; handler.ended(job, result)"),
             "traceback",
+            marks=pytest.mark.long,
         ),
         (
             "failures",

@@ -75,6 +75,7 @@ def test_a_file_that_is_no_database(uri):
         connect(uri)
 
 
+@pytest.mark.long
 def test_a_new_store_is_made_whole_beside_what_a_killed_process_left(uri):
     Path("store.db").touch()
     Path("store.db.unfinished-0").write_bytes(b"half")

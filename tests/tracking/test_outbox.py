@@ -152,6 +152,7 @@ def test_a_store_that_is_away_is_told_of_once_and_so_is_its_return(client, spool
     assert "answers again" in notices[1]
 
 
+@pytest.mark.long
 def test_who_waits_for_a_slow_store_is_told_how_long(client, spool, outbox, monkeypatch):
     monkeypatch.setattr("benchmark.tracking.outbox._FIRST_LINE", 0.0)
     monkeypatch.setattr("benchmark.tracking.outbox._LINE_EVERY", 0.05)

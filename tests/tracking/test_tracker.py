@@ -212,6 +212,7 @@ def test_a_store_that_has_gone_is_one_line(client, spool, outbox, monkeypatch):
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.long
 def test_a_flaky_store_is_asked_again(client, spool, outbox, open_tracker):
     plan = make_plan_of()
     trial(first := open_tracker(plan), plan, 0)

@@ -51,6 +51,7 @@ def test_a_pipeline_is_measured_stored_and_answers_as_it_was_evaluated(sample, t
     assert (again.test_probabilities == result.test_probabilities).all()
 
 
+@pytest.mark.long
 def test_their_order_on_the_built_in_data(sample, tmp_path):
     """Order of words matters there, so pairs of words help; nothing beats the ceiling."""
     from benchmark.data.sample import CEILING

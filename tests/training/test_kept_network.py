@@ -64,6 +64,7 @@ def test_a_run_on_kept_functions_is_that_of_a_fresh_model(sample, fresh, mode, o
     assert curves(again) == curves(first)
 
 
+@pytest.mark.long
 def test_another_learning_rate_needs_no_other_functions(sample, fresh):
     train(make_spec(sample), sample)
     kept = network._kept[0]

@@ -93,6 +93,7 @@ def test_what_keras_alone_cannot_hold_is_named(layer, reason):
     assert str(caught.value) == reason
 
 
+@pytest.mark.long
 def test_stored_and_loaded_by_keras_alone(tmp_path):
     # Names of a loaded network are those of its file, and new operations must not take them.
     task = Task(("neg", "pos"), 30, 12)

@@ -93,6 +93,7 @@ def test_one_worker_gives_the_same_vectors_again_and_another_seed_others(make_co
     assert not np.allclose(first, other)
 
 
+@pytest.mark.long
 def test_hash_randomisation_changes_nothing(run_python, monkeypatch, make_corpus, tmp_path):
     code = """
 import sys
