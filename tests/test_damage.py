@@ -135,6 +135,7 @@ def test_a_prepared_data_set_can_be_used_from_a_cache_that_cannot_be_written(rev
 PREPARE = "import sys\nfrom benchmark import datasets\nsys.exit(datasets.main(sys.argv[1:]))"
 
 
+@pytest.mark.long
 def test_a_disk_that_fills_up_while_data_is_prepared(own_cache, tmp_path, start_python):
     """In a process of its own: the kernel ends one that writes to a full disk through a memory map."""
     words = "".join(f"{' '.join(f'w{n}x{k}' for k in range(40))},{n % 2}\n" for n in range(300))

@@ -15,6 +15,7 @@ from benchmark.training.saving import save_pipeline
 QUICK = ["--trials", "1", "--seeds", "1", "--epochs", "1", "--set", "sequence_length=16", "--budget", "smoke"]
 
 
+@pytest.mark.long
 def test_a_model_of_the_board_leaves(capsys, tmp_path):
     assert sweep.main(["--model", "avg-pool", "--dataset", "sample", *QUICK, "--json"]) == 0
     row, *_ = json.loads(capsys.readouterr().out)["board"]["rows"]

@@ -270,6 +270,7 @@ def test_four_processes_that_ask_at_once_build_it_once(start_python, own_cache, 
     assert len((tmp_path / "builds").read_text().splitlines()) == 1
 
 
+@pytest.mark.long
 def test_a_process_killed_half_way_leaves_nothing_visible(start_python, own_cache, tmp_path):
     (tmp_path / "go").touch()
     killed = start_python(SLOW_SOURCE, "die")

@@ -79,6 +79,7 @@ def test_fine_tuning_changes_the_vectors_of_the_words_that_occur(tuned, module):
     assert result.test_accuracy > 0.9
 
 
+@pytest.mark.long
 def test_a_frozen_module_stays_as_it_is(run, tuned, module):
     frozen, folder = run(module, trainable=False, epochs=2)
     np.testing.assert_array_equal(table(folder / "saved_model"), table(module))

@@ -43,7 +43,8 @@ SMALL = {
     "gru": {"embedding_dim": 16, "units": 16},
     "lstm": {"embedding_dim": 16, "units": 16},
 }
-for _name in {*MODELS} - {"avg-pool", "nbsvm", "majority", "glove", "hub"}:
+# Sorted: the order of a set differs between processes.
+for _name in sorted({*MODELS} - {"avg-pool", "nbsvm", "majority", "glove", "hub"}):
     _own = {"model": _name, "hparams": SMALL.get(_name, {})}
     if _name != "tfidf-logreg":  # one process answers for all networks in models/test_architectures.py
         _own["test_stored"] = None

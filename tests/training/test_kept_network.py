@@ -85,6 +85,7 @@ def test_other_shapes_and_settings_take_their_place(sample, fresh):
         seen.append(network._kept[0])
 
 
+@pytest.mark.long
 def test_a_state_that_keras_does_not_know_is_not_handed_on(sample, fresh, tmp_path):
     path = tmp_path / "counting.py"
     path.write_text(COUNTING)

@@ -90,7 +90,7 @@ def test_the_same_spec_gives_bit_equal_curves(sample, mode):
 )
 def test_compiled_epochs_have_keras_semantics(sample, model, hparams):
     # 4,000 texts in batches of 300: the last batch is a partial one.
-    spec = make_spec(sample, model, hparams=hparams, batch_size=300, epochs=5, patience=5)
+    spec = make_spec(sample, model, hparams=hparams, batch_size=300, epochs=3, patience=3)
     # XLA draws other dropout masks than a plain graph, so only a model without them can be compared.
     modes = ("fit", "graph", "xla") if hparams == {} else ("fit", "graph")
     fit, *others = (train(spec, sample, compile=mode) for mode in modes)
