@@ -169,6 +169,17 @@ def board_json(capsys, *arguments):
     return json.loads(capsys.readouterr().out)["rows"]
 
 
+def test_the_board_as_json(finished, monkeypatch, capsys):
+    monkeypatch.chdir(finished[0])
+    keys = {"model", "tier", "budget", "test_accuracy_mean", "test_accuracy_ci_low", "test_accuracy_ci_high"}
+    keys |= {"n_seeds", "val_accuracy_mean", "parameters", "train_seconds_median"}
+    for row in board_json(capsys):
+        assert keys <= set(row)
+        assert row["test_accuracy_ci_low"] <= row["test_accuracy_mean"] <= row["test_accuracy_ci_high"]
+        assert (row["n_seeds"], row["watermark"]) == (3, None)
+        assert row["rank"] is not None
+
+
 @pytest.mark.long
 def test_a_winner_that_is_the_default_is_trained_once(capsys):
     run(*FAST, "--trials", 1, "--seeds", 2)
