@@ -21,7 +21,7 @@ def test_an_installed_copy_works_outside_the_checkout(tmp_path):
         archive.extractall(tmp_path / "site")
     shipped = {path.name for path in (tmp_path / "site/benchmark/search_spaces").iterdir()}
     assert shipped == {path.name for path in (ROOT / "search_spaces").iterdir()}
-    published = {path.name for path in (tmp_path / "site/benchmark/published").glob("*.yaml")}
+    published = {path.name for path in (tmp_path / "site/benchmark/publications/data").glob("*.yaml")}
     assert {"tf-basic.yaml", "lstm-notes.yaml"} <= published
     page = {path.name for path in (tmp_path / "site/benchmark/report/page").iterdir()}
     assert {"page.html", "page.css", "page.js"} <= page

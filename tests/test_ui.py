@@ -2,10 +2,10 @@
 
 import os
 import signal
-import time
 from pathlib import Path
 
 import pytest
+from waiting import until
 
 # A server and a worker of it; both write who they are, and stay.
 SERVER = """
@@ -24,13 +24,6 @@ from benchmark import cli, ui
 signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell's background jobs ignore
 sys.exit(cli.run_command(lambda words: ui._serve([sys.executable, "-c", *words], os.environ), [sys.argv[1]]))
 """
-
-
-def wait_for(state, seconds=60):
-    give_up = time.monotonic() + seconds
-    while not state():
-        assert time.monotonic() < give_up
-        time.sleep(0.05)
 
 
 def is_there(pid):
@@ -52,13 +45,13 @@ def is_there(pid):
 )
 def test_the_server_and_its_workers_end_with_the_command(start_python, number):
     process = start_python(UI, SERVER)
-    wait_for(lambda: Path("server").is_file() and Path("server").read_text())
+    until(lambda: Path("server").is_file() and Path("server").read_text())
     pids = [int(Path(name).read_text()) for name in ("server", "worker")]
     assert all(map(is_there, pids))
     os.kill(process.pid, number)
     assert process.wait(60) == (-signal.SIGKILL if number == signal.SIGKILL else 130)
     if number == signal.SIGKILL:
-        wait_for(lambda: not any(map(is_there, pids)))
+        until(lambda: not any(map(is_there, pids)))
     assert not any(map(is_there, pids))
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from postgres import running
+from waiting import until
 
 from benchmark.search import presence as module
 from benchmark.search.presence import open_presence
@@ -96,14 +97,6 @@ def test_a_killed_process_is_gone_and_leaves_what_it_had(meet, storage, start_py
     process.wait()
     until(lambda: not here.alive(token))
     until(lambda: here.take("slot"))
-
-
-def until(question, seconds=60):
-    """Wait for something that a killed process leaves to happen to others: the system, a server."""
-    deadline = time.monotonic() + seconds
-    while not question():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
 
 
 def test_released_locks_leave_no_files(tmp_path):
