@@ -6,7 +6,9 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import threading
+from _thread import interrupt_main
 from collections import Counter
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -51,9 +53,14 @@ def small_disk(folder, kilobytes):
 
 @contextmanager
 def read_only(folder):
-    with mounted(folder, "--bind", str(folder)):
-        subprocess.run(["mount", "-o", "remount,ro,bind", str(folder)], check=True)
-        yield
+    """Show a folder through a mount that is read-only from its first moment: files may be open in it."""
+    with (
+        tempfile.TemporaryDirectory() as side,
+        mounted(side, "--bind", str(folder)),
+    ):
+        subprocess.run(["mount", "-o", "remount,ro,bind", side], check=True)
+        with mounted(folder, "--bind", side):
+            yield
 
 
 def told(capsys, command, *words):
@@ -299,7 +306,11 @@ def once_a_trial_has_ended(act):
     def watch():
         while not ended.wait(0.05):
             if JOURNAL.exists() and JOURNAL.read_bytes().count(b'"state":1') > 1:
-                act()
+                try:
+                    act()
+                except BaseException:
+                    interrupt_main()
+                    raise
                 return
 
     thread = threading.Thread(target=watch)
