@@ -65,7 +65,8 @@ def leaderboard(arguments: Sequence[str]) -> int:
     """Carry out the command; see `parser` for its arguments."""
     options = parser().parse_args(arguments)
     from benchmark.board.stored_board import chosen_dataset, experiment_of, read_board
-    from benchmark.tracking.store import open_store, resolve_uri
+    from benchmark.tracking.store import resolve_uri
+    from benchmark.tracking.tables import open_store
 
     _check_picture(options.picture)
     if options.output is not None and not Path(options.output).parent.is_dir():

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from benchmark.publications.configurations import Case, Publication
     from benchmark.publications.reproduction import ReproductionRow
-    from benchmark.tracking.published_runs import PublishedRun
+    from benchmark.tracking.runs import StoredRun
 
 _DESCRIPTION = """\
 Run the published configurations of the tutorials exactly as published, over seeds, and print what
@@ -181,7 +181,7 @@ def _run(to_do: Sequence[Case], options: Namespace, command: str) -> int:
     return cli.SOME_FAILED if any(row.incomplete for row in rows) else cli.DONE
 
 
-def _draw(case: Case, runs: Sequence[PublishedRun], output: Path) -> str:
+def _draw(case: Case, runs: Sequence[StoredRun], output: Path) -> str:
     """Draw the curves of all seeds; return the name of the file."""
     from benchmark.publications.curves_plot import reproduction_png
 

@@ -25,7 +25,7 @@ from benchmark.plan.run_specs import Plan, make_plan
 from benchmark.spec.config import SweepConfig
 from benchmark.spec.result import EpochReport, Result
 from benchmark.tracking import names
-from benchmark.tracking.runs_query import all_runs
+from benchmark.tracking.runs import all_runs
 
 RANDOM_SEARCH = ("--sampler", "random", "--pruner", "none", "--seeds", "1", "--timeout", "1000000")
 """Words of a sweep whose trials do not depend on each other, each trained to its end."""

@@ -10,8 +10,8 @@ from benchmark import ledger, sweep
 from benchmark.__main__ import main as textbench
 from benchmark.data.ledger_chain import append
 from benchmark.tracking import names
+from benchmark.tracking.runs import find_runs
 from benchmark.tracking.store import connect
-from benchmark.tracking.test_reads import runs_that_looked
 
 FILE = Path("mlruns/ledger.jsonl")
 
@@ -63,7 +63,11 @@ def verify(capsys, *words):
 
 
 def run_of(entry):
-    (run,) = [run for run in runs_that_looked(store()) if run.spec_id == json.loads(entry)["spec_id"]]
+    (run,) = [
+        run
+        for run in find_runs(store(), kinds=(names.FINAL_RUN, names.PUBLISHED_RUN))
+        if run.spec_id == json.loads(entry)["spec_id"]
+    ]
     return run.run_id
 
 

@@ -15,7 +15,7 @@ from benchmark.data.ledger_chain import looks
 from benchmark.data.prepare import prepare
 from benchmark.data.source import SourceOptions, get_source
 from benchmark.tracking import names
-from benchmark.tracking.store import open_store
+from benchmark.tracking.tables import open_store
 
 SWEEP = ["--model", "majority", "--model", "tiny.py:build", "--dataset", "sample", "--epochs", "1"]
 SWEEP += ["--trials", "2", "--seeds", "2"]

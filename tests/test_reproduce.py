@@ -17,7 +17,7 @@ from benchmark import leaderboard, reproduce, sweep
 from benchmark.data.ledger_chain import looks
 from benchmark.search.presence import open_presence
 from benchmark.tracking import names
-from benchmark.tracking.runs_query import all_runs
+from benchmark.tracking.runs import all_runs
 
 GLOVE = """\
 name: few

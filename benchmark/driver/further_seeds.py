@@ -17,7 +17,7 @@ from benchmark.plan.space import Space
 from benchmark.spec.config import RunSpec, SweepConfig
 from benchmark.support.errors import UserError
 from benchmark.tracking import names
-from benchmark.tracking.reader import read_spec, sweep_params
+from benchmark.tracking.runs import read_spec, sweep_params
 
 
 def run_seeds(row: BoardRow, seeds: int, stores: Stores, display: Display) -> None:

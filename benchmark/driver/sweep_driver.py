@@ -29,8 +29,7 @@ from benchmark.tracking import names
 from benchmark.tracking.drafts import clean
 from benchmark.tracking.monitor import system_metrics
 from benchmark.tracking.outbox import Outbox
-from benchmark.tracking.published_runs import PublishedTracker
-from benchmark.tracking.runs_query import PatientClient
+from benchmark.tracking.patient_client import PatientClient
 from benchmark.tracking.spool import SPOOL, Spool, spool_home
 from benchmark.tracking.store import (
     check_writable,
@@ -39,7 +38,7 @@ from benchmark.tracking.store import (
     ensure_runs_folder,
     resolve_uri,
 )
-from benchmark.tracking.tracker import FurtherTracker, Tracker
+from benchmark.tracking.tracker import FurtherTracker, PublishedTracker, Tracker
 
 _PATIENCE = 30.0
 

@@ -22,7 +22,7 @@ from benchmark.spec.config import Device, SweepConfig
 from benchmark.support.errors import UserError
 from benchmark.support.registry import load_target
 from benchmark.tracking import names
-from benchmark.tracking.published_runs import PublishedRun, published_runs
+from benchmark.tracking.runs import StoredRun, published_runs
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Means:
     device: Device = "auto"
 
 
-def measure(case: Case, means: Means) -> tuple[Measurement | NotMeasured, list[PublishedRun]]:
+def measure(case: Case, means: Means) -> tuple[Measurement | NotMeasured, list[StoredRun]]:
     """Do what is missing of a configuration.
 
     Parameters
@@ -64,7 +64,7 @@ def measure(case: Case, means: Means) -> tuple[Measurement | NotMeasured, list[P
     -------
     measured : Measurement or NotMeasured
         The figures, or why there are none.
-    runs : list of PublishedRun
+    runs : list of StoredRun
         The ok runs, by seed.
     """
     plan = _plan(case, means)
@@ -148,7 +148,7 @@ def _source(data: Data, data_dir: Path | None) -> Source:
     return archived_source(data.archive, data.folder, data.without, data.url, options)
 
 
-def _measurement(plan: Plan, runs: Sequence[PublishedRun], ok: Sequence[PublishedRun]) -> Measurement:
+def _measurement(plan: Plan, runs: Sequence[StoredRun], ok: Sequence[StoredRun]) -> Measurement:
     """Collect the figures of the ok runs, and say what became of the others."""
     summaries = {
         "test_accuracy": names.TEST_ACCURACY,

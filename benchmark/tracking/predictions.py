@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from benchmark.data.cache import cache_root
 from benchmark.tracking import names
-from benchmark.tracking.stored_runs import artifact
 
 
 class AnswerReader:
@@ -65,7 +64,7 @@ def read_predictions(client: Any, run_id: str) -> tuple[NDArray[np.float32], NDA
     None where the run has none, or they cannot be had at present.
     """
     try:
-        with np.load(artifact(client, run_id, names.PREDICTIONS), allow_pickle=False) as stored:
+        with np.load(_artifact(client, run_id), allow_pickle=False) as stored:
             return stored["probabilities"], stored["labels"]
     except (OSError, ValueError, KeyError, BadZipFile):
         return None
@@ -73,6 +72,15 @@ def read_predictions(client: Any, run_id: str) -> tuple[NDArray[np.float32], NDA
         if type(error).__module__ != "mlflow.exceptions":  # which takes seconds to import
             raise
         return None
+
+
+def _artifact(client: Any, run_id: str) -> Path:
+    """Return where the predictions are, fetched where they are on another machine."""
+    find_folder = getattr(client, "artifact_folder", None)
+    folder = find_folder(run_id) if find_folder else None
+    return (
+        folder / names.PREDICTIONS if folder else Path(client.download_artifacts(run_id, names.PREDICTIONS))
+    )
 
 
 def _read(path: Path) -> NDArray[np.bool_] | None:

@@ -7,6 +7,7 @@ import shutil
 import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -17,9 +18,9 @@ from benchmark.support.errors import UserError
 from benchmark.tracking import names
 from benchmark.tracking.delivery import ensure_experiment
 from benchmark.tracking.drafts import Draft, Drafts, clean, cleaned, milliseconds, summary_points
-from benchmark.tracking.history import ENDED, EarlierRun, EarlierRuns
 from benchmark.tracking.outbox import Outbox
-from benchmark.tracking.runs_query import patiently, reason
+from benchmark.tracking.patient_client import patiently, reason
+from benchmark.tracking.runs import StoredRun, find_runs
 from benchmark.tracking.spool import Record, Status
 
 Answer = TypeVar("Answer")
@@ -83,20 +84,20 @@ class Tracker:
         self._shown: dict[str, float] = {}
         self._begun = False
         dataset, study = plan.dataset.name, clean(plan.study)
-        experiment = self._read(lambda: ensure_experiment(client, dataset, artifacts))
-        self._earlier = EarlierRuns(client, outbox.spool, experiment, study)
-        parents = self._read(lambda: self._earlier(KIND=self.parent_kind))
+        self._read(lambda: ensure_experiment(client, dataset, artifacts))
+        self._find: Callable[..., list[StoredRun]] = partial(
+            find_runs, client, dataset, spool=outbox.spool, STUDY=study
+        )
+        parents = self._read(lambda: self._find((self.parent_kind,)))
         self._parent = parents[0] if parents else None
         # The same in every process, so that two that begin at the same time mean the same run.
         name = "/".join((self.parent_kind, dataset, study))
         self._parent_key = self._parent.key if self._parent else uuid.uuid5(uuid.NAMESPACE_URL, name).hex
-        finals = self._read(lambda: self._earlier(KIND=self.run_kind))
-        self._finals = [run for run in finals if run.status in ENDED]
+        self._finals = [run for run in self._read(lambda: self._find((self.run_kind,))) if run.finished]
         self._open = self._read(self._children_left_open)
 
-    def _children_left_open(self) -> list[EarlierRun]:
-        children = self._earlier("status = 'RUNNING'", KIND=f"!{self.parent_kind}")
-        return [run for run in children if run.status == "RUNNING"]
+    def _children_left_open(self) -> list[StoredRun]:
+        return self._find((names.TRIAL_RUN, self.run_kind), mlflow_status="RUNNING")
 
     def _read(self, ask: Callable[[], Answer]) -> Answer:
         try:
@@ -117,7 +118,7 @@ class Tracker:
     @property
     def left_open(self) -> bool:
         """Whether a process that is gone left a run open: one of the children, or the sweep's own."""
-        own = self._parent is not None and self._parent.status != "FINISHED"
+        own = self._parent is not None and self._parent.mlflow_status != "FINISHED"
         return own or any(not self._is_alive(child) for child in self._open)
 
     def begin(self) -> None:
@@ -136,18 +137,18 @@ class Tracker:
         while not self.parent_id and time.monotonic() < give_up:
             time.sleep(_STEP)
 
-    def _close(self, children: Iterable[EarlierRun]) -> None:
+    def _close(self, children: Iterable[StoredRun]) -> None:
         for child in children:
             if not self._is_alive(child):
                 tags = {names.STATUS: "interrupted"}
                 self._send(self._change(child, tags, status="KILLED", end_time=milliseconds()))
 
-    def _is_alive(self, child: EarlierRun) -> bool:
+    def _is_alive(self, child: StoredRun) -> bool:
         owner = child.tags.get(names.OWNER)
         return self._owner is not None and owner is not None and self._owner.alive(owner)
 
-    def _change(self, run: EarlierRun, tags: Mapping[str, str], **more: Any) -> Record:
-        return self._drafts.change(run.key, run.run_id, tags=cleaned(tags), **more)
+    def _change(self, run: StoredRun, tags: Mapping[str, str], **more: Any) -> Record:
+        return self._drafts.change(run.key, run.run_id or None, tags=cleaned(tags), **more)
 
     def _send(self, record: Record, write: Callable[[Path], None] | None = None) -> None:
         """Commit a record, then let it be delivered."""
@@ -208,7 +209,7 @@ class Tracker:
         self._send(draft.ended(result, parent_id=self.parent_id or None), write_all)
         del self._runs[key], self._shown[key]
 
-    def finals(self) -> list[EarlierRun]:
+    def finals(self) -> list[StoredRun]:
         """Return the final runs of earlier processes that came to an end, the latest first."""
         return self._finals
 
@@ -216,7 +217,7 @@ class Tracker:
         """Whether a final run has ended in another process; False where the store does not tell."""
 
         def ask() -> bool:
-            return any(run.settled for run in self._earlier(KIND=self.run_kind, SPEC_ID=spec_id))
+            return any(run.settled for run in self._find((self.run_kind,), SPEC_ID=spec_id))
 
         try:
             return patiently(ask, _CLAIM_PATIENCE)
@@ -236,14 +237,14 @@ class Tracker:
             When the store does not answer.
         """
         ends: dict[int, list[TrialEnd]] = {}
-        for run in reversed(self._read(lambda: self._earlier(KIND=names.TRIAL_RUN, **tags))):
-            if run.status in ENDED and names.STATUS in run.tags:
-                seconds, value = (run.metrics.get(m) for m in (names.TRAIN_SECONDS, names.BEST_VAL_ACCURACY))
-                end = TrialEnd(run.tags[names.STATUS], value, seconds or 0.0, run.tags.get(names.CONFIG_ID))
+        for run in reversed(self._read(lambda: self._find((names.TRIAL_RUN,), **tags))):
+            if run.finished and names.STATUS in run.tags:
+                seconds, config = run.train_seconds or 0.0, run.tags.get(names.CONFIG_ID)
+                end = TrialEnd(run.status, run.val_accuracy, seconds, config)
                 ends.setdefault(int(run.tags[names.TRIAL]), []).append(end)
         return ends
 
-    def tag(self, run: EarlierRun, name: str, value: str) -> None:
+    def tag(self, run: StoredRun, name: str, value: str) -> None:
         """Set a tag of an earlier run."""
         self._send(self._change(run, {name: value}))
 
@@ -292,3 +293,9 @@ class FurtherTracker(Tracker):
     """Adds runs to a sweep that `compare` asks for; the sweep's own number of seeds stays."""
 
     command, sets_seeds = "benchmark.compare", False
+
+
+class PublishedTracker(Tracker):
+    """Writes the runs of one published configuration, under kinds of their own."""
+
+    parent_kind, run_kind, command = names.REPRODUCTION, names.PUBLISHED_RUN, "benchmark.reproduce"

@@ -13,7 +13,8 @@ from benchmark.data.ledger_chain import SHOWN, looks, read_test_texts
 from benchmark.data.prepare import find_prepared
 from benchmark.tracking import names
 from benchmark.tracking.predictions import AnswerReader, read_predictions
-from benchmark.tracking.store import connect, open_store, resolve_uri
+from benchmark.tracking.store import connect, resolve_uri
+from benchmark.tracking.tables import open_store
 
 LEDGER = Path("mlruns/ledger.jsonl")
 EXPERIMENT = "1"

@@ -14,8 +14,8 @@ from tracked import Faulty, a_record, contents, fill, half_the_time, runs_of
 from benchmark.driver.sweep_driver import Stores, check_refused
 from benchmark.support.errors import Unfinished
 from benchmark.tracking import names
-from benchmark.tracking.history import EarlierRuns
 from benchmark.tracking.outbox import Outbox
+from benchmark.tracking.runs import find_runs
 from benchmark.tracking.spool import Spool
 from benchmark.tracking.store import connect
 
@@ -236,8 +236,7 @@ def test_a_final_run_that_was_refused_is_not_done_again(client, spool, outbox, u
     spool.commit(a_record(0, tags=tags, status="FINISHED", params={"not a name: %": "1"}))
     assert box.close(PATIENCE) == 0
     assert (box.refused, spool.refused()) == (1, 1)
-    experiment = client.get_experiment_by_name(a_record(0).experiment).experiment_id
-    (run,) = EarlierRuns(client, spool, experiment, "mine")(KIND=names.FINAL_RUN)
+    (run,) = find_runs(client, a_record(0).experiment, (names.FINAL_RUN,), spool=spool, STUDY="mine")
     assert run.settled
     stores = Stores(Path("mlruns"), client, uri, box)
     plan = SimpleNamespace(study="mine")

@@ -9,7 +9,7 @@ from tracked import Faulty, contents, final, make_plan_of, runs_of, train, trial
 from benchmark.spec.result import Result
 from benchmark.support.errors import UserError
 from benchmark.tracking import names
-from benchmark.tracking.runs_query import PatientClient
+from benchmark.tracking.patient_client import PatientClient
 from benchmark.tracking.store import default_artifacts
 from benchmark.tracking.tracker import FurtherTracker, Tracker
 
@@ -205,7 +205,7 @@ def test_no_password_becomes_a_tag_or_a_param(client, open_tracker, spool):
 
 
 def test_a_store_that_has_gone_is_one_line(client, spool, outbox, monkeypatch):
-    monkeypatch.setattr("benchmark.tracking.runs_query._PATIENCE", 0.1)
+    monkeypatch.setattr("benchmark.tracking.patient_client._PATIENCE", 0.1)
     with pytest.raises(UserError, match="does not answer") as error:
         Tracker(Faulty(client, away), make_plan_of(), None, outbox(client, spool))
     assert "secret" not in str(error.value)

@@ -1,4 +1,4 @@
-"""Questions to a tracking server that may be flaky: page by page, and more than once."""
+"""Requests to a tracking store that may be flaky: which are worth repeating, and a client that does."""
 
 from __future__ import annotations
 
@@ -21,18 +21,6 @@ _REFUSALS = frozenset(
 _SQL_REFUSALS = frozenset({"DataError", "IntegrityError", "StatementError"})
 _CAUSE = re.compile(r"""\(Caused by \w+\(['"](?:.*: )?(.+?)['"]\)\)$""")
 _READS = ("get_", "search_", "list_", "download_")
-
-
-def all_runs(client: Any, experiment_ids: list[str], filters: str) -> list[Any]:
-    """Return every run that fits, page by page: one request stops at 1,000."""
-    runs: list[Any] = []
-    token = None
-    while True:
-        page = client.search_runs(experiment_ids, filters, max_results=1000, page_token=token)
-        runs.extend(page)
-        token = page.token
-        if not token:
-            return runs
 
 
 def refused(error: Exception) -> bool:
