@@ -196,8 +196,8 @@ def _show(outcomes: Sequence[Outcome], dataset: Dataset, stores: Stores, options
     from benchmark.board.stored_board import read_board
     from benchmark.report.tables import to_table
     from benchmark.serving.stored_models import kept_model
+    from benchmark.support.printable import redacted
     from benchmark.support.registry import label_of
-    from benchmark.support.urls import redacted
     from benchmark.tracking import names
 
     board = read_board(stores.client, dataset.name, stores.ledger, digest=dataset.digest)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from benchmark.spec.config import Device
-from benchmark.support.urls import redacted
+from benchmark.support.printable import redacted
 
 Level = Literal["ok", "note", "problem"]
 

@@ -18,9 +18,8 @@ from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, NoReturn
 
 from benchmark.support.errors import Unfinished, UserError, did_you_mean
-from benchmark.support.printable import printable, show_anything
+from benchmark.support.printable import printable, redacted, show_anything
 from benchmark.support.signals import INTERRUPTED, MESSAGE
-from benchmark.support.urls import redacted
 
 if TYPE_CHECKING:
     from benchmark.data.source import SourceOptions

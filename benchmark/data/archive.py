@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 
 from benchmark.data.cache import disk_is_full
 from benchmark.support.errors import UserError
-from benchmark.support.reachability import reachable
-from benchmark.support.urls import redacted
+from benchmark.support.printable import redacted
+from benchmark.support.retries import reachable
 
 _CHUNK = 1 << 18
 _PATIENCE = 30.0

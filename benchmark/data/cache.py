@@ -18,8 +18,8 @@ import platformdirs
 from filelock import BaseFileLock
 
 from benchmark.support.errors import UserError, causes
-from benchmark.support.locks import guard
-from benchmark.support.urls import redacted
+from benchmark.support.files import guard
+from benchmark.support.printable import redacted
 
 META = "meta.json"
 _CHUNK = 1 << 22

@@ -14,7 +14,7 @@ from typing import Any
 
 from benchmark.data.source import VALIDATION_SHARE, Row, Source, SourceOptions
 from benchmark.support.errors import UserError
-from benchmark.support.reachability import reachable
+from benchmark.support.retries import reachable
 from benchmark.support.tensorflow_setup import quiet_tensorflow
 
 _BUILDER = "imdb_reviews/plain_text"

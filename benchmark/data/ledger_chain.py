@@ -22,7 +22,7 @@ from benchmark.data.cache import storage_failure
 from benchmark.data.dataset import Dataset, Store, View
 from benchmark.spec.config import RunSpec
 from benchmark.support.errors import Unfinished, UserError
-from benchmark.support.locks import guard
+from benchmark.support.files import guard
 from benchmark.support.registry import label_of
 
 SHOWN = "(examples shown)"

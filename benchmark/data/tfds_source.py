@@ -18,7 +18,7 @@ from benchmark.data.source import Row, Source, SourceOptions, experiment_name
 from benchmark.data.splits import TEST_NOTICE, draw_test, part_of, validation_share
 from benchmark.data.table_columns import find_columns
 from benchmark.support.errors import UserError, did_you_mean
-from benchmark.support.reachability import reachable
+from benchmark.support.retries import reachable
 from benchmark.support.tensorflow_setup import quiet_tensorflow
 
 _NAME = re.compile(r"([a-z][a-z0-9_]*)(?:/([A-Za-z0-9_][\w.+-]*))?(?::(\d+\.\d+\.\d+))?")

@@ -18,10 +18,10 @@ from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 from benchmark.data.cache import disk_is_full
 from benchmark.search.storage import patiently
-from benchmark.support import locks
+from benchmark.support import files
 from benchmark.support.databases import lock_key, parse, reason, sqlite_file
 from benchmark.support.errors import UserError
-from benchmark.support.urls import redacted
+from benchmark.support.printable import redacted
 
 if TYPE_CHECKING:
     from sqlalchemy import URL
@@ -128,9 +128,9 @@ class FilePresence:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             for path in folder.glob(f"{_cleaned(study)}.process-*.lock"):
-                locks.is_locked(path)  # deletes what a killed process left
+                files.is_locked(path)  # deletes what a killed process left
             # Somebody may look at the new file just now, and lock it while looking: so wait a little.
-            taken = locks.lock(self._path(_own_name(self.token)), seconds=10)
+            taken = files.lock(self._path(_own_name(self.token)), seconds=10)
         except OSError as error:
             if disk_is_full(error):
                 raise
@@ -145,7 +145,7 @@ class FilePresence:
     def take(self, name: str) -> bool:
         """See `Presence.take`."""
         if name not in self._held:
-            taken = locks.lock(self._path(name))
+            taken = files.lock(self._path(name))
             if taken is None:
                 return False
             self._held[name] = taken
@@ -155,11 +155,11 @@ class FilePresence:
         """See `Presence.release`."""
         taken = self._held.pop(name, None)
         if taken is not None:
-            locks.unlock(taken)
+            files.unlock(taken)
 
     def alive(self, token: str) -> bool:
         """See `Presence.alive`."""
-        return _own_name(token) in self._held or locks.is_locked(self._path(_own_name(token)))
+        return _own_name(token) in self._held or files.is_locked(self._path(_own_name(token)))
 
     def close(self) -> None:
         """See `Presence.close`."""

@@ -21,7 +21,7 @@ from benchmark.support.databases import (
     sqlite_file,
 )
 from benchmark.support.errors import Unfinished, UserError, causes
-from benchmark.support.urls import redacted
+from benchmark.support.printable import redacted
 
 T = TypeVar("T")
 

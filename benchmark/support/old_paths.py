@@ -19,7 +19,7 @@ _MOVED = {
     "data.hub_modules": "vectors.hub_modules",
     "data.hub_writer": "vectors.hub_writer",
     "data.ledger": "data.ledger_chain",
-    "data.network": "support.reachability",
+    "data.network": "support.retries",
     "data.parts": "data.splits",
     "data.show": "data.description",
     "data.train_vectors": "vectors.word2vec",
@@ -29,7 +29,7 @@ _MOVED = {
     "errors": "support.errors",
     "estimate": "driver.estimate",
     "interrupts": "support.signals",
-    "locks": "support.locks",
+    "locks": "support.files",
     "measure": "publications.measurement",
     "models.describe": "models.source_description",
     "more_seeds": "driver.further_seeds",
@@ -66,7 +66,7 @@ _MOVED = {
     "training.modes": "training.compile_mode",
     "training.result": "spec.result",
     "training.servable": "serving.mlflow_model",
-    "urls": "support.urls",
+    "urls": "support.printable",
     "yamlfile": "support.yaml_file",
 }
 """Old names and present ones, below the package."""

@@ -1,8 +1,9 @@
-"""Text as it may be shown: nothing in it steers a terminal, and no encoding of a terminal ends a command."""
+"""Text as it may be shown: without passwords and what steers a terminal or a document, in any encoding."""
 
 from __future__ import annotations
 
 import codecs
+import html
 import re
 from typing import TextIO
 
@@ -11,6 +12,21 @@ from typing import TextIO
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 _ASCII = dict(zip("±×µ–—─…‘’“”‹›", ("+/-", "x", "u", "-", "-", "-", "...", *"''\"\"<>"), strict=True))
 _HANDLER = "textbench.ascii"
+# SQLAlchemy takes a password with a slash in it: what stands before the last @ of the word is dropped.
+# A path (sqlite:///…) follows the slashes at once and has no user. A path that was made of an address has one
+# slash, and an address that was made part of an address has its signs in percent.
+_COLON, _AT = "(?::|%3A)", "(?:@|%40)"
+_WEB = "https?|ftps?|s3|gs|wss?|postgres(?:ql)?|mysql|mariadb|mongodb|redis"
+_USER = re.compile(
+    rf"(\b(?:[a-z][\w+.-]*{_COLON}(?:/|%2F){{2}}|(?:{_WEB})(?:\+\w+)?{_COLON}(?:/|%2F)))(?!/|%2F)"
+    rf"(?:\S+@|[^\s/?#]+{_AT})",
+    re.IGNORECASE,
+)
+_SECRET = re.compile(
+    r"((?:[?&;]|%3F|%26)[^=&;\s]*?(?:pass|pwd|secret|token|sig|key|credential|auth)[^=&;\s]*?(?:=|%3D))"
+    r"(?:(?!%26)[^&;\s'\"])+",
+    re.IGNORECASE,
+)
 
 
 def printable(text: str, *, keep: str = "") -> str:
@@ -29,6 +45,26 @@ def printable(text: str, *, keep: str = "") -> str:
     a\nb\x1b[2J
     """
     return _UNSAFE.sub(lambda found: found[0] if found[0] in keep else ascii(found[0])[1:-1], text)
+
+
+def redacted(text: str) -> str:
+    """Return a URL, or a text with URLs in it, without user names and passwords.
+
+    They stand before the host, or in the query: SQLAlchemy takes a password there, and signed addresses
+    have their signature there.
+
+    Examples
+    --------
+    >>> redacted("postgresql://me:secret@host/name cannot be used")
+    'postgresql://host/name cannot be used'
+    """
+    return _SECRET.sub(r"\1***", _USER.sub(r"\1", text))
+
+
+def markdown(text: str) -> str:
+    """Return a text for a cell of a Markdown table: nothing in it is markup."""
+    marked = re.sub(r"([\\`*|~]|\b_|_\b)", r"\\\1", html.escape(printable(text), quote=False))
+    return re.sub(r"\](?=[(\[:])", r"\\]", marked)  # a link, but not the interval [86.9, 87.7]
 
 
 def show_anything(stream: TextIO | None) -> None:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from tenacity import Retrying, retry_if_exception, stop_before_delay, wait_exponential
 
-from benchmark.support.urls import redacted
+from benchmark.support.printable import redacted
 
 Answer = TypeVar("Answer")
 

@@ -18,7 +18,7 @@ from pydantic import ConfigDict, Field, ValidationError
 from benchmark.data.cache import sync_folder
 from benchmark.spec.config import Frozen
 from benchmark.support.databases import sqlite_path
-from benchmark.support.urls import redacted
+from benchmark.support.printable import redacted
 from benchmark.tracking.names import STUDY
 
 Status = Literal["RUNNING", "FINISHED", "FAILED", "KILLED"]

@@ -28,7 +28,7 @@ from benchmark.support.databases import (
     sqlite_uri,
 )
 from benchmark.support.errors import UserError
-from benchmark.support.urls import redacted
+from benchmark.support.printable import redacted
 from benchmark.tracking.runs_query import patiently
 from benchmark.tracking.spool import SPOOL
 

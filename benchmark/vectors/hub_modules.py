@@ -16,9 +16,9 @@ from benchmark.data.cache import cache_root
 from benchmark.data.files import content_digest, fingerprint, missing, stamp
 from benchmark.spec.config import Resource
 from benchmark.support.errors import MissingResource, UserError
-from benchmark.support.reachability import reachable
+from benchmark.support.printable import redacted
+from benchmark.support.retries import reachable
 from benchmark.support.tensorflow_setup import quiet_stderr, quiet_tensorflow
-from benchmark.support.urls import redacted
 from benchmark.vectors.text_files import trained_on
 
 _MODEL, _OLD, _SIDECAR = "saved_model.pb", "tfhub_module.pb", "textbench.json"

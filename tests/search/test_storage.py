@@ -12,9 +12,8 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.exc import OperationalError
 
 from benchmark.search.storage import open_storage, patiently
-from benchmark.support.databases import engine_url, parse, reason
+from benchmark.support.databases import driver_url, engine_url, parse, reason
 from benchmark.support.errors import Unfinished, UserError
-from benchmark.support.urls import driver_url
 
 
 @pytest.fixture(scope="module")
