@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import codecs
 import html
+import os
 import re
+import sys
 from typing import TextIO
 
 # C0 and C1 controls, line and paragraph separators, bidirectional embeddings, overrides and isolates, byte
@@ -65,6 +67,20 @@ def markdown(text: str) -> str:
     """Return a text for a cell of a Markdown table: nothing in it is markup."""
     marked = re.sub(r"([\\`*|~]|\b_|_\b)", r"\\\1", html.escape(printable(text), quote=False))
     return re.sub(r"\](?=[(\[:])", r"\\]", marked)  # a link, but not the interval [86.9, 87.7]
+
+
+def open_streams() -> None:
+    """Make sure that output has somewhere to go, and that no character of it ends the process."""
+    if None in (sys.stdin, sys.stdout, sys.stderr):  # closed by the shell, as with >&-
+        # All three are filled: the next file to be opened would otherwise take the place of the output.
+        while (null := os.open(os.devnull, os.O_RDWR)) <= 2:
+            pass
+        os.close(null)
+        sys.stdin = sys.stdin or open(0, closefd=False)  # noqa: SIM115
+        sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115
+        sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
+    show_anything(sys.stdout)
+    show_anything(sys.stderr)
 
 
 def show_anything(stream: TextIO | None) -> None:
