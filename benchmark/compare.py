@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from benchmark import cli
@@ -57,9 +56,9 @@ def parser() -> cli.Parser:
     return parser
 
 
-def compare(arguments: Sequence[str]) -> int:
+@cli.command(parser)
+def main(options: Namespace) -> int:
     """Carry out the command; see `parser` for its arguments."""
-    options = parser().parse_args(arguments)
     if options.max_seeds is not None and not options.until_decided:
         raise UserError("--max-seeds: goes with --until-decided")
     from benchmark.display.live import make_display
@@ -155,11 +154,6 @@ def _read(
 def _same(old: BoardRow, new: BoardRow) -> bool:
     names = ("model", "tier", "budget", "study", "protocol", "dataset_digest")
     return all(getattr(old, name) == getattr(new, name) for name in names)
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit code."""
-    return cli.run_command(compare, arguments)
 
 
 if __name__ == "__main__":

@@ -80,12 +80,12 @@ def parser() -> cli.Parser:
     return parser
 
 
-def reproduce(arguments: Sequence[str]) -> int:
+@cli.command(parser)
+def main(options: Namespace) -> int:
     """Carry out the command; see `parser` for its arguments."""
-    options = parser().parse_args(arguments)
     if options.list:
         return _list(_chosen(options), options.json)
-    command = redacted(shlex.join(["python", "-m", "benchmark.reproduce", *arguments]))
+    command = redacted(shlex.join(["python", "-m", "benchmark.reproduce", *options.arguments]))
     return _run(cases(options), options, command)
 
 
@@ -209,11 +209,6 @@ def _write(path: Path, text: str) -> None:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit code."""
-    return cli.run_command(reproduce, arguments)
 
 
 if __name__ == "__main__":

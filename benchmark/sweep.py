@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from benchmark.spec.config import SweepConfig
 
 
-def sweep(arguments: Sequence[str]) -> int:
+@cli.command(parser)
+def main(options: Namespace) -> int:
     """Carry out the command; see `parser` for its arguments."""
-    options = parser().parse_args(arguments)
     from benchmark.data.choose import choose_dataset
     from benchmark.display.live import make_display
     from benchmark.plan.run_specs import make_plan
@@ -302,11 +302,6 @@ def _duration(seconds: float) -> str:
         if seconds >= 1.5 * size:
             return f"{_rough(seconds / size):g} {unit}"
     return f"{_rough(seconds):g} s"
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit code."""
-    return cli.run_command(sweep, arguments)
 
 
 if __name__ == "__main__":
