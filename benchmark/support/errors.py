@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 from benchmark.support.printable import redacted
 
 _LONGEST = 200
+_NODE = re.compile("{{.*?}}")  # where in its graph TensorFlow met an error
 
 
 class UserError(Exception):
@@ -60,9 +63,33 @@ def one_line(error: BaseException, *, named: bool = False) -> str:
         Whether the name of its type comes first.
     """
     said = getattr(error, "strerror", None) if isinstance(error, OSError) else None
-    text = said.lower() if said else redacted(" ".join(str(error).split()))[:_LONGEST]
+    text = said.lower() if said else redacted(" ".join(_NODE.sub("", str(error)).split()))[:_LONGEST]
     name = type(error).__name__
     return f"{name}: {text}" if named and text else text or name
+
+
+@contextmanager
+def file_errors(about: object, *, setting: str = "") -> Iterator[None]:
+    """Let what the system says of a file or folder be a mistake of the user.
+
+    Parameters
+    ----------
+    about : object
+        The file or folder, or the value of the setting that names it.
+    setting : str
+        The setting, if there is one.
+
+    Raises
+    ------
+    UserError
+        In the place of an `OSError` of the block.
+    """
+    try:
+        yield
+    except OSError as error:
+        if setting:
+            raise UserError(one_line(error), setting=setting, value=about) from error
+        raise UserError(f"{about}: {one_line(error)}") from error
 
 
 def did_you_mean(name: str, choices: Iterable[str]) -> str:

@@ -27,16 +27,15 @@ def written_whole(target: Path, *, durable: bool = False) -> Iterator[Path]:
     Parameters
     ----------
     target : Path
-        In a folder that is made where it is missing.
+        In a folder that exists.
     durable : bool
         Whether a power cut must not undo it either.
 
     Raises
     ------
     OSError
-        When the folder cannot be made, or the target cannot be replaced.
+        When nothing can be written there, or the target cannot be replaced.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:
         yield temporary
@@ -52,7 +51,9 @@ def written_whole(target: Path, *, durable: bool = False) -> Iterator[Path]:
 def write_whole(target: Path, content: str | bytes, *, durable: bool = False) -> None:
     """Write a file, a text in UTF-8, so that no reader sees half of it; see `written_whole`."""
     with written_whole(target, durable=durable) as temporary:
-        temporary.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
+        temporary.write_bytes(
+            content.encode("utf-8", "surrogateescape") if isinstance(content, str) else content
+        )
 
 
 def sync_to_disk(path: Path) -> None:
