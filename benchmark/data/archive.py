@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import lzma
-import os
 import tarfile
 import urllib.request
 import zlib
@@ -13,7 +12,8 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
 from benchmark.data.cache import disk_is_full
-from benchmark.support.errors import UserError
+from benchmark.support.errors import UserError, one_line
+from benchmark.support.files import written_whole
 from benchmark.support.printable import redacted
 from benchmark.support.retries import reachable
 
@@ -47,9 +47,9 @@ def download(url: str, path: Path, most_bytes: int, instead: str) -> None:
     if not reachable(host, parts.port or (443 if parts.scheme == "https" else 80)):
         raise UserError(f"{shown} cannot be fetched: {host} cannot be reached from here; {instead}")
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with (
+            written_whole(path) as temporary,
             urllib.request.urlopen(url, timeout=_PATIENCE) as answer,  # the project's own addresses
             temporary.open("wb") as file,
         ):
@@ -60,14 +60,10 @@ def download(url: str, path: Path, most_bytes: int, instead: str) -> None:
                     raise UserError(f"{shown} is larger than {most_bytes >> 20} MiB, so it is not the data")
             if expected is not None and file.tell() != int(expected):
                 raise UserError(f"{shown} was cut off after {file.tell():,} of {expected} bytes; try again")
-        temporary.replace(path)
     except (OSError, http.client.HTTPException, ValueError) as error:
         if disk_is_full(error):
             raise
-        reason = f"{type(error).__name__}: {redacted(str(error))}"
-        raise UserError(f"{shown} cannot be fetched ({reason}); {instead}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
+        raise UserError(f"{shown} cannot be fetched ({one_line(error, named=True)}); {instead}") from error
 
 
 def unpack(archive: Path, folder: Path, without: Sequence[str] = ()) -> None:
@@ -114,5 +110,4 @@ def unpack(archive: Path, folder: Path, without: Sequence[str] = ()) -> None:
     except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, OSError) as error:
         if disk_is_full(error):
             raise
-        reason = " ".join(str(error).split())[:200]
-        raise UserError(f"{archive} cannot be unpacked ({type(error).__name__}: {reason})") from error
+        raise UserError(f"{archive} cannot be unpacked ({one_line(error, named=True)})") from error

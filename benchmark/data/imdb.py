@@ -7,13 +7,12 @@ Source: Maas et al. 2011, "Learning word vectors for sentiment analysis"; Tensor
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from benchmark.data.source import VALIDATION_SHARE, Row, Source, SourceOptions
-from benchmark.support.errors import UserError
+from benchmark.support.errors import UserError, one_line
 from benchmark.support.retries import reachable
 from benchmark.support.tensorflow_setup import quiet_tensorflow
 
@@ -79,9 +78,8 @@ class ImdbSource:
             yield from self._examples(split, folder)
         except Exception as error:  # TensorFlow's and TensorFlow Datasets' errors have no common base
             what = f"in {folder} cannot be read" if folder else f"cannot be fetched from {_HOST[0]}"
-            reason = " ".join(re.sub(r"{{.*?}}", "", str(error)).split())[:200]
             raise UserError(
-                f"data set 'imdb' {what} ({type(error).__name__}: {reason}); "
+                f"data set 'imdb' {what} ({one_line(error, named=True)}); "
                 f"{'prepare it again' if folder else 'try again'}, or give another folder with --data-dir"
             ) from error
 

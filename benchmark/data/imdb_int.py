@@ -16,7 +16,7 @@ import numpy as np
 from benchmark.data.files import fingerprint, stamp
 from benchmark.data.object_arrays import NpzFile
 from benchmark.data.source import Row, Source, SourceOptions
-from benchmark.support.errors import UserError
+from benchmark.support.errors import UserError, one_line
 
 PAD, START, UNK, UNUSED = range(4)
 INDEX_FROM = 3
@@ -99,7 +99,7 @@ def word_table(path: Path) -> dict[int, str]:
         index = json.loads(path.read_bytes())
         words = {int(rank) + INDEX_FROM: str(word) for word, rank in index.items()}
     except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
-        raise UserError(f"{path} cannot be read as a word index ({type(error).__name__}: {error})") from None
+        raise UserError(f"{path} cannot be read as a word index ({one_line(error, named=True)})") from None
     return {**words, **dict(enumerate(SPECIAL))}
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmark.data.files import check_start, not_encoded, not_text
-from benchmark.support.errors import UserError
+from benchmark.support.errors import UserError, one_line
 
 LONGEST = 1 << 24
 """Characters a line, or a field of a table, may have; what is longer is no table of texts."""
@@ -69,6 +69,6 @@ def text_lines(path: Path, encoding: str) -> Iterator[str]:
                 if not chunk:
                     break
     except OSError as error:
-        raise UserError(f"{path}: {(error.strerror or str(error)).lower()}") from error
+        raise UserError(f"{path}: {one_line(error)}") from error
     if pending:
         yield pending

@@ -11,7 +11,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.support.errors import UserError
+from benchmark.support.errors import UserError, one_line
 
 _LARGEST = 1 << 30  # bytes of an array, against archives that unfold into all of memory
 
@@ -63,8 +63,7 @@ class NpzFile:
         except UserError:
             raise
         except Exception as error:  # pickle and zipfile raise nearly anything on damaged data
-            reason = " ".join(str(error).split())[:200]
-            raise self._error(name, f"it cannot be read ({type(error).__name__}: {reason})") from error
+            raise self._error(name, f"it cannot be read ({one_line(error, named=True)})") from error
 
     def _error(self, name: str, what: str) -> UserError:
         return UserError(f"{self._path}, array '{name}': {what}")

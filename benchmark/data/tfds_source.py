@@ -17,7 +17,7 @@ from benchmark.data.imdb import examples, tfds_folders
 from benchmark.data.source import Row, Source, SourceOptions, experiment_name
 from benchmark.data.splits import TEST_NOTICE, draw_test, part_of, validation_share
 from benchmark.data.table_columns import find_columns
-from benchmark.support.errors import UserError, did_you_mean
+from benchmark.support.errors import UserError, did_you_mean, one_line
 from benchmark.support.retries import reachable
 from benchmark.support.tensorflow_setup import quiet_tensorflow
 
@@ -226,8 +226,7 @@ class TfdsSource:
             raise self._broken(f"in {self._prepared} cannot be read", error) from error
 
     def _broken(self, what: str, error: Exception) -> UserError:
-        reason = " ".join(re.sub(r"{{.*?}}", "", str(error)).split())[:200]
-        return UserError(f"data set '{self._spelling}' {what} ({type(error).__name__}: {reason})")
+        return UserError(f"data set '{self._spelling}' {what} ({one_line(error, named=True)})")
 
 
 @contextmanager
