@@ -63,10 +63,11 @@ def redacted(text: str) -> str:
     return _SECRET.sub(r"\1***", _USER.sub(r"\1", text))
 
 
-def markdown(text: str) -> str:
-    """Return a text for a cell of a Markdown table: nothing in it is markup."""
-    marked = re.sub(r"([\\`*|~]|\b_|_\b)", r"\\\1", html.escape(printable(text), quote=False))
-    return re.sub(r"\](?=[(\[:])", r"\\]", marked)  # a link, but not the interval [86.9, 87.7]
+def markdown(text: str, *, in_link: bool = False) -> str:
+    """Return a text as it stands in Markdown, also in a table, or between the brackets of a link."""
+    # Alone, [86.9, 87.7] is not a link.
+    brackets = r"[\[\]]" if in_link else r"\](?=[(\[:])"
+    return re.sub(rf"([\\`*|~]|\b_|_\b|{brackets})", r"\\\1", html.escape(printable(text), quote=False))
 
 
 def open_streams() -> None:

@@ -55,3 +55,4 @@ def test_user_and_password_are_left_out(text, shown):
 )
 def test_nothing_is_markup_in_markdown(text, shown):
     assert markdown(text) == shown
+    assert markdown("[a] b", in_link=True) == r"\[a\] b"
