@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import csv
-import html
 import io
 import re
 from collections.abc import Mapping, Sequence
 
 from benchmark.publications.reproduction import FIGURES, ReproductionRow, number
 from benchmark.report.tables import csv_cell, make_console
-from benchmark.support.printable import printable
+from benchmark.support.printable import markdown, printable
 
 _NOTHING = "-"
 _WIDTH = 160  # where there is no terminal
@@ -76,11 +75,11 @@ def to_markdown(rows: Sequence[ReproductionRow], command: str, pictures: Mapping
     """
     lines = [_HEADINGS, tuple("---:" if heading in _NUMERIC else ":---" for heading in _HEADINGS)]
     for row in rows:
-        link = _escaped(row.source)
+        link = markdown(row.source, in_link=True)
         if row.url is not None:
             link = f"[{link}](<{_address(row.url)}>)"
         name, _, *rest = _cells(row, "")
-        lines.append((_escaped(name), link, *map(_escaped, rest)))
+        lines.append((markdown(name), link, *map(markdown, rest)))
     blocks = [
         "# Published configurations, measured",
         f"Made by `{printable(command).replace('`', ' ')}`.",
@@ -88,20 +87,19 @@ def to_markdown(rows: Sequence[ReproductionRow], command: str, pictures: Mapping
         "Measured: mean over seeds with its 95 % interval (none below three seeds). A published figure is "
         "mostly one run of unknown luck: it agrees when it lies where 95 of 100 runs here are expected.",
     ]
-    notes = [f"- {_escaped(note)}" for note in _notes(rows)]
+    notes = [f"- {markdown(note)}" for note in _notes(rows)]
     if notes:
         blocks.append("\n".join(notes))
     for label, row in {row.label: row for row in rows}.items():
-        blocks.append(f"## {_escaped(label)}")
+        blocks.append(f"## {markdown(label)}")
         where = f"{row.model} on {row.dataset}" + (f", protocol {row.protocol}" if row.protocol else "")
-        blocks.append(f"{_escaped(row.title)} ({_escaped(where)}).")
+        blocks.append(f"{markdown(row.title)} ({markdown(where)}).")
         if row.differs:
             blocks.append("Not as published:")
-            blocks.append("\n".join(f"- {_escaped(sentence)}" for sentence in row.differs))
+            blocks.append("\n".join(f"- {markdown(sentence)}" for sentence in row.differs))
         if label in pictures:
-            blocks.append(
-                f"![Loss and accuracy by epoch of {_escaped(label)}](<{_address(pictures[label])}>)"
-            )
+            title = f"Loss and accuracy by epoch of {markdown(label, in_link=True)}"
+            blocks.append(f"![{title}](<{_address(pictures[label])}>)")
     return "\n\n".join(blocks) + "\n"
 
 
@@ -140,10 +138,6 @@ def _seeds(row: ReproductionRow) -> str:
 def _cells(row: ReproductionRow, source: str) -> tuple[str, ...]:
     figure = FIGURES[row.metric]
     return (row.label, source, figure, row.published, _measured(row), _seeds(row), row.verdict)
-
-
-def _escaped(text: str) -> str:
-    return re.sub(r"([\\`*_|~\[\]])", r"\\\1", html.escape(printable(text), quote=False))
 
 
 def _address(url: str) -> str:
