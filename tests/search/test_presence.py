@@ -140,7 +140,7 @@ def test_locks_of_sqlite_lie_beside_the_database_wherever_the_sweep_was_started(
 
 def test_a_folder_that_cannot_be_is_one_line(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="no locks can be had") as caught:
+    with pytest.raises(UserError, match="locks are unavailable") as caught:
         open_presence(None, tmp_path / "file", "study")
     assert "\n" not in str(caught.value)
 

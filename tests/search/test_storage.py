@@ -84,7 +84,7 @@ def test_a_lost_connection_is_noticed_unless_the_url_says_otherwise():
 def test_a_misspelt_url_does_not_show_its_password(url):
     with pytest.raises(UserError) as caught:
         open_storage(url, Path())
-    assert str(caught.value).startswith("--storage: ")
+    assert str(caught.value).startswith("`storage`: ")
     assert "secret" not in str(caught.value)
     assert "me:" not in str(caught.value)
 
