@@ -12,7 +12,7 @@ from benchmark.checks.findings import Finding, Level, Setup, ok, problem, refusa
 from benchmark.data.cache import cache_root
 from benchmark.data.ledger_chain import read_entries
 from benchmark.support import files
-from benchmark.support.errors import UserError
+from benchmark.support.errors import UserError, one_line
 from benchmark.support.printable import redacted
 from benchmark.tracking.store import check_store, check_writable, ensure_runs_folder, nearest, resolve_uri
 
@@ -62,7 +62,7 @@ def file_locks(setup: Setup) -> Iterator[Finding]:
             with files.held(path), files.held(path) as twice:
                 reason = "have no effect: two sweeps could do the same runs" if twice else ""
         except OSError as error:
-            reason = f"are not there ({error.strerror})"
+            reason = f"are not there ({one_line(error)})"
         yield problem(f"locks in {folder} {reason}", fix) if reason else ok(f"locks work in {folder}")
 
 
