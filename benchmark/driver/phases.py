@@ -21,6 +21,7 @@ from benchmark.search.study import Proposal, Search
 from benchmark.serving.packing import pack_model
 from benchmark.spec.config import RunSpec
 from benchmark.spec.result import EpochReport, Result, Status
+from benchmark.support.errors import one_line
 from benchmark.support.signals import MESSAGE, Stop, stoppable
 from benchmark.tracking import names
 from benchmark.tracking.tracker import Tracker
@@ -184,7 +185,7 @@ class Phase:
 
         def write(folder: Path) -> None:
             for error in _write_artifacts(folder, title, classes, result):
-                self.display.line(f"{title}: a picture cannot be drawn ({type(error).__name__}: {error})")
+                self.display.line(f"{title}: a picture cannot be drawn ({one_line(error, named=True)})")
 
         self.tracker.end(self._runs.pop(job.number), result, write)
         if job.servable is not None and result.status == "ok" and result.servable is None:
