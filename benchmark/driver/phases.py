@@ -213,17 +213,17 @@ class SearchPhase(Phase):
         max_failures: int | None = None,
     ) -> None:
         super().__init__(plan, tracker, display, max_failures)
-        self._search = search
+        self.search = search
         self._proposals: dict[int, Proposal] = {}
 
     @property
     def exhausted(self) -> bool:
         """Whether the search is at its end, other processes included."""
-        return self._search.settled
+        return self.search.settled
 
     def next_job(self) -> Job | None:
         """Ask the search."""
-        proposal = self._search.proposal()
+        proposal = self.search.proposal()
         if proposal is None:
             return None
         self._proposals[proposal.number] = proposal
@@ -240,14 +240,14 @@ class SearchPhase(Phase):
 
     def judge(self, job: Job, report: EpochReport) -> Status | None:
         """Let the search end the trial."""
-        goes_on = self._search.report(job.number, report.epoch, report.best_val_accuracy)
+        goes_on = self.search.report(job.number, report.epoch, report.best_val_accuracy)
         return None if goes_on else "pruned"
 
     def _record(self, job: Job, result: Result) -> None:
         """Commit a result, then tell the search."""
         super()._record(job, result)
-        self._search.tell(job.number, result)
-        winner = self._search.winner()
+        self.search.tell(job.number, result)
+        winner = self.search.winner()
         self.show_end(job, result, result.best_val_accuracy, winner.value if winner else None)
 
 
@@ -262,10 +262,7 @@ class FinalPhase(Phase):
         Whether this process is to do a run; False where another one does it.
     """
 
-    kind = names.FINAL_RUN
     phase = "final"
-    keeps_models = True
-    shows_best = True
 
     def __init__(
         self,
@@ -277,6 +274,9 @@ class FinalPhase(Phase):
         claim: Callable[[RunSpec], bool] = lambda spec: True,
     ) -> None:
         super().__init__(plan, tracker, display, max_failures)
+        self.kind = tracker.purpose.run_kind
+        # Nobody serves a model of those, and it is their mean that counts.
+        self._published = self.kind == names.PUBLISHED_RUN
         self._configurations = configurations
         self._claim = claim
         self._tiers: dict[int, str] = {}
@@ -333,13 +333,14 @@ class FinalPhase(Phase):
                 continue
             number, self._number = self._number, self._number + 1
             self._tiers[number] = tier
-            kept = self.keeps_models and spec.seeds.index == 0 and self._models is not None
+            kept = not self._published and spec.seeds.index == 0 and self._models is not None
             return Job(number, spec, self._models / str(number) if kept and self._models else None)
         return None
 
     def label(self, job: Job) -> str:
-        """Name a run by tier and seed."""
-        return f"final {self._tiers[job.number]} seed {job.spec.seeds.index}"
+        """Name a run by tier and seed, that of a published configuration by its study."""
+        name = self.plan.study if self._published else f"final {self._tiers[job.number]}"
+        return f"{name} seed {job.spec.seeds.index}"
 
     def tags(self, job: Job) -> dict[str, str]:
         """Return tier and seed."""
@@ -352,26 +353,7 @@ class FinalPhase(Phase):
             self._queue.appendleft((self._tiers[job.number], job.spec))
         if result.test_accuracy is not None:
             self._best = max(self._best or 0.0, result.test_accuracy)
-        self.show_end(job, result, result.test_accuracy, self._best if self.shows_best else None)
-
-
-class PublishedPhase(FinalPhase):
-    """The runs of a published configuration."""
-
-    kind = names.PUBLISHED_RUN
-    keeps_models = False
-    shows_best = False  # it is the mean that counts here
-
-    def __init__(
-        self, plan: Plan, tracker: Tracker, display: Display, max_failures: int | None = None
-    ) -> None:
-        specs = plan.final_specs(plan.default)
-        tier = {specs[0].config_id: (names.PUBLISHED_TIER, specs)}
-        super().__init__(plan, tracker, display, lambda: tier, max_failures)
-
-    def label(self, job: Job) -> str:
-        """Name a run by configuration and seed."""
-        return f"{self.plan.study} seed {job.spec.seeds.index}"
+        self.show_end(job, result, result.test_accuracy, None if self._published else self._best)
 
 
 def _write_artifacts(

@@ -259,25 +259,14 @@ def sweep_config(options: Namespace) -> SweepConfig:
         if not equals or not name:
             raise UserError(f"--set {text}: expected NAME=VALUE, for example --set units=64")
         overrides[name.strip()] = value
-    return SweepConfig(
-        budget=budget.name,
-        trials=options.trials or budget.trials,
-        seeds=options.seeds or budget.seeds,
-        epochs=options.epochs or budget.epochs,
-        epochs_exact=options.epochs is not None,
-        train_share=budget.train_share,
-        train_examples=options.train_examples,
-        # Who says how many trials there are to be does not mean the budget's number of seconds.
-        timeout=options.timeout or (None if options.trials else budget.seconds),
-        sampler=options.sampler,
-        pruner=options.pruner,
-        precision=_precision(options.precision, options.device),
-        overrides=overrides,
-        seed=options.seed,
-        device=options.device,
-        compile=options.compile,
-        study=options.study,
-    )
+    # Who says how many trials there are to be does not mean the budget's number of seconds.
+    filled_in = {**dict(budget), "timeout": None if options.trials else budget.seconds}
+    given = {name: value for name, value in vars(options).items() if value is not None}
+    settings = {
+        name: value for name, value in {**filled_in, **given}.items() if name in SweepConfig.model_fields
+    }
+    settings["precision"] = _precision(options.precision, options.device)
+    return SweepConfig(**settings, epochs_exact=options.epochs is not None, overrides=overrides)
 
 
 def _precision(asked: str | None, device: Device) -> Precision | None:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
-from benchmark.plan.packaged import spaces_folder
+from benchmark.plan.space import spaces_folder
 from benchmark.spec.config import Frozen
 from benchmark.support.errors import UserError, did_you_mean
 from benchmark.support.yaml_file import read_yaml, validate
@@ -16,8 +16,8 @@ Count = Annotated[int, Field(strict=True, ge=1)]
 Number = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]
 
 
-class Limits(Frozen):
-    """The limits of a budget."""
+class Budget(Frozen):
+    """The limits of a sweep."""
 
     model_config = ConfigDict(use_attribute_docstrings=True)
     trials: Count
@@ -27,18 +27,11 @@ class Limits(Frozen):
     epochs: Count
     """Most epochs of any run."""
     train_share: Annotated[Number, Field(le=1)]
-    """Share of the training part that is used."""
+    """Share of the training split that is used."""
     seconds: Number | None
     """Training seconds of all trials after which the search starts no further one; null for no limit."""
     note: str = ""
     """What the budget is for."""
-
-
-class Budget(Limits):
-    """Limits with their name."""
-
-    name: str
-    """Name of the budget: ``--budget smoke``."""
 
 
 def load_budgets(path: str | Path | None = None) -> dict[str, Budget]:
@@ -52,7 +45,7 @@ def load_budgets(path: str | Path | None = None) -> dict[str, Budget]:
     Returns
     -------
     dict of str to Budget
-        In the order of the file.
+        By name, in the order of the file.
 
     Raises
     ------
@@ -60,8 +53,7 @@ def load_budgets(path: str | Path | None = None) -> dict[str, Budget]:
         One line with file and line.
     """
     located = read_yaml(spaces_folder() / "budgets.yaml" if path is None else path)
-    limits = validate(located, dict[str, Limits])
-    return {name: Budget(name=name, **dict(item)) for name, item in limits.items()}
+    return validate(located, dict[str, Budget])
 
 
 def get_budget(name: str) -> Budget:

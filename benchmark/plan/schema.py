@@ -12,14 +12,13 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from benchmark.plan.budget import Limits
-from benchmark.plan.packaged import spaces_folder
-from benchmark.plan.space import Space
+from benchmark.plan.budget import Budget
+from benchmark.plan.space import Space, spaces_folder
 from benchmark.support.errors import UserError
 
 SCHEMAS: dict[str, tuple[str, Any]] = {
     "schema.json": ("Textbench search space", Space),
-    "budgets.schema.json": ("Textbench budgets", dict[str, Limits]),
+    "budgets.schema.json": ("Textbench budgets", dict[str, Budget]),
 }
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
-from benchmark.plan.packaged import spaces_folder
+import benchmark
 from benchmark.plan.ranges import Categorical, FloatRange, IntRange, Range, Value, options
 from benchmark.spec.config import TRAIN_KEYS, VIEW_KEYS, Frozen, Scalar, TrainSettings, ViewSettings
 from benchmark.support.errors import UserError, did_you_mean
@@ -196,6 +196,27 @@ def load_space(path: str | Path, names: Iterable[str] | None = None) -> Space:
             hint = did_you_mean(name, known)
             raise located.error(f"'{name}' is not a known key; {hint}", "default", name)
     return space
+
+
+def spaces_folder() -> Path:
+    """Return the folder of the search spaces.
+
+    Returns
+    -------
+    Path
+        ``benchmark/search_spaces`` in an installed wheel, otherwise ``search_spaces`` beside the
+        package in a checkout.
+
+    Raises
+    ------
+    UserError
+        When neither is there.
+    """
+    package = Path(benchmark.__file__).resolve().parent
+    for folder in (package / "search_spaces", package.parent / "search_spaces"):
+        if folder.is_dir():
+            return folder
+    raise UserError(f"{package} has no search_spaces folder; install the package again")
 
 
 def find_space(model_name: str) -> Path | None:

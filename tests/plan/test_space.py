@@ -14,9 +14,8 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from benchmark.plan.packaged import spaces_folder
 from benchmark.plan.schema import SCHEMAS, main, schema_text, stale
-from benchmark.plan.space import Space, find_space, load_space
+from benchmark.plan.space import Space, find_space, load_space, spaces_folder
 from benchmark.support.errors import UserError
 
 SHIPPED = ("avg-pool", "bilstm", "cnn", "fasttext", "flatten", "gru", "lstm", "transformer")
