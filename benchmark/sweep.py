@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
@@ -62,19 +62,16 @@ def sweep(arguments: Sequence[str]) -> int:
         display.close()
 
 
-@contextmanager
-def _cluster(options: Namespace) -> Iterator[RayOptions | None]:
+def _cluster(options: Namespace) -> AbstractContextManager[RayOptions | None]:
     """Be connected to the Ray cluster, where one was asked for."""
     if options.engine == "local":
-        yield None
-        return
+        return nullcontext()
     from benchmark.execution.ray import RayOptions, connected
 
     asked = RayOptions(
         options.address, options.cpus_per_run or 1, options.gpus_per_run, not options.no_send_data
     )
-    with connected(asked, options.device) as ray:
-        yield ray
+    return connected(asked, options.device)
 
 
 def _model_names(asked: Sequence[str]) -> list[str]:

@@ -176,7 +176,7 @@ def check_together(options: Namespace) -> None:
 
 def sweep_config(options: Namespace) -> SweepConfig:
     """Turn parsed options into a configuration; the budget fills in what was left open."""
-    from benchmark.plan.budget import get_budget
+    from benchmark.plan.space import get_budget
     from benchmark.spec.config import SweepConfig
 
     budget = get_budget(options.budget)

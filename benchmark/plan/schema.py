@@ -7,8 +7,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from benchmark.plan.budget import Budget
-from benchmark.plan.space import Space, spaces_folder
+from benchmark.plan.space import Budget, Space, spaces_folder
 
 SCHEMAS: dict[str, tuple[str, Any]] = {
     "schema.json": ("Textbench search space", Space),

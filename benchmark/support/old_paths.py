@@ -49,7 +49,7 @@ _MOVED = {
     "report.reproduction_plot": "publications.rendering",
     "report.reproduction_table": "publications.rendering",
     "report.rows": "board.rows",
-    "search.budget": "plan.budget",
+    "search.budget": "plan.space",
     "search.folders": "plan.space",
     "search.ranges": "plan.ranges",
     "search.schema": "plan.schema",

@@ -32,8 +32,7 @@ from benchmark.data.ledger_chain import append, examine, looks, read_entries
 from benchmark.data.object_arrays import NpzFile
 from benchmark.data.prepare import cached, prepare
 from benchmark.data.source import SourceOptions, get_source
-from benchmark.plan.budget import load_budgets
-from benchmark.plan.space import load_space, spaces_folder
+from benchmark.plan.space import load_budgets, load_space, spaces_folder
 from benchmark.search.journal import open_journal
 from benchmark.support.errors import UserError
 from benchmark.tracking.spool import Point, Record, Spool

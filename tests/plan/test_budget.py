@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from benchmark.plan.budget import get_budget, load_budgets
+from benchmark.plan.space import get_budget, load_budgets
 from benchmark.support.errors import UserError
 
 
