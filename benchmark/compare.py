@@ -26,7 +26,7 @@ _DESCRIPTION = """\
 Say which of two models is better on a data set: the verdict in one sentence, and the figures behind it.
 Each is MODEL or MODEL:TIER, as on the board; without a tier, the tuned row. --until-decided trains further
 seeds of both, one by one, until the verdict is clear or there are --max-seeds of them. The error rate of
-5 % holds although the data are looked at after each seed (docs/statistics.md)."""
+5 % holds although the data are compared after each seed (docs/statistics.md)."""
 
 _EPILOG = """\
 examples:
@@ -95,7 +95,7 @@ def _once(options: Namespace, session: Session) -> Compared:
 
 
 def _until_decided(options: Namespace, session: Session) -> Compared:
-    """Add seeds, one by one, and look after each, as a plan says that is fixed now."""
+    """Add seeds, one by one, and compare after each, as a plan says that is fixed now."""
     from benchmark.driver.further_seeds import run_seeds
     from benchmark.report.verdict import Compared
     from benchmark.stats.sequential import SequentialPlan, take_look

@@ -1,4 +1,4 @@
-"""Phases: which runs there are to be, and what Optuna, MLflow and the display are told of each."""
+"""Phases: which runs there are to be, and what Optuna, MLflow and the display learn of each."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from typing import Literal
 
 import numpy as np
 
-from benchmark.display.interface import Display, RunEnd
+from benchmark.display.interface import RunEnd
+from benchmark.driver.session import LAST_PATIENCE, Session
 from benchmark.execution.engine import Engine, Job
 from benchmark.plan.run_specs import Plan
 from benchmark.report.plots import confusion_png, curves_png
@@ -26,14 +27,13 @@ from benchmark.tracking import names
 from benchmark.tracking.tracker import Tracker
 
 _RETRIES = 2
-LAST_PATIENCE = 2.0
 
 Configurations = Mapping[str, tuple[str, list[RunSpec]]]
 """Tier and run specs of each frozen configuration, by configuration id."""
 
 
 class Phase:
-    """Recording of one phase; the engine asks it for jobs and tells it what happens.
+    """Recording of one phase; the engine asks it for jobs and reports what happens.
 
     Parameters
     ----------
@@ -41,10 +41,8 @@ class Phase:
         What the runs belong to.
     tracker : Tracker
         Writes them to MLflow.
-    display : Display
-        What a person sees.
-    max_failures : int, optional
-        Failed runs in a row, with no other between them, after which no further one is begun.
+    session : Session
+        What a person sees, and after how many failed runs in a row no further one is started.
 
     Attributes
     ----------
@@ -57,13 +55,11 @@ class Phase:
     kind: str
     phase: Literal["search", "final"]
 
-    def __init__(
-        self, plan: Plan, tracker: Tracker, display: Display, max_failures: int | None = None
-    ) -> None:
-        self.plan, self.tracker, self.display = plan, tracker, display
+    def __init__(self, plan: Plan, tracker: Tracker, session: Session) -> None:
+        self.plan, self.tracker, self.display = plan, tracker, session.display
         self.ran = self.failed = 0
         self.gave_up = False
-        self._max_failures = max_failures
+        self._max_failures = session.max_failures
         self._failures_in_a_row = 0
         self._stop = Stop()
         self._lost: Counter[str] = Counter()
@@ -204,15 +200,8 @@ class SearchPhase(Phase):
     kind = names.TRIAL_RUN
     phase = "search"
 
-    def __init__(
-        self,
-        plan: Plan,
-        tracker: Tracker,
-        display: Display,
-        search: Search,
-        max_failures: int | None = None,
-    ) -> None:
-        super().__init__(plan, tracker, display, max_failures)
+    def __init__(self, plan: Plan, tracker: Tracker, session: Session, search: Search) -> None:
+        super().__init__(plan, tracker, session)
         self.search = search
         self._proposals: dict[int, Proposal] = {}
 
@@ -259,7 +248,7 @@ class FinalPhase(Phase):
     configurations : callable
         Asked each time, since the winner of a search that goes on may change.
     claim : callable, optional
-        Whether this process is to do a run; False where another one does it.
+        Whether this process is to do a run; False where a different one does it.
     """
 
     phase = "final"
@@ -268,12 +257,11 @@ class FinalPhase(Phase):
         self,
         plan: Plan,
         tracker: Tracker,
-        display: Display,
+        session: Session,
         configurations: Callable[[], Configurations],
-        max_failures: int | None = None,
         claim: Callable[[RunSpec], bool] = lambda spec: True,
     ) -> None:
-        super().__init__(plan, tracker, display, max_failures)
+        super().__init__(plan, tracker, session)
         self.kind = tracker.purpose.run_kind
         # Nobody serves a model of those, and it is their mean that counts.
         self._published = self.kind == names.PUBLISHED_RUN
@@ -287,7 +275,7 @@ class FinalPhase(Phase):
 
     @cached_property
     def _ended_specs(self) -> set[str]:
-        """Specs that need not be run again; one that failed by accident is tried anew each time."""
+        """Specs that need not be run again; one that failed by accident is tried again each time."""
         return {run.tags[names.SPEC_ID] for run in self.tracker.finals() if run.settled}
 
     @property

@@ -11,7 +11,6 @@ from typing import Any
 from benchmark.data.ledger_chain import read_entries
 from benchmark.display.interface import Display
 from benchmark.display.progress import delivery_progress, kept_line
-from benchmark.driver.phases import LAST_PATIENCE
 from benchmark.execution.engine import Engine, Workplace
 from benchmark.execution.inline import InlineEngine
 from benchmark.execution.processes import ProcessEngine
@@ -26,6 +25,7 @@ from benchmark.tracking.runs_query import PatientClient
 from benchmark.tracking.spool import Spool, spool_home
 from benchmark.tracking.store import check_writable, connect, ensure_runs_folder, resolve_uri
 
+LAST_PATIENCE = 2.0
 _PATIENCE = 30.0
 
 

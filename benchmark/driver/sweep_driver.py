@@ -128,13 +128,8 @@ class Sweep:
         except BaseException:
             self.presence.close()
             raise
-        failures = session.max_failures
-        self.trials = (
-            SearchPhase(plan, self.tracker, self.display, self.search, failures) if self.search else None
-        )
-        self.finals = FinalPhase(
-            plan, self.tracker, self.display, self.configurations, failures, claim=self._claim
-        )
+        self.trials = SearchPhase(plan, self.tracker, session, self.search) if self.search else None
+        self.finals = FinalPhase(plan, self.tracker, session, self.configurations, self._claim)
 
     def close(self) -> None:
         """Let other processes have the study."""

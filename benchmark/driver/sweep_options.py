@@ -24,7 +24,7 @@ PRECISIONS = ("float32", "bfloat16", "float16", "auto")
 
 _DESCRIPTION = """\
 Search hyper-parameters of one or more architectures with Optuna, retrain the published default and
-the winner on fresh seeds, measure them once on the test part, log everything to MLflow, and print
+the winner on fresh seeds, measure them once on the test split, log everything to MLflow, and print
 the board. The same command again continues where it stopped: --trials and --seeds are totals."""
 
 _EPILOG = """\
@@ -37,13 +37,13 @@ examples:
 
 _HELP = {
     "model": "architecture: a registered name, 'all', or path/to/file.py:build; may be repeated",
-    "dataset": "data set: a name, dir:PATH, csv:PATH or tfds:NAME (default: imdb where it can be had, "
+    "dataset": "data set: a name, dir:PATH, csv:PATH or tfds:NAME (default: imdb where it is available, "
     "otherwise sample)",
     "budget": "smoke, quick (default), standard or full",
     "trials": "trials of the search in total; without the budget's time limit",
     "seeds": "final runs of each tier in total",
     "epochs": "most epochs of a run",
-    "train-examples": "train on N texts, stratified and drawn anew for each run (default: the budget's "
+    "train-examples": "train on N texts, stratified and drawn again for each run (default: the budget's "
     "share)",
     "timeout": "training seconds of the search after which no trial is started, earlier ones included",
     "sampler": f"{', '.join(SAMPLERS)} (default: tpe)",
@@ -52,7 +52,7 @@ _HELP = {
     "set": "fix a hyper-parameter, in the default and in the search; MODEL.NAME=VALUE is for one model of "
     "several; may be repeated",
     "seed": "root of all seeds (default: 0)",
-    "study": "name of the study (default: one that tells what is searched)",
+    "study": "name of the study (default: one that says what is searched)",
     "storage": "Optuna storage (default: a journal file in mlruns/studies)",
     "join": "help another process with its sweep, on a --storage and a tracking store that both reach",
     "workers": "train in N processes side by side, each with its share of the cores; 'auto' finds out how "

@@ -76,7 +76,7 @@ class Data(_Part):
 
 class _Bounds(_Part):
     metric: Metric
-    """Which figure: of the test part, or of the validation part at the last epoch."""
+    """Which figure: of the test split, or of the validation split at the last epoch."""
 
     def _check(self, **bounds: float | None) -> None:
         for name, bound in bounds.items():
@@ -150,7 +150,7 @@ class Publication(_Part):
     settings: dict[str, Value]
     """Every hyper-parameter and training setting."""
     train_examples: Count | None = None
-    """Number of training texts, drawn anew for each run; null for all."""
+    """Number of training texts, drawn again for each run; null for all."""
     seeds: Count = 1
     """Least number of runs from which a figure is given."""
     published: tuple[Figure, ...]
