@@ -32,7 +32,7 @@ def test_why_imdb_could_not_be_fetched_is_said(own_cache, monkeypatch, notices):
     def broken(source):
         raise UserError("the proxy answers with a page")
 
-    monkeypatch.setattr("benchmark.data.imdb.reachable", lambda host, port: True)
+    monkeypatch.setattr("benchmark.data.tfds_source.reachable", lambda host, port: True)
     monkeypatch.setattr(ImdbSource, "_examples", broken)
     assert choose_dataset(None, SourceOptions(), notices.append).name == "sample"
     assert "cannot be fetched from" in notices[0]
