@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmark.data.archived import archived_source
+from benchmark.data.archive import ArchivedSource
 from benchmark.data.dataset import Dataset
 from benchmark.data.prepare import prepare
 from benchmark.data.source import Source, SourceOptions, get_source
@@ -122,7 +122,7 @@ def _source(data: Data, data_dir: Path | None) -> Source:
         return get_source(data.name, options)
     assert data.archive is not None
     assert data.folder is not None
-    return archived_source(data.archive, data.folder, data.without, data.url, options)
+    return ArchivedSource(data.archive, data.folder, data.without, data.url, options)
 
 
 def _measurement(plan: Plan, runs: Sequence[PublishedRun], ok: Sequence[PublishedRun]) -> Measurement:

@@ -14,7 +14,8 @@ _PACKAGE = "benchmark."
 _MOVED = {
     "boards": "board.stored_board",
     "config": "spec.config",
-    "data.columns": "data.table_columns",
+    "data.columns": "data.table",
+    "data.table_columns": "data.table",
     "data.facts": "data.data_profile",
     "data.hub_modules": "vectors.hub_modules",
     "data.hub_writer": "vectors.hub_writer",

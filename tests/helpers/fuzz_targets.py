@@ -24,12 +24,13 @@ import yaml
 from fuzz_commands import check_line, command_lines, is_harmless
 from fuzz_mutations import damaged, reshaped
 from hypothesis import strategies as st
+from ledgers import looks
 
 from benchmark.cli import error_line
 from benchmark.data.archive import unpack
 from benchmark.data.description import describe, to_text
-from benchmark.data.ledger_chain import append, examine, looks, read_entries
-from benchmark.data.object_arrays import NpzFile
+from benchmark.data.imdb_int import NpzFile
+from benchmark.data.ledger_chain import append, examine, read_entries
 from benchmark.data.prepare import cached, prepare
 from benchmark.data.source import SourceOptions, get_source
 from benchmark.plan.space import load_budgets, load_space, spaces_folder
