@@ -97,8 +97,7 @@ def _until_decided(options: Namespace, session: Session) -> Compared:
     """Add seeds, one by one, and compare after each, as a plan says that is fixed now."""
     from benchmark.driver.further_seeds import run_seeds
     from benchmark.report.verdict import Compared
-    from benchmark.stats.sequential import SequentialPlan, take_look
-    from benchmark.stats.verdicts import sentence
+    from benchmark.stats.verdicts import SequentialPlan, sentence, take_look
     from benchmark.training.devices import set_up_device
 
     plan = SequentialPlan(options.max_seeds or _MOST_SEEDS)
