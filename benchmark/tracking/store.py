@@ -26,8 +26,8 @@ from benchmark.support.databases import (
     sqlite_file,
     sqlite_uri,
 )
-from benchmark.support.errors import UserError
-from benchmark.support.urls import redacted
+from benchmark.support.errors import UserError, one_line
+from benchmark.support.printable import redacted
 from benchmark.tracking.patient_client import patiently
 from benchmark.tracking.spool import SPOOL
 
@@ -90,7 +90,7 @@ def check_writable(path: Path, make: bool = True) -> None:
     except OSError as error:
         what = "file" if path.is_file() else "folder"
         raise UserError(
-            f"the {what} {path} cannot be written ({error.strerror}); make it writable, or run the command "
+            f"the {what} {path} cannot be written ({one_line(error)}); make it writable, or run the command "
             "from a folder that is"
         ) from error
 
