@@ -12,7 +12,9 @@ from benchmark import cli
 from benchmark.support.printable import printable
 
 if TYPE_CHECKING:
-    from benchmark.tracking.test_reads import Looked
+    from argparse import Namespace
+
+    from benchmark.tracking.runs import StoredRun
 
 _VERIFY = "verify"
 
@@ -39,21 +41,23 @@ def parser() -> cli.Parser:
     return parser
 
 
-def ledger(arguments: Sequence[str]) -> int:
+@cli.command(parser)
+def main(options: Namespace) -> int:
     """Carry out the command; see `parser` for its arguments."""
-    options = parser().parse_args(arguments)
     file = cli.RUNS / "ledger.jsonl"
     if options.action is None:
         print(_looks(file))
         return cli.DONE
     from benchmark.data.ledger_chain import examine
+    from benchmark.tracking import names
+    from benchmark.tracking.runs import find_runs
     from benchmark.tracking.store import connect, resolve_uri
-    from benchmark.tracking.test_reads import runs_that_looked
 
     uri = resolve_uri(options.tracking_uri, cli.RUNS)
     cli.check_embedded_store(uri)
     # Runs first: whoever reads a test part now writes the entry before the store hears of it.
-    runs = runs_that_looked(connect(uri))
+    found = find_runs(connect(uri), kinds=(names.FINAL_RUN, names.PUBLISHED_RUN))
+    runs = [run for run in found if run.test_accuracy is not None]
     entries, damage = examine(file)
     problems = [f"{file}, line {found.line}: {found.what}" for found in damage]
     problems += _unaccounted(file, entries, runs)
@@ -61,16 +65,16 @@ def ledger(arguments: Sequence[str]) -> int:
     return cli.SOME_FAILED if problems else cli.DONE
 
 
-def _intact(entries: Sequence[dict[str, Any]], runs: Sequence[Looked]) -> str:
+def _intact(entries: Sequence[dict[str, Any]], runs: Sequence[StoredRun]) -> str:
     return f"ledger intact: {len(entries):,} entries, {len(runs):,} final runs accounted for"
 
 
-def _unaccounted(file: Path, entries: Sequence[dict[str, Any]], runs: Sequence[Looked]) -> list[str]:
+def _unaccounted(file: Path, entries: Sequence[dict[str, Any]], runs: Sequence[StoredRun]) -> list[str]:
     """Name the runs that have read a test part more often than the ledger says."""
     if runs and not file.exists():
         return [f"{file}: there is no such file, but {len(runs):,} final runs have read a test part"]
     counted = Counter(str(entry.get("spec_id", "")) for entry in entries)
-    by_spec: dict[str, list[Looked]] = defaultdict(list)
+    by_spec: dict[str, list[StoredRun]] = defaultdict(list)
     for run in runs:
         by_spec[run.spec_id].append(run)
     return [
@@ -94,11 +98,6 @@ def _looks(file: Path) -> str:
         lines.append(f"{dataset} (digest {digest}): {models.total():,} looks at the test part")
         lines += [f"  {model:<20} {count:>6,}" for model, count in models.most_common()]
     return "\n".join(map(printable, lines))
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit code."""
-    return cli.run_command(ledger, arguments)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from benchmark.driver.further_seeds import changed, plan_further
 from benchmark.models import avg_pool
 from benchmark.support.errors import UserError
 from benchmark.tracking import names
-from benchmark.tracking.reader import read_spec
+from benchmark.tracking.runs import read_spec
 from benchmark.tracking.store import connect, resolve_uri
 
 SWEEP = ["--dataset", "sample", "--trials", "1", "--epochs", "2", "--json"]

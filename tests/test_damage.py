@@ -23,7 +23,7 @@ from benchmark.data.cache import cache_root
 from benchmark.data.prepare import cached, prepare
 from benchmark.data.source import SourceOptions, get_source
 from benchmark.tracking.predictions import AnswerReader
-from benchmark.tracking.store import open_store
+from benchmark.tracking.tables import open_store
 
 SWEEP = ["--model", "tfidf-logreg", "--dataset", "sample", "--study", "mine", "--sampler", "random"]
 SWEEP += ["--pruner", "none", "--trials", "2", "--seeds"]

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ledgers import looks
 from processes import kill, of_kind, outcome, repeated, runs, start_sweep
 from tiny_models import NETWORK
 
 from benchmark import leaderboard, ledger, sweep
-from benchmark.data.ledger_chain import looks
 from benchmark.data.prepare import prepare
 from benchmark.data.source import SourceOptions, get_source
 from benchmark.tracking import names
-from benchmark.tracking.store import open_store
+from benchmark.tracking.tables import open_store
 
 SWEEP = ["--model", "majority", "--model", "tiny.py:build", "--dataset", "sample", "--epochs", "1"]
 SWEEP += ["--trials", "2", "--seeds", "2"]

@@ -27,7 +27,7 @@ from benchmark.search.presence import open_presence
 from benchmark.support.errors import MissingResource
 from benchmark.sweep import _duration
 from benchmark.tracking import names
-from benchmark.tracking.runs_query import all_runs
+from benchmark.tracking.runs import all_runs
 
 FAST = ["--model", "avg-pool", "--dataset", "sample", "--epochs", "2", "--set", "batch_size=512"]
 FAST += ["--set", "embedding_dropout=0.0", "--set", "optimizer=adam"]

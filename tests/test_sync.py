@@ -7,7 +7,7 @@ import pytest
 
 from benchmark import sync
 from benchmark.__main__ import COMMANDS
-from benchmark.tracking.runs_query import all_runs
+from benchmark.tracking.runs import all_runs
 from benchmark.tracking.spool import Point, Record, Spool
 from benchmark.tracking.store import connect, resolve_uri
 

@@ -17,7 +17,7 @@ from benchmark.board.rows import CHANGED, WATERMARK, Board, BoardRow
 from benchmark.data.ledger_chain import SHOWN
 from benchmark.stats.intervals import MIN_SEEDS, mean_interval, mean_of, sampling_error
 from benchmark.stats.pairwise import Answers
-from benchmark.tracking.final_runs import FinalRun
+from benchmark.tracking.runs import StoredRun
 
 _USUAL_PROTOCOL = "inductive"
 _UNKNOWN = "not compared: its predictions are missing or do not give its test accuracy"
@@ -32,7 +32,7 @@ _WITHHELD: dict[str, Any] = dict.fromkeys(
 
 
 def build_board(
-    runs: Sequence[FinalRun],
+    runs: Sequence[StoredRun],
     looks: Mapping[tuple[str, str], int],
     answers: ReadAnswers,
     *,
@@ -46,7 +46,7 @@ def build_board(
 
     Parameters
     ----------
-    runs : sequence of FinalRun
+    runs : sequence of StoredRun
         Final runs, in any order and with any status.
     looks : mapping of (str, str) to int
         How often the test part has been read, by digest of the data set and name of the model, as the ledger
@@ -84,7 +84,7 @@ def build_board(
     or without predictions, is compared with nothing and shares the rank of the lowest one above it. An
     accuracy that stored predictions contradict is withheld: its row has no rank.
     """
-    groups: dict[tuple[str, str, str, str, str, str], list[FinalRun]] = defaultdict(list)
+    groups: dict[tuple[str, str, str, str, str, str], list[StoredRun]] = defaultdict(list)
     for run in runs:
         for tier in dict.fromkeys(run.tiers):
             key = (run.dataset_digest, run.model, tier, run.budget, run.study, run.protocol)
@@ -116,9 +116,9 @@ def build_board(
     )
 
 
-def _row(tier: str, runs: list[FinalRun], looks: int, unrecorded: int) -> BoardRow:
+def _row(tier: str, runs: list[StoredRun], looks: int, unrecorded: int) -> BoardRow:
     """Return a row that nothing is compared with yet."""
-    by_seed: dict[int, list[FinalRun]] = defaultdict(list)
+    by_seed: dict[int, list[StoredRun]] = defaultdict(list)
     for run in sorted(runs, key=lambda run: (run.ended_at, run.run_id)):
         by_seed[run.seed].append(run)
     counted = [ok[-1] for _, tries in sorted(by_seed.items()) if (ok := [r for r in tries if _finished(r)])]
@@ -198,7 +198,7 @@ def _duplicates(stored: str) -> str | None:
     return f"{count:,} of {size:,} ({100 * count / size:.2g} %)" if count else None
 
 
-def _notes(row: BoardRow, counted: list[FinalRun]) -> tuple[str, ...]:
+def _notes(row: BoardRow, counted: list[StoredRun]) -> tuple[str, ...]:
     notes = []
     for count, word in ((row.n_missing, "missing"), (row.n_failed, "failed"), (row.n_diverged, "diverged")):
         if count:
@@ -253,7 +253,7 @@ def _order(row: BoardRow) -> tuple[bool, str, str, bool, float, str, str, str, s
     return (smoke, row.dataset, row.dataset_digest, none, -(mean or 0.0), *names)
 
 
-def _finished(run: FinalRun) -> bool:
+def _finished(run: StoredRun) -> bool:
     """Whether a run counts; an ok one without a finite accuracy has nothing to count."""
     return run.status == "ok" and _finite(run.test_accuracy) is not None
 

@@ -16,8 +16,7 @@ from benchmark.board.ranking import systems
 from benchmark.board.rows import Board, BoardRow, Details, HardExample, SearchTrial, SeedCurves
 from benchmark.tracking import names
 from benchmark.tracking.predictions import read_predictions
-from benchmark.tracking.reader import dataset_inputs
-from benchmark.tracking.runs_query import all_runs
+from benchmark.tracking.runs import StoredRun, dataset_inputs, find_runs, read_curves
 
 MOST_RUNS = 400
 """Curves of more runs than this are left out, the lowest rows first: a page must stay light."""
@@ -63,7 +62,7 @@ def read_details(
     curves = {place: _curves(client, board.rows[place]) for place in dict.fromkeys(first[p] for p in shown)}
     return Details(
         curves={place: curves[first[place]] for place in shown},
-        searches=_searches(client, experiment, board.rows),
+        searches=_searches(client, dataset, board.rows),
         confusions=predictions.confusions,
         class_names=classes,
         hard_examples={digest: examples for digest, (_, examples) in hard.items()},
@@ -87,35 +86,31 @@ def compare_address(address: str, experiment: str, run_ids: Sequence[str]) -> st
 def _curves(client: Any, row: BoardRow) -> tuple[SeedCurves, ...]:
     found = []
     for seed, run_id in zip(row.seeds, row.run_ids, strict=True):
-        curves: dict[str, tuple[float | None, ...]] = {}
-        for name in names.CURVES:
-            history = sorted(client.get_metric_history(run_id, name), key=lambda metric: metric.step)
-            curves[name] = tuple(_finite(metric.value) for metric in history)
+        curves = {name: tuple(map(_finite, values)) for name, values in read_curves(client, run_id).items()}
         if any(curves.values()):  # a scikit-learn pipeline has none
             found.append(SeedCurves(seed=seed, **curves))
     return tuple(found)
 
 
-def _searches(client: Any, experiment: str, rows: Sequence[BoardRow]) -> dict[int, tuple[SearchTrial, ...]]:
-    by_study: dict[str, list[Any]] = defaultdict(list)
-    for run in all_runs(client, [experiment], f"tags.`{names.KIND}` = '{names.TRIAL_RUN}'"):
-        if run.info.status in ("FINISHED", "FAILED"):
-            by_study[run.data.tags[names.STUDY]].append(run)
+def _searches(client: Any, dataset: str, rows: Sequence[BoardRow]) -> dict[int, tuple[SearchTrial, ...]]:
+    by_study: dict[str, list[StoredRun]] = defaultdict(list)
+    for run in reversed(find_runs(client, dataset, (names.TRIAL_RUN,))):
+        if run.finished:
+            by_study[run.study].append(run)
     found = {}
     for place, row in enumerate(rows):
-        trials = sorted(by_study.get(row.study, ()), key=lambda run: run.info.start_time)
+        trials = by_study.get(row.study, [])
         if row.tier == "tuned" and row.watermark is None and trials:
             found[place] = tuple(map(_trial, trials))
     return found
 
 
-def _trial(run: Any) -> SearchTrial:
-    status = run.data.tags.get(names.STATUS, "failed")
-    value = run.data.metrics.get(names.BEST_VAL_ACCURACY)
+def _trial(run: StoredRun) -> SearchTrial:
+    value = run.val_accuracy
     return SearchTrial(
-        value=None if value is None or status not in ("ok", "pruned") else _finite(value),
-        seconds=_finite(run.data.metrics.get(names.TRAIN_SECONDS, 0.0)) or 0.0,
-        status=status,
+        value=None if value is None or run.status not in ("ok", "pruned") else _finite(value),
+        seconds=_finite(run.train_seconds or 0.0) or 0.0,
+        status=run.status,
     )
 
 

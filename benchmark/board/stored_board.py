@@ -8,7 +8,7 @@ import os
 import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ from benchmark.support.errors import UserError, did_you_mean
 
 if TYPE_CHECKING:
     from benchmark.board.rows import Board, BoardRow
-    from benchmark.tracking.final_runs import FinalRun
+    from benchmark.tracking.runs import StoredRun
 
 _BUDGETS = ("full", "standard", "quick")
 
@@ -30,12 +30,15 @@ def chosen_dataset(client: Any, asked: str | None) -> str:
     UserError
         When none is named and there are no sweeps.
     """
-    from benchmark.tracking.reader import latest_dataset
+    from benchmark.tracking import names
+    from benchmark.tracking.runs import find_runs
 
-    dataset = asked or latest_dataset(client)
-    if dataset is None:
+    if asked:
+        return asked
+    sweeps = find_runs(client, kinds=(names.SWEEP,))
+    if not sweeps:
         raise UserError("this store has no sweeps; run one: python -m benchmark.sweep --model avg-pool")
-    return dataset
+    return sweeps[0].dataset
 
 
 def experiment_of(dataset: str) -> str:
@@ -96,24 +99,31 @@ def read_board(
     from benchmark.board.board import build_board
     from benchmark.board.ranking import MARGIN, baseline_of
     from benchmark.data.ledger_chain import read_entries
+    from benchmark.tracking import names
     from benchmark.tracking.predictions import AnswerReader
-    from benchmark.tracking.reader import final_runs, published_reads
 
     name, beginning, path = _parsed(dataset)
-    runs = final_runs(client, name)
+    stored = _stored_runs(client, name)
+    runs = _finals(stored)
     versions = _versions(client, name, runs)
     if digest is None:
         digest = _chosen(name, beginning, path, versions, single)
     if len(versions) > 1:
-        runs = [run.model_copy(update={"dataset": versions[run.dataset_digest].label}) for run in runs]
+        runs = [
+            replace(run, tags={**run.tags, names.DATASET: versions[run.dataset_digest].label}) for run in runs
+        ]
     runs = [run for run in runs if digest in (None, run.dataset_digest)]
     entries = read_entries(ledger)
     here = {run.dataset_digest for run in runs}
     counted = Counter(
         (one["dataset_digest"], one["model"]) for one in entries if one["dataset_digest"] in here
     )
-    reads = [(run.dataset_digest, run.model, run.spec_id) for run in runs if run.test_accuracy is not None]
-    reads += [read for read in published_reads(client, name) if read[0] in here]
+    published = [run for run in stored if run.kind == names.PUBLISHED_RUN and run.dataset_digest in here]
+    reads = [
+        (run.dataset_digest, run.model, run.spec_id)
+        for run in (*runs, *published)
+        if run.test_accuracy is not None
+    ]
     answers = AnswerReader(client)
     board = build_board(
         runs,
@@ -130,6 +140,40 @@ def read_board(
     return board
 
 
+def _stored_runs(client: Any, dataset: str) -> list[StoredRun]:
+    """Return all runs that a board is made of; an error where nothing is known of the data set."""
+    from benchmark.tracking import names
+    from benchmark.tracking.runs import find_runs
+
+    runs = find_runs(client, dataset, (names.SWEEP, names.FINAL_RUN, names.PUBLISHED_RUN))
+    if not runs:
+        known = [one.name for one in client.search_experiments() if one.name != "Default"]
+        if dataset not in known:
+            hint = did_you_mean(dataset, known) if known else "run a sweep first: python -m benchmark.sweep"
+            raise UserError(f"there are no runs on data set '{dataset}'; {hint}")
+    return runs
+
+
+def _finals(runs: Sequence[StoredRun]) -> list[StoredRun]:
+    """Return the final runs that count for a row, each with what the run of its sweep says of all of them."""
+    from benchmark.tracking import names
+
+    sweeps = {run.study: run for run in runs if run.kind == names.SWEEP}
+    duplicates = {run.dataset_digest: run.test_duplicates for run in sweeps.values() if run.test_duplicates}
+    finals = []
+    for run in runs:
+        if run.kind == names.FINAL_RUN and run.mlflow_status != "RUNNING":
+            sweep = sweeps.get(run.study, run)
+            tags = {
+                names.SEEDS_EXPECTED: str(sweep.seeds_expected),
+                names.SEARCH_ENDED: sweep.search_ended,
+                names.TEST_DUPLICATES: duplicates.get(run.dataset_digest, ""),
+            }
+            metrics = {**sweep.metrics, **run.metrics}
+            finals.append(replace(run, tags={**run.tags, **tags}, metrics=metrics))
+    return finals
+
+
 @dataclass(frozen=True)
 class _Version:
     """One of the data sets of a name: ``NAME@DIGEST``, where it is from, and when it was used last."""
@@ -143,9 +187,9 @@ class _Version:
         return f"{self.label} ({', '.join(filter(None, (self.home, f'last run {when}')))})"
 
 
-def _versions(client: Any, name: str, runs: Sequence[FinalRun]) -> dict[str, _Version]:
+def _versions(client: Any, name: str, runs: Sequence[StoredRun]) -> dict[str, _Version]:
     """Return the data sets of a name by digest, the one with the newest run first."""
-    from benchmark.tracking.reader import dataset_inputs
+    from benchmark.tracking.runs import dataset_inputs
 
     last: dict[str, float] = defaultdict(float)
     for run in runs:

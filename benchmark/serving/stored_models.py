@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmark import cli
 from benchmark.support.errors import UserError, did_you_mean
-from benchmark.support.urls import redacted
+from benchmark.support.printable import redacted
 
 if TYPE_CHECKING:
     from benchmark.board.rows import BoardRow
@@ -147,8 +147,7 @@ def find_model(options: argparse.Namespace) -> StoredModel:
 def _is_recorded(folder: Path, uri: str) -> bool:
     """Whether a sweep of the store kept a model of exactly these files."""
     from benchmark.data.files import folder_digest
-    from benchmark.tracking import names
-    from benchmark.tracking.runs_query import all_runs
+    from benchmark.tracking.runs import find_runs
     from benchmark.tracking.store import connect
 
     try:
@@ -156,9 +155,7 @@ def _is_recorded(folder: Path, uri: str) -> bool:
         client = connect(uri)
     except UserError:
         return False
-    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
-    digest = folder_digest(folder)
-    return bool(all_runs(client, experiments, f"tags.`{names.MODEL_DIGEST}` = '{digest}'"))
+    return bool(find_runs(client, MODEL_DIGEST=folder_digest(folder)))
 
 
 def _best(client: Any, dataset: str, model: str | None) -> str:

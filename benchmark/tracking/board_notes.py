@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from benchmark.tracking import names
-from benchmark.tracking.runs_query import patiently
+from benchmark.tracking.patient_client import patiently
 
 _MOST_CHARACTERS = 5000  # of a tag, in the strictest of MLflow's stores
 _CUT = "\n\n(The rest is in board.html, among the artifacts.)"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from benchmark.tracking import names
-from benchmark.tracking.runs_query import refused
+from benchmark.tracking.patient_client import refused
 from benchmark.tracking.spool import Input, Point, Record
 
 Answer = TypeVar("Answer")
@@ -106,7 +106,7 @@ class Delivery:
         NoRun
             When there is no such run, and the record is not one of a whole run.
         Exception
-            When the store did not do it; `benchmark.tracking.runs_query.refused` tells whether it ever will.
+            When the store did not do it; `patient_client.refused` tells whether it ever will.
         """
         try:
             self._deliver(record, artifacts)

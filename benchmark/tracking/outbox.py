@@ -9,9 +9,9 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-from benchmark.support.locks import held
+from benchmark.support.files import held
 from benchmark.tracking.delivery import Delivery, NoRun
-from benchmark.tracking.runs_query import reason, refused
+from benchmark.tracking.patient_client import reason, refused
 from benchmark.tracking.spool import SPOOL, Record, Spool
 
 _FIRST_PAUSE, _LONGEST_PAUSE, _GROWTH = 0.1, 5.0, 1.5

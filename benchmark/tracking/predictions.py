@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import contextlib
 import zlib
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.data.cache import cache_root
+from benchmark.support.files import write_whole
 from benchmark.tracking import names
-from benchmark.tracking.stored_runs import artifact
 
 
 class AnswerReader:
@@ -65,7 +65,7 @@ def read_predictions(client: Any, run_id: str) -> tuple[NDArray[np.float32], NDA
     None where the run has none, or they cannot be had at present.
     """
     try:
-        with np.load(artifact(client, run_id, names.PREDICTIONS), allow_pickle=False) as stored:
+        with np.load(_artifact(client, run_id), allow_pickle=False) as stored:
             return stored["probabilities"], stored["labels"]
     except (OSError, ValueError, KeyError, BadZipFile):
         return None
@@ -73,6 +73,15 @@ def read_predictions(client: Any, run_id: str) -> tuple[NDArray[np.float32], NDA
         if type(error).__module__ != "mlflow.exceptions":  # which takes seconds to import
             raise
         return None
+
+
+def _artifact(client: Any, run_id: str) -> Path:
+    """Return where the predictions are, fetched where they are on another machine."""
+    find_folder = getattr(client, "artifact_folder", None)
+    folder = find_folder(run_id) if find_folder else None
+    return (
+        folder / names.PREDICTIONS if folder else Path(client.download_artifacts(run_id, names.PREDICTIONS))
+    )
 
 
 def _read(path: Path) -> NDArray[np.bool_] | None:
@@ -90,11 +99,7 @@ def _read(path: Path) -> NDArray[np.bool_] | None:
 
 
 def _write(path: Path, right: NDArray[np.bool_]) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     content = np.array([right.size], dtype=np.int64).tobytes() + np.packbits(right).tobytes()
-    try:
+    with contextlib.suppress(OSError):  # a cache that cannot be written costs time, not the answer
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(content + zlib.crc32(content).to_bytes(4, "little"))
-        temporary.replace(path)
-    except OSError:  # a cache that cannot be written costs time, not the answer
-        temporary.unlink(missing_ok=True)
+        write_whole(path, content + zlib.crc32(content).to_bytes(4, "little"))

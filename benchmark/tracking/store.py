@@ -11,7 +11,7 @@ import uuid
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -24,12 +24,11 @@ from benchmark.support.databases import (
     parse,
     reason,
     sqlite_file,
-    sqlite_path,
     sqlite_uri,
 )
-from benchmark.support.errors import UserError
-from benchmark.support.urls import redacted
-from benchmark.tracking.runs_query import patiently
+from benchmark.support.errors import UserError, one_line
+from benchmark.support.printable import redacted
+from benchmark.tracking.patient_client import patiently
 from benchmark.tracking.spool import SPOOL
 
 DATABASE = "mlflow.db"
@@ -91,7 +90,7 @@ def check_writable(path: Path, make: bool = True) -> None:
     except OSError as error:
         what = "file" if path.is_file() else "folder"
         raise UserError(
-            f"the {what} {path} cannot be written ({error.strerror}); make it writable, or run the command "
+            f"the {what} {path} cannot be written ({one_line(error)}); make it writable, or run the command "
             "from a folder that is"
         ) from error
 
@@ -226,40 +225,6 @@ def _check_tables(contents: Contents, which: str) -> None:
         f"the tables of {which} are those of a newer MLflow than {mlflow.__version__}, or of another "
         "program; update with pip install -U mlflow, or name another database"
     )
-
-
-class LazyClient:
-    """The client of an embedded store, which is made when something asks for what the tables do not tell.
-
-    Importing MLflow takes longer than reading a board.
-
-    Parameters
-    ----------
-    uri : str
-        ``sqlite:///…`` of a file that exists.
-
-    Attributes
-    ----------
-    database : Path or None
-        That file.
-    """
-
-    def __init__(self, uri: str) -> None:
-        self.database = sqlite_path(uri)
-        self._uri = uri
-
-    @cached_property
-    def _client(self) -> Any:
-        return connect(self._uri)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._client, name)
-
-
-def open_store(uri: str) -> Any:
-    """Return a client for reading: a `LazyClient` where the store is a SQLite file, else as `connect`."""
-    file = sqlite_path(uri)
-    return LazyClient(uri) if file is not None and file.is_file() else connect(uri)
 
 
 def check_server(uri: str) -> None:

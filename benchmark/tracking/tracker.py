@@ -7,6 +7,8 @@ import shutil
 import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -17,9 +19,9 @@ from benchmark.support.errors import UserError
 from benchmark.tracking import names
 from benchmark.tracking.delivery import ensure_experiment
 from benchmark.tracking.drafts import Draft, Drafts, clean, cleaned, milliseconds, summary_points
-from benchmark.tracking.history import ENDED, EarlierRun, EarlierRuns
 from benchmark.tracking.outbox import Outbox
-from benchmark.tracking.runs_query import patiently, reason
+from benchmark.tracking.patient_client import patiently, reason
+from benchmark.tracking.runs import StoredRun, find_runs
 from benchmark.tracking.spool import Record, Status
 
 Answer = TypeVar("Answer")
@@ -43,6 +45,31 @@ class Owner(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Purpose:
+    """Which command asks for a sweep, and so of which kinds its runs are.
+
+    Attributes
+    ----------
+    command : str
+        The command's module.
+    parent_kind, run_kind : str
+        Kinds of the sweep's run and of its final runs.
+    sets_seeds : bool
+        Whether the sweep is asked for as many seeds as the plan says.
+    """
+
+    command: str
+    parent_kind: str = names.SWEEP
+    run_kind: str = names.FINAL_RUN
+    sets_seeds: bool = True
+
+
+SWEEP = Purpose("benchmark.sweep")
+PUBLISHED = Purpose("benchmark.reproduce", names.REPRODUCTION, names.PUBLISHED_RUN)
+FURTHER = Purpose("benchmark.compare", sets_seeds=False)
+
+
 class Tracker:
     """Tells MLflow of one sweep, without waiting for it once the sweep has begun.
 
@@ -58,10 +85,12 @@ class Tracker:
         Brings results to that store.
     owner : Owner, optional
         Tells which processes share the study; by default this one alone works on it.
+    purpose : Purpose
+        Which command asks for the sweep.
 
     Attributes
     ----------
-    client, outbox
+    client, outbox, purpose
         As given.
 
     Raises
@@ -70,33 +99,38 @@ class Tracker:
         When the store does not answer any more.
     """
 
-    parent_kind, run_kind, command = names.SWEEP, names.FINAL_RUN, "benchmark.sweep"
-    sets_seeds = True  # whether the sweep is asked for as many seeds as the plan says
-
     def __init__(
-        self, client: Any, plan: Plan, artifacts: str | None, outbox: Outbox, owner: Owner | None = None
+        self,
+        client: Any,
+        plan: Plan,
+        artifacts: str | None,
+        outbox: Outbox,
+        owner: Owner | None = None,
+        purpose: Purpose = SWEEP,
     ) -> None:
-        self.client, self.outbox = client, outbox
+        self.client, self.outbox, self.purpose = client, outbox, purpose
         self._seeds, self._owner = plan.config.seeds, owner
-        self._drafts = Drafts(plan, artifacts, self.command)
+        self._drafts = Drafts(plan, artifacts, purpose.command)
         self._runs: dict[str, Draft] = {}
         self._shown: dict[str, float] = {}
         self._begun = False
         dataset, study = plan.dataset.name, clean(plan.study)
-        experiment = self._read(lambda: ensure_experiment(client, dataset, artifacts))
-        self._earlier = EarlierRuns(client, outbox.spool, experiment, study)
-        parents = self._read(lambda: self._earlier(KIND=self.parent_kind))
+        self._read(lambda: ensure_experiment(client, dataset, artifacts))
+        self._find: Callable[..., list[StoredRun]] = partial(
+            find_runs, client, dataset, spool=outbox.spool, STUDY=study
+        )
+        parents = self._read(lambda: self._find((self.purpose.parent_kind,)))
         self._parent = parents[0] if parents else None
         # The same in every process, so that two that begin at the same time mean the same run.
-        name = "/".join((self.parent_kind, dataset, study))
+        name = "/".join((self.purpose.parent_kind, dataset, study))
         self._parent_key = self._parent.key if self._parent else uuid.uuid5(uuid.NAMESPACE_URL, name).hex
-        finals = self._read(lambda: self._earlier(KIND=self.run_kind))
-        self._finals = [run for run in finals if run.status in ENDED]
+        self._finals = [
+            run for run in self._read(lambda: self._find((self.purpose.run_kind,))) if run.finished
+        ]
         self._open = self._read(self._children_left_open)
 
-    def _children_left_open(self) -> list[EarlierRun]:
-        children = self._earlier("status = 'RUNNING'", KIND=f"!{self.parent_kind}")
-        return [run for run in children if run.status == "RUNNING"]
+    def _children_left_open(self) -> list[StoredRun]:
+        return self._find((names.TRIAL_RUN, self.purpose.run_kind), mlflow_status="RUNNING")
 
     def _read(self, ask: Callable[[], Answer]) -> Answer:
         try:
@@ -117,7 +151,7 @@ class Tracker:
     @property
     def left_open(self) -> bool:
         """Whether a process that is gone left a run open: one of the children, or the sweep's own."""
-        own = self._parent is not None and self._parent.status != "FINISHED"
+        own = self._parent is not None and self._parent.mlflow_status != "FINISHED"
         return own or any(not self._is_alive(child) for child in self._open)
 
     def begin(self) -> None:
@@ -125,9 +159,9 @@ class Tracker:
         self._close(self._open)
         self._begun = True
         if self._parent is None:
-            record = self._drafts.sweep(self._parent_key, self.parent_kind)
+            record = self._drafts.sweep(self._parent_key, self.purpose.parent_kind)
         else:
-            seeds = {names.SEEDS_EXPECTED: str(self._seeds)} if self.sets_seeds else {}
+            seeds = {names.SEEDS_EXPECTED: str(self._seeds)} if self.purpose.sets_seeds else {}
             record = self._change(self._parent, {**seeds, **self._drafts.facts()}, status="RUNNING")
         self._send(record)
         if record.run_id is None:  # another process may deliver it, and this one has to know its id, too
@@ -136,18 +170,18 @@ class Tracker:
         while not self.parent_id and time.monotonic() < give_up:
             time.sleep(_STEP)
 
-    def _close(self, children: Iterable[EarlierRun]) -> None:
+    def _close(self, children: Iterable[StoredRun]) -> None:
         for child in children:
             if not self._is_alive(child):
                 tags = {names.STATUS: "interrupted"}
                 self._send(self._change(child, tags, status="KILLED", end_time=milliseconds()))
 
-    def _is_alive(self, child: EarlierRun) -> bool:
+    def _is_alive(self, child: StoredRun) -> bool:
         owner = child.tags.get(names.OWNER)
         return self._owner is not None and owner is not None and self._owner.alive(owner)
 
-    def _change(self, run: EarlierRun, tags: Mapping[str, str], **more: Any) -> Record:
-        return self._drafts.change(run.key, run.run_id, tags=cleaned(tags), **more)
+    def _change(self, run: StoredRun, tags: Mapping[str, str], **more: Any) -> Record:
+        return self._drafts.change(run.key, run.run_id or None, tags=cleaned(tags), **more)
 
     def _send(self, record: Record, write: Callable[[Path], None] | None = None) -> None:
         """Commit a record, then let it be delivered."""
@@ -208,7 +242,7 @@ class Tracker:
         self._send(draft.ended(result, parent_id=self.parent_id or None), write_all)
         del self._runs[key], self._shown[key]
 
-    def finals(self) -> list[EarlierRun]:
+    def finals(self) -> list[StoredRun]:
         """Return the final runs of earlier processes that came to an end, the latest first."""
         return self._finals
 
@@ -216,7 +250,7 @@ class Tracker:
         """Whether a final run has ended in another process; False where the store does not tell."""
 
         def ask() -> bool:
-            return any(run.settled for run in self._earlier(KIND=self.run_kind, SPEC_ID=spec_id))
+            return any(run.settled for run in self._find((self.purpose.run_kind,), SPEC_ID=spec_id))
 
         try:
             return patiently(ask, _CLAIM_PATIENCE)
@@ -236,14 +270,14 @@ class Tracker:
             When the store does not answer.
         """
         ends: dict[int, list[TrialEnd]] = {}
-        for run in reversed(self._read(lambda: self._earlier(KIND=names.TRIAL_RUN, **tags))):
-            if run.status in ENDED and names.STATUS in run.tags:
-                seconds, value = (run.metrics.get(m) for m in (names.TRAIN_SECONDS, names.BEST_VAL_ACCURACY))
-                end = TrialEnd(run.tags[names.STATUS], value, seconds or 0.0, run.tags.get(names.CONFIG_ID))
+        for run in reversed(self._read(lambda: self._find((names.TRIAL_RUN,), **tags))):
+            if run.finished and names.STATUS in run.tags:
+                seconds, config = run.train_seconds or 0.0, run.tags.get(names.CONFIG_ID)
+                end = TrialEnd(run.status, run.val_accuracy, seconds, config)
                 ends.setdefault(int(run.tags[names.TRIAL]), []).append(end)
         return ends
 
-    def tag(self, run: EarlierRun, name: str, value: str) -> None:
+    def tag(self, run: StoredRun, name: str, value: str) -> None:
         """Set a tag of an earlier run."""
         self._send(self._change(run, {name: value}))
 
@@ -286,9 +320,3 @@ class Tracker:
             status=status,
             end_time=now,
         )
-
-
-class FurtherTracker(Tracker):
-    """Adds runs to a sweep that `compare` asks for; the sweep's own number of seeds stays."""
-
-    command, sets_seeds = "benchmark.compare", False

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from board_samples import EXAMPLES, answers_of, run, runs
+from board_samples import EXAMPLES, answers_of, changed, run, runs
 from board_samples import rows as rows_of
 
 from benchmark.board.board import build_board
@@ -178,11 +178,11 @@ def test_predictions_that_do_not_give_the_accuracy_are_not_used():
 def test_an_accuracy_that_predictions_contradict_is_withheld():
     finals = runs(0.6, 0.6, 0.6) + runs(0.5, 0.5, 0.5, model="gru", tiers=("default", "tuned"))
     read = answers_of(finals)
-    changed = [
-        final.model_copy(update={"test_accuracy": 0.99}) if final.model == "gru" and final.seed else final
+    altered = [
+        changed(final, test_accuracy=0.99) if final.model == "gru" and final.seed else final
         for final in finals
     ]
-    first, *others = build_board(changed, {}, read, ties=lambda run_id: EXAMPLES).rows
+    first, *others = build_board(altered, {}, read, ties=lambda run_id: EXAMPLES).rows
     assert (first.model, first.rank) == ("lstm", 1)
     assert [row.tier for row in others] == ["default", "tuned"]
     for row in others:

@@ -5,15 +5,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ledgers import looks
 
 from benchmark import leaderboard, sweep, ui
 from benchmark.board.page_content import compare_address, read_details
 from benchmark.board.stored_board import read_board
-from benchmark.data.ledger_chain import SHOWN, looks, read_test_texts
+from benchmark.data.ledger_chain import SHOWN, read_test_texts
 from benchmark.data.prepare import find_prepared
 from benchmark.tracking import names
 from benchmark.tracking.predictions import AnswerReader, read_predictions
-from benchmark.tracking.store import connect, open_store, resolve_uri
+from benchmark.tracking.store import connect, resolve_uri
+from benchmark.tracking.tables import open_store
 
 LEDGER = Path("mlruns/ledger.jsonl")
 EXPERIMENT = "1"

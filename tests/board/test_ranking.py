@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from board_samples import answers_of, board, rows, run, runs
+from board_samples import answers_of, board, changed, rows, run, runs
 
 from benchmark.board.board import build_board
 from benchmark.board.ranking import baseline_of
@@ -150,7 +150,7 @@ def test_unknown_answers_leave_the_row_without_comparison():
 
 def test_data_of_the_same_name_has_no_say_in_a_p_value():
     near = runs(0.9, 0.91, 0.9, model="a") + runs(0.89, 0.89, 0.88, model="b")
-    others = [run.model_copy(update={"dataset_digest": "d2", "run_id": f"{run.run_id} d2"}) for run in near]
+    others = [changed(run, dataset_digest="d2", run_id=f"{run.run_id} d2") for run in near]
     alone, both = board(near), board(near + others)
     assert [pair.p_corrected for pair in both.comparisons] == [alone.comparisons[0].p_corrected] * 2
 

@@ -12,7 +12,8 @@ from benchmark.board.stored_board import experiment_of, read_board
 from benchmark.data.ledger_chain import append
 from benchmark.support.errors import UserError
 from benchmark.tracking import names
-from benchmark.tracking.store import connect, open_store
+from benchmark.tracking.store import connect
+from benchmark.tracking.tables import open_store
 
 LEDGER = Path("mlruns/ledger.jsonl")
 FORMATS = ("table", "md", "csv", "json", "tex", "html")

@@ -1,17 +1,60 @@
 """Final runs for the tests of the board and its exports."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from benchmark.board.board import build_board
-from benchmark.tracking.final_runs import FinalRun
+from benchmark.tracking import names
+from benchmark.tracking.runs import StoredRun
 
 EXAMPLES = 2000
 
+TAGS = {
+    name: getattr(names, name.upper())
+    for name in (
+        *(
+            "model",
+            "budget",
+            "dataset",
+            "dataset_digest",
+            "study",
+            "protocol",
+            "status",
+            "device",
+            "versions",
+        ),
+        *("git_commit", "search_ended", "test_duplicates", "spec_id", "seed", "seeds_expected"),
+    )
+}
+METRICS = {
+    name: getattr(names, name.upper())
+    for name in (
+        *("test_accuracy", "test_loss", "parameters", "train_seconds", "epochs_run"),
+        *("search_trials", "search_seconds"),
+    )
+} | {"val_accuracy": names.BEST_VAL_ACCURACY}
+
+
+def changed(stored, *, run_id=None, tiers=None, ended_at=None, **changes):
+    """The same run with other values of some of its attributes; a metric that is None is one it lacks."""
+    tags, metrics = dict(stored.tags), dict(stored.metrics)
+    if tiers is not None:
+        tags[names.TIER] = "+".join(tiers) or names.NO_TIER
+    for name, value in changes.items():
+        if name in TAGS:
+            tags[TAGS[name]] = str(value)
+        elif value is None:
+            metrics.pop(METRICS[name], None)
+        else:
+            metrics[METRICS[name]] = value
+    end = stored.end_time if ended_at is None else int(1000 * ended_at)
+    return replace(stored, run_id=run_id or stored.run_id, end_time=end, tags=tags, metrics=metrics)
+
 
 def run(accuracy=0.87, seed=0, **changes):
-    """One final run of an LSTM; `changes` replaces any field."""
-    status = changes.get("status", "ok")
-    ok = status == "ok"
+    """One final run of an LSTM; `changes` replaces any attribute."""
+    ok = changes.get("status", "ok") == "ok"
     which = "".join(
         f"-{changes[k]}" for k in ("dataset_digest", "study", "protocol", "tiers") if k in changes
     )
@@ -25,7 +68,7 @@ def run(accuracy=0.87, seed=0, **changes):
         "study": "study-1",
         "protocol": "inductive",
         "seed": seed,
-        "status": status,
+        "status": "ok",
         "test_accuracy": accuracy if ok else None,
         "test_loss": 0.3 if ok else None,
         "val_accuracy": accuracy + 0.01 if ok else None,
@@ -40,7 +83,7 @@ def run(accuracy=0.87, seed=0, **changes):
         "search_seconds": 300.5,
         "ended_at": 100.0 + seed,
     }
-    return FinalRun(**{**fields, **changes})
+    return changed(StoredRun("", "FINISHED"), **{**fields, **changes})
 
 
 def runs(*accuracies, **changes):

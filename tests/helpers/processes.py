@@ -14,7 +14,7 @@ import psutil
 from mlflow import MlflowClient
 
 from benchmark.tracking import names
-from benchmark.tracking.runs_query import all_runs
+from benchmark.tracking.runs import all_runs
 
 TIMELESS = (names.BEST_VAL_ACCURACY, names.BEST_VAL_LOSS, names.TEST_ACCURACY, names.TEST_LOSS)
 """Metrics that do not depend on the time a run took."""

@@ -17,7 +17,7 @@ from processes import kill, of_kind, repeated
 
 from benchmark import leaderboard, sweep
 from benchmark.tracking import names
-from benchmark.tracking.runs_query import all_runs
+from benchmark.tracking.runs import all_runs
 from benchmark.tracking.store import connect
 
 pytestmark = pytest.mark.long

@@ -14,14 +14,12 @@ from benchmark.tracking import names
 from benchmark.tracking.delivery import ensure_experiment
 from benchmark.tracking.spool import store_name
 from benchmark.tracking.store import (
-    LazyClient,
     connect,
     default_artifacts,
     ensure_runs_folder,
-    open_store,
     resolve_uri,
 )
-from benchmark.tracking.stored_runs import artifact
+from benchmark.tracking.tables import TablesFirst, open_store
 
 CONNECT = """
 import sys
@@ -165,10 +163,8 @@ def test_runs_in_a_folder_with_a_question_mark(tmp_path, monkeypatch):
     run_id = client.create_run(experiment).info.run_id
     client.log_text(run_id, "hello", "note.txt")
     lazy = open_store(uri)
-    assert isinstance(lazy, LazyClient)
-    assert (
-        artifact(lazy, run_id, "note.txt") == folder / f"mlruns/artifacts/sample/{run_id}/artifacts/note.txt"
-    )
+    assert isinstance(lazy, TablesFirst)
+    assert lazy.artifact_folder(run_id) == folder / f"mlruns/artifacts/sample/{run_id}/artifacts"
     assert Path(client.download_artifacts(run_id, "note.txt")).read_text() == "hello"
     assert Path("mlruns/mlflow.db").is_file()
     assert [path.name for path in tmp_path.iterdir()] == ["why? %20"]

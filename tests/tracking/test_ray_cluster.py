@@ -16,7 +16,7 @@ from processes import kill, of_kind, repeated, runs, start_sweep
 from benchmark.data.cache import read_entry
 from benchmark.data.ledger_chain import read_entries
 from benchmark.tracking import names
-from benchmark.tracking.runs_query import all_runs
+from benchmark.tracking.runs import all_runs
 
 pytestmark = pytest.mark.long
 

@@ -9,9 +9,9 @@ from tracked import Faulty, contents, final, make_plan_of, runs_of, train, trial
 from benchmark.spec.result import Result
 from benchmark.support.errors import UserError
 from benchmark.tracking import names
-from benchmark.tracking.runs_query import PatientClient
+from benchmark.tracking.patient_client import PatientClient
 from benchmark.tracking.store import default_artifacts
-from benchmark.tracking.tracker import FurtherTracker, Tracker
+from benchmark.tracking.tracker import FURTHER, Tracker
 
 PATIENCE = 60.0
 
@@ -21,9 +21,9 @@ def open_tracker(client, spool, uri, outbox, monkeypatch):
     """``open_tracker(plan)`` gives a tracker with an outbox of its own, as a new process has it."""
     monkeypatch.setattr("benchmark.tracking.tracker._BEGIN_PATIENCE", 1.0)
 
-    def make(plan, kind=Tracker, faults=None, **more):
+    def make(plan, faults=None, **more):
         used = client if faults is None else Faulty(client, faults)
-        tracker = kind(
+        tracker = Tracker(
             client, plan, default_artifacts(uri, Path("mlruns"), "toy"), outbox(used, spool), **more
         )
         tracker.begin()
@@ -165,7 +165,7 @@ def test_runs_of_dead_processes_are_closed_and_those_of_others_left_alone(client
 
 def test_further_runs_leave_the_number_of_seeds_alone(client, open_tracker):
     open_tracker(make_plan_of(study="x")).outbox.close(PATIENCE)
-    further = open_tracker(make_plan_of(study="x", seeds=9), FurtherTracker)
+    further = open_tracker(make_plan_of(study="x", seeds=9), purpose=FURTHER)
     further.outbox.close(PATIENCE)
     (run,) = runs_of(client)
     assert run.data.tags[names.SEEDS_EXPECTED] == "3"
@@ -205,7 +205,7 @@ def test_no_password_becomes_a_tag_or_a_param(client, open_tracker, spool):
 
 
 def test_a_store_that_has_gone_is_one_line(client, spool, outbox, monkeypatch):
-    monkeypatch.setattr("benchmark.tracking.runs_query._PATIENCE", 0.1)
+    monkeypatch.setattr("benchmark.tracking.patient_client._PATIENCE", 0.1)
     with pytest.raises(UserError, match="does not answer") as error:
         Tracker(Faulty(client, away), make_plan_of(), None, outbox(client, spool))
     assert "secret" not in str(error.value)

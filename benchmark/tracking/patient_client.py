@@ -1,4 +1,4 @@
-"""Questions to a tracking server that may be flaky: page by page, and more than once."""
+"""Requests to a tracking store that may be flaky: which are worth repeating, and a client that does."""
 
 from __future__ import annotations
 
@@ -6,13 +6,11 @@ import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from tenacity import Retrying, retry_if_exception, stop_before_delay, wait_exponential
-
-from benchmark.support.urls import redacted
+from benchmark.support.printable import redacted
+from benchmark.support.retries import retried
 
 Answer = TypeVar("Answer")
 
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 1.0
 _PATIENCE = 10.0
 # What MLflow answers to a request that it understood and will never carry out.
 _REFUSALS = frozenset(
@@ -21,18 +19,6 @@ _REFUSALS = frozenset(
 _SQL_REFUSALS = frozenset({"DataError", "IntegrityError", "StatementError"})
 _CAUSE = re.compile(r"""\(Caused by \w+\(['"](?:.*: )?(.+?)['"]\)\)$""")
 _READS = ("get_", "search_", "list_", "download_")
-
-
-def all_runs(client: Any, experiment_ids: list[str], filters: str) -> list[Any]:
-    """Return every run that fits, page by page: one request stops at 1,000."""
-    runs: list[Any] = []
-    token = None
-    while True:
-        page = client.search_runs(experiment_ids, filters, max_results=1000, page_token=token)
-        runs.extend(page)
-        token = page.token
-        if not token:
-            return runs
 
 
 def refused(error: Exception) -> bool:
@@ -64,13 +50,7 @@ def patiently(ask: Callable[[], Answer], patience: float | None = None) -> Answe
     Exception
         The last one; at once where the store refuses.
     """
-    retrying = Retrying(
-        retry=retry_if_exception(lambda error: isinstance(error, Exception) and not refused(error)),
-        wait=wait_exponential(multiplier=_FIRST_PAUSE, max=_LONGEST_PAUSE),
-        stop=stop_before_delay(_PATIENCE if patience is None else patience),
-        reraise=True,
-    )
-    return retrying(ask)
+    return retried(ask, lambda error: not refused(error), _PATIENCE if patience is None else patience)
 
 
 class PatientClient:
