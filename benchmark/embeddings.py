@@ -100,7 +100,7 @@ def _fill(folder: Path, options: Namespace, settings: VectorSettings) -> None:
     """Train, and write all files into a folder."""
     from benchmark.data.choose import choose_dataset
     from benchmark.data.source import get_source
-    from benchmark.vectors.hub_writer import write_module
+    from benchmark.vectors.hub_modules import write_module
     from benchmark.vectors.text_files import write_vectors
     from benchmark.vectors.word2vec import Corpus, own_texts, train_vectors
 

@@ -15,7 +15,9 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 
+from benchmark.data.source import VALIDATION_SHARE, Row, Source, SourceOptions
 from benchmark.data.text import tokenize
+from benchmark.support.errors import UserError
 
 T = TypeVar("T")
 
@@ -25,15 +27,15 @@ def _split(words: str, separator: str = ",") -> tuple[str, ...]:
 
 
 SAMPLE_VERSION = 1
-"""Part of the cache key; raised whenever `generate` would yield other rows."""
+"""Part of the cache key; raised whenever `reviews` would yield others."""
 
 FLIP_RATE = 0.05
-"""Share of the labels that are turned over, exactly, in each class of each part."""
+"""Share of the labels that are flipped, exactly, in each class of each part."""
 
 CEILING = 1 - FLIP_RATE
 """The highest accuracy that can be expected of any model, and exactly that of the perfect reader.
 
-Which labels are turned over is drawn from a random stream that the texts do not share. So, given its
+Which labels are flipped is drawn from a random stream that the texts do not share. So, given its
 text, each test review keeps its clean label with probability 0.95: a model that answers the clean label
 everywhere is right on 1,900 of 2,000, and each other answer costs it 0.9 of a review on average.
 """
@@ -132,7 +134,7 @@ _TEXT_STREAM, _FLIP_STREAM, _NAME_STREAM = 0, 1, 2
 
 
 class Review(NamedTuple):
-    """One review: its part, its text, the class its text tells, and its label, perhaps turned over."""
+    """One review: its part, its text, the class its text tells, and its label, perhaps flipped."""
 
     part: str
     text: str
@@ -285,22 +287,29 @@ def reviews(seed: int = 0) -> Iterator[Review]:
         yield from texts.shuffled(rows)
 
 
-def generate(seed: int = 0) -> Iterator[tuple[str, str, int]]:
-    """Yield the data set row by row, the same for ever for a seed and a `SAMPLE_VERSION`.
+class SampleSource:
+    """Generated reviews whose highest attainable accuracy is known exactly."""
 
-    Parameters
-    ----------
-    seed : int
-        Seed of all random streams, 0 or more; the data set `sample` is seed 0.
+    name = "sample"
+    class_names: tuple[str, ...] = CLASS_NAMES
+    validation_share = 0.0
+    home = "made by the program (benchmark/data/sample.py)"
 
-    Yields
-    ------
-    part : str
-        ``"train"``, ``"validation"`` or ``"test"``, in this order.
-    text : str
-        Two to five sentences of plain text, with HTML breaks between some.
-    label : int
-        Place in `CLASS_NAMES`, after turning over.
-    """
-    for review in reviews(seed):
-        yield review.part, review.text, review.label
+    def key(self) -> str:
+        """Return the generator's version; its seed is fixed."""
+        return f"sample v{SAMPLE_VERSION}"
+
+    def at_hand(self) -> bool:
+        """Return True: the program makes it."""
+        return True
+
+    def rows(self) -> Iterator[Row]:
+        """Yield the generated reviews."""
+        return (Row(review.part, review.text, review.label) for review in reviews())
+
+
+def source(options: SourceOptions) -> Source:
+    """Return the source; it has its own validation part, so no other share can be asked for."""
+    if options.validation_share not in (None, VALIDATION_SHARE):
+        raise UserError("--validation-share: 'sample' has a validation part of its own, a fifth of train")
+    return SampleSource()

@@ -23,8 +23,7 @@ from benchmark.serving.mlflow_model import (
     read_text_processing,
 )
 from benchmark.support.tensorflow_setup import quiet_stderr
-from benchmark.training.plain import NotPlain, plain_model
-from benchmark.training.saving import without_cudnn
+from benchmark.training.saving import NotPlain, plain_model, without_cudnn
 
 SAVED_MODEL, KERAS_FILE = "saved_model", "model.keras"
 VOCABULARY, CLASSES = "vocabulary.txt", "classes.txt"

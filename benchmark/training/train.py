@@ -157,11 +157,9 @@ def _fit_network(
     """Train a Keras model; return how it answers a view, and how it is stored."""
     import tensorflow as tf
 
-    from benchmark.training.batches import Batches, bucketed, shuffled, text_lengths
-    from benchmark.training.build import build_model
     from benchmark.training.compile_mode import fastest_mode
-    from benchmark.training.epochs import trimmed
-    from benchmark.training.network import make_network
+    from benchmark.training.epochs import Batches, bucketed, shuffled, text_lengths, trimmed
+    from benchmark.training.network import build_model, make_network
     from benchmark.training.saving import save_servable
 
     settings, training = spec.view, spec.training
