@@ -25,7 +25,7 @@ from benchmark.data import archive as archives
 from benchmark.data.archive import download, unpack
 from benchmark.data.prepare import cached, find_prepared, prepare
 from benchmark.models.source_description import describe
-from benchmark.plan.packaged import spaces_folder
+from benchmark.plan.space import spaces_folder
 from benchmark.support.errors import UserError
 from benchmark.tracking.store import connect, ensure_runs_folder
 from benchmark.vectors import text_files

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import lzma
-import os
 import tarfile
 import tempfile
 import urllib.request
@@ -18,9 +17,10 @@ from benchmark.data.cache import cache_root, disk_is_full
 from benchmark.data.files import fingerprint, stamp
 from benchmark.data.folder import FolderSource
 from benchmark.data.source import Row, SourceOptions, experiment_name
-from benchmark.support.errors import UserError
-from benchmark.support.reachability import reachable
-from benchmark.support.urls import redacted
+from benchmark.support.errors import UserError, one_line
+from benchmark.support.files import written_whole
+from benchmark.support.printable import redacted
+from benchmark.support.retries import reachable
 
 _CHUNK = 1 << 18
 _PATIENCE = 30.0
@@ -53,9 +53,9 @@ def download(url: str, path: Path, most_bytes: int, instead: str) -> None:
     if not reachable(host, parts.port or (443 if parts.scheme == "https" else 80)):
         raise UserError(f"{shown} cannot be fetched: {host} cannot be reached from here; {instead}")
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with (
+            written_whole(path) as temporary,
             urllib.request.urlopen(url, timeout=_PATIENCE) as answer,  # the project's own addresses
             temporary.open("wb") as file,
         ):
@@ -66,14 +66,10 @@ def download(url: str, path: Path, most_bytes: int, instead: str) -> None:
                     raise UserError(f"{shown} is larger than {most_bytes >> 20} MiB, so it is not the data")
             if expected is not None and file.tell() != int(expected):
                 raise UserError(f"{shown} was cut off after {file.tell():,} of {expected} bytes; try again")
-        temporary.replace(path)
     except (OSError, http.client.HTTPException, ValueError) as error:
         if disk_is_full(error):
             raise
-        reason = f"{type(error).__name__}: {redacted(str(error))}"
-        raise UserError(f"{shown} cannot be fetched ({reason}); {instead}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
+        raise UserError(f"{shown} cannot be fetched ({one_line(error, named=True)}); {instead}") from error
 
 
 def unpack(archive: Path, folder: Path, without: Sequence[str] = ()) -> None:
@@ -120,8 +116,7 @@ def unpack(archive: Path, folder: Path, without: Sequence[str] = ()) -> None:
     except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, OSError) as error:
         if disk_is_full(error):
             raise
-        reason = " ".join(str(error).split())[:200]
-        raise UserError(f"{archive} cannot be unpacked ({type(error).__name__}: {reason})") from error
+        raise UserError(f"{archive} cannot be unpacked ({one_line(error, named=True)})") from error
 
 
 class ArchivedSource:

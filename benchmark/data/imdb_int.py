@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from benchmark.data.files import fingerprint, stamp
 from benchmark.data.source import Row, Source, SourceOptions
-from benchmark.support.errors import UserError
+from benchmark.support.errors import UserError, one_line
 
 PAD, START, UNK, UNUSED = range(4)
 INDEX_FROM = 3
@@ -103,7 +103,7 @@ def word_table(path: Path) -> dict[int, str]:
         index = json.loads(path.read_bytes())
         words = {int(rank) + INDEX_FROM: str(word) for word, rank in index.items()}
     except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
-        raise UserError(f"{path} cannot be read as a word index ({type(error).__name__}: {error})") from None
+        raise UserError(f"{path} cannot be read as a word index ({one_line(error, named=True)})") from None
     return {**words, **dict(enumerate(SPECIAL))}
 
 
@@ -170,8 +170,7 @@ class NpzFile:
         except UserError:
             raise
         except Exception as error:  # pickle and zipfile raise nearly anything on damaged data
-            reason = " ".join(str(error).split())[:200]
-            raise self._error(name, f"it cannot be read ({type(error).__name__}: {reason})") from error
+            raise self._error(name, f"it cannot be read ({one_line(error, named=True)})") from error
 
     def _error(self, name: str, what: str) -> UserError:
         return UserError(f"{self._path}, array '{name}': {what}")

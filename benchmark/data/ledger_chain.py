@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from benchmark.data.cache import storage_failure
 from benchmark.data.dataset import Dataset, Store, View
 from benchmark.spec.config import RunSpec
-from benchmark.support.errors import Unfinished, UserError
-from benchmark.support.locks import guard
+from benchmark.support.errors import Unfinished, UserError, one_line
+from benchmark.support.files import guard
 from benchmark.support.registry import label_of
 
 SHOWN = "(examples shown)"
@@ -224,7 +224,7 @@ def _lines(ledger: Path) -> tuple[list[bytes], bytes]:
     except FileNotFoundError:
         content = b""
     except OSError as error:
-        raise UserError(f"{ledger} cannot be read: {(error.strerror or str(error)).lower()}") from error
+        raise UserError(f"{ledger} cannot be read: {one_line(error)}") from error
     *lines, rest = content.split(b"\n")
     return [line + b"\n" for line in lines], rest
 

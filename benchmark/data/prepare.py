@@ -22,7 +22,7 @@ from benchmark.data.source import Row, Source
 from benchmark.data.splits import SPLIT_SEED, draw_stratified
 from benchmark.data.text import OOV, STANDARDIZER_VERSION, tokenize
 from benchmark.support.errors import UserError
-from benchmark.support.urls import redacted
+from benchmark.support.printable import redacted
 
 _FORMAT = 2
 _CHUNK = 1 << 22

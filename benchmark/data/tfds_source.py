@@ -18,8 +18,8 @@ from benchmark.data.files import decode, fingerprint, stamp
 from benchmark.data.source import Row, Source, SourceOptions, experiment_name
 from benchmark.data.splits import TEST_NOTICE, draw_test, part_of, validation_share
 from benchmark.data.table import find_columns
-from benchmark.support.errors import UserError, did_you_mean
-from benchmark.support.reachability import reachable
+from benchmark.support.errors import UserError, did_you_mean, one_line
+from benchmark.support.retries import reachable
 from benchmark.support.tensorflow_setup import quiet_tensorflow
 
 _NAME = re.compile(r"([a-z][a-z0-9_]*)(?:/([A-Za-z0-9_][\w.+-]*))?(?::(\d+\.\d+\.\d+))?")
@@ -143,9 +143,8 @@ class TfdsFiles:
         try:
             yield
         except Exception as error:  # TensorFlow's and TensorFlow Datasets' errors have no common base
-            reason = " ".join(re.sub(r"{{.*?}}", "", str(error)).split())[:200]
             raise UserError(
-                f"data set '{self._spelling}' {what} ({type(error).__name__}: {reason}); prepare it again, "
+                f"data set '{self._spelling}' {what} ({one_line(error, named=True)}); prepare it again, "
                 "or give a different folder with --data-dir"
             ) from error
 
