@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import mmap
-from collections import OrderedDict
 from dataclasses import dataclass
-from functools import cached_property
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -85,8 +84,16 @@ class Store:
         return View(x=x, y=np.asarray(self.labels)[rows], rows=rows, store=self)
 
 
-# The latest views of this process: runs of one shape follow one another, as the seeds of a configuration do.
-_views: OrderedDict[tuple[Path, str, str, ViewSettings], View] = OrderedDict()
+def _view(folder: Path, part: str, settings: ViewSettings | None, length: int) -> View:
+    return Store(folder / "open").view(np.load(folder / f"{part}_rows.npy"), settings, length)
+
+
+@lru_cache(_VIEWS)
+def _shared_view(folder: Path, digest: str, part: str, settings: ViewSettings, length: int) -> View:
+    """Return a view that runs of one shape share; the digest is there to notice a change."""
+    view = _view(folder, part, settings, length)
+    view.x.flags.writeable = False
+    return view
 
 
 @dataclass(frozen=True)
@@ -142,10 +149,6 @@ class Dataset:
             test_duplicates=count_test_duplicates(meta["facts"]),
         )
 
-    @cached_property
-    def _open(self) -> Store:
-        return Store(self.folder / "open")
-
     def length(self, settings: ViewSettings) -> int:
         """Columns of a view: its sequence length, or the longest training text where that is less."""
         return min(settings.sequence_length, self.longest)
@@ -177,19 +180,8 @@ class Dataset:
         if part not in ("train", "validation"):
             raise ValueError(f"got part {part!r}, expected 'train' or 'validation'")
         if settings is None:
-            return self._cut(part, None)
-        key = (self.folder, self.digest, part, settings)
-        if key not in _views:
-            view = self._cut(part, settings)
-            view.x.flags.writeable = False  # runs share it
-            if view.x.nbytes > _LARGEST_KEPT:
-                return view
-            _views[key] = view
-            while len(_views) > _VIEWS:
-                _views.popitem(last=False)
-        _views.move_to_end(key)
-        return _views[key]
-
-    def _cut(self, part: str, settings: ViewSettings | None) -> View:
-        rows = np.load(self.folder / f"{part}_rows.npy")
-        return self._open.view(rows, settings, self.length(settings) if settings else 0)
+            return _view(self.folder, part, None, 0)
+        length = self.length(settings)
+        if 4 * length * self.sizes[part] > _LARGEST_KEPT:
+            return _view(self.folder, part, settings, length)
+        return _shared_view(self.folder, self.digest, part, settings, length)
