@@ -6,11 +6,12 @@ import csv
 import json
 import re
 from collections.abc import Container, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
 from benchmark.data.files import LONGEST, PACKED, FirstFew, text_lines
-from benchmark.support.errors import UserError, did_you_mean
+from benchmark.support.errors import UserError, did_you_mean, one_line
 
 Record = tuple[str, tuple[Any, ...]]
 """Where it stands, as ``line 7``, and its values; None where there is none."""
@@ -227,23 +228,14 @@ class ParquetTable:
 
         return pyarrow.parquet.ParquetFile(self._path)
 
-    def _errors(self) -> _ParquetErrors:
-        return _ParquetErrors(self._path)
-
-
-class _ParquetErrors:
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
         import pyarrow
 
-        if isinstance(error, pyarrow.ArrowException | OSError | UnicodeDecodeError):
-            reason = " ".join(str(error).split())[:200]
-            raise UserError(f"{self._path} cannot be read as Parquet: {reason}") from error
+        try:
+            yield
+        except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
+            raise UserError(f"{self._path} cannot be read as Parquet: {one_line(error)}") from error
 
 
 _FORMATS: dict[str, type[DelimitedTable] | type[JsonLinesTable] | type[ParquetTable]] = {

@@ -13,8 +13,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from benchmark.data.text import OOV
-from benchmark.data.text_ops import cut_ids, split_words
+from benchmark.data.text import OOV, cut_ids, split_words
 from benchmark.serving.mlflow_model import (
     Servable,
     TextProcessing,

@@ -284,7 +284,7 @@ def write_module(folder: Path, words: Sequence[str], vectors: NDArray[np.float32
     quiet_tensorflow()
     import tensorflow as tf
 
-    from benchmark.data.text_ops import split_words
+    from benchmark.data.text import split_words
 
     table = np.concatenate([vectors, np.zeros((OOV_BUCKETS, vectors.shape[1]), dtype=np.float32)])
     with TemporaryDirectory() as scratch, quiet_stderr():
