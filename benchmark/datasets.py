@@ -67,11 +67,10 @@ def _list(options: SourceOptions, as_json: bool) -> int:
     for name in DATASETS:
         try:
             source = get_source(name, SourceOptions(options.data_dir))
-            records.append(
-                {"name": name, "prepared": cached(source) is not None, "home": redacted(source.home)}
-            )
+            prepared, home = cached(source) is not None, redacted(source.home)
         except UserError as error:
-            records.append({"name": name, "prepared": False, "home": f"not usable: {error}"})
+            prepared, home = False, f"not usable: {error}"
+        records.append({"name": name, "prepared": prepared, "home": home})
     if as_json:
         print(json.dumps(records, indent=1))
         return cli.DONE

@@ -6,11 +6,12 @@ import mmap
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmark.data.cache import read_entry
 from benchmark.data.data_profile import count_test_duplicates
 from benchmark.data.text import OOV, cut
 from benchmark.spec.config import ViewSettings
@@ -134,8 +135,11 @@ class Dataset:
     test_duplicates: int = 0
 
     @classmethod
-    def from_meta(cls, folder: Path, meta: dict[str, Any]) -> Dataset:
-        """Open a cache entry by its checked description."""
+    def open(cls, folder: Path, digest: str | None = None) -> Dataset | None:
+        """Open a cache entry; None where it is missing, damaged, or of another content than the digest's."""
+        meta = read_entry(folder)
+        if meta is None or digest not in (None, meta["digest"]):
+            return None
         return cls(
             folder=folder,
             name=meta["name"],

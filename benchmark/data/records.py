@@ -215,13 +215,11 @@ class ParquetTable:
 
     def records(self, columns: Sequence[str]) -> Iterator[Record]:
         """Yield records; null is None."""
-        number = 0
         with self._errors():
-            for batch in self._open().iter_batches(batch_size=_PARQUET_ROWS, columns=list(columns)):
-                values = {name: batch.column(name).to_pylist() for name in columns}
-                for row in range(batch.num_rows):
-                    number += 1
-                    yield f"row {number}", tuple(values[name][row] for name in columns)
+            batches = self._open().iter_batches(batch_size=_PARQUET_ROWS, columns=list(columns))
+            rows = (row for batch in batches for row in batch.to_pylist())
+            for number, row in enumerate(rows, 1):
+                yield f"row {number}", tuple(row[name] for name in columns)
 
     def _open(self) -> Any:
         import pyarrow.parquet  # type: ignore[import-untyped]
