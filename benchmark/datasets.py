@@ -23,7 +23,7 @@ def parser() -> cli.Parser:
     parser = cli.make_parser(
         "datasets",
         "List the data sets, prepare one (read and tokenise it once), or show what is in one: sizes, class "
-        "counts, lengths, repeated texts, and three examples of train. Showing is no look at the test part.",
+        "counts, lengths, repeated texts, and three examples of train. Showing is not a test read.",
         "examples:\n  python -m benchmark.datasets\n  python -m benchmark.datasets show sample\n"
         "  python -m benchmark.datasets show dir:path/to/20news --encoding latin-1\n"
         "  python -m benchmark.datasets show csv:reviews.csv --text-column body --label-column stars",

@@ -123,7 +123,7 @@ def _names() -> tuple[str, ...]:
 
 
 class _Slots(dict[str, str]):
-    """Fills each slot of a template anew, also where the same one comes twice."""
+    """Fills each slot of a template again, also where the same one comes twice."""
 
     def __init__(self, stream: _Stream) -> None:
         super().__init__()

@@ -42,7 +42,7 @@ def build(
     max_norm : float
         Greatest length of the weights of a logit; 0 sets no limit.
     mask_zero : bool
-        Leave padding out of account; as published, it is read like words.
+        Ignore padding; as published, it is read like words.
 
     Returns
     -------

@@ -59,7 +59,7 @@ def build(
 class ModuleLayer(keras.layers.Layer):
     """Raw texts to vectors, by a module whose weights are the layer's own.
 
-    Every layer reads the module anew, so that two of them never share weights.
+    Every layer reads the module again, so that two of them never share weights.
 
     Parameters
     ----------

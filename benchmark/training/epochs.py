@@ -184,7 +184,7 @@ def _fit(model: keras.Model, x: tf.Tensor, y: tf.Tensor, batches: Batches) -> di
 
 
 def trimmed(predict: Predict, side: str, x: NDArray[np.int32]) -> NDArray[np.float32]:
-    """Predict with each batch cut to its longest text, for a model that leaves padding out of account.
+    """Predict with each batch cut to its longest text, for a model that ignores padding.
 
     Parameters
     ----------

@@ -210,7 +210,7 @@ def plain_model(model: keras.Model) -> keras.Model:
     Raises
     ------
     NotPlain
-        When there is a layer that Keras has not, nor can be told in its operations.
+        When there is a layer that Keras has not, and that cannot be written in its operations.
     """
     functional = keras.Model(model.inputs[0], model.outputs[0])
     for operation in functional.operations:

@@ -1,4 +1,4 @@
-"""Modules of TensorFlow Hub: found in a folder, in the library's cache, or fetched; and told by content."""
+"""Modules of TensorFlow Hub: found in a folder or a cache, fetched, known by their content, and written."""
 
 from __future__ import annotations
 
