@@ -23,7 +23,7 @@ def parser() -> cli.Parser:
     parser = cli.make_parser(
         "datasets",
         "List the data sets, prepare one (read and tokenise it once), or show what is in one: sizes, class "
-        "counts, lengths, repeated texts, and three examples of train. Showing is no look at the test part.",
+        "counts, lengths, repeated texts, and three examples of train. Showing is not a test read.",
         "examples:\n  python -m benchmark.datasets\n  python -m benchmark.datasets show sample\n"
         "  python -m benchmark.datasets show dir:path/to/20news --encoding latin-1\n"
         "  python -m benchmark.datasets show csv:reviews.csv --text-column body --label-column stars",
@@ -67,11 +67,10 @@ def _list(options: SourceOptions, as_json: bool) -> int:
     for name in DATASETS:
         try:
             source = get_source(name, SourceOptions(options.data_dir))
-            records.append(
-                {"name": name, "prepared": cached(source) is not None, "home": redacted(source.home)}
-            )
+            prepared, home = cached(source) is not None, redacted(source.home)
         except UserError as error:
-            records.append({"name": name, "prepared": False, "home": f"not usable: {error}"})
+            prepared, home = False, f"not usable: {error}"
+        records.append({"name": name, "prepared": prepared, "home": home})
     if as_json:
         print(json.dumps(records, indent=1))
         return cli.DONE

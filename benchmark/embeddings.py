@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
-import shutil
 import sys
 import time
 from argparse import Namespace
@@ -13,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmark import cli
-from benchmark.support.errors import UserError
+from benchmark.support.errors import UserError, file_errors
+from benchmark.support.files import written_whole
 from benchmark.support.signals import INTERRUPTED
 
 if TYPE_CHECKING:
@@ -76,21 +75,14 @@ def main(options: Namespace) -> int:
 
     need_gensim()
     settings = VectorSettings(**{name: getattr(options, name) for name in _SETTINGS})
-    temporary = output.with_name(f".{output.name}.{os.getpid()}.tmp")
     try:
-        temporary.mkdir(parents=True)
-    except OSError as error:
-        raise UserError(
-            f"--output {output} cannot be made: {(error.strerror or str(error)).lower()}"
-        ) from error
-    try:
-        _fill(temporary, options, settings)
-        temporary.rename(output)
+        with written_whole(output) as folder:
+            with file_errors(f"--output {output} cannot be made"):
+                folder.mkdir(parents=True)
+            _fill(folder, options, settings)
     except KeyboardInterrupt:
         print("interrupted: nothing was written", file=sys.stderr)
         return INTERRUPTED
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
     cli.say(f"written: {output / 'vectors.txt'} and {output / 'module'}")
     return cli.DONE
 
@@ -99,29 +91,29 @@ def _fill(folder: Path, options: Namespace, settings: VectorSettings) -> None:
     """Train, and write all files into a folder."""
     from benchmark.data.choose import choose_dataset
     from benchmark.data.source import get_source
-    from benchmark.vectors.hub_writer import write_module
+    from benchmark.vectors.hub_modules import write_module
     from benchmark.vectors.text_files import write_vectors
     from benchmark.vectors.word2vec import Corpus, own_texts, train_vectors
 
     source_options = cli.source_options(options)
-    dataset = choose_dataset(options.dataset, source_options, _say)
+    dataset = choose_dataset(options.dataset, source_options, cli.say)
     training, unlabelled = own_texts(get_source(options.dataset, source_options), dataset)
     tokens = folder / "tokens.txt"
     corpus = Corpus(tokens, (text for texts in (training, unlabelled) for text in texts))
     labelled = dataset.sizes["train"]
     total = corpus.counts.total()
-    _say(
+    cli.say(
         f"{options.dataset}: {corpus.texts:,} texts ({labelled:,} of the training part, "
         f"{corpus.texts - labelled:,} unlabelled), {total:,} tokens, {len(corpus.counts):,} words"
     )
     started = time.perf_counter()
 
     def on_epoch(epoch: int) -> None:
-        _say(f"epoch {epoch} of {settings.epochs}, {time.perf_counter() - started:.0f} s")
+        cli.say(f"epoch {epoch} of {settings.epochs}, {time.perf_counter() - started:.0f} s")
 
     words, vectors = train_vectors(corpus, settings, on_epoch)
     covered = sum(corpus.counts[word] for word in words) / total
-    _say(f"{len(words):,} words have a vector of {settings.dim}: {covered:.1%} of the tokens")
+    cli.say(f"{len(words):,} words have a vector of {settings.dim}: {covered:.1%} of the tokens")
     tokens.unlink()
     write_vectors(folder / "vectors.txt", words, vectors)
     write_module(folder / "module", words, vectors)
@@ -146,10 +138,6 @@ def _command(options: Namespace) -> str:
     for name, value in given.items():
         words += [] if value is None else [f"--{name.replace('_', '-')}", str(value)]
     return shlex.join(words)
-
-
-def _say(text: str) -> None:
-    cli.say(text)
 
 
 if __name__ == "__main__":

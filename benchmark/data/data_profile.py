@@ -1,7 +1,7 @@
 """Facts of a data set that hold no text: class counts, lengths, empty and repeated texts.
 
 They are found out while the data set is prepared, of the test part too, so that showing them later is
-not a look at it.
+not a test read.
 """
 
 from __future__ import annotations

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import mmap
-from collections import OrderedDict
 from dataclasses import dataclass
-from functools import cached_property
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmark.data.cache import read_entry
 from benchmark.data.data_profile import count_test_duplicates
 from benchmark.data.text import OOV, cut
 from benchmark.spec.config import ViewSettings
@@ -85,8 +85,16 @@ class Store:
         return View(x=x, y=np.asarray(self.labels)[rows], rows=rows, store=self)
 
 
-# The latest views of this process: runs of one shape follow one another, as the seeds of a configuration do.
-_views: OrderedDict[tuple[Path, str, str, ViewSettings], View] = OrderedDict()
+def _view(folder: Path, part: str, settings: ViewSettings | None, length: int) -> View:
+    return Store(folder / "open").view(np.load(folder / f"{part}_rows.npy"), settings, length)
+
+
+@lru_cache(_VIEWS)
+def _shared_view(folder: Path, digest: str, part: str, settings: ViewSettings, length: int) -> View:
+    """Return a view that runs of one shape share; the digest is there to notice a change."""
+    view = _view(folder, part, settings, length)
+    view.x.flags.writeable = False
+    return view
 
 
 @dataclass(frozen=True)
@@ -127,8 +135,11 @@ class Dataset:
     test_duplicates: int = 0
 
     @classmethod
-    def from_meta(cls, folder: Path, meta: dict[str, Any]) -> Dataset:
-        """Open a cache entry by its checked description."""
+    def open(cls, folder: Path, digest: str | None = None) -> Dataset | None:
+        """Open a cache entry; None where it is missing, damaged, or of another content than the digest's."""
+        meta = read_entry(folder)
+        if meta is None or digest not in (None, meta["digest"]):
+            return None
         return cls(
             folder=folder,
             name=meta["name"],
@@ -141,10 +152,6 @@ class Dataset:
             validation_share=meta["validation_share"],
             test_duplicates=count_test_duplicates(meta["facts"]),
         )
-
-    @cached_property
-    def _open(self) -> Store:
-        return Store(self.folder / "open")
 
     def length(self, settings: ViewSettings) -> int:
         """Columns of a view: its sequence length, or the longest training text where that is less."""
@@ -177,19 +184,8 @@ class Dataset:
         if part not in ("train", "validation"):
             raise ValueError(f"got part {part!r}, expected 'train' or 'validation'")
         if settings is None:
-            return self._cut(part, None)
-        key = (self.folder, self.digest, part, settings)
-        if key not in _views:
-            view = self._cut(part, settings)
-            view.x.flags.writeable = False  # runs share it
-            if view.x.nbytes > _LARGEST_KEPT:
-                return view
-            _views[key] = view
-            while len(_views) > _VIEWS:
-                _views.popitem(last=False)
-        _views.move_to_end(key)
-        return _views[key]
-
-    def _cut(self, part: str, settings: ViewSettings | None) -> View:
-        rows = np.load(self.folder / f"{part}_rows.npy")
-        return self._open.view(rows, settings, self.length(settings) if settings else 0)
+            return _view(self.folder, part, None, 0)
+        length = self.length(settings)
+        if 4 * length * self.sizes[part] > _LARGEST_KEPT:
+            return _view(self.folder, part, settings, length)
+        return _shared_view(self.folder, self.digest, part, settings, length)

@@ -37,7 +37,7 @@ def shared_texts(dataset: Dataset) -> str:
 
 
 def describe(dataset: Dataset) -> dict[str, Any]:
-    """Return everything about a data set that may be known without a look at its test texts.
+    """Return everything about a data set that may be known without reading its test texts.
 
     Parameters
     ----------

@@ -30,11 +30,11 @@ SHOWN = "(examples shown)"
 _FIRST = "0" * 64
 
 Recorder: TypeAlias = Path | Callable[[RunSpec], None]
-"""The ledger, or where it is another process's, what has that process record the look of a run there."""
+"""The ledger, or where it is another process's, what has that process record the test read of a run there."""
 
 
 def read_test(dataset: Dataset, spec: RunSpec, ledger: Recorder) -> View:
-    """Read the test part for one final run, after the look has been recorded.
+    """Read the test part for one final run, after that has been recorded.
 
     This function and `read_test_texts` are the only ones of the project that open the test part.
 
@@ -45,7 +45,7 @@ def read_test(dataset: Dataset, spec: RunSpec, ledger: Recorder) -> View:
     spec : RunSpec
         The final run that is to be measured.
     ledger : Path or callable
-        ``mlruns/ledger.jsonl``, or what has the look of this run recorded there before it returns.
+        ``mlruns/ledger.jsonl``, or what has the read of this run recorded there before it returns.
 
     Returns
     -------
@@ -94,9 +94,9 @@ def record_look(spec: RunSpec, ledger: Path) -> None:
 
 
 def read_test_texts(dataset: Dataset, rows: NDArray[np.int64], ledger: Path) -> list[str]:
-    """Read some test texts to be shown to people, after the look has been recorded.
+    """Read some test texts to be shown to people, after that has been recorded.
 
-    Whoever sees test examples may be led by them, so this is a look like any other, under the name
+    Whoever sees test examples may be led by them, so this is a test read like any other, under the name
     `SHOWN` in place of a model's.
 
     Parameters
@@ -125,7 +125,7 @@ def _entry(spec_id: str, model: str, dataset: str, digest: str) -> dict[str, Any
 def append(ledger: Path, entry: dict[str, Any]) -> None:
     """Append an entry that carries the hash of the one before; it is on the disk when this returns.
 
-    Half an entry at the end, as a machine that loses its power may leave, stands for a look that never took
+    Half an entry at the end, as a machine that loses its power may leave, stands for a read that never took
     place. It is cut off, and its text is kept in the new entry under ``torn``.
 
     Raises

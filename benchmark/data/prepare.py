@@ -15,7 +15,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.data.cache import META, cache_root, locked, read_entry, write_entry
+from benchmark.data.cache import META, cache_root, locked, write_entry
 from benchmark.data.data_profile import FactFinder
 from benchmark.data.dataset import Dataset
 from benchmark.data.source import Row, Source
@@ -66,17 +66,16 @@ def prepare(source: Source) -> Dataset:
 
 def cached(source: Source) -> Dataset | None:
     """Return the data set if a whole cache entry of it exists."""
-    folder = _entry(source)
-    meta = read_entry(folder)
-    return None if meta is None else Dataset.from_meta(folder, meta)
+    return Dataset.open(_entry(source))
 
 
 def find_prepared(digest: str) -> Dataset | None:
     """Return the prepared data set with this content, where the cache has a whole one."""
     for path in sorted((cache_root() / "datasets").glob(f"*/{META}")):
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
-            if json.loads(path.read_bytes())["digest"] == digest and (meta := read_entry(path.parent)):
-                return Dataset.from_meta(path.parent, meta)
+            # The digest first: to open an entry, all of it is read.
+            if json.loads(path.read_bytes())["digest"] == digest and (dataset := Dataset.open(path.parent)):
+                return dataset
     return None
 
 

@@ -6,11 +6,12 @@ import csv
 import json
 import re
 from collections.abc import Container, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
 from benchmark.data.files import LONGEST, PACKED, FirstFew, text_lines
-from benchmark.support.errors import UserError, did_you_mean
+from benchmark.support.errors import UserError, did_you_mean, one_line
 
 Record = tuple[str, tuple[Any, ...]]
 """Where it stands, as ``line 7``, and its values; None where there is none."""
@@ -214,36 +215,25 @@ class ParquetTable:
 
     def records(self, columns: Sequence[str]) -> Iterator[Record]:
         """Yield records; null is None."""
-        number = 0
         with self._errors():
-            for batch in self._open().iter_batches(batch_size=_PARQUET_ROWS, columns=list(columns)):
-                values = {name: batch.column(name).to_pylist() for name in columns}
-                for row in range(batch.num_rows):
-                    number += 1
-                    yield f"row {number}", tuple(values[name][row] for name in columns)
+            batches = self._open().iter_batches(batch_size=_PARQUET_ROWS, columns=list(columns))
+            rows = (row for batch in batches for row in batch.to_pylist())
+            for number, row in enumerate(rows, 1):
+                yield f"row {number}", tuple(row[name] for name in columns)
 
     def _open(self) -> Any:
         import pyarrow.parquet  # type: ignore[import-untyped]
 
         return pyarrow.parquet.ParquetFile(self._path)
 
-    def _errors(self) -> _ParquetErrors:
-        return _ParquetErrors(self._path)
-
-
-class _ParquetErrors:
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
         import pyarrow
 
-        if isinstance(error, pyarrow.ArrowException | OSError | UnicodeDecodeError):
-            reason = " ".join(str(error).split())[:200]
-            raise UserError(f"{self._path} cannot be read as Parquet: {reason}") from error
+        try:
+            yield
+        except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
+            raise UserError(f"{self._path} cannot be read as Parquet: {one_line(error)}") from error
 
 
 _FORMATS: dict[str, type[DelimitedTable] | type[JsonLinesTable] | type[ParquetTable]] = {

@@ -11,29 +11,29 @@ from bisect import bisect
 from collections.abc import Iterator, Sequence
 from functools import cache
 from itertools import accumulate, chain, repeat
-from typing import NamedTuple, TypeVar
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
+from benchmark.data.source import VALIDATION_SHARE, Row, Source, SourceOptions
 from benchmark.data.text import tokenize
+from benchmark.support.errors import UserError
+from benchmark.support.yaml_file import read_yaml
 
 T = TypeVar("T")
 
 
-def _split(words: str, separator: str = ",") -> tuple[str, ...]:
-    return tuple(words.split(separator))
-
-
 SAMPLE_VERSION = 1
-"""Part of the cache key; raised whenever `generate` would yield other rows."""
+"""Part of the cache key; raised whenever `reviews` would yield others, as with other words in its file."""
 
 FLIP_RATE = 0.05
-"""Share of the labels that are turned over, exactly, in each class of each part."""
+"""Share of the labels that are flipped, exactly, in each class of each part."""
 
 CEILING = 1 - FLIP_RATE
 """The highest accuracy that can be expected of any model, and exactly that of the perfect reader.
 
-Which labels are turned over is drawn from a random stream that the texts do not share. So, given its
+Which labels are flipped is drawn from a random stream that the texts do not share. So, given its
 text, each test review keeps its clean label with probability 0.95: a model that answers the clean label
 everywhere is right on 1,900 of 2,000, and each other answer costs it 0.9 of a review on average.
 """
@@ -51,88 +51,16 @@ _BREAK_SHARE = 0.2
 _LEAST_WORDS = (20, 36)  # facts are added until a review has as many words as was drawn between these
 _ZIPF_SHIFT = 2.0
 
-# From frequent to rare; words in the same place are used equally often, each by its own class.
-POSITIVE = _split(
-    "great,good,superb,funny,wonderful,brilliant,moving,clever,charming,gripping,beautiful,touching,excellent,"
-    "fresh,elegant,witty,memorable,delightful,warm,fascinating,splendid,thrilling,perfect,inventive,lovely,"
-    "impressive"
-)
-NEGATIVE = _split(
-    "bad,dull,boring,weak,awful,terrible,predictable,clumsy,tedious,silly,poor,lifeless,horrible,stale,shallow,"
-    "lame,forgettable,dreadful,cold,tiresome,fake,pathetic,flawed,wooden,pointless,bland"
-)
-PLAIN = _split("was,was really,felt,seemed quite,came across as,turned out to be")
-NEGATED = _split("was not,wasn't,was never,was hardly,was far from,didn't seem")
-# The main clause stands last in half of these and first in the others, so that its place tells nothing.
-CONTRASTS = (
-    "{concession}, but {main}",
-    "although {concession}, {main}",
-    "{concession}, yet {main}",
-    "{main}, although {concession}",
-    "{main}, even though {concession}",
-    "{main}, despite the fact that {concession}",
-)
-_OPENERS = _split("||||for me |I thought |in the end, |honestly, |to my mind |my wife said ", "|")
-_ASPECTS = _split(
-    "acting,script,story,ending,plot,cast,music,direction,photography,dialogue,pace,humour,first half,"
-    "second half,soundtrack,opening,editing,finale,love story,lead performance,camera work,atmosphere"
-)
-_POOLS = {
-    "craft": _split("performance,voice,singing,character,timing,accent,dancing,costume"),
-    "person": _split(
-        "doctor,sister,soldier,teacher,brother,widow,detective,lawyer,priest,sailor,painter,thief,singer,"
-        "gardener,general,nurse,poet,farmer,baker,miner,spy,butcher,tailor,cousin,judge,pilot,twin,clerk,"
-        "barber,cook,banker,captain,dancer,fisherman,plumber,governess,shepherd,violinist,librarian,blacksmith"
-    ),
-    "thing": _split(
-        "house,train,letter,river,garden,bridge,school,ship,hotel,village,castle,forest,mirror,prison,farm,"
-        "diary,horse,harbour,church,market,circus,mountain,clock,key,tower,kitchen,boat,cellar,bakery,lake,"
-        "museum,lighthouse,telephone,fiddle,lantern,ferry,kite,piano,suitcase,bicycle,map,ring,painting,"
-        "library,cottage,desert,carriage,bottle,necklace,canal,theatre,barn,coat,radio,photograph,tunnel,"
-        "compass,statue,well"
-    ),
-    "look": _split(
-        "little,big,small,red,white,black,blue,green,grey,tall,distant,hidden,broken,narrow,golden,northern,"
-        "muddy,crooked,painted,foreign,square,rusty,borrowed"
-    ),
-    "trait": _split(
-        "young,local,rich,French,busy,bearded,retired,Spanish,wealthy,German,quiet,Danish,jealous"
-    ),
-    "nth": _split("first,second,third,fourth,last"),
-    "season": _split("summer,winter,spring,autumn,week,night"),
-    "title": _split(
-        "{name}|The {Thing}|{name} and the {Thing}|The {Thing} of {name}|The {name} {Thing}", "|"
-    ),
-}
-_FACTS = (
-    "I saw it with my {person} at a small cinema in {name} last {season}.",
-    "The story follows {name} {name}, a {trait} {person} from {name} who finds a {thing}.",
-    "It was shot in {name} and {name} by the people behind {title}.",
-    "{name} {name} plays the {person}, and {name} {name} is the {trait} {person} next door.",
-    "This is the {nth} film by {name} {name}, who also made {title}.",
-    "We meet {name} on the way to the {thing}, with a {look} {thing} in one hand.",
-    "{name}'s {thing} is lost near {name}, so the {person} has to go and look for it.",
-    "The {person} of {name} leaves for {name} and takes the {look} {thing} with him.",
-    "It runs for about two hours, and half of it takes place near a {look} {thing}.",
-    "You may know {name} {name} from {title} or from {title}.",
-    "My {person} had read the book by {name} {name} before we went to see it.",
-    "There is a {thing}, there is a {person}, and there is {name} with her {look} {thing}.",
-    "In the {nth} scene {name} tells {name} about the {thing}!",
-    "They showed it at the festival of {name} together with {title}.",
-    "Most of it is about {name} and what the {trait} {person} did to the {thing}.",
-    "When {name} comes back to {name}, the {thing} is gone and so is the {person}.",
-    "{title} had the same {person} and it was made by {name} {name} too.",
-    "It's set in {name}, where everybody seems to own a {thing}.",
-)
 _NAMES = 9000
-_ONSETS = _split("b,c,d,f,g,h,j,k,l,m,n,p,r,s,t,v,w,z,br,ch,cl,dr,fr,gr,kr,pl,sh,sk,st,th,tr")
-_VOWELS = _split("a,a,a,e,e,e,i,i,o,o,u,ai,ea,ou")
-_CODAS = _split(",,,,n,r,l,s,m,k,t,nd,rt,st,ll,ck")
+_WORDS: dict[str, Any] = read_yaml(Path(__file__).with_name("sample_words.yaml")).data
+POSITIVE, NEGATIVE = _WORDS["positive"], _WORDS["negative"]
+"""From frequent to rare; words in the same place are used equally often, each by its own class."""
+
 _TEXT_STREAM, _FLIP_STREAM, _NAME_STREAM = 0, 1, 2
 
 
 class Review(NamedTuple):
-    """One review: its part, its text, the class its text tells, and its label, perhaps turned over."""
+    """One review: its part, its text, the class its text tells, and its label, perhaps flipped."""
 
     part: str
     text: str
@@ -189,20 +117,20 @@ def _names() -> tuple[str, ...]:
     names: dict[str, None] = {}
     while len(names) < _NAMES:
         syllables = stream.pick((2, 2, 3))
-        stem = "".join(stream.pick(_ONSETS) + stream.pick(_VOWELS) for _ in range(syllables))
-        names[(stem + stream.pick(_CODAS)).capitalize()] = None
+        parts = [stream.pick(_WORDS[kind]) for _ in range(syllables) for kind in ("onsets", "vowels")]
+        names["".join([*parts, stream.pick(_WORDS["codas"])]).capitalize()] = None
     return tuple(names)
 
 
 class _Slots(dict[str, str]):
-    """Fills each slot of a template anew, also where the same one comes twice."""
+    """Fills each slot of a template again, also where the same one comes twice."""
 
     def __init__(self, stream: _Stream) -> None:
         super().__init__()
         self._stream = stream
 
     def __missing__(self, slot: str) -> str:
-        pool = _names() if slot == "name" else _POOLS[slot.lower()]
+        pool = _names() if slot == "name" else _WORDS["pools"][slot.lower()]
         word = pool[self._stream.rank(len(pool))]
         if slot == "title":
             return word.format_map(self)
@@ -211,11 +139,12 @@ class _Slots(dict[str, str]):
 
 def _clause(stream: _Stream) -> _Clause:
     negated = stream.uniform() < _NEGATED_SHARE
-    return _Clause(stream.pick(NEGATED if negated else PLAIN), negated, stream.rank(len(POSITIVE)))
+    verb = stream.pick(_WORDS["negated" if negated else "plain"])
+    return _Clause(verb, negated, stream.rank(len(POSITIVE)))
 
 
 def _opinion(stream: _Stream) -> _Opinion:
-    frame = stream.pick(CONTRASTS) if stream.uniform() < _CONTRAST_SHARE else "{main}"
+    frame = stream.pick(_WORDS["contrasts"]) if stream.uniform() < _CONTRAST_SHARE else "{main}"
     return _Opinion(frame, _clause(stream), _clause(stream))
 
 
@@ -227,19 +156,20 @@ def _say(clause: _Clause, label: int, aspect: str, stream: _Stream) -> str:
 
 
 def _sentence(opinion: _Opinion, label: int, aspects: Iterator[str], stream: _Stream) -> str:
-    main = stream.pick(_OPENERS) + _say(opinion.main, label, next(aspects), stream)
+    main = stream.pick(_WORDS["openers"]) + _say(opinion.main, label, next(aspects), stream)
     concession = _say(opinion.concession, 1 - label, next(aspects), stream)
     sentence = opinion.frame.format(main=main, concession=concession)
     return sentence[0].upper() + sentence[1:] + stream.pick("....!")
 
 
 def _text(plan: Sequence[_Opinion], label: int, stream: _Stream) -> str:
-    aspects = iter(stream.shuffled(_ASPECTS))  # none twice, so that a review never contradicts itself
+    # None twice, so that a review never contradicts itself.
+    aspects = iter(stream.shuffled(_WORDS["aspects"]))
     sentences = [_sentence(opinion, label, aspects, stream) for opinion in plan]
     least, most = _LEAST_WORDS
     wanted = least + (most - least) * stream.uniform()
     while len(" ".join(sentences).split()) < wanted:
-        sentences.append(stream.pick(_FACTS).format_map(_Slots(stream)))
+        sentences.append(stream.pick(_WORDS["facts"]).format_map(_Slots(stream)))
     text, *others = stream.shuffled(sentences)
     for sentence in others:
         text += ("<br /><br />" if stream.uniform() < _BREAK_SHARE else " ") + sentence
@@ -285,22 +215,29 @@ def reviews(seed: int = 0) -> Iterator[Review]:
         yield from texts.shuffled(rows)
 
 
-def generate(seed: int = 0) -> Iterator[tuple[str, str, int]]:
-    """Yield the data set row by row, the same for ever for a seed and a `SAMPLE_VERSION`.
+class SampleSource:
+    """Generated reviews whose highest attainable accuracy is known exactly."""
 
-    Parameters
-    ----------
-    seed : int
-        Seed of all random streams, 0 or more; the data set `sample` is seed 0.
+    name = "sample"
+    class_names: tuple[str, ...] = CLASS_NAMES
+    validation_share = 0.0
+    home = "made by the program (benchmark/data/sample.py)"
 
-    Yields
-    ------
-    part : str
-        ``"train"``, ``"validation"`` or ``"test"``, in this order.
-    text : str
-        Two to five sentences of plain text, with HTML breaks between some.
-    label : int
-        Place in `CLASS_NAMES`, after turning over.
-    """
-    for review in reviews(seed):
-        yield review.part, review.text, review.label
+    def key(self) -> str:
+        """Return the generator's version; its seed is fixed."""
+        return f"sample v{SAMPLE_VERSION}"
+
+    def at_hand(self) -> bool:
+        """Return True: the program makes it."""
+        return True
+
+    def rows(self) -> Iterator[Row]:
+        """Yield the generated reviews."""
+        return (Row(review.part, review.text, review.label) for review in reviews())
+
+
+def source(options: SourceOptions) -> Source:
+    """Return the source; it has its own validation part, so no other share can be asked for."""
+    if options.validation_share not in (None, VALIDATION_SHARE):
+        raise UserError("--validation-share: 'sample' has a validation part of its own, a fifth of train")
+    return SampleSource()

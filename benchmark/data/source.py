@@ -102,7 +102,7 @@ DATASETS = Registry(
     {
         "imdb": "benchmark.data.imdb:source",
         "imdb-int": "benchmark.data.imdb_int:source",
-        "sample": "benchmark.data.sample_source:source",
+        "sample": "benchmark.data.sample:source",
         "stack-overflow": "benchmark.data.stack_overflow:source",
     },
 )

@@ -1,7 +1,8 @@
-"""The one definition of how a text becomes tokens, and ids a view; a copy travels with every kept model."""
+"""How a text becomes tokens, and ids a view, in Python and TensorFlow; a copy travels with kept models."""
 
 from __future__ import annotations
 
+import re
 import string
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
+    import tensorflow as tf
+
     from benchmark.spec.config import ViewSettings
 
 STANDARDIZER_VERSION = 1
@@ -20,6 +23,13 @@ OOV = 1
 
 _PUNCTUATION = string.punctuation.encode()
 _ROWS = 512  # texts cut at a time, so that memory stays near the size of the result
+
+# TensorFlow lowers Unicode by the rules of the locale, under which a Turkish machine makes another letter of
+# an I. ASCII is lowered by a rule of its own, and these are the other capitals that some locale treats apart.
+_BY_LOCALE = {"İ": "i\u0307", "Į": "į", "Ì": "ì", "Í": "í", "Ĩ": "ĩ"}
+# It also drops what follows a NUL; a character that Unicode will never assign stands in for it.
+_NUL, _STAND_IN = "\x00", "\ufdd0"
+_PUNCTUATION_CLASS = f"[{re.escape(string.punctuation)}]"
 
 
 def tokenize(text: str) -> list[bytes]:
@@ -87,3 +97,55 @@ def cut(
         ids = tokens[(starts[block, None] + filled)[mask]]
         result[block][mask] = np.where(ids < settings.vocabulary_size, ids, OOV)
     return result
+
+
+def split_words(texts: tf.Tensor) -> tf.RaggedTensor:
+    """Standardise texts and split them into words, as `tokenize` does.
+
+    Parameters
+    ----------
+    texts : tf.Tensor of string, shape [n]
+        Raw texts in UTF-8.
+
+    Returns
+    -------
+    tf.RaggedTensor of string, shape [n, None]
+        Words.
+    """
+    import tensorflow as tf
+
+    lowered = tf.strings.lower(tf.strings.regex_replace(texts, re.escape(_NUL), _STAND_IN))
+    for capital, letter in _BY_LOCALE.items():
+        lowered = tf.strings.regex_replace(lowered, capital, letter)
+    lowered = tf.strings.lower(lowered, encoding="utf-8")
+    bare = tf.strings.regex_replace(tf.strings.regex_replace(lowered, "<br />", " "), _PUNCTUATION_CLASS, "")
+    return tf.strings.split(tf.strings.regex_replace(bare, _STAND_IN, _NUL))
+
+
+def cut_ids(ids: tf.RaggedTensor, view: ViewSettings, length: int) -> tf.Tensor:
+    """Cut and fill texts to one length, as `cut` does.
+
+    Parameters
+    ----------
+    ids : tf.RaggedTensor of int, shape [n, None]
+        Word ids below the view's vocabulary size.
+    view : ViewSettings
+        Padding and truncation side.
+    length : int
+        Columns of the result.
+
+    Returns
+    -------
+    tf.Tensor of int32, shape [n, length]
+        Ids, 0 where padded.
+    """
+    import tensorflow as tf
+
+    lengths = ids.row_lengths()
+    kept = tf.minimum(lengths, length)
+    starts = ids.row_starts() + (lengths - kept if view.truncation == "pre" else tf.zeros_like(kept))
+    first = length - kept if view.padding == "pre" else tf.zeros_like(kept)
+    filled = tf.range(length, dtype=tf.int64) - first[:, None]
+    inside = (filled >= 0) & (filled < kept[:, None])
+    tokens = tf.concat([[PAD], tf.cast(ids.values, tf.int32)], axis=0)  # so that there is one to gather
+    return tf.gather(tokens, tf.where(inside, starts[:, None] + filled + 1, 0))

@@ -47,9 +47,7 @@ def find(entry: str, digest: str) -> Dataset | None:
     Dataset or None
         None where the entry is missing, damaged, or of another content.
     """
-    folder = cache_root() / "datasets" / entry
-    meta = read_entry(folder)
-    return Dataset.from_meta(folder, meta) if meta is not None and meta["digest"] == digest else None
+    return Dataset.open(cache_root() / "datasets" / entry, digest)
 
 
 def receive(entry: str, digest: str, files: Files) -> Dataset:

@@ -6,9 +6,10 @@ classification" (raw text; the one with dropout). The defaults are the former's.
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 
-from benchmark.models.masked_average import MaskedAverage
 from benchmark.models.task import Task
 
 IGNORES_PADDING = "mask"
@@ -50,3 +51,17 @@ def build(
     x = keras.layers.Dense(units, activation="relu")(x) if units else x
     x = keras.layers.Dropout(dropout)(x) if dropout else x
     return keras.Model(ids, keras.layers.Dense(task.n_outputs)(x))
+
+
+@keras.saving.register_keras_serializable(package="textbench")
+class MaskedAverage(keras.layers.Layer):
+    """Average over the steps that are not masked; zeros, not NaN, for a text without words."""
+
+    def call(self, vectors: Any, mask: Any = None) -> Any:
+        """Vectors [batch, steps, dim] and mask [batch, steps] to [batch, dim]."""
+        weights = keras.ops.cast(mask, vectors.dtype)[:, :, None]
+        count = keras.ops.maximum(keras.ops.sum(weights, axis=1), 1)
+        return keras.ops.sum(vectors * weights, axis=1) / count
+
+    def compute_mask(self, vectors: Any, mask: Any = None) -> None:
+        """Return that no step is left to mask."""

@@ -37,7 +37,7 @@ def build(
     dropout : float
         Dropout on each layer's inputs, one mask for all time steps.
     mask_zero : bool
-        Leave padding out of account; as published, it is read like words.
+        Ignore padding; as published, it is read like words.
 
     Returns
     -------

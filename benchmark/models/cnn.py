@@ -6,10 +6,11 @@ Source: Kim 2014, "Convolutional neural networks for sentence classification" (a
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 
 from benchmark.models.task import Task
-from benchmark.models.zero_padding import ZeroPadding
 
 IGNORES_PADDING = "mask_zero"
 
@@ -41,7 +42,7 @@ def build(
     max_norm : float
         Greatest length of the weights of a logit; 0 sets no limit.
     mask_zero : bool
-        Leave padding out of account; as published, it is read like words.
+        Ignore padding; as published, it is read like words.
 
     Returns
     -------
@@ -68,3 +69,12 @@ def parse_widths(text: str) -> list[int]:
     if not all(part.isascii() and part.isdigit() and int(part) > 0 for part in parts):
         raise ValueError(f"got widths '{text}', expected whole numbers above 0 such as '3,4,5'")
     return [int(part) for part in parts]
+
+
+@keras.saving.register_keras_serializable(package="textbench")
+class ZeroPadding(keras.layers.Layer):
+    """Sets vectors [batch, steps, dim] to zero where ids [batch, steps] are padding (0)."""
+
+    def call(self, vectors: Any, ids: Any) -> Any:
+        """Multiply them by 0 or 1."""
+        return vectors * keras.ops.cast(ids > 0, vectors.dtype)[:, :, None]

@@ -10,7 +10,7 @@ from typing import Any
 
 import keras
 
-from benchmark.models.masked_average import MaskedAverage
+from benchmark.models.avg_pool import MaskedAverage
 from benchmark.models.task import Task
 
 IGNORES_PADDING = True

@@ -34,7 +34,7 @@ def build(
     Parameters
     ----------
     task : Task
-        Vocabulary with its words, length and classes; told the ``vector_coverage``, the share of the
+        Vocabulary with its words, length and classes; gets the ``vector_coverage``, the share of the
         vocabulary's words that have a vector.
     vectors : str
         File of word vectors, see `benchmark.vectors.text_files.find`.

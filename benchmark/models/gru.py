@@ -37,7 +37,7 @@ def build(
         Dropout on the inputs and on the state, one mask for all time steps. A recurrent dropout of 0
         lets a GPU use its fused kernel.
     mask_zero : bool
-        Leave padding out of account; as published, it is read like words.
+        Ignore padding; as published, it is read like words.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""What a builder is told about the data."""
+"""What a builder learns about the data."""
 
 from __future__ import annotations
 

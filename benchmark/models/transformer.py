@@ -11,7 +11,7 @@ from typing import Any
 
 import keras
 
-from benchmark.models.masked_average import MaskedAverage
+from benchmark.models.avg_pool import MaskedAverage
 from benchmark.models.task import Task
 
 IGNORES_PADDING = "mask_zero"
@@ -47,7 +47,7 @@ def build(
     dropout : float
         Dropout after attention, feed-forward part, average and hidden layer.
     mask_zero : bool
-        Leave padding out of account, positions included; as published, it is read like words.
+        Ignore padding, positions included; as published, it is read like words.
 
     Returns
     -------

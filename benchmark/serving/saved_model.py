@@ -13,8 +13,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from benchmark.data.text import OOV
-from benchmark.data.text_ops import cut_ids, split_words
+from benchmark.data.text import OOV, cut_ids, split_words
 from benchmark.serving.mlflow_model import (
     Servable,
     TextProcessing,
@@ -23,8 +22,7 @@ from benchmark.serving.mlflow_model import (
     read_text_processing,
 )
 from benchmark.support.tensorflow_setup import quiet_stderr
-from benchmark.training.plain import NotPlain, plain_model
-from benchmark.training.saving import without_cudnn
+from benchmark.training.saving import NotPlain, plain_model, without_cudnn
 
 SAVED_MODEL, KERAS_FILE = "saved_model", "model.keras"
 VOCABULARY, CLASSES = "vocabulary.txt", "classes.txt"

@@ -5,15 +5,18 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmark.data.dataset import View
 from benchmark.models import load_builder
 from benchmark.models.task import Task
 from benchmark.spec.config import RunSpec
 from benchmark.spec.result import EpochReport, Result, Status
+from benchmark.training.saving import save_pipeline
 from benchmark.training.scores import log_probabilities, score
 
 
@@ -24,7 +27,7 @@ def fit_pipeline(
     validation: View,
     result: Result,
     on_epoch: Callable[[EpochReport], Status | None],
-) -> Any:
+) -> tuple[Callable[[View], NDArray[np.float32]], Callable[[Path], None]]:
     """Fit a pipeline in one step, which counts as one epoch, and note its scores.
 
     Parameters
@@ -42,8 +45,8 @@ def fit_pipeline(
 
     Returns
     -------
-    sklearn.pipeline.Pipeline
-        The fitted pipeline.
+    answer, save : callable
+        How the pipeline answers a view, and how it is written into a folder.
     """
     pipeline = load_builder(spec.model, spec.model_digest)(task, **spec.hparams)
     state = np.random.RandomState(spec.seeds.init)
@@ -53,12 +56,16 @@ def fit_pipeline(
         if name.endswith("random_state")
     }
     pipeline.set_params(**seeded)
-    texts, classes = train.texts(), len(task.class_names)
+    texts = train.texts()
     started = time.perf_counter()
     pipeline.fit(texts, train.y)
     seconds = time.perf_counter() - started
-    loss, accuracy = score(log_probabilities(pipeline, texts, classes), train.y)
-    val_loss, val_accuracy = score(log_probabilities(pipeline, validation.texts(), classes), validation.y)
+
+    def answer(view: View) -> NDArray[np.float32]:
+        return log_probabilities(pipeline, view.texts(), len(task.class_names))
+
+    loss, accuracy = score(answer(train), train.y)
+    val_loss, val_accuracy = score(answer(validation), validation.y)
     if not (math.isfinite(loss) and math.isfinite(val_loss)):
         result.status = "diverged"
     metrics = {
@@ -75,7 +82,7 @@ def fit_pipeline(
     result.parameters = _weights(pipeline)
     result.compile, result.device = "scikit-learn", "cpu"
     on_epoch(EpochReport(1, 1, metrics, val_accuracy))
-    return pipeline
+    return answer, lambda folder: save_pipeline(folder, pipeline, task.class_names)
 
 
 def _weights(pipeline: Any) -> int:

@@ -22,7 +22,7 @@ from benchmark.spec.config import CompileMode, Device, RunSpec, TrainSettings, V
 from benchmark.spec.result import EpochReport, Result, Status
 from benchmark.support.errors import Unfinished
 from benchmark.training.devices import set_up_device, threads
-from benchmark.training.scores import Score, log_probabilities, probabilities, score
+from benchmark.training.scores import Score, probabilities, score
 
 OnEpoch = Callable[[EpochReport], Status | None]
 
@@ -55,7 +55,7 @@ def train(
     compile : {"auto", "fit", "graph", "xla"}
         How epochs are run; ``auto`` is the fastest, see `benchmark.training.compile_mode.fastest_mode`.
     ledger : Path or callable, optional
-        Ledger of test reads, or what records a look there; needed by final runs.
+        Ledger of test reads, or what records a read there; needed by final runs.
     servable : Path, optional
         Folder into which the trained model is written with its text processing.
 
@@ -102,7 +102,10 @@ def _train(
     train_part = share_of(dataset.view("train", spec.view), spec)
     validation = dataset.view("validation", spec.view)
     if spec.training is None:
-        answer, save = _fit_pipeline(spec, dataset, result, train_part, validation, on_epoch)
+        from benchmark.training.estimators import fit_pipeline
+
+        task = _task(dataset, spec, result)
+        answer, save = fit_pipeline(spec, task, train_part, validation, result, on_epoch)
     else:
         answer, save = _fit_network(spec, dataset, result, train_part, validation, on_epoch, compile)
     if result.status != "ok":
@@ -131,20 +134,6 @@ Answer = Callable[[View], NDArray[np.float32]]
 Save = Callable[[Path], None]
 
 
-def _fit_pipeline(
-    spec: RunSpec, dataset: Dataset, result: Result, train: View, validation: View, on_epoch: OnEpoch
-) -> tuple[Answer, Save]:
-    """Fit a scikit-learn pipeline; return how it answers a view, and how it is stored."""
-    from benchmark.training.estimators import fit_pipeline
-    from benchmark.training.saving import save_pipeline
-
-    pipeline = fit_pipeline(spec, _task(dataset, spec, result), train, validation, result, on_epoch)
-    return (
-        lambda view: log_probabilities(pipeline, view.texts(), len(dataset.class_names)),
-        lambda folder: save_pipeline(folder, pipeline, dataset.class_names),
-    )
-
-
 def _fit_network(
     spec: RunSpec,
     dataset: Dataset,
@@ -157,11 +146,9 @@ def _fit_network(
     """Train a Keras model; return how it answers a view, and how it is stored."""
     import tensorflow as tf
 
-    from benchmark.training.batches import Batches, bucketed, shuffled, text_lengths
-    from benchmark.training.build import build_model
     from benchmark.training.compile_mode import fastest_mode
-    from benchmark.training.epochs import trimmed
-    from benchmark.training.network import make_network
+    from benchmark.training.epochs import Batches, bucketed, shuffled, text_lengths, trimmed
+    from benchmark.training.network import build_model, make_network
     from benchmark.training.saving import save_servable
 
     settings, training = spec.view, spec.training
@@ -238,9 +225,9 @@ def _run_epochs(
     started = time.perf_counter()
     for number in range(1, settings.epochs + 1):
         rate = float(model.optimizer.learning_rate)
-        begun = time.perf_counter()
+        epoch_started = time.perf_counter()
         logs = train_epoch()
-        seconds = time.perf_counter() - begun
+        seconds = time.perf_counter() - epoch_started
         val_loss, val_accuracy = validate()
         metrics = {
             "loss": logs["loss"],

@@ -1,4 +1,4 @@
-"""Modules of TensorFlow Hub: found in a folder, in the library's cache, or fetched; and told by content."""
+"""Modules of TensorFlow Hub: found in a folder or a cache, fetched, known by their content, and written."""
 
 from __future__ import annotations
 
@@ -6,11 +6,15 @@ import hashlib
 import os
 import socket
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import urlsplit
+
+import numpy as np
+from numpy.typing import NDArray
 
 from benchmark.data.cache import cache_root
 from benchmark.data.files import content_digest, fingerprint, missing, stamp
@@ -187,6 +191,7 @@ def _check_call(handle: str, folder: Path) -> None:
 
     try:
         graph = SavedModel.FromString((folder / _MODEL).read_bytes()).meta_graphs[0]
+        calls = list(_calls(graph.object_graph_def))
     except Exception as error:  # protobuf's own, which has no types
         raise UserError(f"module '{handle}': {folder / _MODEL} cannot be read as a SavedModel") from error
     used = {operation.name for operation in graph.meta_info_def.stripped_op_list.op}
@@ -196,64 +201,120 @@ def _check_call(handle: str, folder: Path) -> None:
             f"module '{handle}' needs operations that TensorFlow {tf.__version__} does not have: "
             f"{', '.join(foreign[:4])}{', …' if len(foreign) > 4 else ''}"
         )
-    nodes = graph.object_graph_def.nodes
-    children = {child.local_name: nodes[child.node_id] for child in nodes[0].children} if nodes else {}
-    names = children["__call__"].function.concrete_functions if "__call__" in children else ()
-    functions = [graph.object_graph_def.concrete_functions[name] for name in names]
-    if any(_gives_vectors_of_texts(function) for function in functions):
+    if any(_gives_vectors_of_texts(*call) for call in calls):
         return
-    if functions:
-        takes = _tensors(functions[0].canonicalized_input_signature)
-        has = f"is {_shown(takes)} to {_shown(_tensors(functions[0].output_signature))}"
+    if calls:
+        takes, gives = calls[0]
+        has = f"is {_shown(takes)} to {_shown(gives)}"
     else:
         signatures = ", ".join(sorted(name for name in graph.signature_def if not name.startswith("__")))
         has = f"cannot be called; it has the signatures {signatures or '(none)'}"
     raise UserError(f"module '{handle}' {has}; expected {_WANTED}")
 
 
-def _gives_vectors_of_texts(function: Any) -> bool:
-    arguments = function.canonicalized_input_signature.tuple_value.values[0].tuple_value.values
-    tensors = _tensors(function.canonicalized_input_signature)
-    # One tensor that is the argument or the answer, not one in a dictionary.
-    if not arguments or not arguments[0].HasField("tensor_spec_value") or len(tensors) != 1:
-        return False
-    if not function.output_signature.HasField("tensor_spec_value"):
-        return False
-    text, vector = tensors[0], function.output_signature.tensor_spec_value
-    return _is(text, "string", 1) and _is(vector, "float32", 2)
+def _calls(graph: Any) -> Iterator[tuple[Any, Any]]:
+    """Yield what each way to call a module takes, ``(arguments, options)``, and gives."""
+    from tensorflow.python.saved_model.nested_structure_coder import decode_proto
+
+    for child in graph.nodes[0].children:
+        if child.local_name == "__call__":
+            for name in graph.nodes[child.node_id].function.concrete_functions:
+                function = graph.concrete_functions[name]
+                yield (
+                    decode_proto(function.canonicalized_input_signature),
+                    decode_proto(function.output_signature),
+                )
 
 
-def _is(tensor: Any, dtype: str, rank: int) -> bool:
-    """Return whether a tensor has a type, and a rank that is known or can be the wanted one."""
+def _gives_vectors_of_texts(takes: Any, gives: Any) -> bool:
+    """Whether one tensor that is the argument, not one in a dictionary, becomes one."""
+    tensors = _tensors(takes)
+    return (
+        len(tensors) == 1
+        and any(tensors[0] is argument for argument in takes[0][:1])
+        and _is(tensors[0], "string", 1)
+        and _is(gives, "float32", 2)
+    )
+
+
+def _is(value: Any, dtype: str, rank: int) -> bool:
+    """Return whether a value is a tensor of a type, and of a rank that is known or can be the wanted one."""
     import tensorflow as tf
 
-    shape = tf.TensorShape(tensor.shape)
-    return tf.as_dtype(tensor.dtype).name == dtype and shape.rank in (None, rank)
+    return isinstance(value, tf.TensorSpec) and value.dtype.name == dtype and value.shape.rank in (None, rank)
 
 
 def _tensors(value: Any) -> list[Any]:
     """Return the tensors of a nested signature."""
-    kind = value.WhichOneof("kind")
-    if kind == "tensor_spec_value":
-        return [value.tensor_spec_value]
-    if kind in ("tuple_value", "list_value"):
-        inner = list(getattr(value, kind).values)
-    elif kind == "dict_value":
-        inner = [value.dict_value.fields[name] for name in sorted(value.dict_value.fields)]
-    elif kind == "named_tuple_value":
-        inner = [pair.value for pair in value.named_tuple_value.values]
-    else:
-        inner = []
-    return [tensor for part in inner for tensor in _tensors(part)]
-
-
-def _shown(tensors: list[Any]) -> str:
-    """Return a signature for people."""
     import tensorflow as tf
 
-    parts = []
+    return [one for one in tf.nest.flatten(value) if isinstance(one, tf.TensorSpec)]
+
+
+def _shown(value: Any) -> str:
+    """Return a signature for people."""
+    parts, tensors = [], _tensors(value)
     for tensor in tensors[:4]:
-        shape = tf.TensorShape(tensor.shape)
+        shape = tensor.shape
         sizes = "…" if shape.rank is None else ", ".join(str(size or "n") for size in shape.as_list())
-        parts.append(f"{tf.as_dtype(tensor.dtype).name} [{sizes}]")
+        parts.append(f"{tensor.dtype.name} [{sizes}]")
     return ", ".join(parts + ["…"] * (len(tensors) > 4)) or "nothing"
+
+
+OOV_BUCKETS = 100
+"""Vectors, zeros at first, that all words without one share by a hash."""
+
+
+def write_module(folder: Path, words: Sequence[str], vectors: NDArray[np.float32]) -> None:
+    """Write a module of the form of ``nnlm-en-dim50/2``.
+
+    The module takes strings [n] and gives float32 [n, dim]: the vectors of a text's words, added and
+    divided by the square root of their number, zeros for a text without words. Words are cut as
+    `benchmark.data.text.tokenize` cuts them. Its one variable, the table of vectors, can be trained.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the SavedModel is written.
+    words : sequence of str
+        Words, without white space.
+    vectors : ndarray of float32, shape [words, dim]
+        Theirs.
+    """
+    quiet_tensorflow()
+    import tensorflow as tf
+
+    from benchmark.data.text import split_words
+
+    table = np.concatenate([vectors, np.zeros((OOV_BUCKETS, vectors.shape[1]), dtype=np.float32)])
+    with TemporaryDirectory() as scratch, quiet_stderr():
+        vocabulary = Path(scratch, "vocabulary.txt")
+        vocabulary.write_text("\n".join(words) + "\n", encoding="utf-8", newline="\n")
+        module = tf.train.Checkpoint()
+        module.embeddings = tf.Variable(table, name="embeddings")
+        module.variables = [module.embeddings]  # these three names are TensorFlow Hub's interface
+        module.trainable_variables = [module.embeddings]
+        module.regularization_losses = []
+        lookup = _whole_lines(tf, vocabulary)
+        module.lookup = lookup
+
+        def embed(texts: Any) -> Any:
+            ids = lookup.lookup(split_words(texts).to_sparse())
+            return tf.nn.safe_embedding_lookup_sparse(module.embeddings, ids, combiner="sqrtn")
+
+        signature = [tf.TensorSpec([None], tf.string)]
+        module.__call__ = tf.function(embed, input_signature=signature)
+        tf.saved_model.save(module, folder)
+
+
+def _whole_lines(tf: Any, path: Path) -> Any:
+    """Return a table from the lines of a file to their numbers; the file becomes an asset."""
+    lines = tf.lookup.TextFileInitializer(
+        str(path),
+        key_dtype=tf.string,
+        key_index=tf.lookup.TextFileIndex.WHOLE_LINE,
+        value_dtype=tf.int64,
+        value_index=tf.lookup.TextFileIndex.LINE_NUMBER,
+    )
+    # Anonymous: a named table would be shared by all modules of a process whose file had the same path.
+    return tf.lookup.StaticVocabularyTable(lines, OOV_BUCKETS, experimental_is_anonymous=True)

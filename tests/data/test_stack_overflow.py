@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from benchmark.data.archive import unpack
+from benchmark.data.dataset import Store
 from benchmark.data.prepare import prepare
 from benchmark.data.source import SourceOptions, get_source
 from benchmark.support.errors import UserError
@@ -95,7 +96,7 @@ def test_the_address_is_the_official_one():
 def test_a_folder_in_the_data_folder(tmp_path, write_tree):
     write_tree(FOLDER, {**TREE, "README.md": "x"})
     dataset = assert_prepared(tmp_path)
-    assert dataset._open.text(0) == '"how do i prahsc 0 in blank"\n'
+    assert Store(dataset.folder / "open").text(0) == '"how do i prahsc 0 in blank"\n'
 
 
 @pytest.mark.usefixtures("no_network")

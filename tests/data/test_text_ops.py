@@ -28,7 +28,7 @@ def words_of(texts):
     quiet_tensorflow()
     import tensorflow as tf
 
-    from benchmark.data.text_ops import split_words
+    from benchmark.data.text import split_words
 
     return split_words(tf.constant([text.encode() for text in texts])).to_list()
 
@@ -50,7 +50,7 @@ from benchmark.support.tensorflow_setup import quiet_tensorflow
 quiet_tensorflow()
 import tensorflow as tf
 from benchmark.data.text import tokenize
-from benchmark.data.text_ops import split_words
+from benchmark.data.text import split_words
 known = [chr(code) for code in range(1, 0x110000)]
 known = [c for c in known if unicodedata.ucd_3_2_0.category(c) in ("Lu", "Lt", "Ll", "Mn")]
 texts = [f"Ab{c}I\\u0307{c}\\u0301 J{c}" for c in known]
@@ -80,7 +80,7 @@ def test_ids_are_cut_as_in_training(padding, truncation):
     quiet_tensorflow()
     import tensorflow as tf
 
-    from benchmark.data.text_ops import cut_ids
+    from benchmark.data.text import cut_ids
 
     settings = ViewSettings(vocabulary_size=100, padding=padding, truncation=truncation)
     rows = [list(range(2, 2 + size)) for size in (0, 1, 3, 4, 5, 9, 0)]

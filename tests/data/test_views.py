@@ -5,7 +5,7 @@ import pickle
 import numpy as np
 import pytest
 
-from benchmark.data.dataset import View
+from benchmark.data.dataset import Store, View
 from benchmark.data.prepare import prepare
 from benchmark.data.text import OOV, PAD, cut, tokenize
 from benchmark.spec.config import ViewSettings
@@ -85,7 +85,7 @@ def test_a_view_is_what_the_texts_say(sample, padding, truncation):
         view = sample.view(part, settings)
         assert isinstance(view, View)
         chosen = np.random.default_rng(0).choice(len(view.rows), 50, replace=False)
-        texts = [sample._open.text(row) for row in view.rows[chosen]]
+        texts = [Store(sample.folder / "open").text(row) for row in view.rows[chosen]]
         numbers = [[ids.get(token, OOV) for token in tokenize(text)] for text in texts]
         assert view.x[chosen].tolist() == naive(numbers, 300, 12, padding, truncation)
 
@@ -126,7 +126,7 @@ def test_the_rows_of_train_and_validation_are_disjoint_and_hold_no_test_text(sam
     settings = ViewSettings(sequence_length=1)
     rows = [*sample.view("train", settings).rows, *sample.view("validation", settings).rows]
     assert sorted(rows) == list(range(sample.sizes["train"] + sample.sizes["validation"]))
-    assert len(sample._open.labels) == len(rows)
+    assert len(Store(sample.folder / "open").labels) == len(rows)
 
 
 def test_an_opened_data_set_goes_to_another_process_as_a_path(sample):

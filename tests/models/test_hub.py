@@ -11,8 +11,7 @@ import tensorflow as tf
 from small_modules import write_module
 
 from benchmark import predict, sweep
-from benchmark.models.hub import build
-from benchmark.models.hub_layer import ModuleLayer
+from benchmark.models.hub import ModuleLayer, build
 from benchmark.models.source_description import describe
 from benchmark.models.task import Task
 from benchmark.plan.space import find_space, load_space

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from benchmark.models import load_builder
 from benchmark.models.task import Task
-from benchmark.training.plain import NotPlain, plain_model
+from benchmark.training.saving import NotPlain, plain_model
 
 IDS = np.random.default_rng(0).integers(0, 30, (40, 12)).astype("int32")
 IDS[0], IDS[1, 5:], IDS[2, :5] = 0, 0, 0

@@ -5,7 +5,7 @@ import pytest
 
 from benchmark.data.text import tokenize
 from benchmark.support.tensorflow_setup import quiet_tensorflow
-from benchmark.vectors.hub_writer import write_module
+from benchmark.vectors.hub_modules import write_module
 
 TEXTS = [
     "It wasn't GOOD.<br /><br />At all!",
