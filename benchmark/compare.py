@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from benchmark.board.rows import BoardRow
-    from benchmark.display.interface import Display
+    from benchmark.display.events import Display
     from benchmark.driver.sweep_driver import Stores
     from benchmark.report.verdict import Compared
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from benchmark.board.rows import Board
     from benchmark.data.dataset import Dataset
     from benchmark.data.source import SourceOptions
-    from benchmark.display.live import Display
+    from benchmark.display.events import Display
     from benchmark.driver.sweep_driver import Limits, Outcome, Stores
     from benchmark.execution.ray import RayOptions
     from benchmark.plan.run_specs import Plan

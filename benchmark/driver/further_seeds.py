@@ -9,7 +9,7 @@ from typing import Any
 from benchmark.board.rows import BoardRow
 from benchmark.data.dataset import Dataset
 from benchmark.data.prepare import find_prepared
-from benchmark.display.interface import Display
+from benchmark.display.events import Display
 from benchmark.driver.sweep_driver import Stores, run_further
 from benchmark.models.source_description import describe
 from benchmark.plan.run_specs import Plan

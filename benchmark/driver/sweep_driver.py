@@ -11,8 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.data.ledger_chain import read_entries
-from benchmark.display.live import Display
-from benchmark.display.progress import delivery_progress, kept_line
+from benchmark.display.events import (
+    Display,
+    FinalsPlanned,
+    SweepEnded,
+    SweepStarted,
+    delivery_progress,
+    kept_line,
+)
 from benchmark.driver.phases import LAST_PATIENCE, Configurations, FinalPhase, PublishedPhase, SearchPhase
 from benchmark.execution.engine import Engine, Workplace
 from benchmark.execution.inline import InlineEngine
@@ -270,7 +276,7 @@ def _run_finals(
         phase = make_phase(tracker)
         started, left = time.monotonic(), len(phase.missing())
         total, done = {"search": 0, "final": phase.total}, {"search": 0, "final": phase.total - left}
-        display.sweep_started(plan.model.label, plan.dataset.name, plan.study, total, done)
+        display.show(SweepStarted(plan.model.label, plan.dataset.name, plan.study, total, done))
         if not left:
             check_refused(stores, plan)
             display.line(f"nothing to do: all {phase.total} runs of '{plan.study}' are there")
@@ -286,7 +292,7 @@ def _run_finals(
                 f"{stores.runs / 'spool'}, and the same command goes on when it does"
             )
         check_refused(stores, plan)
-        display.sweep_ended(plan.study, time.monotonic() - started)
+        display.show(SweepEnded(plan.study, time.monotonic() - started))
         return Outcome(plan.model.name, plan.study, 0, phase.ran, phase.failed, None)
 
 
@@ -395,7 +401,7 @@ class Sweep:
         expected = finals.total if search.finished else 2 * plan.config.seeds
         total = {"search": search.total, "final": expected}
         done = {"search": search.done, "final": finals.total - len(missing)}
-        self.display.sweep_started(plan.model.label, plan.dataset.name, plan.study, total, done)
+        self.display.show(SweepStarted(plan.model.label, plan.dataset.name, plan.study, total, done))
         if search.settled and not missing and not self.tracker.left_open:
             finals.tag_tiers()
             self.tracker.tag_sweep(names.SEARCH_ENDED, self.search_ended)
@@ -409,12 +415,12 @@ class Sweep:
             self.trials.run(engine)
             if not self.trials.gave_up:
                 finals.tag_tiers()
-                self.display.finals_planned(finals.total, finals.total - len(finals.missing()))
+                self.display.show(FinalsPlanned(finals.total, finals.total - len(finals.missing())))
                 finals.run(engine)
             totals = {names.SEARCH_TRIALS: float(len(search.table())), names.SEARCH_SECONDS: search.seconds}
             self.tracker.finish(totals, self._write_search, {names.SEARCH_ENDED: self.search_ended})
         self._say_why_ended()
-        self.display.sweep_ended(plan.model.label, time.monotonic() - started)
+        self.display.show(SweepEnded(plan.model.label, time.monotonic() - started))
         return self._outcome()
 
     @property

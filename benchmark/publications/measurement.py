@@ -12,7 +12,7 @@ from benchmark.data.archived import archived_source
 from benchmark.data.dataset import Dataset
 from benchmark.data.prepare import prepare
 from benchmark.data.source import Source, SourceOptions, get_source
-from benchmark.display.interface import Display
+from benchmark.display.events import Display
 from benchmark.driver.sweep_driver import Stores, run_published
 from benchmark.models.source_description import describe
 from benchmark.plan.run_specs import Plan
