@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import importlib
 import sys
-from collections.abc import Sequence
 
 from benchmark import cli
 from benchmark.datasets import ACTIONS as DATASET_ACTIONS
@@ -33,9 +32,10 @@ def parser() -> cli.Parser:
     return parser
 
 
-def completion(arguments: Sequence[str]) -> int:
+@cli.command(parser)
+def main(options: argparse.Namespace) -> int:
     """Carry out the command; see `parser` for its arguments."""
-    print(script(parser().parse_args(arguments).shell))
+    print(script(options.shell))
     return cli.DONE
 
 
@@ -52,7 +52,7 @@ def script(shell: str) -> str:
     from benchmark.__main__ import COMMANDS
     from benchmark.data.source import DATASETS
     from benchmark.models import MODELS
-    from benchmark.plan.budget import load_budgets
+    from benchmark.plan.space import load_budgets
     from benchmark.publications.configurations import load_publications
 
     # By the name that the help gives an argument, or by its own.
@@ -80,11 +80,6 @@ def script(shell: str) -> str:
         commands.add_parser(name, parents=[command], add_help=False, help=summary)
     written: str = shtab.complete(whole, shell)
     return written
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit code."""
-    return cli.run_command(completion, arguments)
 
 
 if __name__ == "__main__":

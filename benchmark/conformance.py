@@ -6,7 +6,7 @@ import json
 import sys
 import tokenize
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from symtable import symtable
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,8 @@ from benchmark.support.errors import UserError, did_you_mean
 from benchmark.support.registry import is_file_target
 
 if TYPE_CHECKING:
+    from argparse import Namespace
+
     from benchmark.testing.suite import Suite
 
 _FUNCTIONS = {"build": "model", "source": "dataset", "engine": "engine"}
@@ -57,9 +59,9 @@ def parser() -> cli.Parser:
     return parser
 
 
-def conformance(arguments: Sequence[str]) -> int:
+@cli.command(parser)
+def main(options: Namespace) -> int:
     """Carry out the command; see `parser` for its arguments."""
-    options = parser().parse_args(arguments)
     if (options.template is None) == (options.target is None):
         raise UserError("name a file to be checked, or --template model, dataset or engine")
     if options.template:
@@ -168,11 +170,6 @@ def _run(kind: str, attributes: dict[str, Any]) -> Iterator[tuple[str, str, str,
                 missing = name if test in base.basic else ""
     finally:
         suite.teardown_class()
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit code."""
-    return cli.run_command(conformance, arguments)
 
 
 if __name__ == "__main__":

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from benchmark import cli
 from benchmark.support.errors import UserError, did_you_mean
-from benchmark.support.urls import redacted
+from benchmark.support.printable import redacted
 
 if TYPE_CHECKING:
+    from argparse import Namespace
+
     from benchmark.data.source import SourceOptions
 
 ACTIONS = ("list", "show", "prepare")
@@ -40,9 +41,9 @@ def parser() -> cli.Parser:
     return parser
 
 
-def datasets(arguments: Sequence[str]) -> int:
+@cli.command(parser)
+def main(options: Namespace) -> int:
     """Carry out the command; see `parser` for its arguments."""
-    options = parser().parse_args(arguments)
     from benchmark.data.choose import choose_dataset
     from benchmark.data.description import describe, to_text
 
@@ -79,11 +80,6 @@ def _list(options: SourceOptions, as_json: bool) -> int:
         cli.say(f"{record['name']:<16} {state:<10} {record['home']}")
     print("also: dir:PATH (a folder per class), csv:PATH (also TSV, JSON Lines, Parquet), tfds:NAME")
     return cli.DONE
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit code."""
-    return cli.run_command(datasets, arguments)
 
 
 if __name__ == "__main__":

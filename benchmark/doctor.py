@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from benchmark import cli
 
 if TYPE_CHECKING:
+    from argparse import Namespace
+
     from benchmark.checks.findings import Finding
 
 _DESCRIPTION = """\
@@ -37,9 +39,9 @@ def parser() -> cli.Parser:
     return parser
 
 
-def doctor(arguments: Sequence[str]) -> int:
+@cli.command(parser)
+def main(options: Namespace) -> int:
     """Carry out the command; see `parser` for its arguments."""
-    options = parser().parse_args(arguments)
     from benchmark.checks.findings import Setup
     from benchmark.checks.run import run_checks
 
@@ -65,11 +67,6 @@ def _print(findings: Sequence[Finding]) -> None:
         cli.say(f"{finding.level:<8} {finding.message}")
         if finding.fix:
             cli.say(f"{'':<8} fix: {finding.fix}")
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit code."""
-    return cli.run_command(doctor, arguments)
 
 
 if __name__ == "__main__":

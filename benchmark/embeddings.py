@@ -9,7 +9,6 @@ import shutil
 import sys
 import time
 from argparse import Namespace
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -67,9 +66,9 @@ def parser() -> cli.Parser:
     return parser
 
 
-def embeddings(arguments: Sequence[str]) -> int:
+@cli.command(parser)
+def main(options: Namespace) -> int:
     """Carry out the command; see `parser` for its arguments."""
-    options = parser().parse_args(arguments)
     output = Path(options.output).expanduser().absolute()
     if output.exists() and not (output.is_dir() and not any(output.iterdir())):
         raise UserError(f"--output {output} is there already; name a new folder, or an empty one")
@@ -151,11 +150,6 @@ def _command(options: Namespace) -> str:
 
 def _say(text: str) -> None:
     cli.say(text)
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit code."""
-    return cli.run_command(embeddings, arguments)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from argparse import Namespace
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -30,9 +31,9 @@ def parser() -> cli.Parser:
     return parser
 
 
-def export(arguments: Sequence[str]) -> int:
+@cli.command(parser)
+def main(options: Namespace) -> int:
     """Carry out the command; see `parser` for its arguments."""
-    options = parser().parse_args(arguments)
     check_model_options(options)
     target = Path(options.output)
     _check_free(target)
@@ -87,11 +88,6 @@ def written_at_once(target: Path) -> Iterator[Path]:
         folder.rename(target)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit code."""
-    return cli.run_command(export, arguments)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,9 +61,9 @@ def parser() -> cli.Parser:
     return parser
 
 
-def leaderboard(arguments: Sequence[str]) -> int:
+@cli.command(parser)
+def main(options: Namespace) -> int:
     """Carry out the command; see `parser` for its arguments."""
-    options = parser().parse_args(arguments)
     from benchmark.board.stored_board import chosen_dataset, experiment_of, read_board
     from benchmark.tracking.store import open_store, resolve_uri
 
@@ -157,11 +157,6 @@ def _written(option: str, write: Callable[[], object]) -> None:
         write()
     except OSError as error:
         raise UserError(f"{option}: {(error.strerror or str(error)).lower()}") from error
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit code."""
-    return cli.run_command(leaderboard, arguments)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,8 @@ from benchmark import cli
 from benchmark.support.printable import printable
 
 if TYPE_CHECKING:
+    from argparse import Namespace
+
     from benchmark.tracking.test_reads import Looked
 
 _VERIFY = "verify"
@@ -39,9 +41,9 @@ def parser() -> cli.Parser:
     return parser
 
 
-def ledger(arguments: Sequence[str]) -> int:
+@cli.command(parser)
+def main(options: Namespace) -> int:
     """Carry out the command; see `parser` for its arguments."""
-    options = parser().parse_args(arguments)
     file = cli.RUNS / "ledger.jsonl"
     if options.action is None:
         print(_looks(file))
@@ -94,11 +96,6 @@ def _looks(file: Path) -> str:
         lines.append(f"{dataset} (digest {digest}): {models.total():,} looks at the test part")
         lines += [f"  {model:<20} {count:>6,}" for model, count in models.most_common()]
     return "\n".join(map(printable, lines))
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit code."""
-    return cli.run_command(ledger, arguments)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ import codecs
 import json
 import os
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,9 +36,9 @@ def parser() -> cli.Parser:
     return parser
 
 
-def predict(arguments: Sequence[str]) -> int:
+@cli.command(parser)
+def main(options: Namespace) -> int:
     """Carry out the command; see `parser` for its arguments."""
-    options = parser().parse_args(arguments)
     check_model_options(options)
     texts = _texts(options)
     if not texts:
@@ -100,11 +99,6 @@ def _decoded(content: bytes, where: str) -> str:
         f"{where}: {reason}; expected UTF-8, convert it from the encoding that it is in, for example with "
         f"iconv -f {encoding} -t UTF-8"
     )
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit code."""
-    return cli.run_command(predict, arguments)
 
 
 if __name__ == "__main__":

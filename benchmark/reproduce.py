@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from benchmark import cli
 from benchmark.support.errors import UserError, did_you_mean
-from benchmark.support.urls import redacted
+from benchmark.support.printable import redacted
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -80,12 +80,12 @@ def parser() -> cli.Parser:
     return parser
 
 
-def reproduce(arguments: Sequence[str]) -> int:
+@cli.command(parser)
+def main(options: Namespace) -> int:
     """Carry out the command; see `parser` for its arguments."""
-    options = parser().parse_args(arguments)
     if options.list:
         return _list(_chosen(options), options.json)
-    command = redacted(shlex.join(["python", "-m", "benchmark.reproduce", *arguments]))
+    command = redacted(shlex.join(["python", "-m", "benchmark.reproduce", *options.arguments]))
     return _run(cases(options), options, command)
 
 
@@ -148,9 +148,9 @@ def cases(options: Namespace) -> list[Case]:
 
 def _run(to_do: Sequence[Case], options: Namespace, command: str) -> int:
     from benchmark.display.live import make_display
-    from benchmark.driver.sweep_driver import open_stores
-    from benchmark.publications.figures_table import to_csv, to_markdown, to_table
-    from benchmark.publications.measurement import Means, measure
+    from benchmark.driver.session import open_session
+    from benchmark.publications.measurement import measure
+    from benchmark.publications.rendering import to_csv, to_markdown, to_table
     from benchmark.publications.reproduction import reproduction_rows
     from benchmark.training.devices import set_up_device
 
@@ -161,10 +161,11 @@ def _run(to_do: Sequence[Case], options: Namespace, command: str) -> int:
     rows: list[ReproductionRow] = []
     pictures: dict[str, str] = {}
     try:
-        with open_stores(cli.RUNS, options.tracking_uri, display) as stores:
-            means = Means(stores, display, data_dir, options.seed, options.device)
+        with open_session(cli.RUNS, options.tracking_uri, display) as session:
             for case in to_do:
-                measured, runs = measure(case, means)
+                measured, runs = measure(
+                    case, session, data_dir=data_dir, seed=options.seed, device=options.device
+                )
                 rows += (own := reproduction_rows(case, measured))
                 if runs:
                     pictures[own[0].label] = _draw(case, runs, output)
@@ -183,7 +184,7 @@ def _run(to_do: Sequence[Case], options: Namespace, command: str) -> int:
 
 def _draw(case: Case, runs: Sequence[PublishedRun], output: Path) -> str:
     """Draw the curves of all seeds; return the name of the file."""
-    from benchmark.publications.curves_plot import reproduction_png
+    from benchmark.publications.rendering import reproduction_png
 
     path = output / f"curves-{re.sub(r'[^a-z0-9]+', '-', case.name).strip('-')}.png"
     reproduction_png([run.curves for run in runs], path, f"{case.name}: {case.publication.title}")
@@ -209,11 +210,6 @@ def _write(path: Path, text: str) -> None:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit code."""
-    return cli.run_command(reproduce, arguments)
 
 
 if __name__ == "__main__":

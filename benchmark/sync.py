@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from benchmark import cli
 
 if TYPE_CHECKING:
+    from argparse import Namespace
+
     from benchmark.tracking.spool import Spool
 
 _PATIENCE = 60.0
@@ -27,9 +28,9 @@ def parser() -> cli.Parser:
     return parser
 
 
-def sync(arguments: Sequence[str]) -> int:
+@cli.command(parser)
+def main(options: Namespace) -> int:
     """Carry out the command; see `parser` for its arguments."""
-    options = parser().parse_args(arguments)
     from benchmark.tracking.spool import Spool, other_stores
     from benchmark.tracking.store import resolve_uri
 
@@ -70,11 +71,6 @@ def _runs(spool: Spool) -> set[str]:
 
 def _say(text: str) -> None:
     cli.say(text, error=True)
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit code."""
-    return cli.run_command(sync, arguments)
 
 
 if __name__ == "__main__":

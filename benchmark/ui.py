@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+from argparse import Namespace
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -49,9 +50,9 @@ def parser() -> cli.Parser:
     return parser
 
 
-def ui(arguments: Sequence[str]) -> int:
+@cli.command(parser)
+def main(options: Namespace) -> int:
     """Carry out the command: it becomes the MLflow server until it is stopped."""
-    options = parser().parse_args(arguments)
     from benchmark.support.databases import engine_url
     from benchmark.tracking.store import connect, resolve_uri
 
@@ -157,11 +158,6 @@ def _free(port: int) -> bool:
         except (OSError, OverflowError):
             return False
     return True
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit code."""
-    return cli.run_command(ui, arguments)
 
 
 if __name__ == "__main__":

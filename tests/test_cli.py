@@ -114,6 +114,19 @@ def test_a_users_mistake_is_one_line_and_2(capsys):
     assert capsys.readouterr() == ("", "error: no such thing\n")
 
 
+def test_a_function_becomes_a_command(parser, capsys):
+    @cli.command(lambda: parser)
+    def main(options):
+        raise UserError(
+            f"{options.trials} of {options.arguments}; see `max_seeds`", setting="set", value="a=1"
+        )
+
+    assert main(["--trials", "3"]) == 2
+    assert capsys.readouterr().err == "error: --set a=1: 3 of ['--trials', '3']; see --max-seeds\n"
+    assert main(["--trials", "0"]) == 2
+    assert "--trials: got 0" in capsys.readouterr().err
+
+
 def test_debug_shows_the_traceback_and_exits_with_2_all_the_same(capsys):
     assert cli.run_command(raising(UserError("no such thing")), ["--debug"]) == 2
     errors = capsys.readouterr().err

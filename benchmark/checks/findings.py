@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from benchmark.cli import spelled
 from benchmark.spec.config import Device
-from benchmark.support.urls import redacted
+from benchmark.support.printable import redacted
 
 Level = Literal["ok", "note", "problem"]
 
@@ -71,5 +72,5 @@ def problem(message: str, fix: str) -> Finding:
 
 def refusal(error: Exception) -> Finding:
     """Return what a sweep would say; its messages end with what to do."""
-    message, separator, fix = redacted(" ".join(str(error).split())).rpartition("; ")
+    message, separator, fix = redacted(" ".join(spelled(error).split())).rpartition("; ")
     return problem(message, fix) if separator else problem(fix, "correct what is named here")

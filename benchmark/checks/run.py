@@ -8,7 +8,7 @@ from threading import Thread
 
 from benchmark.checks import machine, resources, stores
 from benchmark.checks.findings import Check, Finding, Setup, problem, refusal
-from benchmark.support.errors import UserError
+from benchmark.support.errors import UserError, one_line
 
 _LIMIT = 180.0  # seconds; beside many other programs an import of TensorFlow was seen to take a minute
 
@@ -53,8 +53,7 @@ def _run(setup: Setup, check: Check, limit: float) -> list[Finding]:
         except UserError as error:
             found.append(refusal(error))
         except Exception as error:
-            shown = refusal(error).message[:300]
-            found.append(problem(f"this check failed ({type(error).__name__}: {shown})", "report it"))
+            found.append(problem(f"this check failed ({one_line(error, named=True)})", "report it"))
 
     thread = Thread(target=carry_out, daemon=True)
     thread.start()

@@ -11,9 +11,9 @@ from pathlib import Path
 from benchmark.checks.findings import Finding, Level, Setup, ok, problem, refusal
 from benchmark.data.cache import cache_root
 from benchmark.data.ledger_chain import read_entries
-from benchmark.support import locks
-from benchmark.support.errors import UserError
-from benchmark.support.urls import redacted
+from benchmark.support import files
+from benchmark.support.errors import UserError, one_line
+from benchmark.support.printable import redacted
 from benchmark.tracking.store import check_store, check_writable, ensure_runs_folder, nearest, resolve_uri
 
 _GB = 1e9
@@ -59,10 +59,10 @@ def file_locks(setup: Setup) -> Iterator[Finding]:
             continue
         path = folder / f".textbench-doctor-{os.getpid()}.lock"
         try:
-            with locks.held(path), locks.held(path) as twice:
+            with files.held(path), files.held(path) as twice:
                 reason = "have no effect: two sweeps could do the same runs" if twice else ""
         except OSError as error:
-            reason = f"are not there ({error.strerror})"
+            reason = f"are not there ({one_line(error)})"
         yield problem(f"locks in {folder} {reason}", fix) if reason else ok(f"locks work in {folder}")
 
 

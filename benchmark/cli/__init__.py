@@ -4,34 +4,37 @@ from __future__ import annotations
 
 import argparse
 import errno
+import functools
 import os
 import re
 import select
 import shutil
-import signal
 import sys
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType, TracebackType
+from types import TracebackType
 from typing import TYPE_CHECKING, NoReturn
 
 from benchmark.support.errors import Unfinished, UserError, did_you_mean
-from benchmark.support.printable import printable, show_anything
-from benchmark.support.signals import INTERRUPTED, MESSAGE
-from benchmark.support.urls import redacted
+from benchmark.support.printable import open_streams, printable, redacted
+from benchmark.support.signals import INTERRUPTED, MESSAGE, interrupt_on_terminate
 
 if TYPE_CHECKING:
     from benchmark.data.source import SourceOptions
 
+    Run = Callable[[argparse.Namespace], int]
+    Main = Callable[..., int]
+
 RUNS = Path("mlruns")
 """Everything that a sweep leaves behind lies here, below the current folder."""
 
-_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+:/", re.IGNORECASE)
-
 DONE, SOME_FAILED, WRONG_REQUEST = 0, 1, 2
 DATASET_HELP = "data set, or NAME@DIGEST where several have its name (default: that of the newest sweep)"
+
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+:/", re.IGNORECASE)
+_SETTING = re.compile("`([a-z]+(?:_[a-z]+)*)`")
 
 
 class Parser(argparse.ArgumentParser):
@@ -96,12 +99,16 @@ def whole_number(low: int) -> Callable[[str], int]:
     return convert
 
 
-def positive_number(value: str) -> float:
-    """Convert an option to a number above 0."""
+def _number(value: str) -> float:
     try:
-        number = float(value)
+        return float(value)
     except ValueError:
         raise argparse.ArgumentTypeError(f"'{value}' is not a number") from None
+
+
+def positive_number(value: str) -> float:
+    """Convert an option to a number above 0."""
+    number = _number(value)
     if not 0 < number < float("inf"):
         raise argparse.ArgumentTypeError(f"got {value}, expected a number above 0")
     return number
@@ -164,10 +171,7 @@ def add_margin_option(parser: argparse.ArgumentParser) -> None:
 
 def _points(value: str) -> float:
     """Convert points of accuracy to a share."""
-    try:
-        points = float(value)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"'{value}' is not a number") from None
+    points = _number(value)
     if not 0 <= points < 100:
         raise argparse.ArgumentTypeError(f"got {value}, expected points of accuracy from 0 to below 100")
     return points / 100
@@ -183,8 +187,8 @@ def add_store_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_data_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options that say where data is."""
+def add_data_dir_option(parser: argparse.ArgumentParser) -> None:
+    """Add the option that says where data is."""
     parser.add_argument(
         "--data-dir",
         type=local_path,
@@ -192,6 +196,11 @@ def add_data_options(parser: argparse.ArgumentParser) -> None:
         help="folder with tensorflow_datasets/ and other data that need not be fetched "
         "(default: BENCHMARK_DATA_DIR)",
     )
+
+
+def add_data_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say where data is and how it is read."""
+    add_data_dir_option(parser)
     parser.add_argument(
         "--validation-share",
         type=positive_number,
@@ -215,7 +224,7 @@ def add_data_options(parser: argparse.ArgumentParser) -> None:
 
 
 def source_options(options: argparse.Namespace) -> SourceOptions:
-    """Return what the options of `add_data_options` say."""
+    """Return what was said by the options of `add_data_options`."""
     from benchmark.data.source import SourceOptions
 
     return SourceOptions(
@@ -244,6 +253,35 @@ def data_dir(option: str | None) -> Path | None:
     return path
 
 
+def command(
+    parser: Callable[[], Parser],
+) -> Callable[[Callable[[argparse.Namespace], int]], Callable[..., int]]:
+    """Make a command of a function from options to an exit code: a decorator.
+
+    Parameters
+    ----------
+    parser : callable
+        Returns the parser of the command's arguments; the options have these, too, as `arguments`.
+
+    Returns
+    -------
+    callable
+        What takes arguments, by default those of the process, and returns the exit code; see `run_command`.
+    """
+
+    def decorate(run: Run) -> Main:
+        def parse_and_run(arguments: Sequence[str]) -> int:
+            return run(parser().parse_args(arguments, argparse.Namespace(arguments=arguments)))
+
+        @functools.wraps(run)
+        def main(arguments: Sequence[str] | None = None) -> int:
+            return run_command(parse_and_run, arguments)
+
+        return main
+
+    return decorate
+
+
 def run_command(run: Callable[[Sequence[str]], int], arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code; mistakes of the user become one line.
 
@@ -255,8 +293,8 @@ def run_command(run: Callable[[Sequence[str]], int], arguments: Sequence[str] | 
         Instead of those of the process.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
-    _open_streams()
-    _interrupt_on_terminate()
+    open_streams()
+    interrupt_on_terminate()
     sys.excepthook = _print_traceback
     try:
         if bad := next((word for word in words if "\x00" in word), None):
@@ -303,8 +341,13 @@ def say(text: str, *, error: bool = False) -> None:
 
 
 def error_line(error: Exception) -> str:
-    """Return what a person is told of an error: one line, whatever names it quotes, without passwords."""
-    return f"error: {printable(redacted(str(error)))}"
+    """Return what a person reads of an error: one line, whatever names it quotes, without passwords."""
+    return f"error: {printable(redacted(spelled(error)))}"
+
+
+def spelled(error: object) -> str:
+    """Return a message with the options of the settings that it names: ``--data-dir`` for `data_dir`."""
+    return _SETTING.sub(lambda setting: "--" + setting[1].replace("_", "-"), str(error))
 
 
 def check_embedded_store(uri: str) -> None:
@@ -324,20 +367,6 @@ def terminal_width() -> int | None:
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
-def _open_streams() -> None:
-    """Make sure that output has somewhere to go, and that no character of it ends the command."""
-    if None in (sys.stdin, sys.stdout, sys.stderr):  # closed by the shell, as with >&-
-        # All three are filled: the next file to be opened would otherwise take the place of the output.
-        while (null := os.open(os.devnull, os.O_RDWR)) <= 2:
-            pass
-        os.close(null)
-        sys.stdin = sys.stdin or open(0, closefd=False)  # noqa: SIM115
-        sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115
-        sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
-    show_anything(sys.stdout)
-    show_anything(sys.stderr)
-
-
 def _reader_is_gone() -> bool:
     """Whether nobody reads our standard output any more, as in ``| head``."""
     poll = select.poll()
@@ -348,15 +377,3 @@ def _reader_is_gone() -> bool:
 def _print_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """Print a traceback as Python does, but for passwords: MLflow's errors quote the whole address."""
     say("".join(traceback.format_exception(kind, error, trace)).rstrip("\n"), error=True)
-
-
-def _interrupt_on_terminate() -> None:
-    """Treat SIGTERM like Ctrl-C; only a main thread may say so."""
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    try:
-        signal.signal(signal.SIGTERM, interrupt)
-    except ValueError:
-        return

@@ -1,25 +1,31 @@
-"""Archives of data: fetched with a limit, unpacked so that nothing lands outside the folder."""
+"""Archives of texts: fetched with a limit, unpacked so that nothing lands outside the folder, and read."""
 
 from __future__ import annotations
 
 import http.client
 import lzma
-import os
 import tarfile
+import tempfile
 import urllib.request
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
-from benchmark.data.cache import disk_is_full
-from benchmark.support.errors import UserError
-from benchmark.support.reachability import reachable
-from benchmark.support.urls import redacted
+from benchmark.data.cache import cache_root, disk_is_full
+from benchmark.data.files import fingerprint, stamp
+from benchmark.data.folder import FolderSource
+from benchmark.data.source import Row, SourceOptions, experiment_name
+from benchmark.support.errors import UserError, one_line
+from benchmark.support.files import written_whole
+from benchmark.support.printable import redacted
+from benchmark.support.retries import reachable
 
 _CHUNK = 1 << 18
 _PATIENCE = 30.0
 _MOST_BYTES = 1 << 29
+_MOST_FETCHED = 1 << 28
 _MOST_MEMBERS = 100_000
 
 
@@ -47,9 +53,9 @@ def download(url: str, path: Path, most_bytes: int, instead: str) -> None:
     if not reachable(host, parts.port or (443 if parts.scheme == "https" else 80)):
         raise UserError(f"{shown} cannot be fetched: {host} cannot be reached from here; {instead}")
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with (
+            written_whole(path) as temporary,
             urllib.request.urlopen(url, timeout=_PATIENCE) as answer,  # the project's own addresses
             temporary.open("wb") as file,
         ):
@@ -60,14 +66,10 @@ def download(url: str, path: Path, most_bytes: int, instead: str) -> None:
                     raise UserError(f"{shown} is larger than {most_bytes >> 20} MiB, so it is not the data")
             if expected is not None and file.tell() != int(expected):
                 raise UserError(f"{shown} was cut off after {file.tell():,} of {expected} bytes; try again")
-        temporary.replace(path)
     except (OSError, http.client.HTTPException, ValueError) as error:
         if disk_is_full(error):
             raise
-        reason = f"{type(error).__name__}: {redacted(str(error))}"
-        raise UserError(f"{shown} cannot be fetched ({reason}); {instead}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
+        raise UserError(f"{shown} cannot be fetched ({one_line(error, named=True)}); {instead}") from error
 
 
 def unpack(archive: Path, folder: Path, without: Sequence[str] = ()) -> None:
@@ -114,5 +116,101 @@ def unpack(archive: Path, folder: Path, without: Sequence[str] = ()) -> None:
     except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, OSError) as error:
         if disk_is_full(error):
             raise
-        reason = " ".join(str(error).split())[:200]
-        raise UserError(f"{archive} cannot be unpacked ({type(error).__name__}: {reason})") from error
+        raise UserError(f"{archive} cannot be unpacked ({one_line(error, named=True)})") from error
+
+
+class ArchivedSource:
+    """A folder per class in an archive, which is unpacked once, to be prepared.
+
+    Parameters
+    ----------
+    archive : str
+        Its place below the data folder; if it is not there, it is fetched into the cache.
+    folder : str
+        The folder in the archive; where the data folder holds it unpacked, that is read.
+    without : sequence of str
+        Folders of the archive that are left out.
+    url : str or None
+        Where the archive can be fetched.
+    options : SourceOptions
+        Data folder, encoding and validation share.
+    """
+
+    most_bytes = _MOST_FETCHED
+    otherwise = ""
+    """What can be done beside giving the archive, for the message."""
+
+    def __init__(
+        self, archive: str, folder: str, without: Sequence[str], url: str | None, options: SourceOptions
+    ) -> None:
+        self.name = experiment_name(f"dir:{folder}")
+        self._place, self._inner, self._without, self._url = Path(archive), folder, without, url
+        self.options, data = options, options.data_dir
+        self.given = data / folder if data and (data / folder).is_dir() else None
+        own = [data / archive, data / self._place.name] if data else []
+        self.found = next((path for path in own if path.is_file()), None)
+        self.fetched = cache_root() / "downloads" / self._place.name
+
+    @property
+    def home(self) -> str:
+        """Place of the archive, or of the folder."""
+        return str((self.given or self._archive).absolute())
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the folders, which are known once the archive is unpacked."""
+        return self.folder.class_names
+
+    @property
+    def validation_share(self) -> float:
+        """Share of train that becomes validation."""
+        return self.folder.validation_share
+
+    @property
+    def notices(self) -> list[str]:
+        """What was left out of the folder."""
+        return self.folder.notices
+
+    def key(self) -> str:
+        """Return a digest of the archive's place, size and time, and of what is read of it."""
+        if self.given:
+            return self.folder.key()
+        facts = (self._inner, tuple(self._without), self.options.encoding, self.options.validation_share)
+        return fingerprint([stamp(self._archive)], *facts)
+
+    def rows(self) -> Iterator[Row]:
+        """Yield the texts of the folder."""
+        yield from self.folder.rows()
+
+    @cached_property
+    def folder(self) -> FolderSource:
+        """The folder, unpacked."""
+        if self.given:
+            return FolderSource(self.given, self.options, self.name, f"dir:{self.given}")
+        # Gone with this object: what is needed of the texts is then in the cache.
+        self._scratch = tempfile.TemporaryDirectory(prefix="textbench-")
+        root = Path(self._scratch.name)
+        try:
+            unpack(self._archive, root, self._without)
+        except UserError:
+            if not self.found:  # ours: fetch it again next time
+                self.fetched.unlink(missing_ok=True)
+            raise
+        return self.below(root, self._archive)
+
+    def below(self, root: Path, archive: Path) -> FolderSource:
+        """Return the folder of an archive that was unpacked."""
+        inner, shown = root / self._inner, archive / self._inner
+        if not inner.is_dir():
+            raise UserError(f"{archive} has no folder '{self._inner}'")
+        return FolderSource(inner, self.options, self.name, str(shown), shown)
+
+    @cached_property
+    def _archive(self) -> Path:
+        if self.found or self.fetched.is_file():
+            return self.found or self.fetched
+        instead = f"give a folder that holds {self._place} or {self._inner}/ with --data-dir{self.otherwise}"
+        if self._url is None:
+            raise UserError(f"{self._place} is not there; {instead}")
+        download(self._url, self.fetched, self.most_bytes, instead)
+        return self.fetched

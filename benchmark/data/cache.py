@@ -8,7 +8,6 @@ import hashlib
 import json
 import os
 import re
-import shutil
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -18,8 +17,8 @@ import platformdirs
 from filelock import BaseFileLock
 
 from benchmark.support.errors import UserError, causes
-from benchmark.support.locks import guard
-from benchmark.support.urls import redacted
+from benchmark.support.files import delete, guard, write_whole, written_whole
+from benchmark.support.printable import redacted
 
 META = "meta.json"
 _CHUNK = 1 << 22
@@ -107,9 +106,7 @@ def remembered(kind: str, identity: dict[str, Any], measure: Callable[[], dict[s
             return result
         except (OSError, ValueError, KeyError, TypeError):
             result = measure()
-        temporary = file.with_suffix(f".{os.getpid()}.tmp")
-        temporary.write_text(json.dumps({**identity, "result": result}, indent=1), encoding="utf-8")
-        temporary.replace(file)
+        write_whole(file, json.dumps({**identity, "result": result}, indent=1))
     return result
 
 
@@ -126,19 +123,15 @@ def write_entry(folder: Path, fill: Callable[[Path], dict[str, Any]]) -> None:
         Writes its files into the folder it is given, and returns the entry's description.
     """
     for leftover in folder.parent.glob(f".{glob.escape(folder.name)}.*.tmp"):  # of a process that was killed
-        shutil.rmtree(leftover, ignore_errors=True)
-    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
-    temporary.mkdir(parents=True)
-    try:
+        delete(leftover)
+    with written_whole(folder) as temporary:
+        temporary.mkdir()
         description = fill(temporary)
         files = sorted(path for path in temporary.rglob("*") if path.is_file())
         seals = {path.relative_to(temporary).as_posix(): _seal(path) for path in files}
         content = {**description, "files": seals}
         (temporary / META).write_text(json.dumps({**content, "seal": _seal_of(content)}, indent=1))
-        shutil.rmtree(folder, ignore_errors=True)
-        temporary.rename(folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        delete(folder)
 
 
 def read_entry(folder: Path) -> dict[str, Any] | None:
@@ -167,12 +160,3 @@ def _seal(path: Path) -> tuple[int, int]:
         while chunk := file.read(_CHUNK):
             checksum = zlib.crc32(chunk, checksum)
     return path.stat().st_size, checksum
-
-
-def sync_folder(path: Path) -> None:
-    """Bring the names in a folder to the disk, so that a power cut does not undo a renaming."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

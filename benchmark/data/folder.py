@@ -18,7 +18,7 @@ from benchmark.data.files import PACKED, FirstFew, check_encoding, decode, finge
 from benchmark.data.labels import unify
 from benchmark.data.source import Row, Source, SourceOptions, experiment_name
 from benchmark.data.splits import TEST_NOTICE, draw_test, part_of, validation_share
-from benchmark.support.errors import UserError
+from benchmark.support.errors import UserError, file_errors, one_line
 from benchmark.support.printable import printable
 
 _ORDER = ("train", "validation", "test")
@@ -62,8 +62,7 @@ class FolderSource:
         try:
             self._files = list(self._find())
         except OSError as error:
-            reason = (error.strerror or str(error)).lower()
-            raise UserError(f"{spelling}: {error.filename}: {reason}") from error
+            raise UserError(f"{spelling}: {error.filename}: {one_line(error)}") from error
         # As folders are named: 1.1 and 1.10 beside each other are two, a word in two forms of Unicode is one.
         folders = {file.class_name for file in self._files}
         self._classes, self.notices = unify(sorted(folders), spelling, values=False)
@@ -103,11 +102,8 @@ class FolderSource:
             yield Row("test" if to_test else file.part, text, label, where)
 
     def _read(self, path: Path, shown: str) -> str:
-        try:
-            with path.open("rb") as file:
-                content = file.read(_LARGEST + 1)
-        except OSError as error:
-            raise UserError(f"{shown}: {(error.strerror or str(error)).lower()}") from error
+        with file_errors(shown), path.open("rb") as file:
+            content = file.read(_LARGEST + 1)
         if len(content) > _LARGEST:
             raise UserError(f"{shown} is larger than {_LARGEST >> 20} MiB; expected one text a file")
         return decode(content, self._encoding, shown)

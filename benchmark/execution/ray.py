@@ -24,7 +24,7 @@ from benchmark.execution.node import Crashed, Delivery, Errand, NodePlace, Slot,
 from benchmark.execution.pool import Lost, Pool, Worker
 from benchmark.execution.slots import room
 from benchmark.spec.config import Device
-from benchmark.support.errors import Unfinished, UserError
+from benchmark.support.errors import Unfinished, UserError, one_line
 from benchmark.support.signals import INTERRUPTED
 from benchmark.support.tensorflow_setup import quiet_stderr
 from benchmark.training.devices import cores
@@ -97,7 +97,8 @@ def connected(options: RayOptions, device: Device = "auto") -> Iterator[RayOptio
         with quiet_stderr():
             ray = _ray()
     except ImportError as error:
-        raise UserError(f"--engine ray: Ray cannot be imported ({error}); {_INSTALL}") from error
+        reason = f"Ray cannot be imported ({error}); {_INSTALL}"
+        raise UserError(reason, setting="engine", value="ray") from error
     begun = not ray.is_initialized()
     if begun:
         _probe(options.address)
@@ -140,16 +141,13 @@ def _probe(address: str | None) -> None:
     assert address is not None
     host, colon, port = address.rpartition(":")
     if "://" in address or not colon or not host or not port.isdigit() or int(port) > 65535:
-        raise UserError(
-            f"--address {address}: expected HOST:PORT of a Ray cluster, as 'ray start' prints it, or auto"
-        )
+        reason = "expected HOST:PORT of a Ray cluster, as 'ray start' prints it, or auto"
+        raise UserError(reason, setting="address", value=address)
     try:
         socket.create_connection((host, int(port)), _ANSWER).close()
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise UserError(
-            f"--address {address}: no Ray cluster answers there ({reason}); 'ray start --head' begins one"
-        ) from error
+        reason = f"no Ray cluster answers there ({one_line(error)}); 'ray start --head' starts one"
+        raise UserError(reason, setting="address", value=address) from error
 
 
 def _connect(ray: Any, address: str | None) -> None:
@@ -168,13 +166,11 @@ def _connect(ray: Any, address: str | None) -> None:
                 **(own if address is None else {}),
             )
     except Exception as error:
-        reason = " ".join(str(error).split())[:300]
+        reason = f"Ray does not start here ({one_line(error)})"
         if address is None:
-            raise UserError(f"--engine ray: Ray does not begin here ({reason})") from error
-        raise UserError(
-            f"--address {address}: Ray does not begin here ({reason}); expected a cluster that this machine "
-            "is a node of"
-        ) from error
+            raise UserError(reason, setting="engine", value="ray") from error
+        reason += "; expected a cluster that this machine is a node of"
+        raise UserError(reason, setting="address", value=address) from error
     finally:
         if main:
             signal.signal(signal.SIGTERM, terminate)
@@ -192,12 +188,12 @@ def _checked(nodes: list[dict[str, float]], options: RayOptions, device: Device)
     if gpus is None:
         gpus = 1.0 if device == "gpu" or (device == "auto" and most["GPU"]) else 0.0
     if gpus and not most["GPU"]:
-        asked = "--device gpu" if options.gpus is None else f"--gpus-per-run {gpus:g}"
+        asked = "`device` gpu" if options.gpus is None else f"`gpus_per_run` {gpus:g}"
         raise UserError(f"{asked}: no node of the Ray cluster has a GPU; leave it out, or add such a node")
     if not any(room(node, options.cpus, gpus) for node in nodes):
         raise UserError(
-            f"--cpus-per-run {options.cpus}"
-            + (f" --gpus-per-run {gpus:g}" if gpus else "")
+            f"`cpus_per_run` {options.cpus}"
+            + (f" `gpus_per_run` {gpus:g}" if gpus else "")
             + ": no node of the Ray cluster has room for such a run; the largest have "
             + f"{most['CPU']:g} CPUs and {most['GPU']:g} GPUs"
         )
@@ -295,13 +291,12 @@ class RayEngine(Pool["_Actor"]):
         lacks = f"node {node} has no prepared copy of data set '{dataset.name}'"
         mend = "share BENCHMARK_CACHE_DIR with it, or prepare it there: python -m benchmark.datasets prepare"
         if not self._options.send:
-            raise UserError(f"{lacks}, and --no-send-data keeps it from being sent; {mend}")
+            raise UserError(f"{lacks}, and `no_send_data` keeps it from being sent; {mend}")
         if self._sent is None:
             try:
                 self._sent = ray.put(transport.pack(dataset.folder))
             except (ray.exceptions.RayError, OSError, MemoryError) as error:
-                reason = " ".join(str(error).split())[:200]
-                raise UserError(f"{lacks}, and it cannot be sent ({reason}); {mend}") from error
+                raise UserError(f"{lacks}, and it cannot be sent ({one_line(error)}); {mend}") from error
         return self._sent
 
 

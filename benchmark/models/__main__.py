@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from argparse import Namespace
 
 from benchmark import cli
 
@@ -17,9 +17,9 @@ def parser() -> cli.Parser:
     return parser
 
 
-def models(arguments: Sequence[str]) -> int:
+@cli.command(parser)
+def main(options: Namespace) -> int:
     """Carry out the command; see `parser` for its arguments."""
-    options = parser().parse_args(arguments)
     from benchmark.models import MODELS
     from benchmark.models.source_description import describe
     from benchmark.plan.run_specs import resolve_space
@@ -42,11 +42,6 @@ def models(arguments: Sequence[str]) -> int:
     for name, value in space.default.items():
         cli.say(f"{name:<20} {value!s:<12} {space.search.get(name, '')}".rstrip())
     return cli.DONE
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit code."""
-    return cli.run_command(models, arguments)
 
 
 if __name__ == "__main__":

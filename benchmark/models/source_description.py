@@ -10,7 +10,7 @@ from typing import Any
 
 from benchmark.models import MODELS
 from benchmark.spec.config import Scalar
-from benchmark.support.errors import UserError
+from benchmark.support.errors import UserError, one_line
 from benchmark.support.registry import is_file_target, label_of, load_target
 from benchmark.support.source_files import Source, keep, read_source
 
@@ -81,7 +81,7 @@ def describe(name: str) -> Description:
         content = file.read_bytes()
         tree = ast.parse(content)
     except OSError as error:
-        raise UserError(f"model file {file}: {(error.strerror or str(error)).lower()}") from error
+        raise UserError(f"model file {file}: {one_line(error)}") from error
     except (SyntaxError, ValueError) as error:
         line, reason = "", str(error)
         if isinstance(error, SyntaxError):

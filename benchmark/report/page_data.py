@@ -8,7 +8,7 @@ from typing import Any
 from benchmark.board.rows import Board, BoardRow, Details, SeedCurves
 from benchmark.report.columns import EMPTY, captions, rank, sections, shared
 from benchmark.report.page_searches import section_searches
-from benchmark.support.urls import redacted
+from benchmark.support.printable import redacted
 
 _CURVES = ("loss", "accuracy", "val_loss", "val_accuracy")
 

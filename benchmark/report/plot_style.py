@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import threading
-import uuid
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from benchmark.support.files import written_whole
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -147,15 +148,11 @@ def save(fig: Figure, path: Path | str) -> None:
             f"{target}: got a picture that ends in '{target.suffix}', expected {' or '.join(FORMATS)}"
         )
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}.tmp")
-    try:
+    with written_whole(target) as temporary:
         if target.suffix == ".svg":
             _save_svg(fig, temporary)
         else:
             fig.savefig(temporary, format="png", metadata={"Software": None})
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _save_svg(fig: Figure, path: Path) -> None:

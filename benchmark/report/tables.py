@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import csv
-import html
 import io
 import json
-import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from benchmark.board.rows import Board, BoardRow
 from benchmark.report.columns import EMPTY, Column, Section, captions, columns, fitting, noted, sections
 from benchmark.report.tiers import as_printed
-from benchmark.support.printable import printable
+from benchmark.support.printable import markdown, printable
 
 if TYPE_CHECKING:
     from rich.box import Box
@@ -144,17 +142,17 @@ def to_markdown(board: Board) -> str:
     board, _ = as_printed(board)
     blocks = []
     for section in sections(board.rows):
-        blocks.append(f"### {_escaped(section.title)}")
+        blocks.append(f"### {markdown(section.title)}")
         if section.watermark:
             blocks.append(f"> **{section.watermark}**")
         chosen = columns(section.rows)
-        lines = [[_escaped(c.heading) for c in chosen], ["---:" if c.numeric else ":---" for c in chosen]]
-        lines += [[_escaped(column.text(row)) for column in chosen] for row in section.rows]
+        lines = [[markdown(c.heading) for c in chosen], ["---:" if c.numeric else ":---" for c in chosen]]
+        lines += [[markdown(column.text(row)) for column in chosen] for row in section.rows]
         blocks.append("\n".join(f"| {' | '.join(line)} |" for line in lines))
-        notes = [f"- {_escaped(note)}" for note in noted(section.rows)]
+        notes = [f"- {markdown(note)}" for note in noted(section.rows)]
         if notes:
             blocks.append("\n".join(notes))
-    blocks += [f"*{_escaped(line)}.*" for line in captions(board)]
+    blocks += [f"*{markdown(line)}.*" for line in captions(board)]
     return "\n\n".join(blocks) + "\n"
 
 
@@ -204,11 +202,6 @@ def json_schema() -> str:
         part["required"] = list(part["properties"])  # nothing is ever left out
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
     return json.dumps({**head, **schema, "title": "Textbench board"}, indent=2) + "\n"
-
-
-def _escaped(text: str) -> str:
-    marked = re.sub(r"([\\`*|~])", r"\\\1", html.escape(printable(text), quote=False))
-    return re.sub(r"\](?=[(\[:])", r"\\]", marked)  # a link, but not the interval [86.9, 87.7]
 
 
 def _content(board: Board) -> dict[str, Any]:

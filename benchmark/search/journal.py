@@ -13,7 +13,7 @@ from typing import Any
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
-from benchmark.support.errors import UserError
+from benchmark.support.errors import UserError, one_line
 
 _LONGEST_HELD = 1.0  # seconds; Optuna holds its lock while it writes one line
 _CHUNK = 1 << 16
@@ -39,7 +39,7 @@ def open_journal(path: Path) -> JournalStorage:
     except OSError:
         raise
     except Exception as error:  # replaying damaged operations, Optuna raises nearly anything
-        raise _damaged(path, backend.line, f"{type(error).__name__}: {error}") from error
+        raise _damaged(path, backend.line, one_line(error, named=True)) from error
 
 
 def mend(path: Path) -> bool:

@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from filelock import BaseFileLock
-from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 from benchmark.data.cache import disk_is_full
 from benchmark.search.storage import patiently
-from benchmark.support import locks
+from benchmark.support import files
 from benchmark.support.databases import lock_key, parse, reason, sqlite_file
-from benchmark.support.errors import UserError
-from benchmark.support.urls import redacted
+from benchmark.support.errors import UserError, one_line
+from benchmark.support.printable import redacted
+from benchmark.support.retries import awaited
 
 if TYPE_CHECKING:
     from sqlalchemy import URL
@@ -94,14 +94,13 @@ def open_presence(storage: str | None, folder: Path, study: str) -> Presence:
     try:
         url = None if storage is None else parse(storage)
     except UserError as error:
-        raise UserError(f"--storage: {error}") from error
+        raise UserError(error, setting="storage") from error
     if url is not None and url.get_backend_name() == "postgresql":
         try:
             return DatabasePresence(url, study)
         except Exception as error:
-            raise UserError(
-                f"--storage: {redacted(str(storage))} cannot be used ({reason(error)})"
-            ) from error
+            shown = f"{redacted(str(storage))} cannot be used ({reason(error)})"
+            raise UserError(shown, setting="storage") from error
     database = None if url is None else sqlite_file(url)
     return FilePresence(folder if database is None else database.parent, study)
 
@@ -128,13 +127,13 @@ class FilePresence:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             for path in folder.glob(f"{_cleaned(study)}.process-*.lock"):
-                locks.is_locked(path)  # deletes what a killed process left
+                files.is_locked(path)  # deletes what a killed process left
             # Somebody may look at the new file just now, and lock it while looking: so wait a little.
-            taken = locks.lock(self._path(_own_name(self.token)), seconds=10)
+            taken = files.lock(self._path(_own_name(self.token)), seconds=10)
         except OSError as error:
             if disk_is_full(error):
                 raise
-            raise UserError(f"{folder}: no locks can be had there ({error.strerror})") from error
+            raise UserError(f"{folder}: locks are unavailable there ({one_line(error)})") from error
         assert taken is not None
         self._held[_own_name(self.token)] = taken
 
@@ -145,7 +144,7 @@ class FilePresence:
     def take(self, name: str) -> bool:
         """See `Presence.take`."""
         if name not in self._held:
-            taken = locks.lock(self._path(name))
+            taken = files.lock(self._path(name))
             if taken is None:
                 return False
             self._held[name] = taken
@@ -155,11 +154,11 @@ class FilePresence:
         """See `Presence.release`."""
         taken = self._held.pop(name, None)
         if taken is not None:
-            locks.unlock(taken)
+            files.unlock(taken)
 
     def alive(self, token: str) -> bool:
         """See `Presence.alive`."""
-        return _own_name(token) in self._held or locks.is_locked(self._path(_own_name(token)))
+        return _own_name(token) in self._held or files.is_locked(self._path(_own_name(token)))
 
     def close(self) -> None:
         """See `Presence.close`."""
@@ -173,8 +172,7 @@ def _cleaned(text: str) -> str:
 
 def _until_known(question: Callable[[], bool | None]) -> bool:
     """Ask the database, which may be away for a while, until the answer is not None."""
-    wait = Retrying(retry=retry_if_result(lambda answer: answer is None), wait=wait_fixed(_POLL_SECONDS))
-    return bool(wait(patiently, question))
+    return bool(awaited(partial(patiently, question), _POLL_SECONDS))
 
 
 class DatabasePresence:
@@ -331,12 +329,8 @@ class DatabasePresence:
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
             "WHERE application_name = :name AND pid <> pg_backend_pid()"
         )
-        Retrying(
-            retry=retry_if_result(bool),
-            wait=wait_fixed(_POLL_SECONDS),
-            stop=stop_after_delay(_GHOST_SECONDS),
-            retry_error_callback=lambda _: None,
-        )(self._ask, ghosts, name=f"textbench {self.token}")
+        name = f"textbench {self.token}"
+        awaited(lambda: None if self._ask(ghosts, name=name) else True, _POLL_SECONDS, _GHOST_SECONDS)
 
     def _look(self) -> None:
         """Note which locks there are in the database."""

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TypeVar
 
 from optuna.storages import BaseStorage, RDBStorage
-from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_delay, wait_chain, wait_fixed
 
 from benchmark.search.journal import open_journal
 from benchmark.support.databases import (
@@ -21,12 +20,13 @@ from benchmark.support.databases import (
     sqlite_file,
 )
 from benchmark.support.errors import Unfinished, UserError, causes
-from benchmark.support.urls import redacted
+from benchmark.support.printable import redacted
+from benchmark.support.retries import retried
 
 T = TypeVar("T")
 
 _MLFLOW_TABLES = frozenset({"experiments", "runs"})
-_PAUSES = (0.1, 0.2, 0.5, 1.0, 2.0)  # seconds between attempts; the last one stays
+_LONGEST_PAUSE = 2.0
 # What PostgreSQL says of a connection, not of a question: it is lost, the server stops, starts, is full.
 _AWAY_STATES = ("08", "57P", "53300")
 
@@ -77,9 +77,9 @@ def _named(storage: str) -> Iterator[None]:
     try:
         yield
     except UserError as error:
-        raise UserError(f"--storage: {error}") from error
+        raise UserError(error, setting="storage") from error
     except Exception as error:
-        raise UserError(f"--storage: {redacted(storage)} cannot be used: {reason(error)}") from error
+        raise UserError(f"{redacted(storage)} cannot be used: {reason(error)}", setting="storage") from error
 
 
 def _engine_settings(url: str) -> dict[str, object]:
@@ -112,22 +112,15 @@ def patiently(question: Callable[[], T], seconds: float = 60) -> T:
     Unfinished
         When the database is still away after that time.
     """
-
-    def give_up(state: RetryCallState) -> T:
-        error = state.outcome.exception() if state.outcome else None
-        assert error is not None
+    try:
+        return retried(question, is_away, seconds, longest_pause=_LONGEST_PAUSE)
+    except Exception as error:
+        if not is_away(error):
+            raise
         raise Unfinished(
-            f"--storage: the database has been away for {seconds:.0f} s ({reason(error)}); what was done is "
+            f"`storage`: the database has been away for {seconds:.0f} s ({reason(error)}); what was done is "
             "recorded; the same command continues it"
         ) from error
-
-    retrying = Retrying(
-        retry=retry_if_exception(lambda error: isinstance(error, Exception) and is_away(error)),
-        wait=wait_chain(*map(wait_fixed, _PAUSES)),
-        stop=stop_after_delay(seconds),
-        retry_error_callback=give_up,
-    )
-    return retrying(question)
 
 
 def is_away(error: BaseException) -> bool:

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property, partial
-from operator import not_
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -19,7 +18,6 @@ import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState
-from tenacity import Retrying, retry_if_result, wait_fixed
 
 from benchmark.plan.run_specs import Plan
 from benchmark.plan.space import Space
@@ -31,6 +29,7 @@ from benchmark.spec.config import RunSpec, Scalar
 from benchmark.spec.result import Result, TrialEnd
 from benchmark.spec.seeds import seed_bundle
 from benchmark.support.errors import UserError
+from benchmark.support.retries import awaited
 
 _PAUSE = 0.05
 
@@ -137,7 +136,8 @@ class Search:
     def _alone(self) -> Iterator[None]:
         """Let no other process of the study look for the next slot at the same time."""
         if self._presence is not None:
-            Retrying(retry=retry_if_result(not_), wait=wait_fixed(_PAUSE))(self._presence.take, "ask")
+            take = self._presence.take
+            awaited(lambda: take("ask") or None, _PAUSE)
         try:
             yield
         finally:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmark import cli
 from benchmark.support.errors import UserError, did_you_mean
-from benchmark.support.urls import redacted
+from benchmark.support.printable import redacted
 
 if TYPE_CHECKING:
     from benchmark.board.rows import BoardRow

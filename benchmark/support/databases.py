@@ -8,12 +8,13 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmark.support import locks
+from benchmark.support import files
 from benchmark.support.errors import UserError, causes
-from benchmark.support.urls import driver_url, redacted
+from benchmark.support.printable import redacted
 
 if TYPE_CHECKING:
     from sqlalchemy import URL, Connection, Engine
@@ -93,6 +94,23 @@ def parse(url: str) -> URL:
     if parsed.drivername in ("postgresql+psycopg", "postgresql+psycopg2"):
         return parsed.update_query_dict({**_LIBPQ, **parsed.query})
     return parsed
+
+
+def driver_url(url: str) -> str:
+    """Return the URL of a database as SQLAlchemy takes it: PostgreSQL with a driver that is there.
+
+    Examples
+    --------
+    >>> driver_url("postgres://host/name")  # where psycopg is installed, or no driver at all
+    'postgresql+psycopg://host/name'
+    >>> driver_url("sqlite:///file.db")
+    'sqlite:///file.db'
+    """
+    scheme, separator, rest = url.partition("://")
+    if scheme.lower() not in ("postgres", "postgresql"):
+        return url
+    only_the_old_one = find_spec("psycopg") is None and find_spec("psycopg2") is not None
+    return f"postgresql+{'psycopg2' if only_the_old_one else 'psycopg'}{separator}{rest}"
 
 
 def engine_url(url: str) -> str:
@@ -232,7 +250,7 @@ def _file_lock(file: Path | None) -> Iterator[None]:
     with contextlib.ExitStack() as stack:
         # Without a folder, or in one that is not to be written, nothing can be made either.
         with contextlib.suppress(OSError):
-            if not stack.enter_context(locks.held(file.with_name(f"{file.name}.making"), _MAKING_SECONDS)):
+            if not stack.enter_context(files.held(file.with_name(f"{file.name}.making"), _MAKING_SECONDS)):
                 raise _busy(str(file))
         yield
 

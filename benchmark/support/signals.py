@@ -7,11 +7,24 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import FrameType
 
 INTERRUPTED = 130
 MESSAGE = "interrupted: what was done is recorded; the same command continues it"
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _GRACE = 6.0
+
+
+def interrupt_on_terminate() -> None:
+    """Treat SIGTERM like Ctrl-C; only a main thread may say so."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    try:
+        signal.signal(signal.SIGTERM, interrupt)
+    except ValueError:
+        return
 
 
 class Stop:

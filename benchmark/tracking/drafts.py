@@ -14,7 +14,7 @@ from benchmark.data.ledger_chain import user_name
 from benchmark.plan.run_specs import Plan
 from benchmark.spec.config import RunSpec
 from benchmark.spec.result import EpochReport, Result
-from benchmark.support.urls import redacted
+from benchmark.support.printable import redacted
 from benchmark.tracking import names
 from benchmark.tracking.environment import git_state, versions
 from benchmark.tracking.spool import Input, Point, Record, Status

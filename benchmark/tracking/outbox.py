@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-from benchmark.support.locks import held
+from benchmark.support.files import held
 from benchmark.tracking.delivery import Delivery, NoRun
 from benchmark.tracking.runs_query import reason, refused
 from benchmark.tracking.spool import SPOOL, Record, Spool

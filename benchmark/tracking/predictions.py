@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import contextlib
 import zlib
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.data.cache import cache_root
+from benchmark.support.files import write_whole
 from benchmark.tracking import names
 from benchmark.tracking.stored_runs import artifact
 
@@ -90,11 +91,7 @@ def _read(path: Path) -> NDArray[np.bool_] | None:
 
 
 def _write(path: Path, right: NDArray[np.bool_]) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     content = np.array([right.size], dtype=np.int64).tobytes() + np.packbits(right).tobytes()
-    try:
+    with contextlib.suppress(OSError):  # a cache that cannot be written costs time, not the answer
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(content + zlib.crc32(content).to_bytes(4, "little"))
-        temporary.replace(path)
-    except OSError:  # a cache that cannot be written costs time, not the answer
-        temporary.unlink(missing_ok=True)
+        write_whole(path, content + zlib.crc32(content).to_bytes(4, "little"))

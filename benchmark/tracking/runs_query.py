@@ -6,13 +6,11 @@ import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from tenacity import Retrying, retry_if_exception, stop_before_delay, wait_exponential
-
-from benchmark.support.urls import redacted
+from benchmark.support.printable import redacted
+from benchmark.support.retries import retried
 
 Answer = TypeVar("Answer")
 
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 1.0
 _PATIENCE = 10.0
 # What MLflow answers to a request that it understood and will never carry out.
 _REFUSALS = frozenset(
@@ -64,13 +62,7 @@ def patiently(ask: Callable[[], Answer], patience: float | None = None) -> Answe
     Exception
         The last one; at once where the store refuses.
     """
-    retrying = Retrying(
-        retry=retry_if_exception(lambda error: isinstance(error, Exception) and not refused(error)),
-        wait=wait_exponential(multiplier=_FIRST_PAUSE, max=_LONGEST_PAUSE),
-        stop=stop_before_delay(_PATIENCE if patience is None else patience),
-        reraise=True,
-    )
-    return retrying(ask)
+    return retried(ask, lambda error: not refused(error), _PATIENCE if patience is None else patience)
 
 
 class PatientClient:

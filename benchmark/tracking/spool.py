@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
-import shutil
 import time
 import uuid
 from collections.abc import Callable
@@ -15,10 +13,10 @@ from typing import Literal, NamedTuple
 
 from pydantic import ConfigDict, Field, ValidationError
 
-from benchmark.data.cache import sync_folder
 from benchmark.spec.config import Frozen
 from benchmark.support.databases import sqlite_path
-from benchmark.support.urls import redacted
+from benchmark.support.files import delete, sync_to_disk, write_whole
+from benchmark.support.printable import redacted
 from benchmark.tracking.names import STUDY
 
 Status = Literal["RUNNING", "FINISHED", "FAILED", "KILLED"]
@@ -163,7 +161,7 @@ class Spool:
         self.home = spool_home(runs, uri)
         self.home.mkdir(parents=True, exist_ok=True)
         if not (self.home / "store.txt").exists():
-            _write(self.home / "store.txt", f"{self.store}\n")
+            write_whole(self.home / "store.txt", f"{self.store}\n", durable=True)
         self._sweep()
         self._last = max([int(name.partition("-")[0]) for name in self._all_names()], default=0)
 
@@ -182,7 +180,7 @@ class Spool:
             orphan = path.suffix == ".files" and path.stem not in owned
             try:
                 if (orphan or path.suffix == ".tmp") and path.stat().st_mtime < oldest:
-                    _delete(path)
+                    delete(path)
             except OSError:
                 continue
 
@@ -219,13 +217,13 @@ class Spool:
             if artifacts is not None:
                 for path in artifacts.rglob("*"):
                     if path.is_file():
-                        sync_folder(path)
+                        sync_to_disk(path)
                 artifacts.rename(files)
                 taken = files
-            _write(self.home / f"{name}.json", _sealed(record))
+            write_whole(self.home / f"{name}.json", _sealed(record), durable=True)
         except BaseException:
             if taken is not None:
-                shutil.rmtree(taken, ignore_errors=True)
+                delete(taken)
             raise
         return name
 
@@ -257,7 +255,7 @@ class Spool:
     def remove(self, name: str) -> None:
         """Delete a record that was delivered."""
         (self.home / f"{name}.json").unlink(missing_ok=True)
-        shutil.rmtree(self.home / f"{name}.files", ignore_errors=True)
+        delete(self.home / f"{name}.files")
 
     def set_aside(self, name: str, why: Literal["damaged", "refused"], reason: str) -> None:
         """Take a record out of the line, so that it does not hold up the others; nothing of it is deleted."""
@@ -327,25 +325,3 @@ def _opened(text: bytes) -> Record:
 
 def _digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a file that is there in full or not at all, even after a power cut."""
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
-    try:
-        with temporary.open("xb") as file:
-            file.write(text.encode("utf-8", "surrogateescape"))
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    sync_folder(path.parent)
-
-
-def _delete(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink()

@@ -27,8 +27,8 @@ from benchmark.support.databases import (
     sqlite_path,
     sqlite_uri,
 )
-from benchmark.support.errors import UserError
-from benchmark.support.urls import redacted
+from benchmark.support.errors import UserError, one_line
+from benchmark.support.printable import redacted
 from benchmark.tracking.runs_query import patiently
 from benchmark.tracking.spool import SPOOL
 
@@ -91,7 +91,7 @@ def check_writable(path: Path, make: bool = True) -> None:
     except OSError as error:
         what = "file" if path.is_file() else "folder"
         raise UserError(
-            f"the {what} {path} cannot be written ({error.strerror}); make it writable, or run the command "
+            f"the {what} {path} cannot be written ({one_line(error)}); make it writable, or run the command "
             "from a folder that is"
         ) from error
 

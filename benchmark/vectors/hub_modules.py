@@ -15,10 +15,10 @@ from urllib.parse import urlsplit
 from benchmark.data.cache import cache_root
 from benchmark.data.files import content_digest, fingerprint, missing, stamp
 from benchmark.spec.config import Resource
-from benchmark.support.errors import MissingResource, UserError
-from benchmark.support.reachability import reachable
+from benchmark.support.errors import MissingResource, UserError, one_line
+from benchmark.support.printable import redacted
+from benchmark.support.retries import reachable
 from benchmark.support.tensorflow_setup import quiet_stderr, quiet_tensorflow
-from benchmark.support.urls import redacted
 from benchmark.vectors.text_files import trained_on
 
 _MODEL, _OLD, _SIDECAR = "saved_model.pb", "tfhub_module.pb", "textbench.json"
@@ -127,7 +127,7 @@ def _own_cache() -> Path:
     except OSError as error:
         raise UserError(
             f"the cache folder {folder} cannot be made this user's own "
-            f"({(error.strerror or str(error)).lower()}); name one with TFHUB_CACHE_DIR"
+            f"({one_line(error)}); name one with TFHUB_CACHE_DIR"
         ) from error
     return folder
 
@@ -145,8 +145,7 @@ def _fetch(url: str, cache: Path) -> Path:
             os.environ["TFHUB_CACHE_DIR"] = str(cache)
             folder = Path(tensorflow_hub.resolve(url))
     except Exception as error:  # the errors of urllib, tarfile and TensorFlow have no common base
-        reason = " ".join(str(error).split())[:200]
-        raise _not_to_be_had(url, f"{type(error).__name__}: {reason}") from error
+        raise _not_to_be_had(url, one_line(error, named=True)) from error
     finally:
         socket.setdefaulttimeout(patience)
         if before is None:

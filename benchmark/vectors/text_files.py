@@ -24,7 +24,7 @@ from pydantic import BaseModel, ValidationError
 from benchmark.data.cache import cache_root
 from benchmark.data.files import stamp
 from benchmark.spec.config import Resource
-from benchmark.support.errors import MissingResource, UserError
+from benchmark.support.errors import MissingResource, UserError, one_line
 
 _ENDINGS = ("", ".gz", ".zip")
 _LONGEST = 1 << 20  # bytes of a line; what is longer is no text file of vectors
@@ -261,8 +261,7 @@ def _lines(file: VectorFile) -> Iterator[tuple[int, bytes]]:
                     raise UserError(f"{file}, line {number} is longer than {_LONGEST >> 20} MiB")
                 yield number, line.rstrip(b" \t\r\n")
     except _DAMAGE as error:
-        reason = " ".join(str(getattr(error, "strerror", None) or error).split())[:200]
-        raise UserError(f"{file} cannot be read on from line {number + 1} ({reason})") from error
+        raise UserError(f"{file} cannot be read on from line {number + 1} ({one_line(error)})") from error
 
 
 def _open(file: VectorFile, stack: ExitStack) -> io.BufferedIOBase:

@@ -338,9 +338,9 @@ def test_without_ray_the_line_says_how_to_install_it(sample, capsys, monkeypatch
 @pytest.mark.parametrize(
     ("options", "device", "expected"),
     [
-        ({"gpus": 0.25}, "auto", "--gpus-per-run 0.25: no node of the Ray cluster has a GPU"),
-        ({}, "gpu", "--device gpu: no node of the Ray cluster has a GPU"),
-        ({"cpus": 5}, "auto", "--cpus-per-run 5: no node .* the largest have 4 CPUs and 0 GPUs"),
+        ({"gpus": 0.25}, "auto", "`gpus_per_run` 0.25: no node of the Ray cluster has a GPU"),
+        ({}, "gpu", "`device` gpu: no node of the Ray cluster has a GPU"),
+        ({"cpus": 5}, "auto", "`cpus_per_run` 5: no node .* the largest have 4 CPUs and 0 GPUs"),
     ],
 )
 def test_what_no_node_can_give_is_refused(options, device, expected):

@@ -11,7 +11,7 @@ from waiting import until
 
 from benchmark.search import presence as module
 from benchmark.search.presence import open_presence
-from benchmark.support import locks
+from benchmark.support import files
 from benchmark.support.errors import UserError
 
 WAIT = """
@@ -140,26 +140,26 @@ def test_locks_of_sqlite_lie_beside_the_database_wherever_the_sweep_was_started(
 
 def test_a_folder_that_cannot_be_is_one_line(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="no locks can be had") as caught:
+    with pytest.raises(UserError, match="locks are unavailable") as caught:
         open_presence(None, tmp_path / "file", "study")
     assert "\n" not in str(caught.value)
 
 
 def test_a_file_that_changes_hands_while_it_is_opened_is_not_locked_twice(tmp_path, monkeypatch):
     path, flock, taken = tmp_path / "lock", fcntl.flock, []
-    first = locks.lock(path)
+    first = files.lock(path)
 
     def after_a_change(descriptor, how):
         if first not in taken:  # the second has opened the file and not locked it yet
             taken.append(first)
-            locks.unlock(first)
-            taken.append(locks.lock(path))
+            files.unlock(first)
+            taken.append(files.lock(path))
         flock(descriptor, how)
 
     monkeypatch.setattr(fcntl, "flock", after_a_change)
-    assert locks.lock(path) is None
+    assert files.lock(path) is None
     assert None not in taken
-    locks.unlock(taken[1])
+    files.unlock(taken[1])
     assert not path.exists()
 
 

@@ -12,9 +12,8 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.exc import OperationalError
 
 from benchmark.search.storage import open_storage, patiently
-from benchmark.support.databases import engine_url, parse, reason
+from benchmark.support.databases import driver_url, engine_url, parse, reason
 from benchmark.support.errors import Unfinished, UserError
-from benchmark.support.urls import driver_url
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +84,7 @@ def test_a_lost_connection_is_noticed_unless_the_url_says_otherwise():
 def test_a_misspelt_url_does_not_show_its_password(url):
     with pytest.raises(UserError) as caught:
         open_storage(url, Path())
-    assert str(caught.value).startswith("--storage: ")
+    assert str(caught.value).startswith("`storage`: ")
     assert "secret" not in str(caught.value)
     assert "me:" not in str(caught.value)
 

@@ -1,16 +1,23 @@
-"""Published figures beside measured ones, as a terminal table, Markdown and CSV."""
+"""Published figures beside measured ones, as a terminal table, Markdown and CSV; curves with all seeds."""
 
 from __future__ import annotations
 
 import csv
-import html
 import io
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from benchmark.publications.reproduction import FIGURES, ReproductionRow, number
+from benchmark.report.plot_style import BLUE, GREY, curves_figure, drawable
 from benchmark.report.tables import csv_cell, make_console
-from benchmark.support.printable import printable
+from benchmark.support.printable import markdown, printable
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 _NOTHING = "-"
 _WIDTH = 160  # where there is no terminal
@@ -76,11 +83,11 @@ def to_markdown(rows: Sequence[ReproductionRow], command: str, pictures: Mapping
     """
     lines = [_HEADINGS, tuple("---:" if heading in _NUMERIC else ":---" for heading in _HEADINGS)]
     for row in rows:
-        link = _escaped(row.source)
+        link = markdown(row.source, in_link=True)
         if row.url is not None:
             link = f"[{link}](<{_address(row.url)}>)"
         name, _, *rest = _cells(row, "")
-        lines.append((_escaped(name), link, *map(_escaped, rest)))
+        lines.append((markdown(name), link, *map(markdown, rest)))
     blocks = [
         "# Published configurations, measured",
         f"Made by `{printable(command).replace('`', ' ')}`.",
@@ -88,20 +95,19 @@ def to_markdown(rows: Sequence[ReproductionRow], command: str, pictures: Mapping
         "Measured: mean over seeds with its 95 % interval (none below three seeds). A published figure is "
         "mostly one run of unknown luck: it agrees when it lies where 95 of 100 runs here are expected.",
     ]
-    notes = [f"- {_escaped(note)}" for note in _notes(rows)]
+    notes = [f"- {markdown(note)}" for note in _notes(rows)]
     if notes:
         blocks.append("\n".join(notes))
     for label, row in {row.label: row for row in rows}.items():
-        blocks.append(f"## {_escaped(label)}")
+        blocks.append(f"## {markdown(label)}")
         where = f"{row.model} on {row.dataset}" + (f", protocol {row.protocol}" if row.protocol else "")
-        blocks.append(f"{_escaped(row.title)} ({_escaped(where)}).")
+        blocks.append(f"{markdown(row.title)} ({markdown(where)}).")
         if row.differs:
             blocks.append("Not as published:")
-            blocks.append("\n".join(f"- {_escaped(sentence)}" for sentence in row.differs))
+            blocks.append("\n".join(f"- {markdown(sentence)}" for sentence in row.differs))
         if label in pictures:
-            blocks.append(
-                f"![Loss and accuracy by epoch of {_escaped(label)}](<{_address(pictures[label])}>)"
-            )
+            title = f"Loss and accuracy by epoch of {markdown(label, in_link=True)}"
+            blocks.append(f"![{title}](<{_address(pictures[label])}>)")
     return "\n\n".join(blocks) + "\n"
 
 
@@ -142,9 +148,46 @@ def _cells(row: ReproductionRow, source: str) -> tuple[str, ...]:
     return (row.label, source, figure, row.published, _measured(row), _seeds(row), row.verdict)
 
 
-def _escaped(text: str) -> str:
-    return re.sub(r"([\\`*_|~\[\]])", r"\\\1", html.escape(printable(text), quote=False))
-
-
 def _address(url: str) -> str:
     return re.sub(r"[<>|\s]", lambda match: f"%{ord(match[0]):02X}", url)
+
+
+def reproduction_png(
+    histories: Sequence[Mapping[str, Sequence[float]]], path: Path | str, title: str
+) -> None:
+    """Draw loss and accuracy by epoch, for training and validation.
+
+    Parameters
+    ----------
+    histories : sequence of mapping of str to sequence of float
+        One of each seed: ``loss``, ``val_loss``, ``accuracy`` (shares in [0, 1]) and ``val_accuracy``,
+        each with a value for each epoch. Several are thin lines around their mean.
+    path : path-like
+        Where the PNG goes.
+    title : str
+        Shown as it is.
+    """
+
+    def draw(axes: Axes, name: str, scale: float) -> None:
+        for own, word, color, dashes in (
+            (name, "training", GREY, (4, 2)),
+            (f"val_{name}", "validation", BLUE, (1, 0)),
+        ):
+            curves = [scale * drawable(history.get(own, ())) for history in histories]
+            _lines(axes, curves, word, color, dashes)
+
+    curves_figure(path, title, draw)
+
+
+def _lines(axes: Axes, curves: list[np.ndarray], word: str, color: str, dashes: tuple[float, float]) -> None:
+    """Draw the curves of all seeds thin, and their mean as far as all of them reach."""
+    curves = [curve for curve in curves if np.isfinite(curve).any()]
+    if not curves:
+        return
+    if len(curves) > 1:
+        for curve in curves:
+            axes.plot(np.arange(1, len(curve) + 1), curve, color=color, linewidth=0.6, alpha=0.45)
+        word = f"{word}, mean of {len(curves)} seeds"
+    mean = np.mean([curve[: min(map(len, curves))] for curve in curves], axis=0)
+    epochs = np.arange(1, len(mean) + 1)
+    axes.plot(epochs, mean, color=color, dashes=dashes, label=word, marker="o", markersize=2.5, linewidth=1.6)

@@ -1,16 +1,76 @@
-"""Locks on files, by `filelock`: they disappear with the process that holds them."""
+"""Files that several processes share: written whole or not at all, and locked.
+
+Locks are `filelock`'s: they disappear with the process that holds them.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import errno
 import os
+import shutil
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 from filelock import BaseFileLock, FileLock, Timeout
 
 _ASKING_SECONDS = 0.05  # another process that asks at the same time is not taken for the owner
+
+
+@contextlib.contextmanager
+def written_whole(target: Path, *, durable: bool = False) -> Iterator[Path]:
+    """Give a free path beside a target: what the block makes there, a file or a folder, becomes the target.
+
+    A folder takes the place of none or of an empty one. Where the block fails, nothing is left.
+
+    Parameters
+    ----------
+    target : Path
+        In a folder that exists.
+    durable : bool
+        Whether a power cut must not undo it either.
+
+    Raises
+    ------
+    OSError
+        When nothing can be written there, or the target cannot be replaced.
+    """
+    temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.tmp")
+    try:
+        yield temporary
+        if durable:
+            sync_to_disk(temporary)
+        temporary.replace(target)
+    finally:
+        delete(temporary)
+    if durable:
+        sync_to_disk(target.parent)
+
+
+def write_whole(target: Path, content: str | bytes, *, durable: bool = False) -> None:
+    """Write a file, a text in UTF-8, so that no reader sees half of it; see `written_whole`."""
+    with written_whole(target, durable=durable) as temporary:
+        temporary.write_bytes(
+            content.encode("utf-8", "surrogateescape") if isinstance(content, str) else content
+        )
+
+
+def sync_to_disk(path: Path) -> None:
+    """Bring a file's content, or the names in a folder, to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def delete(path: Path) -> None:
+    """Delete a file, or a folder with all that is in it; there may be none."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def guard(path: Path) -> BaseFileLock:

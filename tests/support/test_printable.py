@@ -1,8 +1,8 @@
-"""No message shows a password."""
+"""No message shows a password, and nothing in it is markup."""
 
 import pytest
 
-from benchmark.support.urls import redacted
+from benchmark.support.printable import markdown, redacted
 
 
 @pytest.mark.parametrize(
@@ -41,3 +41,18 @@ from benchmark.support.urls import redacted
 )
 def test_user_and_password_are_left_out(text, shown):
     assert redacted(text) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a|b `c` <b>", r"a\|b \`c\` &lt;b&gt;"),
+        ("[text](address)", r"[text\](address)"),
+        ("[86.9, 87.7]", "[86.9, 87.7]"),
+        ("_x_ and avg_pool", r"\_x\_ and avg_pool"),
+        ("two\nlines", r"two\\nlines"),
+    ],
+)
+def test_nothing_is_markup_in_markdown(text, shown):
+    assert markdown(text) == shown
+    assert markdown("[a] b", in_link=True) == r"\[a\] b"
