@@ -6,37 +6,35 @@ import os
 import sys
 import textwrap
 import threading
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, TextIO
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TextIO
 
-from benchmark.display.interface import Display, RunEnd
-from benchmark.display.progress import SweepState, duration, roughly
+from benchmark.display.events import (
+    Display,
+    Event,
+    RunEnded,
+    RunStarted,
+    RunState,
+    SweepEnded,
+    SweepStarted,
+    SweepState,
+    duration,
+    roughly,
+    sparkline,
+)
 from benchmark.support.printable import printable
 
 if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
+    from rich.console import Console, Group, OverflowMethod, RenderableType
     from rich.live import Live
+    from rich.table import Table
+    from rich.text import Text
 
-__all__ = ["Display", "LiveDisplay", "PlainDisplay", "make_display"]
-
-
-class _StateDisplay(Display):
-    """Keeps what is known of the sweep under way."""
-
-    _state: SweepState | None = None
-
-    def sweep_started(
-        self, model: str, dataset: str, study: str, total: Mapping[str, int], done: Mapping[str, int]
-    ) -> None:
-        self._state = SweepState(model, dataset, study, total, done)
-
-    def finals_planned(self, total: int, done: int) -> None:
-        """Correct the numbers of final runs: those of an earlier winner count no more."""
-        if self._state is not None:
-            self._state.total["final"], self._state.done["final"] = total, done
+_COLORS = {"ok": "green", "pruned": "dim", "running": "cyan"}
+_TITLES = {"search": ("search", "val acc."), "final": ("final runs", "test acc.")}
 
 
-class PlainDisplay(_StateDisplay):
+class PlainDisplay(Display):
     """One line for each run that ends: for log files, pipes and simple terminals.
 
     Parameters
@@ -47,6 +45,7 @@ class PlainDisplay(_StateDisplay):
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
+        self._state: SweepState | None = None
 
     def notice(self, text: str) -> None:
         """Write the text between two rules, each line of it marked."""
@@ -59,42 +58,41 @@ class PlainDisplay(_StateDisplay):
         self._stream.write(printable(text, keep="\n") + "\n")
         self._stream.flush()
 
-    def sweep_started(
-        self, model: str, dataset: str, study: str, total: Mapping[str, int], done: Mapping[str, int]
-    ) -> None:
-        """Write what is to be done."""
-        super().sweep_started(model, dataset, study, total, done)
-        trials = f"{_to_do(total['search'], done['search'])} trials, " if total["search"] else ""
-        finals = f"{_to_do(total['final'], done['final'])} final runs to do"
-        self.line(f"{model} on {dataset} (study {study}): {trials}{finals}")
-
-    def run_started(self, label: str, number: int, phase: str, params: Mapping[str, object]) -> None:
-        """Remember the parameters for the line at the run's end."""
-        if self._state is not None:
-            self._state.start(label, number, phase, params)
-
-    def run_ended(self, end: RunEnd) -> None:
-        """Write a line such as ``trial 4: ok 0.8731 in 12.3 s, best 0.8802 | 5/20 trials, 3 min left``."""
-        state = self._state
-        if state is None:
-            return
-        run, phase = state.end(end), end.phase
-        result = f"{end.label}: {end.status}" + ("" if end.value is None else f" {end.value:.4f}")
-        result += f" in {duration(end.seconds)}" + ("" if end.best is None else f", best {end.best:.4f}")
-        count = f"{state.done[phase]}/{state.total[phase]} {'trials' if phase == 'search' else 'final runs'}"
-        left = state.seconds_left()
-        count += f", {roughly(left)} left" if left else ""
-        # All final runs of a tier have the same parameters, and their label names the tier.
-        params = run.params if phase == "search" else ""
-        self.line(" | ".join(part for part in (result, count, params, run.detail) if part))
-
-    def sweep_ended(self, model: str, seconds: float) -> None:
-        """Write how long it took."""
-        self.line(f"{model}: done in {duration(seconds)}")
-        self._state = None
+    def show(self, event: Event) -> None:
+        """Write what is to be done, a line for each run that ends, and how long all took."""
+        if isinstance(event, SweepStarted):
+            self._state = SweepState(event)
+            total, done = event.total, event.done
+            trials = f"{_to_do(total['search'], done['search'])} trials, " if total["search"] else ""
+            finals = f"{_to_do(total['final'], done['final'])} final runs to do"
+            self.line(f"{event.model} on {event.dataset} (study {event.study}): {trials}{finals}")
+        elif isinstance(event, SweepEnded):
+            self.line(f"{event.model}: done in {duration(event.seconds)}")
+            self._state = None
+        elif self._state is not None:
+            self._state.update(event)
+            if isinstance(event, RunEnded):
+                self.line(_ended(self._state, event))
 
 
-class LiveDisplay(_StateDisplay):
+def _to_do(total: int, done: int) -> str:
+    return f"{max(0, total - done)} of {total}" if done else str(total)
+
+
+def _ended(state: SweepState, end: RunEnded) -> str:
+    """Write a line such as ``trial 4: ok 0.8731 in 12.3 s, best 0.8802 | 5/20 trials, 3 min left``."""
+    run, phase = state.runs[end.label], end.phase
+    result = f"{end.label}: {end.status}" + ("" if end.value is None else f" {end.value:.4f}")
+    result += f" in {duration(end.seconds)}" + ("" if end.best is None else f", best {end.best:.4f}")
+    count = f"{state.done[phase]}/{state.total[phase]} {'trials' if phase == 'search' else 'final runs'}"
+    left = state.seconds_left()
+    count += f", {roughly(left)} left" if left else ""
+    # All final runs of a tier have the same parameters, and their label names the tier.
+    params = run.params if phase == "search" else ""
+    return " | ".join(part for part in (result, count, params, run.detail) if part)
+
+
+class LiveDisplay(Display):
     """A table that is renewed in place: latest trials, final runs, curves, progress and time left.
 
     Parameters
@@ -106,6 +104,7 @@ class LiveDisplay(_StateDisplay):
     def __init__(self, console: Console) -> None:
         self._console = console
         self._live: Live | None = None
+        self._state: SweepState | None = None
         # The table is drawn by a thread of rich while the driver changes what it shows.
         self._lock = threading.Lock()
 
@@ -129,60 +128,39 @@ class LiveDisplay(_StateDisplay):
 
         self._console.print(Text(printable(text, keep="\n")))
 
-    def sweep_started(
-        self, model: str, dataset: str, study: str, total: Mapping[str, int], done: Mapping[str, int]
-    ) -> None:
-        """Begin a new table; it appears with the first run, as there may be none."""
-        self._stop()
-        super().sweep_started(model, dataset, study, total, done)
-
-    def run_started(self, label: str, number: int, phase: str, params: Mapping[str, object]) -> None:
-        """Add a row."""
-        if self._state is None:
-            return
-        with self._lock:
-            self._state.start(label, number, phase, params)
-        if self._live is None:
-            from rich.live import Live
-
-            self._live = Live(
-                console=self._console,
-                get_renderable=self._render,
-                refresh_per_second=4,
-                vertical_overflow="crop",
-            )
-            self._live.start()
-
-    def epoch(self, label: str, epoch: int, epochs: int, val_accuracy: float) -> None:
-        """Prolong the run's curve."""
-        if self._state is not None:
+    def show(self, event: Event) -> None:
+        """Renew the table; it appears with the first run, as there may be none."""
+        if isinstance(event, SweepStarted):
+            self.close()
+            self._state = SweepState(event)
+        elif isinstance(event, SweepEnded):
+            self.close()
+            self.line(f"{event.model}: done in {duration(event.seconds)}")
+        elif self._state is not None:
             with self._lock:
-                self._state.epoch(label, epoch, epochs, val_accuracy)
-
-    def run_ended(self, end: RunEnd) -> None:
-        """Fill in the row."""
-        if self._state is not None:
-            with self._lock:
-                self._state.end(end)
-
-    def sweep_ended(self, model: str, seconds: float) -> None:
-        """Leave the last table standing and print how long it took."""
-        self._stop()
-        self.line(f"{model}: done in {duration(seconds)}")
+                self._state.update(event)
+            if isinstance(event, RunStarted) and self._live is None:
+                self._start()
 
     def close(self) -> None:
         """Stop drawing and give the cursor back."""
-        self._stop()
-
-    def _stop(self) -> None:
         live, self._live = self._live, None
         if live is not None:
             live.stop()
         self._state = None
 
-    def _render(self) -> RenderableType:
-        from benchmark.display.live_view import view
+    def _start(self) -> None:
+        from rich.live import Live
 
+        self._live = Live(
+            console=self._console,
+            get_renderable=self._render,
+            refresh_per_second=4,
+            vertical_overflow="crop",
+        )
+        self._live.start()
+
+    def _render(self) -> RenderableType:
         if self._state is None:
             return ""
         width, height = self._console.size
@@ -216,5 +194,107 @@ def make_display(json: bool, stream: TextIO) -> Display:
     return PlainDisplay(stream)
 
 
-def _to_do(total: int, done: int) -> str:
-    return f"{max(0, total - done)} of {total}" if done else str(total)
+def view(state: SweepState, width: int, height: int, *, ascii_only: bool = False) -> Group:
+    """Lay out a sweep in at most `height` - 1 lines, however small the terminal.
+
+    Parameters
+    ----------
+    state : SweepState
+        What is known of the sweep.
+    width, height : int
+        Of the terminal, in characters.
+    ascii_only : bool
+        Draw curves without block characters, and cut without an ellipsis.
+
+    Returns
+    -------
+    rich.console.Group
+        Every part of it is one line high and cut at the edge: a picture that is higher than the
+        terminal, or wraps, makes it flicker.
+    """
+    from rich.console import Group
+    from rich.text import Text
+
+    cut: OverflowMethod = "crop" if ascii_only else "ellipsis"
+    parts: list[Text | Table] = [_progress(state, width, cut)]
+    room = max(1, height - 1) - len(parts)
+    trials, finals = state.of("search"), state.of("final")
+    for phase, runs, share in (("final", finals, 0.5 if trials else 1.0), ("search", trials, 1.0)):
+        # One line is the heading of the table.
+        rows = min(len(runs), 10 if phase == "search" else 6, int(room * share) - 1)
+        if rows > 0:
+            parts.insert(0, _runs(state, phase, runs[-rows:], width, ascii_only))
+            room -= rows + 1
+    if room > 0:
+        heading = Text(f"{state.model} on {state.dataset}", style="bold", no_wrap=True, overflow=cut)
+        heading.append(f"  study {state.study}", style="dim")
+        parts.insert(0, heading)
+    return Group(*parts)
+
+
+def _runs(state: SweepState, phase: str, runs: list[RunState], width: int, ascii_only: bool) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    title, value = _TITLES[phase]
+    cut: OverflowMethod = "crop" if ascii_only else "ellipsis"
+    spark = 20 if width >= 100 else 10
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim", width=max(1, width))
+    cells: list[Callable[[RunState], Text]] = []
+
+    def add(least_width: int, heading: str, cell: Callable[[RunState], Text], **options: Any) -> None:
+        if width >= least_width:
+            table.add_column(heading, no_wrap=True, overflow=cut, **options)
+            cells.append(cell)
+
+    add(0, title, lambda run: Text(run.label))
+    least = 11 if width >= 50 else None
+    add(0, "status", lambda run: Text(_status(run), _COLORS.get(run.status, "red")), min_width=least)
+    add(36, value, lambda run: Text(_value(run), "bold" if _is_best(state, run) else ""), justify="right")
+    add(60, "time", lambda run: Text("" if run.seconds is None else duration(run.seconds)), justify="right")
+    add(50, "curve", lambda run: Text(sparkline(run.curve, spark, ascii_only), "cyan"), min_width=spark)
+    add(72, "parameters", lambda run: Text(run.detail or run.params, "red" if run.detail else "dim"), ratio=1)
+    for run in runs:
+        table.add_row(*(cell(run) for cell in cells))
+    return table
+
+
+def _status(run: RunState) -> str:
+    if run.status == "running" and run.epochs:
+        return f"epoch {len(run.curve)}/{run.epochs}"
+    return run.status
+
+
+def _value(run: RunState) -> str:
+    value = run.value
+    if run.status == "running" and run.phase == "search" and run.curve:
+        value = run.curve[-1]
+    return "" if value is None else f"{value:.4f}"
+
+
+def _is_best(state: SweepState, run: RunState) -> bool:
+    return run.phase == "search" and run.status == "ok" and run.value is not None and run.value == state.best
+
+
+def _progress(state: SweepState, width: int, cut: OverflowMethod) -> Table:
+    """One line: a bar over all runs, both counts, the best, and the time left."""
+    from rich.progress_bar import ProgressBar
+    from rich.table import Table
+    from rich.text import Text
+
+    done, total = sum(state.done.values()), sum(state.total.values())
+    words = [f"{state.done['search']}/{state.total['search']} trials"] if state.total["search"] else []
+    words.append(f"{state.done['final']}/{state.total['final']} finals")
+    if state.best is not None:
+        words.append(f"best {state.best:.4f}")
+    left = state.seconds_left()
+    if left is not None and done < total:
+        words.insert(0, f"{roughly(left)} left")
+    text = Text(", ".join(words), no_wrap=True, overflow=cut)
+    line = Table.grid(padding=(0, 1, 0, 0))
+    bar = min(30, width - len(text) - 2)
+    if bar >= 5:
+        line.add_row(ProgressBar(total=max(1, total), completed=done, width=bar), text)
+    else:
+        line.add_row(text)
+    return line

@@ -13,7 +13,7 @@ from typing import Literal
 
 import numpy as np
 
-from benchmark.display.interface import RunEnd
+from benchmark.display.events import EpochEnded, RunEnded, RunStarted
 from benchmark.driver.session import LAST_PATIENCE, Session
 from benchmark.execution.engine import Engine, Job
 from benchmark.plan.run_specs import Plan
@@ -139,7 +139,7 @@ class Phase:
         with self._lock:
             self._runs[job.number] = self.tracker.start(job.spec, name, tags)
             self._under_way[job.number] = job
-        self.display.run_started(self.label(job), job.number, self.phase, job.spec.flat())
+        self.display.show(RunStarted(self.label(job), job.number, self.phase, job.spec.flat()))
 
     def epoch(self, job: Job, report: EpochReport) -> Status | None:
         """Record an epoch; the answer ends the run where it is not None."""
@@ -148,7 +148,8 @@ class Phase:
                 return "interrupted"
             self.tracker.epoch(self._runs[job.number], report)
             answer = self.judge(job, report)
-        self.display.epoch(self.label(job), report.epoch, report.epochs, report.metrics["val_accuracy"])
+        accuracy = report.metrics["val_accuracy"]
+        self.display.show(EpochEnded(self.label(job), report.epoch, report.epochs, accuracy))
         return "interrupted" if self.stopping else answer
 
     def judge(self, job: Job, report: EpochReport) -> Status | None:
@@ -190,8 +191,8 @@ class Phase:
     def show_end(self, job: Job, result: Result, value: float | None, best: float | None) -> None:
         """Tell the display how a run ended."""
         detail = "" if result.status == "ok" else result.error_line
-        self.display.run_ended(
-            RunEnd(self.label(job), self.phase, result.status, value, result.train_seconds, best, detail)
+        self.display.show(
+            RunEnded(self.label(job), self.phase, result.status, value, result.train_seconds, best, detail)
         )
 
 

@@ -9,6 +9,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmark.display.events import FinalsPlanned, SweepEnded, SweepStarted
 from benchmark.driver.phases import Configurations, FinalPhase, SearchPhase
 from benchmark.driver.session import Session
 from benchmark.execution.engine import Engine
@@ -187,7 +188,7 @@ class Sweep:
             else:
                 self._search_and_measure(self.trials, engine)
         self._say_why_ended()
-        self.display.sweep_ended(self.plan.model.label, time.monotonic() - started)
+        self.display.show(SweepEnded(self.plan.model.label, time.monotonic() - started))
         return self._outcome()
 
     def _search_and_measure(self, trials: SearchPhase, engine: Engine) -> None:
@@ -195,7 +196,7 @@ class Sweep:
         trials.run(engine)
         if not trials.gave_up:
             finals.tag_tiers()
-            self.display.finals_planned(finals.total, finals.total - len(finals.missing()))
+            self.display.show(FinalsPlanned(finals.total, finals.total - len(finals.missing())))
             finals.run(engine)
         totals = {names.SEARCH_TRIALS: float(len(search.table())), names.SEARCH_SECONDS: search.seconds}
         self.tracker.finish(totals, self._write_search, {names.SEARCH_ENDED: self.search_ended})
@@ -206,7 +207,7 @@ class Sweep:
         # Two tiers, unless it turns out that the default has won.
         expected = finals.total if search is None or search.finished else 2 * plan.config.seeds
         total = {"search": search.total if search else 0, "final": expected}
-        self.display.sweep_started(plan.model.label, plan.dataset.name, plan.study, total, done)
+        self.display.show(SweepStarted(plan.model.label, plan.dataset.name, plan.study, total, done))
 
     def _nothing_to_do(self) -> bool:
         """Whether everything is there already; then the tags are brought up to date."""

@@ -8,40 +8,56 @@ import sys
 import pytest
 from rich.console import Console
 
-from benchmark.display.interface import Display, RunEnd
-from benchmark.display.live import LiveDisplay, PlainDisplay, make_display
-from benchmark.display.live_view import view
-from benchmark.display.progress import SweepState, duration, params_text, roughly, sparkline
+from benchmark.display.events import (
+    Display,
+    EpochEnded,
+    FinalsPlanned,
+    RunEnded,
+    RunStarted,
+    SweepEnded,
+    SweepStarted,
+    SweepState,
+    duration,
+    params_text,
+    roughly,
+    sparkline,
+)
+from benchmark.display.live import LiveDisplay, PlainDisplay, make_display, view
 from benchmark.support.printable import show_anything
 
 NONE = {"search": 0, "final": 0}
+
+
+def runs(search, final):
+    """Runs by phase."""
+    return {"search": search, "final": final}
+
+
 DEFAULT = {"learning_rate": 0.001, "units": 64, "padding": "post"}
 
 
 def drive(display, trials=4, finals=2, end=True):
     """Report a small sweep: trial 1 diverges, trial 2 is pruned, the last final run goes on."""
-    display.sweep_started("lstm", "imdb", "study-1", {"search": trials, "final": finals}, NONE)
+    display.show(SweepStarted("lstm", "imdb", "study-1", runs(trials, finals), NONE))
     for number in range(trials):
         label = f"trial {number}"
-        display.run_started(label, number, "search", {**DEFAULT, "units": 64 + 16 * number})
+        display.show(RunStarted(label, number, "search", {**DEFAULT, "units": 64 + 16 * number}))
         for epoch in range(1, 4):
-            display.epoch(label, epoch, 3, 0.7 + 0.05 * epoch)
+            display.show(EpochEnded(label, epoch, 3, 0.7 + 0.05 * epoch))
         if number == 1:
-            display.run_ended(RunEnd(label, "search", "diverged", None, 4.0, 0.8, "loss is NaN\nin epoch 2"))
+            display.show(RunEnded(label, "search", "diverged", None, 4.0, 0.8, "loss is NaN\nin epoch 2"))
         elif number == 2:
-            display.run_ended(RunEnd(label, "search", "pruned", 0.7, 2.0, 0.8))
+            display.show(RunEnded(label, "search", "pruned", 0.7, 2.0, 0.8))
         else:
-            display.run_ended(
-                RunEnd(label, "search", "ok", 0.8 + 0.01 * number, 10.0, 0.8 + 0.01 * number, "")
-            )
+            display.show(RunEnded(label, "search", "ok", 0.8 + 0.01 * number, 10.0, 0.8 + 0.01 * number, ""))
     for number in range(finals):
         label = f"final tuned seed {number}"
-        display.run_started(label, number, "final", DEFAULT)
-        display.epoch(label, 1, 3, 0.75)
+        display.show(RunStarted(label, number, "final", DEFAULT))
+        display.show(EpochEnded(label, 1, 3, 0.75))
         if number < finals - 1:
-            display.run_ended(RunEnd(label, "final", "ok", 0.8123, 20.0, 0.8123))
+            display.show(RunEnded(label, "final", "ok", 0.8123, 20.0, 0.8123))
     if end:
-        display.sweep_ended("lstm", 100.0)
+        display.show(SweepEnded("lstm", 100.0))
         display.close()
 
 
@@ -68,17 +84,17 @@ def test_plain_lines():
 def test_plain_continued_sweep():
     stream = io.StringIO()
     display = PlainDisplay(stream)
-    display.sweep_started("lstm", "imdb", "study-1", {"search": 20, "final": 10}, {"search": 15, "final": 0})
+    display.show(SweepStarted("lstm", "imdb", "study-1", runs(20, 10), runs(15, 0)))
     assert stream.getvalue() == "lstm on imdb (study study-1): 5 of 20 trials, 10 final runs to do\n"
 
 
 def test_final_runs_of_an_earlier_winner_count_no_more():
     stream = io.StringIO()
     display = PlainDisplay(stream)
-    display.sweep_started("avg-pool", "imdb", "study", {"search": 2, "final": 6}, {"search": 2, "final": 4})
-    display.finals_planned(6, 2)
-    display.run_started("final tuned seed 0", 0, "final", {})
-    display.run_ended(RunEnd("final tuned seed 0", "final", "ok", 0.5, 1.0, 0.5))
+    display.show(SweepStarted("avg-pool", "imdb", "study", runs(2, 6), runs(2, 4)))
+    display.show(FinalsPlanned(6, 2))
+    display.show(RunStarted("final tuned seed 0", 0, "final", {}))
+    display.show(RunEnded("final tuned seed 0", "final", "ok", 0.5, 1.0, 0.5))
     assert "3/6 final runs" in stream.getvalue()
 
 
@@ -108,8 +124,8 @@ def test_names_and_notices_steer_no_terminal():
     for display in (PlainDisplay(stream), LiveDisplay(console)):
         display.notice("first\x1b[2J\nsecond\u202e")
         display.line("\x9b2Jline")
-        display.sweep_started("mod\x1bel", "s\u202eet", "study", {"search": 1, "final": 0}, NONE)
-        display.run_started("trial 0", 0, "search", DEFAULT)
+        display.show(SweepStarted("mod\x1bel", "s\u202eet", "study", runs(1, 0), NONE))
+        display.show(RunStarted("trial 0", 0, "search", DEFAULT))
         display.close()
     for text in (stream.getvalue(), console.export_text()):
         assert r"first\x1b[2J" in text
@@ -168,7 +184,7 @@ def test_live_lines_and_notices_stand_above_the_table():
 def test_live_with_nothing_to_do_draws_no_table():
     console = terminal()
     display = LiveDisplay(console)
-    display.sweep_started("lstm", "imdb", "study-1", {"search": 4, "final": 2}, {"search": 4, "final": 2})
+    display.show(SweepStarted("lstm", "imdb", "study-1", runs(4, 2), runs(4, 2)))
     display.line("nothing to do")
     display.close()
     assert console.export_text() == "nothing to do\n"
@@ -187,17 +203,21 @@ def test_live_sweeps_follow_one_another():
 @pytest.mark.parametrize("height", [1, 2, 3, 5, 8, 24, 60])
 @pytest.mark.parametrize("width", [1, 2, 5, 10, 20, 36, 50, 60, 72, 100, 200])
 def test_view_always_fits(width, height):
-    state = SweepState("a-model", "a-data-set", "s", {"search": 40, "final": 10}, NONE)
+    state = SweepState(SweepStarted("a-model", "a-data-set", "s", runs(40, 10), NONE))
     console = Console(file=io.StringIO(), width=width, height=height)
     for number in range(40):
-        state.start(f"trial {number}", number, "search", {**DEFAULT, "units": number, "note": "x" * 90})
-        state.epoch(f"trial {number}", 1, 10, 0.5)
+        state.update(
+            RunStarted(f"trial {number}", number, "search", {**DEFAULT, "units": number, "note": "x" * 90})
+        )
+        state.update(EpochEnded(f"trial {number}", 1, 10, 0.5))
         if number < 36:
-            state.end(
-                RunEnd(f"trial {number}", "search", "failed", 0.5, 3.0, 0.5, "line\nbreak \x1b[2J" + "y" * 90)
+            state.update(
+                RunEnded(
+                    f"trial {number}", "search", "failed", 0.5, 3.0, 0.5, "line\nbreak \x1b[2J" + "y" * 90
+                )
             )
     for number in range(10):
-        state.start(f"final tuned seed {number}", number, "final", DEFAULT)
+        state.update(RunStarted(f"final tuned seed {number}", number, "final", DEFAULT))
     console.print(view(state, width, height))
     lines = console.file.getvalue().splitlines()
     assert 1 <= len(lines) <= max(1, height - 1)
@@ -215,25 +235,25 @@ def test_live_survives_a_tiny_terminal(width, height):
 
 
 def test_running_runs_are_always_in_view():
-    state = SweepState("m", "d", "s", {"search": 40, "final": 0}, NONE)
-    state.start("slow trial", 0, "search", DEFAULT)
+    state = SweepState(SweepStarted("m", "d", "s", runs(40, 0), NONE))
+    state.update(RunStarted("slow trial", 0, "search", DEFAULT))
     for number in range(1, 30):
-        state.start(f"trial {number}", number, "search", DEFAULT)
-        state.end(RunEnd(f"trial {number}", "search", "ok", 0.5, 3.0, 0.5))
+        state.update(RunStarted(f"trial {number}", number, "search", DEFAULT))
+        state.update(RunEnded(f"trial {number}", "search", "ok", 0.5, 3.0, 0.5))
     console = Console(file=io.StringIO(), width=80, height=24)
     console.print(view(state, 80, 24))
     assert "slow trial" in console.file.getvalue()
 
 
 def test_curves_without_block_characters():
-    state = SweepState("m", "d", "s", {"search": 4, "final": 0}, NONE)
-    state.start("trial 0", 0, "search", DEFAULT)
+    state = SweepState(SweepStarted("m", "d", "s", runs(4, 0), NONE))
+    state.update(RunStarted("trial 0", 0, "search", DEFAULT))
     for epoch, accuracy in enumerate((0.5, 0.6, 0.7), start=1):
-        state.epoch("trial 0", epoch, 5, accuracy)
+        state.update(EpochEnded("trial 0", epoch, 5, accuracy))
     console = Console(file=io.StringIO(), width=80)
     console.print(view(state, 80, 24, ascii_only=True))
     assert "_=@" in console.file.getvalue() or "_+@" in console.file.getvalue()
-    state.end(RunEnd("trial 0", "search", "failed", None, 3.0, None, "why " * 90))
+    state.update(RunEnded("trial 0", "search", "failed", None, 3.0, None, "why " * 90))
     for ascii_only in (True, False):
         with console.capture() as capture:
             console.print(view(state, 80, 24, ascii_only=ascii_only))
@@ -241,18 +261,18 @@ def test_curves_without_block_characters():
 
 
 def test_time_left_counts_workers_and_skips_an_ended_search():
-    state = SweepState("m", "d", "s", {"search": 10, "final": 4}, NONE)
+    state = SweepState(SweepStarted("m", "d", "s", runs(10, 4), NONE))
     assert state.seconds_left() is None
-    state.start("a", 0, "search", {})
-    state.start("b", 1, "search", {})
-    state.end(RunEnd("a", "search", "ok", 0.8, 10.0, 0.8))
+    state.update(RunStarted("a", 0, "search", {}))
+    state.update(RunStarted("b", 1, "search", {}))
+    state.update(RunEnded("a", "search", "ok", 0.8, 10.0, 0.8))
     # 9 trials and 4 final runs of 10 s on 2 workers.
     assert state.seconds_left() == pytest.approx(65)
-    state.end(RunEnd("b", "search", "ok", 0.8, 20.0, 0.8))
+    state.update(RunEnded("b", "search", "ok", 0.8, 20.0, 0.8))
     assert state.seconds_left() == pytest.approx((8 * 15 + 4 * 20) / 2)
-    state.start("c", 0, "final", {})
+    state.update(RunStarted("c", 0, "final", {}))
     assert state.seconds_left() == pytest.approx(4 * 20 / 2)
-    state.end(RunEnd("c", "final", "interrupted", None, 3.0, None))
+    state.update(RunEnded("c", "final", "interrupted", None, 3.0, None))
     assert state.done["final"] == 0
 
 

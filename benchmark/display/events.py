@@ -1,4 +1,4 @@
-"""What the displays know of a running sweep: its runs, what is done, and the time left."""
+"""What happens in a sweep, as events, and what is known from them: runs, counts, the time left."""
 
 from __future__ import annotations
 
@@ -6,11 +6,119 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from benchmark.display.interface import RunEnd
 from benchmark.support.printable import printable
 
 _BARS = "▁▂▃▄▅▆▇█"
 _ASCII_BARS = "_.-=+*#@"
+
+
+@dataclass(frozen=True)
+class SweepStarted:
+    """A sweep has started; its runs are counted by phase, those of an earlier process as done."""
+
+    model: str
+    dataset: str
+    study: str
+    total: Mapping[str, int]
+    done: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class FinalsPlanned:
+    """The search has its winner: how many final runs there are in all, and done."""
+
+    total: int
+    done: int
+
+
+@dataclass(frozen=True)
+class RunStarted:
+    """A run has started.
+
+    Attributes
+    ----------
+    label : str
+        Names the run within its sweep.
+    number : int
+        Number 0 of the search is the published default, which other parameters are compared with.
+    phase : {"search", "final"}
+        Of the sweep.
+    params : mapping of str to object
+        Every hyper-parameter and training setting.
+    """
+
+    label: str
+    number: int
+    phase: str
+    params: Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class EpochEnded:
+    """An epoch of a run has ended; epochs are counted from 1."""
+
+    label: str
+    epoch: int
+    epochs: int
+    val_accuracy: float
+
+
+@dataclass(frozen=True)
+class RunEnded:
+    """A run has ended.
+
+    Attributes
+    ----------
+    label : str
+        Names the run within its sweep.
+    phase : {"search", "final"}
+        Of the sweep.
+    status : str
+        Such as ``ok`` or ``diverged``.
+    value : float or None
+        Validation accuracy of a trial, test accuracy of a final run.
+    seconds : float
+        Of training.
+    best : float or None
+        Best value of the phase so far.
+    detail : str
+        Why it failed, or nothing.
+    """
+
+    label: str
+    phase: str
+    status: str
+    value: float | None
+    seconds: float
+    best: float | None
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class SweepEnded:
+    """A sweep has ended; there is no such event for one that had nothing to do."""
+
+    model: str
+    seconds: float
+
+
+Event = SweepStarted | FinalsPlanned | RunStarted | EpochEnded | RunEnded | SweepEnded
+
+
+class Display:
+    """Where the driver of a sweep reports what happens; sweeps follow one another. This one shows nothing."""
+
+    def notice(self, text: str) -> None:
+        """Show a text that cannot be missed."""
+
+    def line(self, text: str) -> None:
+        """Show a line."""
+
+    def show(self, event: Event) -> None:
+        """Show what has happened."""
+
+    def close(self) -> None:
+        """Leave the terminal as it was; may be called twice."""
 
 
 @dataclass
@@ -39,50 +147,47 @@ class SweepState:
         Best value of the search.
     """
 
-    def __init__(
-        self, model: str, dataset: str, study: str, total: Mapping[str, int], done: Mapping[str, int]
-    ) -> None:
-        self.model, self.dataset, self.study = map(printable, (model, dataset, study))
-        self.total, self.done = dict(total), dict(done)
+    def __init__(self, sweep: SweepStarted) -> None:
+        self.model, self.dataset, self.study = map(printable, (sweep.model, sweep.dataset, sweep.study))
+        self.total, self.done = dict(sweep.total), dict(sweep.done)
         self.runs: dict[str, RunState] = {}
         self.best: float | None = None
         self._default: Mapping[str, object] | None = None
         self._seconds: dict[str, list[float]] = {"search": [], "final": []}
         self._workers = 1
 
-    def start(self, label: str, number: int, phase: str, params: Mapping[str, object]) -> RunState:
-        """Note that a run has started; trial 0 is the published default, which others differ from."""
-        if phase == "search" and number == 0:
-            self._default = dict(params)
-        self.runs.pop(label, None)
-        self.runs[label] = run = RunState(label, phase, params_text(params, self._default))
+    def update(self, event: Event) -> None:
+        """Note what has happened; a run that ends and did not start here is added."""
+        if isinstance(event, FinalsPlanned):
+            # Those of an earlier winner count no more.
+            self.total["final"], self.done["final"] = event.total, event.done
+        elif isinstance(event, RunStarted):
+            self._start(event)
+        elif isinstance(event, EpochEnded) and (run := self.runs.get(event.label)) is not None:
+            run.epochs = event.epochs
+            run.curve[event.epoch - 1 :] = [event.val_accuracy]
+        elif isinstance(event, RunEnded):
+            self._end(event)
+
+    def _start(self, event: RunStarted) -> None:
+        if event.phase == "search" and event.number == 0:
+            self._default = dict(event.params)
+        self.runs.pop(event.label, None)
+        self.runs[event.label] = RunState(event.label, event.phase, params_text(event.params, self._default))
         self._workers = max(self._workers, sum(run.status == "running" for run in self.runs.values()))
-        return run
 
-    def epoch(self, label: str, epoch: int, epochs: int, val_accuracy: float) -> None:
-        """Note an epoch, counted from 1; of an unknown run there is nothing to note."""
-        if (run := self.runs.get(label)) is not None:
-            run.epochs = epochs
-            run.curve[epoch - 1 :] = [val_accuracy]
-
-    def end(self, end: RunEnd) -> RunState:
-        """Note that a run has ended; one that did not start here is added."""
-        phase = end.phase
-        run = self.runs.setdefault(end.label, RunState(end.label, phase, ""))
-        run.status, run.value, run.seconds, run.detail = (
-            end.status,
-            end.value,
-            end.seconds,
-            one_line(end.detail),
-        )
+    def _end(self, event: RunEnded) -> None:
+        phase = event.phase
+        run = self.runs.setdefault(event.label, RunState(event.label, phase, ""))
+        run.status, run.value, run.seconds = event.status, event.value, event.seconds
+        run.detail = one_line(event.detail)
         if phase == "search":
-            self.best = end.best
+            self.best = event.best
         # An interrupted run is still to be done.
-        if end.status != "interrupted":
+        if event.status != "interrupted":
             self.done[phase] += 1
             self.total[phase] = max(self.total[phase], self.done[phase])
-            self._seconds[phase].append(end.seconds)
-        return run
+            self._seconds[phase].append(event.seconds)
 
     def of(self, phase: str) -> list[RunState]:
         """Runs of a phase, the running ones last."""
@@ -168,7 +273,7 @@ def _results(number: int) -> str:
     return "1 result is" if number == 1 else f"{number} results are"
 
 
-def sparkline(values: Iterable[float], width: int, *, ascii_only: bool = False) -> str:
+def sparkline(values: Iterable[float], width: int, ascii_only: bool = False) -> str:
     """Draw values as a line of bars between their least and greatest.
 
     Parameters
