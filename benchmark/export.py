@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import sys
 from argparse import Namespace
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from benchmark import __version__, cli
@@ -36,7 +32,7 @@ def main(options: Namespace) -> int:
     """Carry out the command; see `parser` for its arguments."""
     check_model_options(options)
     target = Path(options.output)
-    _check_free(target)
+    cli.check_free(target)
     stored = find_model(options)
     from benchmark.serving.mlflow_model import NoAnswer, is_pipeline
 
@@ -50,7 +46,7 @@ def main(options: Namespace) -> int:
     from benchmark.serving.model_readme import readme
     from benchmark.serving.saved_model import export_model
 
-    with written_at_once(target) as folder:
+    with cli.new_folder(target) as folder:
         try:
             exported = export_model(stored.folder, served, folder)
         except NoAnswer as error:
@@ -66,28 +62,6 @@ def main(options: Namespace) -> int:
         )
     cli.say(f"{target / 'README.md'}: how to use them")
     return cli.DONE
-
-
-def _check_free(target: Path) -> None:
-    if target.is_dir() and any(target.iterdir()):
-        raise UserError(f"--output {target}: the folder is not empty; name a new one")
-    if target.exists() and not target.is_dir():
-        raise UserError(f"--output {target}: this is a file; name a new folder")
-
-
-@contextmanager
-def written_at_once(target: Path) -> Iterator[Path]:
-    """Give a temporary folder that becomes the target when all is written, and is gone otherwise."""
-    folder = target.parent / f".{target.name}-{os.getpid()}"
-    try:
-        folder.mkdir(parents=True)
-    except OSError as error:
-        raise UserError(f"--output {target}: {(error.strerror or str(error)).lower()}") from error
-    try:
-        yield folder
-        folder.rename(target)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from benchmark import cli
 from benchmark.serving.stored_models import add_model_options, check_model_options, find_model
-from benchmark.support.errors import UserError
+from benchmark.support.errors import UserError, file_errors
 from benchmark.support.printable import printable
 
 if TYPE_CHECKING:
@@ -74,10 +74,8 @@ def _texts(options: Namespace) -> list[str]:
         ]
     else:
         where = f"--file {options.file}" if options.file else "standard input"
-        try:
+        with file_errors(where):
             content = Path(options.file).read_bytes() if options.file else sys.stdin.buffer.read()
-        except OSError as error:
-            raise UserError(f"{where}: {(error.strerror or str(error)).lower()}") from error
         # Lines of a file end as they do for other programs; str.splitlines knows eight more ways.
         lines = _decoded(content, where).split("\n")
         texts = [line.removesuffix("\r") for line in (lines if lines[-1] else lines[:-1])]

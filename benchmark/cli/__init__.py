@@ -11,13 +11,15 @@ import select
 import shutil
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, NoReturn
 
-from benchmark.support.errors import Unfinished, UserError, did_you_mean
+from benchmark.support.errors import Unfinished, UserError, did_you_mean, file_errors
+from benchmark.support.files import written_whole
 from benchmark.support.printable import open_streams, printable, redacted
 from benchmark.support.signals import INTERRUPTED, MESSAGE, interrupt_on_terminate
 
@@ -280,6 +282,30 @@ def command(
         return main
 
     return decorate
+
+
+def check_free(folder: Path) -> None:
+    """Refuse to write into the folder of ``--output`` where there is something else."""
+    if folder.is_dir() and any(folder.iterdir()):
+        raise UserError("the folder is not empty; name a new one", setting="output", value=folder)
+    if folder.exists() and not folder.is_dir():
+        raise UserError("this is a file; name a new folder", setting="output", value=folder)
+
+
+@contextmanager
+def new_folder(target: Path) -> Iterator[Path]:
+    """Give a folder that becomes that of ``--output`` when all is written, and is gone otherwise.
+
+    Raises
+    ------
+    UserError
+        Where it cannot be made.
+    """
+    with ExitStack() as stack:
+        with file_errors(target, setting="output"):
+            folder = stack.enter_context(written_whole(target))
+            folder.mkdir(parents=True)
+        yield folder
 
 
 def run_command(run: Callable[[Sequence[str]], int], arguments: Sequence[str] | None = None) -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from benchmark.support.errors import UserError, did_you_mean
+from benchmark.support.errors import UserError, did_you_mean, one_line
 from benchmark.support.source_files import helpers_of, source_of
 
 
@@ -106,8 +106,9 @@ def _load_module(name: str, kind: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except Exception as error:
-        reason = f"{type(error).__name__}: {error}"
-        raise UserError(f"the {kind} in '{name}' cannot be imported: {reason}") from error
+        raise UserError(
+            f"the {kind} in '{name}' cannot be imported: {one_line(error, named=True)}"
+        ) from error
 
 
 def _load_file(path: Path, kind: str, digest: str) -> ModuleType:
@@ -115,4 +116,4 @@ def _load_file(path: Path, kind: str, digest: str) -> ModuleType:
     try:
         return helpers_of(source, kind).module()
     except Exception as error:
-        raise UserError(f"{path} fails at import: {type(error).__name__}: {error}") from error
+        raise UserError(f"{path} fails at import: {one_line(error, named=True)}") from error
