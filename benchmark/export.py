@@ -7,7 +7,7 @@ from argparse import Namespace
 from pathlib import Path
 
 from benchmark import __version__, cli
-from benchmark.serving.stored_models import add_model_options, check_model_options, find_model
+from benchmark.serving.stored_models import find_model
 from benchmark.support.errors import UserError
 
 
@@ -20,7 +20,7 @@ def parser() -> cli.Parser:
         "examples:\n  python -m benchmark.export --best imdb --output my-model\n"
         "  python -m benchmark.export --model-uri runs:/RUN_ID/model --output my-model",
     )
-    add_model_options(parser)
+    cli.add_model_options(parser)
     parser.add_argument(
         "--output", type=cli.local_path, metavar="DIR", required=True, help="new folder for the model"
     )
@@ -30,7 +30,7 @@ def parser() -> cli.Parser:
 @cli.command(parser)
 def main(options: Namespace) -> int:
     """Carry out the command; see `parser` for its arguments."""
-    check_model_options(options)
+    cli.check_model_options(options)
     target = Path(options.output)
     cli.check_free(target)
     stored = find_model(options)
@@ -43,8 +43,7 @@ def main(options: Namespace) -> int:
             "--model-uri URI"
         )
     served = stored.load()
-    from benchmark.serving.model_readme import readme
-    from benchmark.serving.saved_model import export_model
+    from benchmark.serving.saved_model import export_model, readme
 
     with cli.new_folder(target) as folder:
         try:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmark import cli
-from benchmark.serving.stored_models import add_model_options, check_model_options, find_model
+from benchmark.serving.stored_models import find_model
 from benchmark.support.errors import UserError, file_errors
 from benchmark.support.printable import printable
 
@@ -28,7 +28,7 @@ def parser() -> cli.Parser:
         "  python -m benchmark.predict --model-uri runs:/RUN_ID/model 'a dull film' 'a great one'",
     )
     parser.add_argument("texts", nargs="*", metavar="TEXT", help="texts to label")
-    add_model_options(parser)
+    cli.add_model_options(parser)
     parser.add_argument(
         "--file", type=cli.local_path, metavar="FILE", help="read texts from a file, one a line"
     )
@@ -39,7 +39,7 @@ def parser() -> cli.Parser:
 @cli.command(parser)
 def main(options: Namespace) -> int:
     """Carry out the command; see `parser` for its arguments."""
-    check_model_options(options)
+    cli.check_model_options(options)
     texts = _texts(options)
     if not texts:
         raise UserError("there are no texts; give them as arguments, with --file, or on standard input")
