@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from benchmark.board.rows import BoardRow
-    from benchmark.display.interface import Display
-    from benchmark.driver.sweep_driver import Stores
+    from benchmark.driver.session import Session
     from benchmark.report.verdict import Compared
 
 _MOST_SEEDS = 20
@@ -26,7 +25,7 @@ _DESCRIPTION = """\
 Say which of two models is better on a data set: the verdict in one sentence, and the figures behind it.
 Each is MODEL or MODEL:TIER, as on the board; without a tier, the tuned row. --until-decided trains further
 seeds of both, one by one, until the verdict is clear or there are --max-seeds of them. The error rate of
-5 % holds although the data are looked at after each seed (docs/statistics.md)."""
+5 % holds although the data are compared after each seed (docs/statistics.md)."""
 
 _EPILOG = """\
 examples:
@@ -62,7 +61,7 @@ def main(options: Namespace) -> int:
     if options.max_seeds is not None and not options.until_decided:
         raise UserError("--max-seeds: goes with --until-decided")
     from benchmark.display.live import make_display
-    from benchmark.driver.sweep_driver import open_stores
+    from benchmark.driver.session import open_session
     from benchmark.report.verdict import to_text
     from benchmark.tracking.store import resolve_uri
 
@@ -70,10 +69,8 @@ def main(options: Namespace) -> int:
     cli.check_embedded_store(uri)
     display = make_display(options.json, sys.stderr if options.json else sys.stdout)
     try:
-        with open_stores(cli.RUNS, options.tracking_uri, display) as stores:
-            compared = (
-                _until_decided(options, stores, display) if options.until_decided else _once(options, stores)
-            )
+        with open_session(cli.RUNS, options.tracking_uri, display) as session:
+            compared = _until_decided(options, session) if options.until_decided else _once(options, session)
     finally:
         display.close()
     if options.json:
@@ -83,29 +80,28 @@ def main(options: Namespace) -> int:
     return cli.DONE
 
 
-def _once(options: Namespace, stores: Stores) -> Compared:
+def _once(options: Namespace, session: Session) -> Compared:
     """Compare what is there."""
     from benchmark.report.verdict import Compared
     from benchmark.stats import comparisons
     from benchmark.stats.verdicts import verdict
 
-    a, b, first, second = _read(options, stores)
+    a, b, first, second = _read(options, session)
     if not len(first):
         raise UserError(f"{a.name} and {b.name} have no seed in common with predictions of both")
     comparison = comparisons.compare(first, second, margin=options.margin)
     return Compared(a, b, comparison, verdict(comparison))
 
 
-def _until_decided(options: Namespace, stores: Stores, display: Display) -> Compared:
-    """Add seeds, one by one, and look after each, as a plan says that is fixed now."""
+def _until_decided(options: Namespace, session: Session) -> Compared:
+    """Add seeds, one by one, and compare after each, as a plan says that is fixed now."""
     from benchmark.driver.further_seeds import run_seeds
     from benchmark.report.verdict import Compared
-    from benchmark.stats.sequential import SequentialPlan, take_look
-    from benchmark.stats.verdicts import sentence
+    from benchmark.stats.verdicts import SequentialPlan, sentence, take_look
     from benchmark.training.devices import set_up_device
 
     plan = SequentialPlan(options.max_seeds or _MOST_SEEDS)
-    a, b, first, second = _read(options, stores)
+    a, b, first, second = _read(options, session)
     if len(first) > plan.max_seeds:
         raise UserError(f"--max-seeds {plan.max_seeds}: there are {len(first)} seeds already; allow more")
     tried, ready = len(first), False
@@ -114,7 +110,7 @@ def _until_decided(options: Namespace, stores: Stores, display: Display) -> Comp
         if before >= plan.first:
             number = min(before, plan.max_seeds) - plan.first
             look = take_look(first, second, plan, number, margin=options.margin)
-            display.line(f"{before} seeds: {sentence(look.comparison, a.name, b.name, look.verdict)}")
+            session.display.line(f"{before} seeds: {sentence(look.comparison, a.name, b.name, look.verdict)}")
             if look.stop:
                 return Compared(a, b, look.comparison, look.verdict, plan)
         if not ready:  # TensorFlow takes seconds to import, and a verdict may need no more seeds
@@ -125,12 +121,12 @@ def _until_decided(options: Namespace, stores: Stores, display: Display) -> Comp
             if tried > 2 * plan.max_seeds:
                 raise UserError(f"{a.name} and {b.name}: too many seeds fail; see their runs in MLflow")
             for row in (a, b):
-                run_seeds(row, tried, stores, display)
-            a, b, first, second = _read(options, stores, (a, b))
+                run_seeds(row, tried, session)
+            a, b, first, second = _read(options, session, (a, b))
 
 
 def _read(
-    options: Namespace, stores: Stores, rows: tuple[BoardRow, BoardRow] | None = None
+    options: Namespace, session: Session, rows: tuple[BoardRow, BoardRow] | None = None
 ) -> tuple[BoardRow, BoardRow, NDArray[np.bool_], NDArray[np.bool_]]:
     """Read the two rows, and which examples they have right on the seeds of both: [seeds, examples]."""
     import numpy as np
@@ -138,13 +134,15 @@ def _read(
     from benchmark.board.stored_board import chosen_dataset, find_pair, read_board
     from benchmark.tracking.predictions import AnswerReader
 
-    dataset = chosen_dataset(stores.client, options.dataset)
-    board = read_board(stores.client, dataset, stores.ledger, margin=options.margin, single="--dataset")
+    dataset = chosen_dataset(session.client, options.dataset)
+    board = read_board(
+        session.client, dataset, session.runs.ledger, margin=options.margin, single="--dataset"
+    )
     if rows is None:
         a, b = find_pair(board.rows, options.a, options.b, options.budget)
     else:
         a, b = (next(new for new in board.rows if _same(old, new)) for old in rows)
-    read = AnswerReader(stores.client)
+    read = AnswerReader(session.client)
     answers = [{seed: read(run) for seed, run in zip(row.seeds, row.run_ids, strict=True)} for row in (a, b)]
     first, second = ({seed: right for seed, right in own.items() if right is not None} for own in answers)
     shared = sorted(first.keys() & second.keys())

@@ -52,7 +52,7 @@ def script(shell: str) -> str:
     from benchmark.__main__ import COMMANDS
     from benchmark.data.source import DATASETS
     from benchmark.models import MODELS
-    from benchmark.plan.budget import load_budgets
+    from benchmark.plan.space import load_budgets
     from benchmark.publications.configurations import load_publications
 
     # By the name that the help gives an argument, or by its own.

@@ -148,9 +148,9 @@ def cases(options: Namespace) -> list[Case]:
 
 def _run(to_do: Sequence[Case], options: Namespace, command: str) -> int:
     from benchmark.display.live import make_display
-    from benchmark.driver.sweep_driver import open_stores
-    from benchmark.publications.figures_table import to_csv, to_markdown, to_table
-    from benchmark.publications.measurement import Means, measure
+    from benchmark.driver.session import open_session
+    from benchmark.publications.measurement import measure
+    from benchmark.publications.rendering import to_csv, to_markdown, to_table
     from benchmark.publications.reproduction import reproduction_rows
     from benchmark.training.devices import set_up_device
 
@@ -161,10 +161,11 @@ def _run(to_do: Sequence[Case], options: Namespace, command: str) -> int:
     rows: list[ReproductionRow] = []
     pictures: dict[str, str] = {}
     try:
-        with open_stores(cli.RUNS, options.tracking_uri, display) as stores:
-            means = Means(stores, display, data_dir, options.seed, options.device)
+        with open_session(cli.RUNS, options.tracking_uri, display) as session:
             for case in to_do:
-                measured, runs = measure(case, means)
+                measured, runs = measure(
+                    case, session, data_dir=data_dir, seed=options.seed, device=options.device
+                )
                 rows += (own := reproduction_rows(case, measured))
                 if runs:
                     pictures[own[0].label] = _draw(case, runs, output)
@@ -183,7 +184,7 @@ def _run(to_do: Sequence[Case], options: Namespace, command: str) -> int:
 
 def _draw(case: Case, runs: Sequence[PublishedRun], output: Path) -> str:
     """Draw the curves of all seeds; return the name of the file."""
-    from benchmark.publications.curves_plot import reproduction_png
+    from benchmark.publications.rendering import reproduction_png
 
     path = output / f"curves-{re.sub(r'[^a-z0-9]+', '-', case.name).strip('-')}.png"
     reproduction_png([run.curves for run in runs], path, f"{case.name}: {case.publication.title}")

@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from benchmark import cli
 from benchmark.driver.sweep_options import check_together, parser, sweep_config
 from benchmark.support.errors import MissingResource, UserError, did_you_mean
+from benchmark.support.runs_folder import RunsFolder
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -22,10 +23,13 @@ if TYPE_CHECKING:
     from benchmark.data.dataset import Dataset
     from benchmark.data.source import SourceOptions
     from benchmark.display.live import Display
-    from benchmark.driver.sweep_driver import Limits, Outcome, Stores
+    from benchmark.driver.session import Session
+    from benchmark.driver.sweep_driver import Outcome
     from benchmark.execution.ray import RayOptions
     from benchmark.plan.run_specs import Plan
     from benchmark.spec.config import SweepConfig
+
+_SESSION_OPTIONS = ("storage", "run_timeout", "recycle", "max_failures", "join")
 
 
 @cli.command(parser)
@@ -58,19 +62,16 @@ def main(options: Namespace) -> int:
         display.close()
 
 
-@contextmanager
-def _cluster(options: Namespace) -> Iterator[RayOptions | None]:
+def _cluster(options: Namespace) -> AbstractContextManager[RayOptions | None]:
     """Be connected to the Ray cluster, where one was asked for."""
     if options.engine == "local":
-        yield None
-        return
+        return nullcontext()
     from benchmark.execution.ray import RayOptions, connected
 
     asked = RayOptions(
         options.address, options.cpus_per_run or 1, options.gpus_per_run, not options.no_send_data
     )
-    with connected(asked, options.device) as ray:
-        yield ray
+    return connected(asked, options.device)
 
 
 def _model_names(asked: Sequence[str]) -> list[str]:
@@ -138,60 +139,55 @@ def _run(
     display: Display,
     ray: RayOptions | None = None,
 ) -> int:
-    from benchmark.driver.sweep_driver import Limits, check_refused, delivered, open_stores
+    from benchmark.driver.session import open_session
     from benchmark.training.devices import set_up_device
 
+    settings = {name: getattr(options, name) for name in _SESSION_OPTIONS}
     workers = _number_of_workers(options, plans[-1], display)
-    limits = Limits(
-        workers,
-        options.run_timeout,
-        options.recycle,
-        options.max_failures,
-        options.join,
-        ray,
-    )
     # Otherwise TensorFlow is for the workers alone.
-    if (options.device == "gpu" and ray is None) or not limits.in_workers:
+    if ray is None and (options.device == "gpu" or (workers is None and options.run_timeout is None)):
         set_up_device(options.device)
-    with open_stores(cli.RUNS, options.tracking_uri, display, options.storage) as stores:
-        outcomes = _sweep_all(plans, stores, limits, display)
+    with open_session(
+        cli.RUNS, options.tracking_uri, display, workers=workers, ray=ray, **settings
+    ) as session:
+        outcomes = _sweep_all(plans, session)
         display.close()
         failed = any(outcome.failed for outcome in outcomes)
-        if not delivered(stores, display):
+        if not session.deliver():
             return cli.SOME_FAILED
-        _show(outcomes, dataset, stores, options)
-        check_refused(stores, *plans)
+        _show(outcomes, dataset, session, options)
+        session.check_refused(*plans)
     return cli.SOME_FAILED if failed else cli.DONE
 
 
-def _number_of_workers(options: Namespace, dearest: Plan, display: Display) -> int | None:
+def _number_of_workers(options: Namespace, most_expensive: Plan, display: Display) -> int | None:
     """Return ``--workers``, or what ``auto`` finds; None trains in this process."""
     if options.workers != "auto":
         return cast("int | None", options.workers)
     from benchmark.execution.engine import Workplace
     from benchmark.execution.throughput import best_workers
 
-    place = Workplace(dearest.dataset, cli.RUNS / "ledger.jsonl", options.device, options.compile)
+    place = Workplace(most_expensive.dataset, RunsFolder(cli.RUNS).ledger, options.device, options.compile)
     display.line("finding out how many workers are fastest here (kept for the next time)")
-    workers = best_workers(dearest, place)
+    workers = best_workers(most_expensive, place)
     display.line(f"--workers {workers}")
     return workers
 
 
-def _sweep_all(plans: Sequence[Plan], stores: Stores, limits: Limits, display: Display) -> list[Outcome]:
+def _sweep_all(plans: Sequence[Plan], session: Session) -> list[Outcome]:
     """Carry out all sweeps, one after another, by the same workers."""
     from contextlib import ExitStack, closing
 
-    from benchmark.driver.sweep_driver import Sweep, make_engine
+    from benchmark.driver.sweep_driver import Sweep
 
     with ExitStack() as stack:
         # All that has to be read is read now: the tracking store may be gone for a while later.
-        sweeps = [stack.enter_context(closing(Sweep(plan, stores, display, limits))) for plan in plans]
-        engine = stack.enter_context(closing(make_engine(plans[0], stores, limits, display)))
+        sweeps = [stack.enter_context(closing(Sweep(plan, session))) for plan in plans]
+        engine = stack.enter_context(closing(session.engine(plans[0])))
         return [sweep.run(engine) for sweep in sweeps]
 
 
-def _show(outcomes: Sequence[Outcome], dataset: Dataset, stores: Stores, options: Namespace) -> None:
+def _show(outcomes: Sequence[Outcome], dataset: Dataset, session: Session, options: Namespace) -> None:
     """Print the board and the best of the models that are kept, and leave the board in MLflow."""
     from benchmark.board.stored_board import read_board
     from benchmark.report.tables import to_table
@@ -200,10 +196,10 @@ def _show(outcomes: Sequence[Outcome], dataset: Dataset, stores: Stores, options
     from benchmark.support.registry import label_of
     from benchmark.tracking import names
 
-    board = read_board(stores.client, dataset.name, stores.ledger, digest=dataset.digest)
-    _publish(board, outcomes, stores, dataset.name)
+    board = read_board(session.client, dataset.name, session.runs.ledger, digest=dataset.digest)
+    _publish(board, outcomes, session, dataset.name)
     swept = {label_of(outcome.model) for outcome in outcomes}
-    kept = kept_model(stores.client, [row for row in board.rows if row.model in swept])
+    kept = kept_model(session.client, [row for row in board.rows if row.model in swept])
     uri = f"runs:/{kept[1]}/{names.SERVABLE}" if kept else ""
     if options.json:
         sweeps = [vars(outcome) for outcome in outcomes]
@@ -221,14 +217,14 @@ def _show(outcomes: Sequence[Outcome], dataset: Dataset, stores: Stores, options
         words = [
             "--model-uri",
             uri,
-            *(["--tracking-uri", redacted(stores.uri)] if options.tracking_uri else []),
+            *(["--tracking-uri", redacted(session.uri)] if options.tracking_uri else []),
         ]
         command = f"python -m benchmark.predict {shlex.join(words)} 'a text'"
         print(f"Label texts with the best model of this sweep: {command}")
     print("Compare the runs in the MLflow UI with: python -m benchmark.ui")
 
 
-def _publish(board: Board, outcomes: Sequence[Outcome], stores: Stores, dataset: str) -> None:
+def _publish(board: Board, outcomes: Sequence[Outcome], session: Session, dataset: str) -> None:
     """Leave the board with the sweeps in MLflow that were carried out now."""
     from benchmark.board.page_content import read_details
     from benchmark.report.html import to_html
@@ -239,8 +235,8 @@ def _publish(board: Board, outcomes: Sequence[Outcome], stores: Stores, dataset:
     sweeps = [outcome.run_id for outcome in outcomes if outcome.run_id]
     if not sweeps:
         return
-    details = read_details(stores.client, dataset, board, address=ui_address(stores.uri))
-    write_notes(stores.client, dataset, sweeps, to_markdown(board), to_html(board, details))
+    details = read_details(session.client, dataset, board, address=ui_address(session.uri))
+    write_notes(session.client, dataset, sweeps, to_markdown(board), to_html(board, details))
 
 
 def _dry_run(plans: Sequence[Plan], display: Display, as_json: bool) -> int:

@@ -25,13 +25,17 @@ import scipy
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri, stdtrit
 
-from benchmark.stats.bootstrap import hierarchical_bootstrap
 from benchmark.stats.budget_curves import expected_best
-from benchmark.stats.crossed import MeanSquares, critical_value, mean_squares_from_sums, p_values
+from benchmark.stats.comparisons import mcnemar_test, sign_flip_test, win_probability
+from benchmark.stats.crossed import (
+    MeanSquares,
+    critical_value,
+    hierarchical_bootstrap,
+    mean_squares_from_sums,
+    p_values,
+)
 from benchmark.stats.intervals import mean_interval, sampling_error
-from benchmark.stats.paired import mcnemar_test, sign_flip_test, win_probability
-from benchmark.stats.sequential import SequentialPlan
-from benchmark.stats.verdicts import holm
+from benchmark.stats.verdicts import SequentialPlan, holm
 
 SEEDS, MARGIN, ALPHA = (3, 6, 10), 0.005, 0.05
 DROPS = np.array([0.0, 0.0, 0.005, 0.01])  # true accuracy below the first system's

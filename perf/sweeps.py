@@ -19,7 +19,8 @@ from mlflow import MlflowClient
 from benchmark.data.prepare import prepare
 from benchmark.data.source import SourceOptions, get_source
 from benchmark.display.live import make_display
-from benchmark.driver.sweep_driver import Sweep, open_stores
+from benchmark.driver.session import open_session
+from benchmark.driver.sweep_driver import Sweep
 from benchmark.execution.engine import Handler, Job
 from benchmark.plan.run_specs import Plan, make_plan
 from benchmark.spec.config import SweepConfig
@@ -90,8 +91,8 @@ def idle_sweep(
     with Path(os.devnull).open("w") as nowhere:
         display = make_display(json=False, stream=nowhere)
         with (
-            open_stores(Path("mlruns"), tracking, display, storage) as stores,
-            closing(Sweep(plan, stores, display)) as opened,
+            open_session(Path("mlruns"), tracking, display, storage=storage) as session,
+            closing(Sweep(plan, session)) as opened,
         ):
             yield opened, Idle(epochs)
 

@@ -25,7 +25,7 @@ ROOT = Path(benchmark.__file__).parents[1]
 
 @pytest.fixture(autouse=True)
 def _no_network(monkeypatch):
-    monkeypatch.setattr("benchmark.data.imdb.reachable", lambda *host: False)
+    monkeypatch.setattr("benchmark.data.tfds_source.reachable", lambda *host: False)
 
 
 @pytest.fixture
@@ -349,7 +349,7 @@ def test_data_sets_tell_where_they_come_from(own_cache, tmp_path, monkeypatch):
         assert told[name].level == "note"
         assert told[name].message.endswith("is not on this machine, and there is no network")
     monkeypatch.delenv("BENCHMARK_DATA_DIR")
-    monkeypatch.setattr("benchmark.data.imdb.reachable", lambda *host: True)
+    monkeypatch.setattr("benchmark.data.tfds_source.reachable", lambda *host: True)
     told = {finding.message.split("'")[1]: finding for finding in look(resources.data_sets)}
     assert "would be fetched" in told["imdb"].message
     assert told["imdb-int"].level == "note"

@@ -82,7 +82,7 @@ def test_more_looks_than_runs_are_no_damage(lines, capsys):
 def test_a_changed_entry(lines, capsys):
     lines[1] = lines[1].replace(b'"nbsvm"', b'"other"')
     FILE.write_bytes(b"".join(lines))
-    assert verify(capsys) == (1, [f"{FILE}, line 2: this entry was changed: its hash is of another one"])
+    assert verify(capsys) == (1, [f"{FILE}, line 2: this entry was changed: its hash is of a different one"])
 
 
 def test_a_changed_entry_with_a_new_hash(lines, capsys):
@@ -93,14 +93,14 @@ def test_a_changed_entry_with_a_new_hash(lines, capsys):
     body = {name: value for name, value in entry.items() if name != "hash"} | {"model": "other"}
     lines[1] = _line({**body, "hash": _hash(body)})
     FILE.write_bytes(b"".join(lines))
-    follows = f"{FILE}, line 3: this entry follows line 2, but was written after another one"
+    follows = f"{FILE}, line 3: this entry follows line 2, but was written after a different one"
     assert verify(capsys) == (1, [follows])
 
 
 def test_an_entry_that_says_something_twice(lines, capsys):
     lines[1] = lines[1].replace(b"{", b'{"model": "shown to readers", ', 1)
     FILE.write_bytes(b"".join(lines))
-    assert verify(capsys) == (1, [f"{FILE}, line 2: this entry was written anew or cut off"])
+    assert verify(capsys) == (1, [f"{FILE}, line 2: this entry was written again or cut off"])
 
 
 def test_an_entry_taken_out_of_the_middle(lines, capsys):
@@ -108,7 +108,7 @@ def test_an_entry_taken_out_of_the_middle(lines, capsys):
     code, told = verify(capsys)
     assert code == 1
     assert told == [
-        f"{FILE}, line 2: this entry follows line 1, but was written after another one",
+        f"{FILE}, line 2: this entry follows line 1, but was written after a different one",
         f"{FILE}: 0 entries, not 1, for nbsvm on sample (run {run_of(lines[1])}): "
         "cut off at the end, taken out, or changed",
     ]
@@ -118,7 +118,7 @@ def test_the_first_entry_taken_out(lines, capsys):
     FILE.write_bytes(b"".join(lines[1:]))
     code, told = verify(capsys)
     assert code == 1
-    assert told[0] == f"{FILE}, line 1: this entry comes first, but was written after another one"
+    assert told[0] == f"{FILE}, line 1: this entry comes first, but was written after a different one"
     assert run_of(lines[0]) in told[1]
 
 
@@ -144,7 +144,7 @@ def test_half_an_entry(lines, capsys):
     assert code == 1
     assert told[0] == f"{FILE}, line 4: this is no entry"
     FILE.write_bytes(b"".join(lines)[:-1])
-    assert verify(capsys) == (1, [f"{FILE}, line 4: this entry was written anew or cut off"])
+    assert verify(capsys) == (1, [f"{FILE}, line 4: this entry was written again or cut off"])
 
 
 def test_two_entries_swapped(lines, capsys):

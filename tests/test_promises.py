@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ledgers import looks
 from processes import kill, of_kind, outcome, repeated, runs, start_sweep
 from tiny_models import NETWORK
 
 from benchmark import leaderboard, ledger, sweep
-from benchmark.data.ledger_chain import looks
 from benchmark.data.prepare import prepare
 from benchmark.data.source import SourceOptions, get_source
 from benchmark.tracking import names

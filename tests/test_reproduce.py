@@ -10,11 +10,11 @@ import time
 from pathlib import Path
 
 import pytest
+from ledgers import looks
 from mlflow import MlflowClient
 from published_samples import ABSENT, SLOW, TINY, write
 
 from benchmark import leaderboard, reproduce, sweep
-from benchmark.data.ledger_chain import looks
 from benchmark.search.presence import open_presence
 from benchmark.tracking import names
 from benchmark.tracking.runs_query import all_runs

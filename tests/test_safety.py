@@ -25,7 +25,7 @@ from benchmark.data import archive as archives
 from benchmark.data.archive import download, unpack
 from benchmark.data.prepare import cached, find_prepared, prepare
 from benchmark.models.source_description import describe
-from benchmark.plan.packaged import spaces_folder
+from benchmark.plan.space import spaces_folder
 from benchmark.support.errors import UserError
 from benchmark.tracking.store import connect, ensure_runs_folder
 from benchmark.vectors import text_files
@@ -35,7 +35,7 @@ SECRET = "planted-secret"
 
 # What may stand in the package, and why.
 ALLOWED = {
-    ("data/object_arrays.py", "import pickle"): "an Unpickler that knows four names, of functions of its own",
+    ("data/imdb_int.py", "import pickle"): "an Unpickler that knows four names, of functions of its own",
     ("support/source_files.py", "exec"): "a model's file that the user names is a program of the user's",
     ("support/source_files.py", "compile"): "the same",
     ("serving/mlflow_model.py", "skops.io.load"): "of scikit-learn's types and one of ours",

@@ -11,8 +11,8 @@ from benchmark.data.prepare import cached
 from benchmark.data.source import DATASETS, Source, SourceOptions, get_source
 from benchmark.models import MODELS
 from benchmark.models.source_description import describe
-from benchmark.plan.budget import load_budgets
 from benchmark.plan.run_specs import resolve_space
+from benchmark.plan.space import load_budgets
 from benchmark.support.errors import UserError
 
 

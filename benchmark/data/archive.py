@@ -1,17 +1,22 @@
-"""Archives of data: fetched with a limit, unpacked so that nothing lands outside the folder."""
+"""Archives of texts: fetched with a limit, unpacked so that nothing lands outside the folder, and read."""
 
 from __future__ import annotations
 
 import http.client
 import lzma
 import tarfile
+import tempfile
 import urllib.request
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
-from benchmark.data.cache import disk_is_full
+from benchmark.data.cache import cache_root, disk_is_full
+from benchmark.data.files import fingerprint, stamp
+from benchmark.data.folder import FolderSource
+from benchmark.data.source import Row, SourceOptions, experiment_name
 from benchmark.support.errors import UserError, one_line
 from benchmark.support.files import written_whole
 from benchmark.support.printable import redacted
@@ -20,6 +25,7 @@ from benchmark.support.retries import reachable
 _CHUNK = 1 << 18
 _PATIENCE = 30.0
 _MOST_BYTES = 1 << 29
+_MOST_FETCHED = 1 << 28
 _MOST_MEMBERS = 100_000
 
 
@@ -111,3 +117,100 @@ def unpack(archive: Path, folder: Path, without: Sequence[str] = ()) -> None:
         if disk_is_full(error):
             raise
         raise UserError(f"{archive} cannot be unpacked ({one_line(error, named=True)})") from error
+
+
+class ArchivedSource:
+    """A folder per class in an archive, which is unpacked once, to be prepared.
+
+    Parameters
+    ----------
+    archive : str
+        Its place below the data folder; if it is not there, it is fetched into the cache.
+    folder : str
+        The folder in the archive; where the data folder holds it unpacked, that is read.
+    without : sequence of str
+        Folders of the archive that are left out.
+    url : str or None
+        Where the archive can be fetched.
+    options : SourceOptions
+        Data folder, encoding and validation share.
+    """
+
+    most_bytes = _MOST_FETCHED
+    otherwise = ""
+    """What can be done beside giving the archive, for the message."""
+
+    def __init__(
+        self, archive: str, folder: str, without: Sequence[str], url: str | None, options: SourceOptions
+    ) -> None:
+        self.name = experiment_name(f"dir:{folder}")
+        self._place, self._inner, self._without, self._url = Path(archive), folder, without, url
+        self.options, data = options, options.data_dir
+        self.given = data / folder if data and (data / folder).is_dir() else None
+        own = [data / archive, data / self._place.name] if data else []
+        self.found = next((path for path in own if path.is_file()), None)
+        self.fetched = cache_root() / "downloads" / self._place.name
+
+    @property
+    def home(self) -> str:
+        """Place of the archive, or of the folder."""
+        return str((self.given or self._archive).absolute())
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the folders, which are known once the archive is unpacked."""
+        return self.folder.class_names
+
+    @property
+    def validation_share(self) -> float:
+        """Share of train that becomes validation."""
+        return self.folder.validation_share
+
+    @property
+    def notices(self) -> list[str]:
+        """What was left out of the folder."""
+        return self.folder.notices
+
+    def key(self) -> str:
+        """Return a digest of the archive's place, size and time, and of what is read of it."""
+        if self.given:
+            return self.folder.key()
+        facts = (self._inner, tuple(self._without), self.options.encoding, self.options.validation_share)
+        return fingerprint([stamp(self._archive)], *facts)
+
+    def rows(self) -> Iterator[Row]:
+        """Yield the texts of the folder."""
+        yield from self.folder.rows()
+
+    @cached_property
+    def folder(self) -> FolderSource:
+        """The folder, unpacked."""
+        if self.given:
+            return FolderSource(self.given, self.options, self.name, f"dir:{self.given}")
+        # Gone with this object: what is needed of the texts is then in the cache.
+        self._scratch = tempfile.TemporaryDirectory(prefix="textbench-")
+        root = Path(self._scratch.name)
+        try:
+            unpack(self._archive, root, self._without)
+        except UserError:
+            if not self.found:  # ours: fetch it again next time
+                self.fetched.unlink(missing_ok=True)
+            raise
+        return self.below(root, self._archive)
+
+    def below(self, root: Path, archive: Path) -> FolderSource:
+        """Return the folder of an archive that was unpacked."""
+        inner, shown = root / self._inner, archive / self._inner
+        if not inner.is_dir():
+            raise UserError(f"{archive} has no folder '{self._inner}'")
+        return FolderSource(inner, self.options, self.name, str(shown), shown)
+
+    @cached_property
+    def _archive(self) -> Path:
+        if self.found or self.fetched.is_file():
+            return self.found or self.fetched
+        instead = f"give a folder that holds {self._place} or {self._inner}/ with --data-dir{self.otherwise}"
+        if self._url is None:
+            raise UserError(f"{self._place} is not there; {instead}")
+        download(self._url, self.fetched, self.most_bytes, instead)
+        return self.fetched

@@ -10,7 +10,6 @@ import hashlib
 from array import array
 from collections.abc import Iterator, Sequence
 from itertools import combinations
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -34,33 +33,21 @@ _QUANTILES = {
 
 
 class FactFinder:
-    """Takes rows one by one; keeps eight bytes of each, and their names in a file.
+    """Takes rows one by one; keeps eight bytes of each text, and the names of the rows."""
 
-    Parameters
-    ----------
-    folder : Path
-        For a temporary file.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self._path = folder / "places.tmp"
-        self._places = self._path.open("wb")
+    def __init__(self) -> None:
         self._hashes, self._labels, self._test = array("Q"), array("i"), array("b")
+        self._names: list[str] = []
         self._empty = FirstFew()
 
     def add(self, row: Row, content: bytes) -> None:
-        """Take a row and its text in UTF-8."""
+        """Take a row and its text in UTF-8; one that the source gave no name is counted."""
+        self._names.append(row.where or f"text {len(self._names) + 1}")
         if not content.strip():
-            self._empty.add(row.where or f"text {len(self._hashes) + 1}")
-        place = row.where.replace("\n", " ").encode("utf-8", "replace")
-        self._places.write(place + b"\n")
+            self._empty.add(self._names[-1])
         self._hashes.append(int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "little"))
         self._labels.append(row.label)
         self._test.append(row.part == "test")
-
-    def close(self) -> None:
-        """Close the temporary file."""
-        self._places.close()
 
     def finish(
         self,
@@ -80,14 +67,13 @@ class FactFinder:
         classes : int
             How many there are.
         """
-        self.close()
         test = np.array(self._test, dtype=np.int8).astype(bool)
         part = np.full(len(test), PARTS.index("test"))
         visible = np.flatnonzero(~test)
         part[visible[train]] = PARTS.index("train")
         part[visible[validation]] = PARTS.index("validation")
         labels, hashes = np.array(self._labels, dtype=np.int64), np.array(self._hashes, dtype=np.uint64)
-        facts = {
+        return {
             "class_counts": {
                 name: np.bincount(labels[part == number], minlength=classes).tolist()
                 for number, name in enumerate(PARTS)
@@ -97,8 +83,6 @@ class FactFinder:
             "test_duplicates": int(np.isin(hashes[test], hashes[visible]).sum()),
             "empty": {"texts": self._empty.count, "first": self._empty.first},
         }
-        self._path.unlink()
-        return facts
 
     def _duplicates(self, part: NDArray[np.int64]) -> Iterator[dict[str, Any]]:
         hashes = np.array(self._hashes, dtype=np.uint64)
@@ -120,21 +104,8 @@ class FactFinder:
         self, parts: list[str], texts: int, pairs: Sequence[tuple[Any, Any]]
     ) -> Iterator[dict[str, Any]]:
         if texts:
-            named = self._named({int(row) for pair in pairs for row in pair})
-            yield {
-                "parts": parts,
-                "texts": texts,
-                "first": [[named[int(row)] for row in pair] for pair in pairs],
-            }
-
-    def _named(self, rows: set[int]) -> dict[int, str]:
-        """Return the names of some rows; one that the source gave none is counted."""
-        with self._path.open("rb") as file:
-            return {
-                row: line.decode("utf-8").rstrip("\n") or f"text {row + 1}"
-                for row, line in enumerate(file)
-                if row in rows
-            }
+            first = [[self._names[row] for row in pair] for pair in pairs]
+            yield {"parts": parts, "texts": texts, "first": first}
 
 
 def count_test_duplicates(facts: dict[str, Any]) -> int:

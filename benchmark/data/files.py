@@ -1,4 +1,4 @@
-"""Files of texts: their encoding, errors that name file and byte, and fingerprints."""
+"""Files of texts: read whole or line by line, errors that name file and byte, and fingerprints."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import contextlib
 import difflib
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from benchmark.support.errors import UserError, did_you_mean
@@ -22,6 +22,11 @@ _MARKS = {
     codecs.BOM_UTF16_BE: ("utf-16", "utf-16-be"),
 }
 _FEW = 3
+_CHUNK = 1 << 18
+
+LONGEST = 1 << 24
+"""Characters a line, or a field of a table, may have; what is longer is no table of texts."""
+
 PACKED = (".gz", ".zip", ".bz2", ".xz", ".zst", ".tar", ".tgz", ".7z")
 """Ends of names of compressed files and archives."""
 
@@ -69,17 +74,17 @@ def decode(content: bytes, encoding: str, where: str) -> str:
     UserError
         Names file, byte offset and the way out.
     """
-    check_start(content, encoding, where)
+    _check_start(content, encoding, where)
     try:
         text = content.decode(encoding)
     except UnicodeDecodeError as error:
-        raise not_encoded(where, error.start, content[error.start], encoding) from None
+        raise _not_encoded(where, error.start, content[error.start], encoding) from None
     if "\x00" in text:
-        raise not_text(where, len(text[: text.index("\x00")].encode(encoding)))
+        raise _not_text(where, len(text[: text.index("\x00")].encode(encoding)))
     return text.lstrip("\ufeff")
 
 
-def check_start(content: bytes, encoding: str, where: str) -> None:
+def _check_start(content: bytes, encoding: str, where: str) -> None:
     """Refuse what begins with another encoding's byte order mark, and UTF-8 read as UTF-16.
 
     Any two bytes are a character of UTF-16, so nothing else would say that they are not.
@@ -96,7 +101,7 @@ def check_start(content: bytes, encoding: str, where: str) -> None:
         )
 
 
-def not_encoded(where: str, offset: int, byte: int, encoding: str) -> UserError:
+def _not_encoded(where: str, offset: int, byte: int, encoding: str) -> UserError:
     """Return the error for a byte that does not fit the encoding."""
     other = "latin-1" if encoding == "utf-8" else "utf-8"
     return UserError(
@@ -105,12 +110,71 @@ def not_encoded(where: str, offset: int, byte: int, encoding: str) -> UserError:
     )
 
 
-def not_text(where: str, offset: int) -> UserError:
+def _not_text(where: str, offset: int) -> UserError:
     """Return the error for a file with NUL characters, which no text has."""
     return UserError(
         f"{where}: byte {offset} is NUL, so this is a binary file; expected texts (of utf-16 say "
         "--encoding utf-16-le)"
     )
+
+
+def text_lines(path: Path, encoding: str) -> Iterator[str]:
+    r"""Yield the lines of a file with their ends: ``\n``, or ``\r`` alone where there is no ``\n``.
+
+    Memory stays near the size of the longest line. A file that is binary, or in another encoding, is
+    refused at the first byte that says so.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    encoding : str
+        Python's name of its encoding.
+
+    Raises
+    ------
+    UserError
+        Names the file and the byte or line.
+    """
+    decoder = codecs.getincrementaldecoder(encoding)("strict")
+    pending, offset, number, end = "", 0, 0, "\n"
+    try:
+        with path.open("rb") as file:
+            while True:
+                chunk = file.read(_CHUNK)
+                before = offset - len(decoder.getstate()[0])
+                if offset == 0:
+                    _check_start(chunk, encoding, str(path))
+                try:
+                    text = decoder.decode(chunk, final=not chunk)
+                except UnicodeDecodeError as error:
+                    byte = error.object[error.start]
+                    start = offset + len(chunk) - len(error.object) + error.start
+                    raise _not_encoded(str(path), start, byte, encoding) from None
+                except UnicodeError:
+                    raise UserError(
+                        f"{path} is not {encoding} text: it has no byte order mark; say which order, "
+                        f"--encoding {encoding}-le or {encoding}-be"
+                    ) from None
+                if "\x00" in text:
+                    start = before + len(text[: text.index("\x00")].encode(encoding))
+                    raise _not_text(str(path), start)
+                if offset == 0:
+                    text = text.lstrip("\ufeff")
+                    end = "\r" if "\r" in text[:-1] and "\n" not in text else "\n"
+                offset += len(chunk)
+                *whole, pending = (pending + text).split(end)
+                for line in whole:
+                    yield line + end
+                number += len(whole)
+                if len(pending) > LONGEST:
+                    raise UserError(f"{path}, line {number + 1} is longer than {LONGEST:,} characters")
+                if not chunk:
+                    break
+    except OSError as error:
+        raise UserError(f"{path}: {(error.strerror or str(error)).lower()}") from error
+    if pending:
+        yield pending
 
 
 def fingerprint(files: Iterable[tuple[str, int, int]], *facts: object) -> str:

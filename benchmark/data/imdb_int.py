@@ -1,4 +1,4 @@
-"""IMDB reviews as the arrays of `keras.datasets.imdb`, turned back into words.
+"""IMDB reviews as the arrays of `keras.datasets.imdb`, turned back into words; their pickles are not run.
 
 Source: ``keras.datasets.imdb.load_data`` and ``get_word_index``; the validation part is that of the
 TensorFlow tutorial "Text classification with movie reviews" (``x_train[:10000]``).
@@ -7,14 +7,17 @@ TensorFlow tutorial "Text classification with movie reviews" (``x_train[:10000]`
 from __future__ import annotations
 
 import json
+import pickle
+import zipfile
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import IO, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmark.data.files import fingerprint, stamp
-from benchmark.data.object_arrays import NpzFile
 from benchmark.data.source import Row, Source, SourceOptions
 from benchmark.support.errors import UserError, one_line
 
@@ -26,6 +29,7 @@ SPECIAL = ("‹pad›", "‹start›", "‹unk›", "‹unused›")
 """Words for them. ``<START>`` would lose its brackets in `tokenize` and become the word "start"."""
 
 _VALIDATION = 10_000
+_LARGEST = 1 << 30  # bytes of an array, against archives that unfold into all of memory
 _SHUFFLE_SEED = 113  # Keras's own; the files have one class after the other
 _ARRAYS, _WORDS = Path("keras", "imdb.npz"), Path("keras", "imdb_word_index.json")
 
@@ -117,6 +121,127 @@ def decode_ids(ids: Sequence[int], words: Mapping[int, str]) -> str:
 def _ids(ranks: array[int]) -> list[int]:
     """Return the ids of `load_data` for a text of the file, which holds ranks."""
     return [START, *(rank + INDEX_FROM for rank in ranks)]
+
+
+class NpzFile:
+    """Reads arrays out of an ``.npz`` file; whatever is not a plain array or lists of integers is refused.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def integers(self, name: str) -> NDArray[np.int64]:
+        """Return a one-dimensional array of integers."""
+        values = self._read(name)
+        if not isinstance(values, np.ndarray) or values.ndim != 1 or values.dtype.kind not in "iu":
+            raise self._error(name, "expected a one-dimensional array of integers")
+        return values.astype(np.int64)
+
+    def lists(self, name: str) -> list[array[int]]:
+        """Return an object array of lists of integers, as `keras.datasets.imdb` has them."""
+        values = self._read(name)
+        if isinstance(values, np.ndarray):
+            raise self._error(name, "expected an array of lists of integers")
+        result = []
+        for number, value in enumerate(values):
+            if type(value) is not list or any(type(item) is not int for item in value):
+                raise self._error(name, f"entry {number} is not a list of integers")
+            try:
+                result.append(array("i", value))
+            except OverflowError:
+                raise self._error(name, f"entry {number} has a number above {2**31 - 1}") from None
+        return result
+
+    def _read(self, name: str) -> NDArray[Any] | list[Any]:
+        """Return an array, or the list behind an object array."""
+        try:
+            with zipfile.ZipFile(self._path) as archive:
+                if f"{name}.npy" not in archive.namelist():
+                    raise self._error(name, "it is not there")
+                if archive.getinfo(f"{name}.npy").file_size > _LARGEST:
+                    raise self._error(name, f"it is larger than {_LARGEST >> 30} GiB")
+                with archive.open(f"{name}.npy") as file:
+                    return _read_array(file)
+        except UserError:
+            raise
+        except Exception as error:  # pickle and zipfile raise nearly anything on damaged data
+            raise self._error(name, f"it cannot be read ({one_line(error, named=True)})") from error
+
+    def _error(self, name: str, what: str) -> UserError:
+        return UserError(f"{self._path}, array '{name}': {what}")
+
+
+def _read_array(file: IO[bytes]) -> NDArray[Any] | list[Any]:
+    version = np.lib.format.read_magic(file)
+    read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    shape, _, dtype = read_header[version](file)
+    if not dtype.hasobject:
+        file.seek(0)
+        array: NDArray[Any] = np.lib.format.read_array(file, allow_pickle=False)
+        return array
+    values = unpickle(file)
+    if shape != (len(values),):
+        raise ValueError(f"the header says shape {shape}, the content {len(values)}")
+    return values
+
+
+_NAMES = {
+    ("numpy", "ndarray"),
+    ("numpy", "dtype"),
+    ("numpy.core.multiarray", "_reconstruct"),
+    ("numpy._core.multiarray", "_reconstruct"),
+    ("_codecs", "encode"),  # how protocol 2 writes b"b"
+}
+
+
+class _Stub:
+    """Stands for whatever a pickled array names: it does nothing, and keeps the last part of its state."""
+
+    items: Any = None
+
+    def __init__(self, *_: object) -> None: ...
+
+    def __setstate__(self, state: Any) -> None:
+        self.items = state[-1]  # (version, shape, dtype, order, entries)
+
+
+class _Unpickler(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> type[_Stub]:
+        if (module, name) not in _NAMES:
+            raise pickle.UnpicklingError(f"it asks for {module}.{name}, which no array of numbers needs")
+        return _Stub
+
+
+def unpickle(file: IO[bytes]) -> list[Any]:
+    """Return the entries of a pickled one-dimensional object array, running nothing that it names.
+
+    A pickle is a program. The few names that NumPy writes for such an array stand here for a class that
+    only keeps the entries; every other name ends the reading.
+
+    Parameters
+    ----------
+    file : binary file
+        At the first byte of the pickle.
+
+    Returns
+    -------
+    list
+        The entries: lists, numbers, strings and what else a pickle can hold without naming anything.
+
+    Raises
+    ------
+    pickle.UnpicklingError
+        For a pickle of anything else.
+    """
+    result = _Unpickler(file).load()
+    if not isinstance(result, _Stub) or type(result.items) is not list:
+        raise pickle.UnpicklingError("it holds no object array")
+    return result.items
 
 
 def source(options: SourceOptions) -> Source:

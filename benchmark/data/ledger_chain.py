@@ -7,7 +7,6 @@ import getpass
 import hashlib
 import json
 import os
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -88,15 +87,8 @@ def record_look(spec: RunSpec, ledger: Path) -> None:
     UserError
         When the chain of hashes is broken.
     """
-    entry = {
-        "who": user_name(),
-        "spec_id": spec.spec_id,
-        "model": label_of(spec.model),
-        "dataset": spec.dataset,
-        "dataset_digest": spec.dataset_digest,
-    }
     try:
-        append(ledger, entry)
+        append(ledger, _entry(spec.spec_id, label_of(spec.model), spec.dataset, spec.dataset_digest))
     except OSError as error:
         raise Unfinished(storage_failure(error) or f"{ledger} cannot be written ({error})") from error
 
@@ -116,18 +108,18 @@ def read_test_texts(dataset: Dataset, rows: NDArray[np.int64], ledger: Path) -> 
     ledger : Path
         ``mlruns/ledger.jsonl``.
     """
-    append(
-        ledger,
-        {
-            "who": user_name(),
-            "spec_id": "",
-            "model": SHOWN,
-            "dataset": dataset.name,
-            "dataset_digest": dataset.digest,
-            "examples": len(rows),
-        },
-    )
+    append(ledger, _entry("", SHOWN, dataset.name, dataset.digest) | {"examples": len(rows)})
     return Store(dataset.folder / "test").texts(rows)
+
+
+def _entry(spec_id: str, model: str, dataset: str, digest: str) -> dict[str, Any]:
+    return {
+        "who": user_name(),
+        "spec_id": spec_id,
+        "model": model,
+        "dataset": dataset,
+        "dataset_digest": digest,
+    }
 
 
 def append(ledger: Path, entry: dict[str, Any]) -> None:
@@ -153,59 +145,6 @@ def append(ledger: Path, entry: dict[str, Any]) -> None:
         _write(ledger, len(torn), _line({**body, "hash": _hash(body)}))
 
 
-def join(ledger: Path, entries: Iterable[dict[str, Any]]) -> int:
-    """Append the entries of another ledger, but for those that are here already.
-
-    Each goes on saying what it said, and gets a place in this chain; the hash that it had where it was
-    written stays with it as its ``origin``, by which it is known wherever it is joined to.
-
-    Parameters
-    ----------
-    ledger : Path
-        ``mlruns/ledger.jsonl``, made where it is missing.
-    entries : iterable of dict
-        As `read_entries` returns them.
-
-    Returns
-    -------
-    int
-        Number of entries that were appended; they are on the disk.
-
-    Raises
-    ------
-    OSError
-        When they cannot be written.
-    UserError
-        When the chain of hashes here is broken.
-    """
-    ledger.parent.mkdir(parents=True, exist_ok=True)
-    with guard(ledger):
-        here, torn = _entries(ledger)
-        missing = missing_entries(here, entries)
-        previous = here[-1]["hash"] if here else _FIRST
-        lines: list[bytes] = []
-        for entry in missing:
-            body = {**entry, "origin": _origin(entry), "previous": previous}
-            del body["hash"]
-            if torn and not lines:
-                body["torn"] = torn.decode("utf-8", "backslashreplace")
-            previous = _hash(body)
-            lines.append(_line({**body, "hash": previous}))
-        if lines:
-            _write(ledger, len(torn), b"".join(lines))
-    return len(missing)
-
-
-def missing_entries(here: Iterable[dict[str, Any]], others: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return those of other entries that are not here, each once, in their order."""
-    known = {_origin(entry) for entry in here}
-    return list({_origin(entry): entry for entry in others if _origin(entry) not in known}.values())
-
-
-def _origin(entry: dict[str, Any]) -> str:
-    return str(entry.get("origin", entry["hash"]))
-
-
 def _write(ledger: Path, torn: int, line: bytes) -> None:
     """Write a line in place of the torn bytes at the end; on an error, leave the file without either."""
     # Not buffered: a buffer would be written once more when the file is closed after an error.
@@ -222,28 +161,6 @@ def _write(ledger: Path, torn: int, line: bytes) -> None:
             with contextlib.suppress(OSError):  # the first error is the one to be shown
                 file.truncate(size)
             raise
-
-
-def looks(ledger: Path, dataset_digest: str | None = None) -> Counter[str]:
-    """Count the looks at the test part by model.
-
-    Parameters
-    ----------
-    ledger : Path
-        ``mlruns/ledger.jsonl``; missing means no looks.
-    dataset_digest : str, optional
-        Count those at one data set only.
-
-    Raises
-    ------
-    UserError
-        When the chain of hashes is broken: an entry was changed, cut off or taken out.
-    """
-    return Counter(
-        entry["model"]
-        for entry in read_entries(ledger)
-        if dataset_digest is None or entry["dataset_digest"] == dataset_digest
-    )
 
 
 def read_entries(ledger: Path) -> list[dict[str, Any]]:
@@ -326,12 +243,12 @@ def _chain(lines: Iterable[bytes]) -> tuple[list[dict[str, Any]], list[Damage]]:
             damage.append(Damage(number, "this is no entry"))
             continue
         if own != _hash(body):
-            damage.append(Damage(number, "this entry was changed: its hash is of another one"))
+            damage.append(Damage(number, "this entry was changed: its hash is of a different one"))
         elif line != _line(entry):
-            damage.append(Damage(number, "this entry was written anew or cut off"))
+            damage.append(Damage(number, "this entry was written again or cut off"))
         if before != previous:
             place = "comes first" if number == 1 else f"follows line {number - 1}"
-            damage.append(Damage(number, f"this entry {place}, but was written after another one"))
+            damage.append(Damage(number, f"this entry {place}, but was written after a different one"))
         entries.append(entry)
         previous = own
     return entries, damage

@@ -9,7 +9,6 @@ import json
 import re
 from array import array
 from collections import defaultdict
-from collections.abc import Iterable
 from pathlib import Path
 from typing import IO, Any
 
@@ -105,7 +104,7 @@ class _Writer:
         self._tokens: IO[bytes] = (folder / "tokens.tmp").open("wb")
         self.labels = array("i")
         self._text_ends = array("q", [0])
-        self._token_ends = array("q", [0])
+        self.token_ends = array("q", [0])
 
     def add(self, text: str, ids: array[int], label: int) -> bytes:
         content = text.encode("utf-8", errors="replace")
@@ -113,7 +112,7 @@ class _Writer:
         ids.tofile(self._tokens)
         self.labels.append(label)
         self._text_ends.append(self._text_ends[-1] + len(content))
-        self._token_ends.append(self._token_ends[-1] + len(ids))
+        self.token_ends.append(self.token_ends[-1] + len(ids))
         return content
 
     def close(self) -> None:
@@ -121,10 +120,10 @@ class _Writer:
         self._tokens.close()
         np.save(self.folder / "labels.npy", np.array(self.labels, dtype=np.int32))
         np.save(self.folder / "text_ends.npy", np.array(self._text_ends, dtype=np.int64))
-        np.save(self.folder / "token_ends.npy", np.array(self._token_ends, dtype=np.int64))
+        np.save(self.folder / "token_ends.npy", np.array(self.token_ends, dtype=np.int64))
 
     def lengths(self) -> NDArray[np.int64]:
-        ends = np.array(self._token_ends, dtype=np.int64)
+        ends = np.array(self.token_ends, dtype=np.int64)
         return ends[1:] - ends[:-1]
 
     def provisional(self) -> NDArray[np.int32]:
@@ -149,7 +148,7 @@ class _Writer:
 def _fill(folder: Path, source: Source) -> dict[str, Any]:
     open_part, test = _Writer(folder / "open"), _Writer(folder / "test")
     numbers: defaultdict[bytes, int] = defaultdict(itertools.count().__next__)
-    own_validation, facts = array("b"), FactFinder(folder)
+    own_validation, facts = array("b"), FactFinder()
     digest = hashlib.sha256(json.dumps([source.class_names, source.validation_share]).encode())
     for row in source.rows():
         _check(row, source)
@@ -253,26 +252,11 @@ def _rank(
     words: list[bytes], part: _Writer, rows: NDArray[np.int64]
 ) -> tuple[list[bytes], NDArray[np.int32]]:
     """Rank words by frequency in the training rows, ties by the word; unseen ones become OOV."""
-    in_training = np.zeros(len(part.labels), dtype=bool)
-    in_training[rows] = True
     counts = np.zeros(len(words), dtype=np.int64)
-    provisional, lengths = part.provisional(), part.lengths()
-    ends = np.concatenate([[0], np.cumsum(lengths)])
-    for first, last in _spans(ends):
-        mask = np.repeat(in_training[first:last], lengths[first:last])
-        block = provisional[ends[first] : ends[last]]
-        counts += np.bincount(block[mask], minlength=len(words))
+    provisional, ends = part.provisional(), part.token_ends
+    for row in rows.tolist():
+        np.add.at(counts, provisional[ends[row] : ends[row + 1]], 1)
     order = sorted(np.flatnonzero(counts), key=lambda number: (-counts[number], words[number]))
     rank = np.full(len(words), OOV, dtype=np.int32)
     rank[order] = np.arange(len(order), dtype=np.int32) + OOV + 1
     return [words[number] for number in order], rank
-
-
-def _spans(ends: NDArray[np.int64]) -> Iterable[tuple[int, int]]:
-    """Cut rows into spans of about `_CHUNK` tokens, so that memory does not grow with the data."""
-    first, rows = 0, len(ends) - 1
-    while first < rows:
-        last = int(np.searchsorted(ends, ends[first] + _CHUNK, side="right")) - 1
-        last = min(max(last, first + 1), rows)
-        yield first, last
-        first = last

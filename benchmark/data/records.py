@@ -9,8 +9,7 @@ from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from benchmark.data.files import PACKED, FirstFew
-from benchmark.data.lines import LONGEST, text_lines
+from benchmark.data.files import LONGEST, PACKED, FirstFew, text_lines
 from benchmark.support.errors import UserError, did_you_mean
 
 Record = tuple[str, tuple[Any, ...]]

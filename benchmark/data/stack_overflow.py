@@ -5,16 +5,13 @@ Source: TensorFlow tutorial "Load text", ``stack_overflow_16k``; the name of the
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 
-from benchmark.data.archive import download, unpack
-from benchmark.data.cache import cache_root
+from benchmark.data.archive import ArchivedSource
 from benchmark.data.files import check_encoding, fingerprint, stamp
 from benchmark.data.folder import FolderSource
-from benchmark.data.source import VALIDATION_SHARE, Row, Source, SourceOptions
+from benchmark.data.source import VALIDATION_SHARE, Source, SourceOptions
 from benchmark.support.errors import UserError
 
 _URL = "https://storage.googleapis.com/download.tensorflow.org/data/stack_overflow_16k.tar.gz"
@@ -22,79 +19,55 @@ _FOLDER = "stack_overflow_16k"
 _MOST_BYTES = 1 << 26  # about ten times the archive
 
 
-class StackOverflowSource:
+class StackOverflowSource(ArchivedSource):
     """The questions: a folder or archive in the data folder, otherwise the archive is fetched."""
 
-    name = "stack-overflow"
     class_names: tuple[str, ...] = ("csharp", "java", "javascript", "python")
-    home = _URL
+    otherwise = ", or use --dataset sample"
 
     def __init__(self, options: SourceOptions) -> None:
-        self._options = options
+        super().__init__(f"archives/{_FOLDER}.tar.gz", _FOLDER, (), _URL, options)
+        self.name, self.most_bytes = "stack-overflow", _MOST_BYTES
         self._encoding = check_encoding(options.encoding)
-        share = options.validation_share
-        self.validation_share = VALIDATION_SHARE if share is None else share
-        folder = options.data_dir
-        archives = [folder / "archives" / f"{_FOLDER}.tar.gz", folder / f"{_FOLDER}.tar.gz"] if folder else []
-        self._given = folder / _FOLDER if folder and (folder / _FOLDER).is_dir() else None
-        self._archive = next((path for path in archives if path.is_file()), None)
+
+    @property
+    def home(self) -> str:
+        """The official address."""
+        return _URL
+
+    @property
+    def validation_share(self) -> float:
+        """Share of train that becomes validation."""
+        share = self.options.validation_share
+        return VALIDATION_SHARE if share is None else share
 
     def key(self) -> str:
         """Return a digest of the files in the data folder; the official archive never changes."""
-        if self._given:
-            return self._folder(self._given).key()
-        archive = [stamp(self._archive)] if self._archive else []
+        if self.given:
+            return self.folder.key()
+        archive = [stamp(self.found)] if self.found else []
         return fingerprint(archive, _FOLDER, self._encoding, self.validation_share)
-
-    def rows(self) -> Iterator[Row]:
-        """Yield train, then test, in each the tags and files in the order of their names."""
-        if self._given:
-            yield from self._folder(self._given).rows()
-            return
-        archive = self._archive or self._fetched()
-        with self._unpacked(archive) as folder:
-            yield from self._folder(folder, archive).rows()
 
     def at_hand(self) -> bool:
         """Return whether the questions can be read without network."""
-        return bool(self._given or self._archive or _downloaded().is_file())
+        return bool(self.given or self.found or self.fetched.is_file())
 
-    def _fetched(self) -> Path:
-        archive = _downloaded()
-        if not archive.is_file():
-            instead = (
-                f"give a folder that holds {_FOLDER}/ (with train/ and test/) or archives/{archive.name} "
-                "with --data-dir, or use --dataset sample"
-            )
-            download(_URL, archive, _MOST_BYTES, instead)
-        return archive
-
-    @contextmanager
-    def _unpacked(self, archive: Path) -> Iterator[Path]:
-        with tempfile.TemporaryDirectory(prefix="textbench-") as scratch:
-            folder = Path(scratch)
-            try:
-                unpack(archive, folder)
-            except UserError:
-                if archive != self._archive:  # ours: fetch it again next time
-                    archive.unlink(missing_ok=True)
-                raise
-            yield folder / _FOLDER if (folder / _FOLDER).is_dir() else folder
-
-    def _folder(self, root: Path, archive: Path | None = None) -> FolderSource:
-        shown = archive or root
-        source = FolderSource(root, self._options, self.name, f"stack-overflow ({shown})", shown)
-        if source.class_names != self.class_names or source.parts != {"train", "test"}:
+    @cached_property
+    def folder(self) -> FolderSource:
+        """The folder, unpacked, which must be what was published."""
+        folder = super().folder
+        if folder.class_names != self.class_names or folder.parts != {"train", "test"}:
             raise UserError(
-                f"data set 'stack-overflow': {shown} holds {', '.join(sorted(source.parts))} with the "
-                f"classes {', '.join(source.class_names[:8])}; expected train and test with "
-                f"{', '.join(self.class_names)}"
+                f"data set 'stack-overflow': {self.given or self.found or self.fetched} holds "
+                f"{', '.join(sorted(folder.parts))} with the classes {', '.join(folder.class_names[:8])}; "
+                f"expected train and test with {', '.join(self.class_names)}"
             )
-        return source
+        return folder
 
-
-def _downloaded() -> Path:
-    return cache_root() / "downloads" / f"{_FOLDER}.tar.gz"
+    def below(self, root: Path, archive: Path) -> FolderSource:
+        """Return the folder of an archive that was unpacked; the official one has no folder around all."""
+        inner = root / _FOLDER
+        return FolderSource(inner if inner.is_dir() else root, self.options, self.name, str(archive), archive)
 
 
 def source(options: SourceOptions) -> Source:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
@@ -17,13 +17,82 @@ from benchmark.data.labels import in_order, number, unify
 from benchmark.data.records import DelimitedTable, open_table
 from benchmark.data.source import Row, Source, SourceOptions, experiment_name
 from benchmark.data.splits import TEST_NOTICE, draw_test, part_of, validation_share
-from benchmark.data.table_columns import find_columns
-from benchmark.support.errors import UserError
+from benchmark.support.errors import UserError, did_you_mean
 
 _PARTS = ("train", "validation", "test")
 _MOST_CLASSES = 10_000
 _NO_TEXT = re.compile(r"[\x00\ud800-\udfff]")  # JSON may hold them as escapes
 _MISSING = ("nan", "na", "n/a", "<na>", "null")  # as programs write it; beside numbers, not a word
+_TEXT = ("text", "review", "sentence", "content", "body", "comment", "message", "document", "post", "tweet")
+_LABEL = ("label", "labels", "class", "category", "target", "sentiment", "tag", "topic", "rating", "stars")
+_SPLIT = ("split", "part")
+_SHOWN, _LONGEST_NAME = 20, 30  # columns in a message, and characters of each
+
+
+class Columns(NamedTuple):
+    """Names of columns; `part` is None where there is none."""
+
+    text: str
+    label: str
+    part: str | None
+
+
+def find_columns(
+    spelling: str, columns: Sequence[str], text: str | None, label: str | None, origin: str = "there"
+) -> Columns:
+    """Choose the columns: those that were named, otherwise those whose names say what they are.
+
+    Parameters
+    ----------
+    spelling : str
+        The data set, for messages.
+    columns : sequence of str
+        What there is.
+    text, label : str or None
+        ``--text-column`` and ``--label-column``.
+    origin : str
+        Where the names stand, for messages.
+
+    Raises
+    ------
+    UserError
+        When a named one is not there (with the nearest), or none stands out.
+    """
+    for option, name in (("--text-column", text), ("--label-column", label)):
+        if name is not None and name not in columns:
+            raise UserError(f"{option}: {spelling} has no column '{name}'; {did_you_mean(name, columns)}")
+    left = [name for name in columns if name not in (text, label)]
+    part = _first(left, _SPLIT)
+    left = [name for name in left if name != part]
+    label = label or _first(left, _LABEL)
+    left = [name for name in left if name != label]
+    text = text or _first(left, _TEXT)
+    if text is None and label is not None and len(left) == 1:
+        text = left[0]
+    left = [name for name in left if name != text]
+    if label is None and text is not None and len(left) == 1:
+        label = left[0]
+    if text is None or label is None:
+        what, option = ("text", "--text-column") if text is None else ("label", "--label-column")
+        raise UserError(
+            f"{spelling}: no column is clearly the {what}; name it with {option}; the columns {origin}: "
+            f"{_listed(columns)}"
+        )
+    if text == label:
+        raise UserError(f"{spelling}: text and label cannot both be the column '{text}'")
+    return Columns(text, label, part)
+
+
+def _first(columns: Sequence[str], wanted: Sequence[str]) -> str | None:
+    by_name = {name.lower(): name for name in reversed(columns)}
+    return next((by_name[name] for name in wanted if name in by_name), None)
+
+
+def _listed(columns: Sequence[str]) -> str:
+    shown = [
+        f"'{name if len(name) <= _LONGEST_NAME else name[:_LONGEST_NAME] + '…'}'" for name in columns[:_SHOWN]
+    ]
+    return ", ".join(shown) + (", …" if len(columns) > _SHOWN else "")
 
 
 class _Scan(NamedTuple):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -13,18 +15,138 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.data.files import decode, fingerprint, stamp
-from benchmark.data.imdb import examples, tfds_folders
 from benchmark.data.source import Row, Source, SourceOptions, experiment_name
 from benchmark.data.splits import TEST_NOTICE, draw_test, part_of, validation_share
-from benchmark.data.table_columns import find_columns
+from benchmark.data.table import find_columns
 from benchmark.support.errors import UserError, did_you_mean, one_line
 from benchmark.support.retries import reachable
 from benchmark.support.tensorflow_setup import quiet_tensorflow
 
 _NAME = re.compile(r"([a-z][a-z0-9_]*)(?:/([A-Za-z0-9_][\w.+-]*))?(?::(\d+\.\d+\.\d+))?")
+_VERSION = re.compile(r"\d+\.\d+\.\d+")
 _HOST = ("storage.googleapis.com", 443)
 _PARTS = ("train", "validation", "test")
 _INFO = "dataset_info.json"
+_BATCH = 256  # one by one, handing them over would take longer than all the rest
+
+
+class TfdsFiles:
+    """The files of a set of TensorFlow Datasets: found in the user's folder or its own, or fetched there.
+
+    Parameters
+    ----------
+    name : str
+        As TensorFlow Datasets spells it.
+    spelling : str
+        As the user spells it, for messages.
+    data_dir : Path or None
+        The data folder.
+    host : tuple of str and int
+        Where the set is fetched from, and the port.
+    """
+
+    def __init__(
+        self, name: str, spelling: str, data_dir: Path | None, host: tuple[str, int] = _HOST
+    ) -> None:
+        match = _NAME.fullmatch(name)
+        if match is None:
+            raise UserError(
+                f"data set '{spelling}': expected a name of TensorFlow Datasets, as tfds:ag_news_subset or "
+                "tfds:glue/sst2:2.0.0"
+            )
+        self._set, self._config, self._version = match.groups()
+        self._name, self._spelling, self._host = name, spelling, host
+        default = Path(os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets").expanduser()
+        self._folders = [*([data_dir / "tensorflow_datasets"] if data_dir else []), default]
+
+    def find(self) -> Path | None:
+        """Return the folder of the version, or the newest, where one is prepared."""
+        return next(filter(None, map(self._newest, self._folders)), None)
+
+    def reachable(self) -> bool:
+        """Return whether the set could be fetched, found out within seconds."""
+        return reachable(*self._host)
+
+    @cached_property
+    def folder(self) -> Path:
+        """The folder of the version, fetched if it is not there."""
+        return self.find() or self._fetch()
+
+    @cached_property
+    def builder(self) -> Any:
+        """What reads the files."""
+        quiet_tensorflow()
+        import tensorflow_datasets as tfds
+
+        with self._errors(f"in {self.folder} cannot be read"):
+            return tfds.builder_from_directory(self.folder)
+
+    def examples(self, split: str, features: Sequence[str]) -> Iterator[dict[str, Any]]:
+        """Yield some features of the examples of a split, in the order of the files."""
+        import tensorflow_datasets as tfds
+
+        builder = self.builder
+        with self._errors(f"in {self.folder} cannot be read"):
+            with _quiet_absl():
+                dataset = builder.as_dataset(
+                    split=split,
+                    decoders=tfds.decode.PartialDecoding(dict.fromkeys(features, True)),
+                    read_config=tfds.ReadConfig(interleave_cycle_length=1),
+                )
+            for batch in tfds.as_numpy(dataset.batch(_BATCH)):
+                for values in zip(*batch.values(), strict=True):
+                    yield dict(zip(batch, values, strict=True))
+
+    def _newest(self, folder: Path) -> Path | None:
+        """Return the newest prepared version below a folder."""
+        top = folder / self._set
+        found: defaultdict[str, dict[str, Path]] = defaultdict(dict)
+        for info in sorted([*top.glob(f"*/{_INFO}"), *top.glob(f"*/*/{_INFO}")]):
+            if _VERSION.fullmatch(info.parent.name):
+                config = info.parents[1].relative_to(top).as_posix()  # "." where there are none
+                found[config][info.parent.name] = info.parent
+        config = self._config or ("." if "." in found else next(iter(found), "."))
+        if self._config is None and config != "." and len(found) > 1:
+            raise UserError(
+                f"data set '{self._spelling}': {top} has several configurations; name one of "
+                f"{', '.join(found)}, as tfds:{self._set}/{config}"
+            )
+        versions = found[config]
+        newest = max(versions, key=lambda name: [int(part) for part in name.split(".")], default="")
+        return versions.get(self._version or newest)
+
+    def _fetch(self) -> Path:
+        import tensorflow_datasets as tfds
+
+        known = tfds.list_builders(with_community_datasets=False)
+        if self._set not in known:
+            hint = did_you_mean(self._set, known)
+            if not hint.startswith("did you mean"):
+                hint = "tensorflow.org/datasets/catalog lists what there is"
+            raise UserError(
+                f"TensorFlow Datasets has no '{self._set}', and {self._folders[0]} holds none; {hint}"
+            )
+        if not self.reachable():
+            raise UserError(
+                f"data set '{self._spelling}' cannot be fetched: {self._host[0]} cannot be reached from "
+                f"here; give a folder that holds tensorflow_datasets/{self._set} with --data-dir, or use "
+                "--dataset sample"
+            )
+        quiet_tensorflow()
+        with self._errors(f"cannot be fetched from {self._host[0]}"):
+            builder = tfds.builder(self._name, data_dir=self._folders[-1])
+            builder.download_and_prepare()
+        return Path(builder.data_path)
+
+    @contextmanager
+    def _errors(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:  # TensorFlow's and TensorFlow Datasets' errors have no common base
+            raise UserError(
+                f"data set '{self._spelling}' {what} ({one_line(error, named=True)}); prepare it again, "
+                "or give a different folder with --data-dir"
+            ) from error
 
 
 class TfdsSource:
@@ -39,29 +161,22 @@ class TfdsSource:
     """
 
     def __init__(self, name: str, options: SourceOptions) -> None:
-        match = _NAME.fullmatch(name)
-        if match is None:
-            raise UserError(
-                f"data set 'tfds:{name}': expected a name of TensorFlow Datasets, as tfds:ag_news_subset or "
-                "tfds:glue/sst2:2.0.0"
-            )
-        self._set, self._config, self._version = match.groups()
-        self._tfds_name, self._spelling = name, f"tfds:{name}"
+        self._spelling = f"tfds:{name}"
+        self._files = TfdsFiles(name, self._spelling, options.data_dir)
         self.name, self.home = experiment_name(self._spelling), f"TensorFlow Datasets {name}"
         self._options = options
-        self._folders = tfds_folders(options.data_dir)
         self.notices: list[str] = []
 
     def key(self) -> str:
         """Return a digest of the prepared files, columns and share; fetches the set if it must."""
-        files = [stamp(path) for path in self._prepared.iterdir()]
+        files = [stamp(path) for path in self._files.folder.iterdir()]
         facts = (self._options.text_column, self._options.label_column, self._options.validation_share)
         return fingerprint(files, *facts)
 
     @property
     def class_names(self) -> tuple[str, ...]:
         """The names of the class label."""
-        return tuple(self._builder.info.features[self._columns[1]].names)
+        return tuple(self._files.builder.info.features[self._columns[1]].names)
 
     @property
     def validation_share(self) -> float:
@@ -77,77 +192,17 @@ class TfdsSource:
             self.notices.append(f"{self._spelling}: {TEST_NOTICE}")
         text_name, label_name = self._columns
         for part in labels:
-            for number, example in enumerate(self._examples(part)):
+            for number, example in enumerate(self._files.examples(self._splits[part], self._columns)):
                 where = f"{self._splits[part]} {number}"
                 text = decode(example[text_name], "utf-8", f"{self._spelling}, {where}")
                 yield Row("test" if next(drawn) else part, text, int(example[label_name]), where)
-
-    @cached_property
-    def _prepared(self) -> Path:
-        """The folder of the version, fetched if it is not there."""
-        for folder in self._folders:
-            found = self._find(folder)
-            if found is not None:
-                return found
-        return self._fetch()
-
-    def _find(self, folder: Path) -> Path | None:
-        """Return the newest prepared version below a folder."""
-        top = folder / self._set
-        if self._config is not None:
-            top /= self._config
-        elif not _versions(top):
-            configs = sorted(path.name for path in top.glob("*") if _versions(path))
-            if len(configs) > 1:
-                raise UserError(
-                    f"data set '{self._spelling}': {top} has several configurations; name one of "
-                    f"{', '.join(configs)}, as tfds:{self._set}/{configs[0]}"
-                )
-            top = top / configs[0] if configs else top
-        versions = {path.name: path for path in _versions(top)}
-        if self._version is not None:
-            return versions.get(self._version)
-        newest = max(versions, key=lambda name: [int(part) for part in name.split(".")], default=None)
-        return None if newest is None else versions[newest]
-
-    def _fetch(self) -> Path:
-        import tensorflow_datasets as tfds
-
-        known = tfds.list_builders(with_community_datasets=False)
-        if self._set not in known:
-            raise UserError(
-                f"TensorFlow Datasets has no '{self._set}', and {self._folders[0]} holds none; "
-                f"{_nearest(self._set, known)}"
-            )
-        if not reachable(*_HOST):
-            raise UserError(
-                f"data set '{self._spelling}' cannot be fetched: {_HOST[0]} cannot be reached from here; "
-                f"give a folder that holds tensorflow_datasets/{self._set} with --data-dir"
-            )
-        quiet_tensorflow()
-        try:
-            builder = tfds.builder(self._tfds_name, data_dir=self._folders[-1])
-            builder.download_and_prepare()
-        except Exception as error:  # TensorFlow Datasets' errors have no common base
-            raise self._broken("cannot be fetched", error) from error
-        return Path(builder.data_path)
-
-    @cached_property
-    def _builder(self) -> Any:
-        quiet_tensorflow()
-        import tensorflow_datasets as tfds
-
-        try:
-            return tfds.builder_from_directory(self._prepared)
-        except Exception as error:
-            raise self._broken(f"in {self._prepared} cannot be read", error) from error
 
     @cached_property
     def _columns(self) -> tuple[str, str]:
         """The features that are the text and the label."""
         import tensorflow_datasets as tfds
 
-        features = dict(self._builder.info.features or {})
+        features = dict(self._files.builder.info.features or {})
         texts = [name for name, feature in features.items() if _is_text(feature)]
         labels = [name for name, feature in features.items() if isinstance(feature, tfds.features.ClassLabel)]
         asked_text, asked_label = self._options.text_column, self._options.label_column
@@ -174,10 +229,10 @@ class TfdsSource:
     def _splits(self) -> dict[str, str]:
         """The split of each part."""
         splits: dict[str, str] = {}
-        for split in self._builder.info.splits:
+        for split in self._files.builder.info.splits:
             part = part_of(split)
             if part is None or part in splits:
-                count = self._builder.info.splits[split].num_examples
+                count = self._files.builder.info.splits[split].num_examples
                 self.notices.append(
                     f"{self._spelling}: the split '{split}' ({count:,}) is no part and is ignored"
                 )
@@ -191,7 +246,9 @@ class TfdsSource:
         labels = {}
         for part, split in self._splits.items():
             name = self._columns[1]
-            values = np.array([int(example[name]) for example in self._examples(part, [name])], np.int32)
+            values = np.array(
+                [int(example[name]) for example in self._files.examples(split, [name])], np.int32
+            )
             missing = np.flatnonzero(values < 0)
             if len(missing) == len(values) > 0 and part != "train":  # as the test split of each GLUE task
                 self.notices.append(f"{self._spelling}: the split '{split}' has no labels and is ignored")
@@ -206,27 +263,9 @@ class TfdsSource:
         if "train" not in labels:
             raise UserError(
                 f"data set '{self._spelling}' has no training split; it has "
-                f"{', '.join(self._builder.info.splits)}"
+                f"{', '.join(self._files.builder.info.splits)}"
             )
         return labels
-
-    def _examples(self, part: str, features: list[str] | None = None) -> Iterator[dict[str, Any]]:
-        import tensorflow_datasets as tfds
-
-        wanted = dict.fromkeys(features or self._columns, True)
-        try:
-            with _quiet_absl():
-                dataset = self._builder.as_dataset(
-                    split=self._splits[part],
-                    decoders=tfds.decode.PartialDecoding(wanted),
-                    read_config=tfds.ReadConfig(interleave_cycle_length=1),
-                )
-            yield from examples(dataset)
-        except Exception as error:  # TensorFlow's and TensorFlow Datasets' errors have no common base
-            raise self._broken(f"in {self._prepared} cannot be read", error) from error
-
-    def _broken(self, what: str, error: Exception) -> UserError:
-        return UserError(f"data set '{self._spelling}' {what} ({one_line(error, named=True)})")
 
 
 @contextmanager
@@ -242,25 +281,12 @@ def _quiet_absl() -> Iterator[None]:
         logging.set_verbosity(level)
 
 
-def _versions(folder: Path) -> list[Path]:
-    return [path for path in folder.glob("*.*.*") if _is_version(path.name) and (path / _INFO).is_file()]
-
-
-def _is_version(name: str) -> bool:
-    return re.fullmatch(r"\d+\.\d+\.\d+", name) is not None
-
-
 def _is_text(feature: Any) -> bool:
     import tensorflow_datasets as tfds
 
     if isinstance(feature, tfds.features.ClassLabel):
         return False
     return getattr(feature, "shape", None) == () and feature.np_dtype in (object, np.str_, np.bytes_)
-
-
-def _nearest(name: str, known: list[str]) -> str:
-    hint = did_you_mean(name, known)
-    return hint if hint.startswith("did you mean") else "tensorflow.org/datasets/catalog lists what there is"
 
 
 def source(argument: str, options: SourceOptions) -> Source:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
 from typing import Any
 
 from benchmark.board.rows import BoardRow
 from benchmark.data.dataset import Dataset
 from benchmark.data.prepare import find_prepared
-from benchmark.display.interface import Display
-from benchmark.driver.sweep_driver import Stores, run_further
+from benchmark.driver.session import Session
+from benchmark.driver.sweep_driver import run_finals
 from benchmark.models.source_description import describe
 from benchmark.plan.run_specs import Plan
 from benchmark.plan.space import Space
@@ -18,9 +17,10 @@ from benchmark.spec.config import RunSpec, SweepConfig
 from benchmark.support.errors import UserError
 from benchmark.tracking import names
 from benchmark.tracking.reader import read_spec, sweep_params
+from benchmark.tracking.tracker import FURTHER
 
 
-def run_seeds(row: BoardRow, seeds: int, stores: Stores, display: Display) -> None:
+def run_seeds(row: BoardRow, seeds: int, session: Session) -> None:
     """Train the final runs of a row that are missing for a number of seeds in all.
 
     Parameters
@@ -29,10 +29,8 @@ def run_seeds(row: BoardRow, seeds: int, stores: Stores, display: Display) -> No
         With at least one run.
     seeds : int
         Seeds 0 to ``seeds - 1`` are to be there.
-    stores : Stores
+    session : Session
         Where the row's runs are, and the new ones will be.
-    display : Display
-        What a person sees.
 
     Raises
     ------
@@ -40,12 +38,12 @@ def run_seeds(row: BoardRow, seeds: int, stores: Stores, display: Display) -> No
         When the row cannot be trained again as it was: the data, the model's file or a resource is not
         what it was, or not here.
     """
-    plan, tier = plan_further(row, seeds, stores.client)
-    run_further(plan, tier, stores, display)
+    plan, tier = plan_further(row, seeds, session.client)
+    run_finals(plan, FURTHER, tier, session)
 
 
 def plan_further(row: BoardRow, seeds: int, client: Any) -> tuple[Plan, str]:
-    """Plan a row's final runs anew, and make sure that its old ones are among them.
+    """Plan a row's final runs again, and make sure that its old ones are among them.
 
     Returns
     -------
@@ -78,7 +76,7 @@ def plan_further(row: BoardRow, seeds: int, client: Any) -> tuple[Plan, str]:
     if spec.seeds.index < len(again) and again[spec.seeds.index].spec_id != tags[names.SPEC_ID]:
         raise UserError(
             f"{row.name} cannot be trained again as it was: {changed(spec, again[spec.seeds.index])}; "
-            "sweep it anew"
+            "sweep it again"
         )
     return plan, tags[names.TIER]
 
@@ -95,16 +93,12 @@ def _dataset(row: BoardRow) -> Dataset:
 
 def changed(old: RunSpec, new: RunSpec) -> str:
     """Name the first thing that differs between two specs."""
-    before, after = (dict(_leaves(spec.model_dump(mode="json"))) for spec in (old, new))
+    from pandas import json_normalize
+
+    before, after = (
+        json_normalize(spec.model_dump(mode="json")).to_dict("records")[0] for spec in (old, new)
+    )
     for name in [*before, *(name for name in after if name not in before)]:
         if before.get(name) != after.get(name):
             return f"{name} was {json.dumps(before.get(name))} and is {json.dumps(after.get(name))} now"
     return "it was made by another version of Textbench"
-
-
-def _leaves(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for name, value in content.items():
-        if isinstance(value, dict):
-            yield from _leaves(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", value

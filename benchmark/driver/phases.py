@@ -1,4 +1,4 @@
-"""Phases: which runs there are to be, and what Optuna, MLflow and the display are told of each."""
+"""Phases: which runs there are to be, and what Optuna, MLflow and the display learn of each."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from typing import Literal
 
 import numpy as np
 
-from benchmark.display.interface import Display, RunEnd
+from benchmark.display.interface import RunEnd
+from benchmark.driver.session import LAST_PATIENCE, Session
 from benchmark.execution.engine import Engine, Job
 from benchmark.plan.run_specs import Plan
 from benchmark.report.plots import confusion_png, curves_png
@@ -27,14 +28,13 @@ from benchmark.tracking import names
 from benchmark.tracking.tracker import Tracker
 
 _RETRIES = 2
-LAST_PATIENCE = 2.0
 
 Configurations = Mapping[str, tuple[str, list[RunSpec]]]
 """Tier and run specs of each frozen configuration, by configuration id."""
 
 
 class Phase:
-    """Recording of one phase; the engine asks it for jobs and tells it what happens.
+    """Recording of one phase; the engine asks it for jobs and reports what happens.
 
     Parameters
     ----------
@@ -42,10 +42,8 @@ class Phase:
         What the runs belong to.
     tracker : Tracker
         Writes them to MLflow.
-    display : Display
-        What a person sees.
-    max_failures : int, optional
-        Failed runs in a row, with no other between them, after which no further one is begun.
+    session : Session
+        What a person sees, and after how many failed runs in a row no further one is started.
 
     Attributes
     ----------
@@ -58,13 +56,11 @@ class Phase:
     kind: str
     phase: Literal["search", "final"]
 
-    def __init__(
-        self, plan: Plan, tracker: Tracker, display: Display, max_failures: int | None = None
-    ) -> None:
-        self.plan, self.tracker, self.display = plan, tracker, display
+    def __init__(self, plan: Plan, tracker: Tracker, session: Session) -> None:
+        self.plan, self.tracker, self.display = plan, tracker, session.display
         self.ran = self.failed = 0
         self.gave_up = False
-        self._max_failures = max_failures
+        self._max_failures = session.max_failures
         self._failures_in_a_row = 0
         self._stop = Stop()
         self._lost: Counter[str] = Counter()
@@ -205,26 +201,19 @@ class SearchPhase(Phase):
     kind = names.TRIAL_RUN
     phase = "search"
 
-    def __init__(
-        self,
-        plan: Plan,
-        tracker: Tracker,
-        display: Display,
-        search: Search,
-        max_failures: int | None = None,
-    ) -> None:
-        super().__init__(plan, tracker, display, max_failures)
-        self._search = search
+    def __init__(self, plan: Plan, tracker: Tracker, session: Session, search: Search) -> None:
+        super().__init__(plan, tracker, session)
+        self.search = search
         self._proposals: dict[int, Proposal] = {}
 
     @property
     def exhausted(self) -> bool:
         """Whether the search is at its end, other processes included."""
-        return self._search.settled
+        return self.search.settled
 
     def next_job(self) -> Job | None:
         """Ask the search."""
-        proposal = self._search.proposal()
+        proposal = self.search.proposal()
         if proposal is None:
             return None
         self._proposals[proposal.number] = proposal
@@ -241,14 +230,14 @@ class SearchPhase(Phase):
 
     def judge(self, job: Job, report: EpochReport) -> Status | None:
         """Let the search end the trial."""
-        goes_on = self._search.report(job.number, report.epoch, report.best_val_accuracy)
+        goes_on = self.search.report(job.number, report.epoch, report.best_val_accuracy)
         return None if goes_on else "pruned"
 
     def _record(self, job: Job, result: Result) -> None:
         """Commit a result, then tell the search."""
         super()._record(job, result)
-        self._search.tell(job.number, result)
-        winner = self._search.winner()
+        self.search.tell(job.number, result)
+        winner = self.search.winner()
         self.show_end(job, result, result.best_val_accuracy, winner.value if winner else None)
 
 
@@ -260,24 +249,23 @@ class FinalPhase(Phase):
     configurations : callable
         Asked each time, since the winner of a search that goes on may change.
     claim : callable, optional
-        Whether this process is to do a run; False where another one does it.
+        Whether this process is to do a run; False where a different one does it.
     """
 
-    kind = names.FINAL_RUN
     phase = "final"
-    keeps_models = True
-    shows_best = True
 
     def __init__(
         self,
         plan: Plan,
         tracker: Tracker,
-        display: Display,
+        session: Session,
         configurations: Callable[[], Configurations],
-        max_failures: int | None = None,
         claim: Callable[[RunSpec], bool] = lambda spec: True,
     ) -> None:
-        super().__init__(plan, tracker, display, max_failures)
+        super().__init__(plan, tracker, session)
+        self.kind = tracker.purpose.run_kind
+        # Nobody serves a model of those, and it is their mean that counts.
+        self._published = self.kind == names.PUBLISHED_RUN
         self._configurations = configurations
         self._claim = claim
         self._tiers: dict[int, str] = {}
@@ -288,7 +276,7 @@ class FinalPhase(Phase):
 
     @cached_property
     def _ended_specs(self) -> set[str]:
-        """Specs that need not be run again; one that failed by accident is tried anew each time."""
+        """Specs that need not be run again; one that failed by accident is tried again each time."""
         return {run.tags[names.SPEC_ID] for run in self.tracker.finals() if run.settled}
 
     @property
@@ -334,13 +322,14 @@ class FinalPhase(Phase):
                 continue
             number, self._number = self._number, self._number + 1
             self._tiers[number] = tier
-            kept = self.keeps_models and spec.seeds.index == 0 and self._models is not None
+            kept = not self._published and spec.seeds.index == 0 and self._models is not None
             return Job(number, spec, self._models / str(number) if kept and self._models else None)
         return None
 
     def label(self, job: Job) -> str:
-        """Name a run by tier and seed."""
-        return f"final {self._tiers[job.number]} seed {job.spec.seeds.index}"
+        """Name a run by tier and seed, that of a published configuration by its study."""
+        name = self.plan.study if self._published else f"final {self._tiers[job.number]}"
+        return f"{name} seed {job.spec.seeds.index}"
 
     def tags(self, job: Job) -> dict[str, str]:
         """Return tier and seed."""
@@ -353,26 +342,7 @@ class FinalPhase(Phase):
             self._queue.appendleft((self._tiers[job.number], job.spec))
         if result.test_accuracy is not None:
             self._best = max(self._best or 0.0, result.test_accuracy)
-        self.show_end(job, result, result.test_accuracy, self._best if self.shows_best else None)
-
-
-class PublishedPhase(FinalPhase):
-    """The runs of a published configuration."""
-
-    kind = names.PUBLISHED_RUN
-    keeps_models = False
-    shows_best = False  # it is the mean that counts here
-
-    def __init__(
-        self, plan: Plan, tracker: Tracker, display: Display, max_failures: int | None = None
-    ) -> None:
-        specs = plan.final_specs(plan.default)
-        tier = {specs[0].config_id: (names.PUBLISHED_TIER, specs)}
-        super().__init__(plan, tracker, display, lambda: tier, max_failures)
-
-    def label(self, job: Job) -> str:
-        """Name a run by configuration and seed."""
-        return f"{self.plan.study} seed {job.spec.seeds.index}"
+        self.show_end(job, result, result.test_accuracy, None if self._published else self._best)
 
 
 def _write_artifacts(

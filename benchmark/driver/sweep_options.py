@@ -19,10 +19,12 @@ if TYPE_CHECKING:
 SAMPLERS = ("tpe", "random", "qmc", "gp", "cmaes", "grid")
 PRUNERS = ("median", "hyperband", "percentile", "none")
 ENGINES = ("local", "ray")
+COMPILE_MODES = ("auto", "fit", "graph", "xla")
+PRECISIONS = ("float32", "bfloat16", "float16", "auto")
 
 _DESCRIPTION = """\
 Search hyper-parameters of one or more architectures with Optuna, retrain the published default and
-the winner on fresh seeds, measure them once on the test part, log everything to MLflow, and print
+the winner on fresh seeds, measure them once on the test split, log everything to MLflow, and print
 the board. The same command again continues where it stopped: --trials and --seeds are totals."""
 
 _EPILOG = """\
@@ -33,166 +35,91 @@ examples:
   python -m benchmark.sweep --model path/to/file.py:build --dry-run"""
 
 
+_HELP = {
+    "model": "architecture: a registered name, 'all', or path/to/file.py:build; may be repeated",
+    "dataset": "data set: a name, dir:PATH, csv:PATH or tfds:NAME (default: imdb where it is available, "
+    "otherwise sample)",
+    "budget": "smoke, quick (default), standard or full",
+    "trials": "trials of the search in total; without the budget's time limit",
+    "seeds": "final runs of each tier in total",
+    "epochs": "most epochs of a run",
+    "train-examples": "train on N texts, stratified and drawn again for each run (default: the budget's "
+    "share)",
+    "timeout": "training seconds of the search after which no trial is started, earlier ones included",
+    "sampler": f"{', '.join(SAMPLERS)} (default: tpe)",
+    "pruner": f"{', '.join(PRUNERS)} (default: median)",
+    "space": "search space instead of the model's own (YAML)",
+    "set": "fix a hyper-parameter, in the default and in the search; MODEL.NAME=VALUE is for one model of "
+    "several; may be repeated",
+    "seed": "root of all seeds (default: 0)",
+    "study": "name of the study (default: one that says what is searched)",
+    "storage": "Optuna storage (default: a journal file in mlruns/studies)",
+    "join": "help another process with its sweep, on a --storage and a tracking store that both reach",
+    "workers": "train in N processes side by side, each with its share of the cores; 'auto' finds out how "
+    "many are fastest (default: in this process; with --engine ray as many as the cluster has room for)",
+    "engine": "local (default): this machine; ray: a Ray cluster, or one of this machine that ends with the "
+    "sweep",
+    "address": "Ray cluster that this machine is a node of, or auto",
+    "cpus-per-run": "CPUs of the Ray cluster that a run takes, which are its threads (default: 1)",
+    "gpus-per-run": "GPUs of the Ray cluster that a run takes; below 1 they are shared, as with 0.25 "
+    "(default: 1 where there are any)",
+    "no-send-data": "do not send the data set to nodes of the Ray cluster that lack it",
+    "run-timeout": "seconds after which a run is ended, with status timeout; runs are then trained in a "
+    "process of their own",
+    "recycle": "runs after which a worker process is replaced by a fresh one (default: 100)",
+    "max-failures": "end a sweep of which N runs in a row have failed (default: 5)",
+    "compile": "how epochs are run: fit, graph, xla, or auto (default): the fastest, once it was measured",
+    "precision": "what networks compute in: float32, bfloat16, float16, or auto, bfloat16 on a GPU made for "
+    "it (default: what the configuration says, float32 as published)",
+    "dry-run": "print the plan and an estimate of its time, run nothing",
+    "json": "print one JSON document at the end; progress goes to stderr",
+}
+
+
 def parser() -> cli.Parser:
     """Return the command's argument parser; nothing heavy is imported for it."""
     parser = cli.make_parser("sweep", _DESCRIPTION, _EPILOG)
-    count, add = cli.whole_number(1), parser.add_argument
-    add(
-        "--model",
-        action="append",
-        required=True,
-        metavar="M",
-        help="architecture: a registered name, 'all', or path/to/file.py:build; may be repeated",
-    )
-    add(
-        "--dataset",
-        type=cli.data_set,
-        metavar="D",
-        help="data set: a name, dir:PATH, csv:PATH or tfds:NAME (default: imdb where it can be had, "
-        "otherwise sample)",
-    )
-    add("--budget", default="quick", metavar="B", help="smoke, quick (default), standard or full")
-    add(
-        "--trials",
-        type=count,
-        metavar="N",
-        help="trials of the search in total; without the budget's time limit",
-    )
-    add("--seeds", type=count, metavar="K", help="final runs of each tier in total")
-    add("--epochs", type=count, metavar="E", help="most epochs of a run")
-    add(
-        "--train-examples",
-        type=count,
-        metavar="N",
-        help="train on N texts, stratified and drawn anew for each run (default: the budget's share)",
-    )
-    add(
-        "--timeout",
-        type=cli.positive_number,
-        metavar="S",
-        help="training seconds of the search after which no trial is started, earlier ones included",
-    )
-    add(
-        "--sampler",
-        type=cli.choice("sampler", SAMPLERS),
-        default="tpe",
-        metavar="X",
-        help=f"{', '.join(SAMPLERS)} (default: tpe)",
-    )
-    add(
-        "--pruner",
-        type=cli.choice("pruner", PRUNERS),
-        default="median",
-        metavar="X",
-        help=f"{', '.join(PRUNERS)} (default: median)",
-    )
-    add("--space", type=cli.local_path, metavar="FILE", help="search space instead of the model's own (YAML)")
-    add(
-        "--set",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="fix a hyper-parameter, in the default and in the search; MODEL.NAME=VALUE is for one model "
-        "of several; may be repeated",
-    )
-    add("--seed", type=cli.whole_number(0), default=0, metavar="S", help="root of all seeds (default: 0)")
-    add(
-        "--study",
-        type=_study,
-        metavar="NAME",
-        help="name of the study (default: one that tells what is searched)",
-    )
-    add(
-        "--storage",
-        type=cli.possible_path,
-        metavar="URL",
-        help="Optuna storage (default: a journal file in mlruns/studies)",
-    )
-    add(
-        "--join",
-        action="store_true",
-        help="help another process with its sweep, on a --storage and a tracking store that both reach",
-    )
-    add(
-        "--workers",
-        type=_workers,
-        metavar="N",
-        help="train in N processes side by side, each with its share of the cores; 'auto' finds out how many "
-        "are fastest (default: in this process; with --engine ray as many as the cluster has room for)",
-    )
-    _add_engine_options(add)
-    add(
-        "--run-timeout",
-        type=cli.positive_number,
-        metavar="S",
-        help="seconds after which a run is ended, with status timeout; runs are then trained in a process of "
-        "their own",
-    )
-    add(
-        "--recycle",
-        type=count,
-        default=100,
-        metavar="N",
-        help="runs after which a worker process is replaced by a fresh one (default: 100)",
-    )
-    add(
-        "--max-failures",
-        type=count,
-        default=5,
-        metavar="N",
-        help="end a sweep of which N runs in a row have failed (default: 5)",
-    )
+
+    def add(name: str, metavar: str, type: Callable[[str], Any] = str, **more: Any) -> None:
+        parser.add_argument(f"--{name}", metavar=metavar, type=type, help=_HELP[name], **more)
+
+    def add_switch(name: str) -> None:
+        parser.add_argument(f"--{name}", action="store_true", help=_HELP[name])
+
+    count = cli.whole_number(1)
+    add("model", "M", action="append", required=True)
+    add("dataset", "D", cli.data_set)
+    add("budget", "B", default="quick")
+    add("trials", "N", count)
+    add("seeds", "K", count)
+    add("epochs", "E", count)
+    add("train-examples", "N", count)
+    add("timeout", "S", cli.positive_number)
+    add("sampler", "X", cli.choice("sampler", SAMPLERS), default="tpe")
+    add("pruner", "X", cli.choice("pruner", PRUNERS), default="median")
+    add("space", "FILE", cli.local_path)
+    add("set", "NAME=VALUE", action="append", default=[])
+    add("seed", "S", cli.whole_number(0), default=0)
+    add("study", "NAME", _study)
+    add("storage", "URL", cli.possible_path)
+    add_switch("join")
+    add("workers", "N", _workers)
+    add("engine", "X", cli.choice("kind of engine", ENGINES), default="local")
+    add("address", "HOST:PORT")
+    add("cpus-per-run", "N", count)
+    add("gpus-per-run", "N", _gpus)
+    add_switch("no-send-data")
+    add("run-timeout", "S", cli.positive_number)
+    add("recycle", "N", count, default=100)
+    add("max-failures", "N", count, default=5)
     cli.add_device_option(parser)
-    add(
-        "--compile",
-        type=cli.choice("way to compile", ("auto", "fit", "graph", "xla")),
-        default="auto",
-        metavar="X",
-        help="how epochs are run: fit, graph, xla, or auto (default): the fastest, once it was measured",
-    )
-    add(
-        "--precision",
-        type=cli.choice("precision", ("float32", "bfloat16", "float16", "auto")),
-        metavar="X",
-        help="what networks compute in: float32, bfloat16, float16, or auto, bfloat16 on a GPU made for it "
-        "(default: what the configuration says, float32 as published)",
-    )
+    add("compile", "X", cli.choice("way to compile", COMPILE_MODES), default="auto")
+    add("precision", "X", cli.choice("precision", PRECISIONS))
     cli.add_data_options(parser)
     cli.add_store_options(parser)
-    add("--dry-run", action="store_true", help="print the plan and an estimate of its time, run nothing")
-    add("--json", action="store_true", help="print one JSON document at the end; progress goes to stderr")
+    add_switch("dry-run")
+    add_switch("json")
     return parser
-
-
-def _add_engine_options(add: Callable[..., Any]) -> None:
-    """Add the options that say which machines train."""
-    add(
-        "--engine",
-        type=cli.choice("kind of engine", ENGINES),
-        default="local",
-        metavar="X",
-        help="local (default): this machine; ray: a Ray cluster, or one of this machine that ends with the "
-        "sweep",
-    )
-    add("--address", metavar="HOST:PORT", help="Ray cluster that this machine is a node of, or auto")
-    add(
-        "--cpus-per-run",
-        type=cli.whole_number(1),
-        metavar="N",
-        help="CPUs of the Ray cluster that a run takes, which are its threads (default: 1)",
-    )
-    add(
-        "--gpus-per-run",
-        type=_gpus,
-        metavar="N",
-        help="GPUs of the Ray cluster that a run takes; below 1 they are shared, as with 0.25 (default: 1 "
-        "where there are any)",
-    )
-    add(
-        "--no-send-data",
-        action="store_true",
-        help="do not send the data set to nodes of the Ray cluster that lack it",
-    )
 
 
 def _gpus(text: str) -> float:
@@ -249,7 +176,7 @@ def check_together(options: Namespace) -> None:
 
 def sweep_config(options: Namespace) -> SweepConfig:
     """Turn parsed options into a configuration; the budget fills in what was left open."""
-    from benchmark.plan.budget import get_budget
+    from benchmark.plan.space import get_budget
     from benchmark.spec.config import SweepConfig
 
     budget = get_budget(options.budget)
@@ -259,25 +186,14 @@ def sweep_config(options: Namespace) -> SweepConfig:
         if not equals or not name:
             raise UserError(f"--set {text}: expected NAME=VALUE, for example --set units=64")
         overrides[name.strip()] = value
-    return SweepConfig(
-        budget=budget.name,
-        trials=options.trials or budget.trials,
-        seeds=options.seeds or budget.seeds,
-        epochs=options.epochs or budget.epochs,
-        epochs_exact=options.epochs is not None,
-        train_share=budget.train_share,
-        train_examples=options.train_examples,
-        # Who says how many trials there are to be does not mean the budget's number of seconds.
-        timeout=options.timeout or (None if options.trials else budget.seconds),
-        sampler=options.sampler,
-        pruner=options.pruner,
-        precision=_precision(options.precision, options.device),
-        overrides=overrides,
-        seed=options.seed,
-        device=options.device,
-        compile=options.compile,
-        study=options.study,
-    )
+    # Who says how many trials there are to be does not mean the budget's number of seconds.
+    filled_in = {**dict(budget), "timeout": None if options.trials else budget.seconds}
+    given = {name: value for name, value in vars(options).items() if value is not None}
+    settings = {
+        name: value for name, value in {**filled_in, **given}.items() if name in SweepConfig.model_fields
+    }
+    settings["precision"] = _precision(options.precision, options.device)
+    return SweepConfig(**settings, epochs_exact=options.epochs is not None, overrides=overrides)
 
 
 def _precision(asked: str | None, device: Device) -> Precision | None:

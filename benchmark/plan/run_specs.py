@@ -90,7 +90,7 @@ class Plan:
 
     @property
     def study(self) -> str:
-        """Name of the Optuna study: ``--study``, or one that tells model, data set and budget."""
+        """Name of the Optuna study: ``--study``, or one that names model, data set and budget."""
         if self.config.study:
             return self.config.study
         parts = (self.model.label, self.dataset.name, self.config.budget, self.identity[:8])
@@ -103,7 +103,7 @@ class Plan:
 
     @property
     def protocol(self) -> str:
-        """What the published configuration has seen beside the training part."""
+        """What the published configuration has seen beside the training split."""
         return self.trial_spec(self.default, 0).protocol
 
     def spec(self, hparams: Mapping[str, Scalar], kind: str, seeds: SeedBundle) -> RunSpec:
@@ -189,7 +189,7 @@ def make_plan(model: str, dataset: Dataset, config: SweepConfig, space_file: Pat
     UserError
         When the model, its space or an override is wrong.
     MissingResource
-        When word vectors or a module that the model needs cannot be had.
+        When word vectors or a module that the model needs is unavailable.
     """
     description = describe(model)
     space = resolve_space(description, space_file).fix(_own_overrides(description, config.overrides))
@@ -233,7 +233,7 @@ def _check_storable(model: Description, space: Space) -> None:
 
 
 def _check_trim(model: Description, space: Space, config: SweepConfig) -> None:
-    """Find out whether batches would be cut to their longest text for a model that looks at padding."""
+    """Find out whether batches would be cut to their longest text for a model that reads padding."""
     searched = space.search.get("trim")
     if not (space.default.get("trim") or (searched and True in searched.samples())):
         return
@@ -244,14 +244,14 @@ def _check_trim(model: Description, space: Space, config: SweepConfig) -> None:
     if not model.ignores_padding:
         raise UserError(
             f"trim: '{model.name}' gives other answers when padding is left off; expected false, or a model "
-            "that leaves padding out of account and says so with IGNORES_PADDING"
+            "that ignores padding and says so with IGNORES_PADDING"
         )
     name = model.ignores_padding
     if isinstance(name, str) and not (space.default.get(name) is True and name not in space.search):
         needed = searched.when.get(name) if searched and not space.default.get("trim") else None
         if needed is None or options(needed) != (True,):
             raise UserError(
-                f"trim: '{model.name}' leaves padding out of account only when {name} is true; "
+                f"trim: '{model.name}' ignores padding only when {name} is true; "
                 f"add --set {name}=true, or 'when: {{{name}: true}}' to the search of trim"
             )
 

@@ -1,16 +1,16 @@
-"""Search spaces: the published default of a model and the ranges that are searched around it."""
+"""Search spaces: the default of a model and the ranges around it; budgets: the limits of a sweep."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Annotated, Self
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
-from benchmark.plan.packaged import spaces_folder
-from benchmark.plan.ranges import Categorical, FloatRange, IntRange, Range, Value, options
+import benchmark
+from benchmark.plan.ranges import Range, Value, options
 from benchmark.spec.config import TRAIN_KEYS, VIEW_KEYS, Frozen, Scalar, TrainSettings, ViewSettings
 from benchmark.support.errors import UserError, did_you_mean
 from benchmark.support.printable import printable
@@ -19,7 +19,8 @@ from benchmark.support.yaml_file import describe, first_problem, parse_scalar, p
 if TYPE_CHECKING:
     from optuna.trial import BaseTrial
 
-__all__ = ["Categorical", "FloatRange", "IntRange", "Range", "Space", "find_space", "load_space"]
+Count = Annotated[int, Field(strict=True, ge=1)]
+Positive = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]
 
 
 class Space(Frozen):
@@ -198,6 +199,27 @@ def load_space(path: str | Path, names: Iterable[str] | None = None) -> Space:
     return space
 
 
+def spaces_folder() -> Path:
+    """Return the folder of the search spaces.
+
+    Returns
+    -------
+    Path
+        ``benchmark/search_spaces`` in an installed wheel, otherwise ``search_spaces`` beside the
+        package in a checkout.
+
+    Raises
+    ------
+    UserError
+        When neither is there.
+    """
+    package = Path(benchmark.__file__).resolve().parent
+    for folder in (package / "search_spaces", package.parent / "search_spaces"):
+        if folder.is_dir():
+            return folder
+    raise UserError(f"{package} has no search_spaces folder; install the package again")
+
+
 def find_space(model_name: str) -> Path | None:
     """Return the packaged space file of a model, or None where there is none.
 
@@ -236,3 +258,51 @@ def _convert(name: str, value: Scalar, known: tuple[Scalar, ...]) -> Scalar:
     nouns = {str: "text", int: "a whole number", float: "a number", bool: "true or false", type(None): "null"}
     expected = " or ".join(noun for kind, noun in nouns.items() if kind in kinds)
     raise UserError(printable(f"--set {name}={value}: expected {expected}, got {describe(value)}"))
+
+
+class Budget(Frozen):
+    """The limits of a sweep."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+    trials: Count
+    """Trials of the search, the published default included."""
+    seeds: Count
+    """Final runs of each tier."""
+    epochs: Count
+    """Most epochs of any run."""
+    train_share: Annotated[Positive, Field(le=1)]
+    """Share of the training split that is used."""
+    seconds: Positive | None
+    """Training seconds of all trials after which the search starts no further one; null for no limit."""
+    note: str = ""
+    """What the budget is for."""
+
+
+def load_budgets(path: str | Path | None = None) -> dict[str, Budget]:
+    """Read a file of budgets.
+
+    Parameters
+    ----------
+    path : str or Path, optional
+        The YAML file; by default the packaged ``search_spaces/budgets.yaml``.
+
+    Returns
+    -------
+    dict of str to Budget
+        By name, in the order of the file.
+
+    Raises
+    ------
+    UserError
+        One line with file and line.
+    """
+    located = read_yaml(spaces_folder() / "budgets.yaml" if path is None else path)
+    return validate(located, dict[str, Budget])
+
+
+def get_budget(name: str) -> Budget:
+    """Return a packaged budget, or raise `UserError` with the nearest name."""
+    budgets = load_budgets()
+    if name not in budgets:
+        raise UserError(f"there is no budget named '{name}'; {did_you_mean(name, budgets)}")
+    return budgets[name]

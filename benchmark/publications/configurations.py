@@ -10,10 +10,9 @@ from typing import Annotated, Literal, Self
 from pydantic import ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError, model_validator
 
 from benchmark.models.source_description import describe
-from benchmark.plan.budget import Count, Number
 from benchmark.plan.ranges import Value
 from benchmark.plan.run_specs import shared_settings
-from benchmark.plan.space import Space
+from benchmark.plan.space import Count, Positive, Space
 from benchmark.spec.config import Frozen, Scalar, without_later
 from benchmark.support.errors import UserError, did_you_mean
 from benchmark.support.yaml_file import Located, first_problem, problem, read_yaml, validate
@@ -26,7 +25,7 @@ Metric = Literal["test_accuracy", "test_loss", "val_accuracy"]
 Text = Annotated[str, StringConstraints(strict=True, min_length=1)]
 Name = Annotated[str, StringConstraints(strict=True, pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
 Url = Annotated[str, StringConstraints(strict=True, pattern=r"^https?://\S+$")]
-Share = Annotated[Number, Field(lt=1)]
+Share = Annotated[Positive, Field(lt=1)]
 Finite = Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)]
 
 
@@ -77,7 +76,7 @@ class Data(_Part):
 
 class _Bounds(_Part):
     metric: Metric
-    """Which figure: of the test part, or of the validation part at the last epoch."""
+    """Which figure: of the test split, or of the validation split at the last epoch."""
 
     def _check(self, **bounds: float | None) -> None:
         for name, bound in bounds.items():
@@ -93,7 +92,7 @@ class Figure(_Bounds):
 
     value: Finite | None = None
     """One run's, of unknown luck."""
-    about: Number | None = None
+    about: Positive | None = None
     """How far the exact value may be from `value`, where the source has rounded it."""
     low: Finite | None = None
     """Least of several published values."""
@@ -151,7 +150,7 @@ class Publication(_Part):
     settings: dict[str, Value]
     """Every hyper-parameter and training setting."""
     train_examples: Count | None = None
-    """Number of training texts, drawn anew for each run; null for all."""
+    """Number of training texts, drawn again for each run; null for all."""
     seeds: Count = 1
     """Least number of runs from which a figure is given."""
     published: tuple[Figure, ...]

@@ -5,96 +5,74 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-from benchmark.data.archived import archived_source
+from benchmark.data.archive import ArchivedSource
 from benchmark.data.dataset import Dataset
 from benchmark.data.prepare import prepare
 from benchmark.data.source import Source, SourceOptions, get_source
-from benchmark.display.interface import Display
-from benchmark.driver.sweep_driver import Stores, run_published
+from benchmark.driver.session import Session
+from benchmark.driver.sweep_driver import run_finals
 from benchmark.models.source_description import describe
 from benchmark.plan.run_specs import Plan
 from benchmark.publications.configurations import Case, Data
-from benchmark.publications.reproduction import Measurement, NotMeasured, best_epoch
+from benchmark.publications.reproduction import Measurement, best_epoch
 from benchmark.spec.config import Device, SweepConfig
 from benchmark.support.errors import UserError
 from benchmark.support.registry import load_target
 from benchmark.tracking import names
 from benchmark.tracking.published_runs import PublishedRun, published_runs
+from benchmark.tracking.tracker import PUBLISHED
 
 
-@dataclass(frozen=True)
-class Means:
-    """What all configurations are measured with.
-
-    Attributes
-    ----------
-    stores : Stores
-        Where the runs are remembered.
-    display : Display
-        What a person sees.
-    data_dir : Path or None
-        Folder with data that need not be fetched.
-    seed : int
-        Root of all seeds.
-    device : {"auto", "cpu", "gpu"}
-        Where to train.
-    """
-
-    stores: Stores
-    display: Display
-    data_dir: Path | None = None
-    seed: int = 0
-    device: Device = "auto"
-
-
-def measure(case: Case, means: Means) -> tuple[Measurement | NotMeasured, list[PublishedRun]]:
+def measure(
+    case: Case,
+    session: Session,
+    *,
+    data_dir: Path | None = None,
+    seed: int = 0,
+    device: Device = "auto",
+) -> tuple[Measurement, list[PublishedRun]]:
     """Do what is missing of a configuration.
 
     Parameters
     ----------
     case : Case
         The configuration and its number of runs.
-    means : Means
-        What it is measured with.
+    session : Session
+        Where the runs are remembered.
+    data_dir : Path, optional
+        Folder with data that need not be fetched.
+    seed : int
+        Root of all seeds.
+    device : {"auto", "cpu", "gpu"}
+        Where to train.
 
     Returns
     -------
-    measured : Measurement or NotMeasured
+    measured : Measurement
         The figures, or why there are none.
     runs : list of PublishedRun
         The ok runs, by seed.
     """
-    plan = _plan(case, means)
-    if not isinstance(plan, NotMeasured):
-        try:
-            run_published(plan, means.stores, means.display)
-        except UserError as error:  # another process is at it
-            plan = NotMeasured("", str(error))
-    if isinstance(plan, NotMeasured):
-        means.display.line(f"{case.name} is not measured: {plan.reason}")
-        return plan, []
-    specs = [spec.spec_id for spec in plan.final_specs(plan.default)]
-    runs = published_runs(means.stores.client, plan.dataset.name, specs)
-    ok = [run for run in runs if run.status == "ok"]
-    return _measurement(plan, runs, ok), ok
-
-
-def _plan(case: Case, means: Means) -> Plan | NotMeasured:
-    """Plan the runs; what they need is looked for before any data is prepared."""
     item, needs = case.publication, ""
     try:
+        # What the runs need is looked for before any data is prepared.
         for name, target in describe(item.model).resources.items():
             needs = str(item.settings[name])
             load_target(target, "resource")(needs)
         needs = f"data set {item.dataset.label}"
-        dataset = prepare(_source(item.dataset, means.data_dir))
+        dataset = prepare(_source(item.dataset, data_dir))
         needs = ""
-        return plan_case(case, dataset, seed=means.seed, device=means.device)
-    except UserError as error:
-        return NotMeasured(needs, str(error))
+        plan = plan_case(case, dataset, seed=seed, device=device)
+        run_finals(plan, PUBLISHED, names.PUBLISHED_TIER, session)
+    except UserError as error:  # also where another process is at it
+        session.display.line(f"{case.name} is not measured: {error}")
+        return Measurement(item.dataset.label, notes=(str(error),), needs=needs), []
+    specs = [spec.spec_id for spec in plan.final_specs(plan.default)]
+    runs = published_runs(session.client, plan.dataset.name, specs)
+    ok = [run for run in runs if run.status == "ok"]
+    return _measurement(plan, runs, ok), ok
 
 
 def plan_case(case: Case, dataset: Dataset, *, seed: int = 0, device: Device = "auto") -> Plan:
@@ -116,7 +94,7 @@ def plan_case(case: Case, dataset: Dataset, *, seed: int = 0, device: Device = "
     UserError
         When there are fewer training texts than the publication wants.
     MissingResource
-        When vectors or a module cannot be had.
+        When vectors or a module are unavailable.
     """
     item = case.publication
     wanted, there = item.train_examples, dataset.sizes["train"]
@@ -139,13 +117,12 @@ def plan_case(case: Case, dataset: Dataset, *, seed: int = 0, device: Device = "
 
 
 def _source(data: Data, data_dir: Path | None) -> Source:
-
     options = SourceOptions(data_dir=data_dir, validation_share=data.validation_share)
     if data.name is not None:
         return get_source(data.name, options)
     assert data.archive is not None
     assert data.folder is not None
-    return archived_source(data.archive, data.folder, data.without, data.url, options)
+    return ArchivedSource(data.archive, data.folder, data.without, data.url, options)
 
 
 def _measurement(plan: Plan, runs: Sequence[PublishedRun], ok: Sequence[PublishedRun]) -> Measurement:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pydantic import BaseModel, ConfigDict
 
-from benchmark.publications.configurations import Case, Figure, Metric, Publication
+from benchmark.publications.configurations import Case, Figure, Metric
 from benchmark.stats.intervals import Interval, mean_interval, mean_of
 
 FIGURES: dict[str, str] = {
@@ -43,7 +43,7 @@ class ReproductionRow(BaseModel):
     seeds_expected : int
         Runs that were asked for.
     protocol : str
-        What the model has seen beside the training part; empty where nothing was measured.
+        What the model has seen beside the training split; empty where nothing was measured.
     verdict : str
         See `verdict`.
     notes : tuple of str
@@ -150,95 +150,75 @@ def expected_of_one_run(values: Sequence[float]) -> Interval | None:
 
 @dataclass(frozen=True)
 class Measurement:
-    """What was measured of a configuration.
+    """What was measured of a configuration, or why nothing was.
 
     Attributes
     ----------
-    dataset, protocol : str
-        On what, and what the model had seen beside the training part.
+    dataset : str
+        On what.
+    protocol : str
+        What the model had seen beside the training split; empty where nothing was measured.
     values : dict of str to tuple of float
         By metric, one value of each ok run.
     notes : tuple of str
-        What else a reader should know.
+        What else a reader should know; where nothing was measured, why, and how to change that.
+    needs : str
+        What is missing here; empty where nothing is.
     """
 
     dataset: str
-    protocol: str
-    values: dict[str, tuple[float, ...]]
+    protocol: str = ""
+    values: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    needs: str = ""
 
 
-@dataclass(frozen=True)
-class NotMeasured:
-    """Why a configuration cannot be measured here.
-
-    Attributes
-    ----------
-    needs : str
-        What is not there; empty where something else is in the way.
-    reason : str
-        One line that says how to bring it.
-    """
-
-    needs: str
-    reason: str
-
-
-def reproduction_rows(case: Case, measured: Measurement | NotMeasured) -> list[ReproductionRow]:
+def reproduction_rows(case: Case, measured: Measurement) -> list[ReproductionRow]:
     """Make a row for each published figure of a configuration, or one where there is none.
 
     Parameters
     ----------
     case : Case
-        The configuration, and how it was to be run. With the user's own vectors there is no verdict, only
+        The configuration, and how it was to be run. With the user's vectors there is no verdict, only
         the difference.
-    measured : Measurement or NotMeasured
+    measured : Measurement
         What came of it.
     """
-    publication, own_vectors = case.publication, case.own_vectors
-    rows = []
-    notes: tuple[str, ...]
-    for figure in publication.published or (None,):
-        metric: Metric = figure.metric if figure else "test_accuracy"
-        found = () if isinstance(measured, NotMeasured) else measured.values.get(metric, ())
-        interval, (low, high) = mean_interval(found), figure.ends if figure else (None, None)
-        if interval:
-            interval = interval.within(0, math.inf if metric == "test_loss" else 1)
-        if isinstance(measured, NotMeasured):
-            said = "not measured" + (f": needs {measured.needs}" if measured.needs else "")
-            dataset, protocol, notes = publication.dataset.label, "", (measured.reason,)
-            label = case.name
-        else:
-            said = _said(figure, found, own_vectors)
-            dataset, protocol = measured.dataset, measured.protocol
-            label = f"{publication.name} (own vectors, protocol {protocol})" if own_vectors else case.name
-            notes = measured.notes + (() if own_vectors else _outside(publication, metric, found))
-        rows.append(
-            ReproductionRow(
-                name=publication.name,
-                label=label,
-                title=publication.title,
-                source=publication.source.title,
-                url=publication.source.url,
-                model=publication.model,
-                dataset=dataset,
-                protocol=protocol,
-                metric=metric,
-                published_low=low,
-                published_high=high,
-                published=published_text(figure),
-                values=found,
-                mean=mean_of(found) if found else None,
-                ci_low=interval.low if interval else None,
-                ci_high=interval.high if interval else None,
-                seeds_expected=case.seeds,
-                verdict=said,
-                notes=(*notes, *_origin(figure)),
-                differs=publication.differs,
-                study=case.study,
-            )
-        )
-    return rows
+    return [_row(case, figure, measured) for figure in case.publication.published or (None,)]
+
+
+def _row(case: Case, figure: Figure | None, measured: Measurement) -> ReproductionRow:
+    publication, label = case.publication, case.name
+    metric: Metric = figure.metric if figure else "test_accuracy"
+    values = measured.values.get(metric, ())
+    interval, (low, high) = mean_interval(values), figure.ends if figure else (None, None)
+    if interval:
+        interval = interval.within(0, math.inf if metric == "test_loss" else 1)
+    if case.own_vectors and measured.protocol:
+        label = f"{publication.name} (own vectors, protocol {measured.protocol})"
+    return ReproductionRow(
+        name=publication.name,
+        label=label,
+        title=publication.title,
+        source=publication.source.title,
+        url=publication.source.url,
+        model=publication.model,
+        dataset=measured.dataset,
+        protocol=measured.protocol,
+        metric=metric,
+        published_low=low,
+        published_high=high,
+        published=published_text(figure),
+        values=values,
+        mean=mean_of(values) if values else None,
+        ci_low=interval.low if interval else None,
+        ci_high=interval.high if interval else None,
+        seeds_expected=case.seeds,
+        verdict=_said(case, figure, measured, values),
+        notes=(*measured.notes, *_outside(case, metric, values), *_origin(figure)),
+        differs=publication.differs,
+        study=case.study,
+    )
 
 
 def best_epoch(curves: Sequence[Mapping[str, Sequence[float]]]) -> str:
@@ -265,10 +245,12 @@ def best_epoch(curves: Sequence[Mapping[str, Sequence[float]]]) -> str:
     )
 
 
-def _said(figure: Figure | None, values: Sequence[float], own_vectors: bool) -> str:
+def _said(case: Case, figure: Figure | None, measured: Measurement, values: Sequence[float]) -> str:
+    if not measured.protocol:
+        return "not measured" + (f": needs {measured.needs}" if measured.needs else "")
     if not values:
         return "failed: no run came to its end; traceback.txt of each is in MLflow"
-    if own_vectors and figure is not None:
+    if case.own_vectors and figure is not None:
         return f"other vectors, no verdict ({difference(figure, values)})"
     return verdict(figure, values)
 
@@ -277,9 +259,9 @@ def _origin(figure: Figure | None) -> tuple[str, ...]:
     return (f"the published figure: {figure.note}",) if figure and figure.note else ()
 
 
-def _outside(publication: Publication, metric: str, values: Sequence[float]) -> tuple[str, ...]:
-    band = publication.band
-    if band is None or band.metric != metric or not values:
+def _outside(case: Case, metric: str, values: Sequence[float]) -> tuple[str, ...]:
+    band = case.publication.band
+    if band is None or band.metric != metric or case.own_vectors or not values:
         return ()
     mean = statistics.fmean(values)
     if band.low <= mean <= band.high:

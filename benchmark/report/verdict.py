@@ -10,8 +10,7 @@ from benchmark.board.rows import BoardRow
 from benchmark.report.columns import NOTHING, accuracy, decimal, seeds, whole
 from benchmark.stats.comparisons import Comparison
 from benchmark.stats.intervals import Interval
-from benchmark.stats.sequential import SequentialPlan
-from benchmark.stats.verdicts import Verdict, sentence
+from benchmark.stats.verdicts import SequentialPlan, Verdict, sentence
 
 
 @dataclass(frozen=True)

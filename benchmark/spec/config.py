@@ -65,7 +65,7 @@ class TrainSettings(Frozen):
         are restored in any case. None trains all epochs and keeps the last weights, as tutorials do.
     trim : bool
         Whether batches are made of texts of similar length and cut to the longest of each, which is only for
-        models that leave padding out of account.
+        models that ignore padding.
     precision : {"float32", "bfloat16", "float16"}
         What is computed in; weights are float32 in any case (Keras's mixed policies).
     """
@@ -116,7 +116,7 @@ class RunSpec(Frozen):
     dataset, dataset_digest : str
         Name and content digest of the data set.
     kind : {"trial", "final"}
-        Only a final run reads the test part.
+        Only a final run reads the test split.
     view : ViewSettings or None
         How texts become ids; None for models that read raw texts.
     training : TrainSettings or None
@@ -126,7 +126,7 @@ class RunSpec(Frozen):
     seeds : SeedBundle
         Named random streams.
     train_share : float
-        Share of the training part that is used, drawn stratified from the ``fewshot`` stream.
+        Share of the training split that is used, drawn stratified from the ``fewshot`` stream.
     train_examples : int or None
         Number of training texts, drawn likewise; takes the place of the share.
     resources : dict of str to Resource, or None
@@ -148,7 +148,7 @@ class RunSpec(Frozen):
 
     @property
     def protocol(self) -> Protocol:
-        """What the model has seen beside the training part: nothing, or the farthest of its resources."""
+        """What the model has seen beside the training split: nothing, or the farthest of its resources."""
         kinds = {resource.protocol for resource in (self.resources or {}).values()}
         return "pretrained" if "pretrained" in kinds else "unlabelled" if kinds else "inductive"
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.stats.crossed import FloatArray
+from benchmark.stats.intervals import check_level
 
 RESAMPLES = 500
 _ORDERS = 200  # random orders whose average stands for all orders
@@ -131,7 +132,7 @@ def best_within_seconds(
         for random search. ``as-run`` keeps their order, for samplers that learn: the curve is the best so
         far, and the band comes from resampled trials in their old order.
     budgets : sequence of float, optional
-        Seconds at which to tell it. By default 50 points, evenly spaced in their logarithm, from the
+        Seconds at which to estimate it. By default 50 points, evenly spaced in their logarithm, from the
         longest single trial (before it, an order may have nothing to show) to all trials together.
     level, resamples, seed
         As for `expected_best`.
@@ -226,8 +227,7 @@ def _mean_best(scores: FloatArray, costs: FloatArray, grid: FloatArray) -> Float
 
 def _band(mean: FloatArray, curves: FloatArray, level: float) -> tuple[FloatArray, FloatArray]:
     """Return ``mean ±`` the distance to the farther of the two percentiles of resampled curves."""
-    if not 0 < level < 1:
-        raise ValueError(f"level: got {level}, expected a number between 0 and 1")
+    check_level(level)
     low, high = np.quantile(curves, [(1 - level) / 2, (1 + level) / 2], axis=0)
     # No resample is better than the best trial: above, the percentile alone would promise too much.
     half = np.maximum(mean - low, high - mean)

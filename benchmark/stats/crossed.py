@@ -1,4 +1,4 @@
-"""The mean of a table of seeds by examples, when both are samples: its variance, interval and p-value."""
+"""The mean of a table of seeds by examples, when both are samples: its variance, intervals and p-value."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from benchmark.stats.intervals import Interval
 
 FloatArray = NDArray[np.float64]
 
-_SMALLEST_P = 1e-200  # what lies below is told as this: Student's t of it still fits a float when squared
+RESAMPLES = 10_000
+
+_SMALLEST_P = 1e-200  # what lies below is reported as this: Student's t of it still fits a float when squared
 _BISECTIONS = 60
 
 
@@ -59,11 +61,11 @@ class MeanSquares:
         return np.asarray(np.where(self.variance > 0, share, 0.0), dtype=np.float64)
 
     @property
-    def components(self) -> tuple[float, float, float]:
-        """S, E and I of a single table; a negative estimate is 0."""
-        residual = float(self.interaction)
-        seed = max(float(self.seeds) - residual, 0.0) / self.n_examples
-        return seed, max(float(self.examples) - residual, 0.0) / self.n_seeds, residual
+    def components(self) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """S, E and I; a negative estimate is 0."""
+        seeds = np.maximum(self.seeds - self.interaction, 0.0) / self.n_examples
+        examples = np.maximum(self.examples - self.interaction, 0.0) / self.n_seeds
+        return seeds, examples, self.interaction
 
 
 def mean_squares(table: NDArray[np.integer] | NDArray[np.bool_]) -> MeanSquares:
@@ -177,3 +179,67 @@ def p_values(squares: MeanSquares) -> FloatArray:
         low, high = np.where(beyond, low, middle), np.where(beyond, middle, high)
     p = np.where(squares.variance > 0, np.exp(high), 0.0)
     return np.asarray(np.where(squares.mean == 0, 1.0, p), dtype=np.float64)
+
+
+def hierarchical_bootstrap(
+    difference: NDArray[np.int64], level: float = 0.95, *, resamples: int = RESAMPLES, seed: int = 0
+) -> Interval:
+    """Percentile interval of the mean over resampled seeds and resampled examples.
+
+    Parameters
+    ----------
+    difference : ndarray of int, shape (K, N)
+        For each seed and example: 1 where only A is right, -1 where only B is, else 0. K is at least 2.
+    level : float
+        Nominal coverage, in (0, 1).
+    resamples : int
+        How often seeds and examples are drawn with replacement.
+    seed : int
+        Of the resampling. The same table gives the same interval, whatever the order of its seeds and
+        examples, and the mirrored one when A and B change places.
+
+    Returns
+    -------
+    Interval
+        See the notes; `interval_of_mean` is the interval that verdicts use.
+
+    Notes
+    -----
+    Seeds and examples are resampled apart and their deviations added, since the two are crossed. The
+    deviations of seeds are multiplied by ``sqrt(K / (K - 1))``, since K seeds spread less around their
+    own mean than around the true one, and those of examples by what leaves out the noise of single
+    answers, which is in the deviations of seeds already. Then the distance from the mean to each
+    percentile is stretched by `critical_value` over the normal quantile: with three seeds no
+    resample lies beyond the best of the three, and the plain percentile interval covers far too seldom
+    (docs/statistics.md has the figures).
+
+    References
+    ----------
+    Hesterberg (2015), "What teachers should know about the bootstrap", The American Statistician 69(4),
+    371-386 (narrowness bias, expanded percentile interval). Owen (2007), "The pigeonhole bootstrap",
+    Annals of Applied Statistics 1(2), 386-411 (crossed samples).
+    """
+    from scipy.special import ndtri
+
+    squares = mean_squares(difference)
+    k, n = difference.shape
+    # The same draws, whichever system comes first: the table is turned so that its mean is not negative.
+    totals = np.sort(difference.sum(axis=1))
+    counts = np.bincount(difference.sum(axis=0) + k, minlength=2 * k + 1)
+    turned = (totals.sum(), tuple(counts)) < (-totals.sum(), tuple(counts[::-1]))
+    if turned:
+        totals, counts = -totals[::-1], counts[::-1]
+    mean = float(totals.sum()) / (k * n)
+
+    generator = np.random.default_rng(seed)
+    by_example = generator.multinomial(n, counts / n, resamples) @ (np.arange(-k, k + 1) / (k * n)) - mean
+    by_seed = generator.multinomial(k, np.full(k, 1 / k), resamples) @ (totals / (k * n)) - mean
+    noise_free = max(float(squares.examples - squares.interaction), 0.0)
+    scale = np.sqrt(noise_free / float(squares.examples)) if noise_free else 0.0
+    deviations = scale * by_example + np.sqrt(k / (k - 1)) * by_seed
+
+    tail = (1 - level) / 2
+    stretch = float(critical_value(1 - level, k, squares.seed_share)) / -float(ndtri(tail))
+    low, high = mean + stretch * np.quantile(deviations, [tail, 1 - tail])
+    low, high = (-high, -low) if turned else (low, high)
+    return Interval(float(low), float(high), level)

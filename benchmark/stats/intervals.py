@@ -29,12 +29,18 @@ class Interval:
     level: float
 
     def overlaps(self, other: Interval) -> bool:
-        """Tell whether the two have a point in common; a shared end counts."""
+        """Whether the two have a point in common; a shared end counts."""
         return self.low <= other.high and other.low <= self.high
 
     def within(self, low: float, high: float) -> Interval:
         """Cut it to the values that are possible."""
         return Interval(max(low, self.low), min(high, self.high), self.level)
+
+
+def check_level(level: float) -> None:
+    """Raise ValueError where a coverage is not in (0, 1)."""
+    if not 0 < level < 1:
+        raise ValueError(f"level: got {level}, expected a number between 0 and 1")
 
 
 def mean_of(values: Sequence[float] | np.ndarray) -> float:
@@ -72,8 +78,7 @@ def mean_interval(values: Sequence[float] | np.ndarray, level: float = 0.95) -> 
     ----------
     Student (1908), "The probable error of a mean", Biometrika 6(1), 1-25.
     """
-    if not 0 < level < 1:
-        raise ValueError(f"level: got {level}, expected a number between 0 and 1")
+    check_level(level)
     sample = np.asarray(values, dtype=np.float64)
     if sample.ndim != 1:
         raise ValueError(f"values: got shape {sample.shape}, expected one dimension")
@@ -109,7 +114,7 @@ class SamplingError:
 
 
 def sampling_error(correct: NDArray[np.bool_] | NDArray[np.integer], level: float = 0.95) -> SamplingError:
-    """Tell how far the mean accuracy of these trained models may be off because of the test set's size.
+    """Return how far the mean accuracy of these trained models may be off because of the test set's size.
 
     The spread over seeds is another figure and is not in it: see `mean_interval`.
 
@@ -137,8 +142,7 @@ def sampling_error(correct: NDArray[np.bool_] | NDArray[np.integer], level: floa
     Wilson (1927), "Probable inference, the law of succession, and statistical inference", JASA 22(158),
     209-212.
     """
-    if not 0 < level < 1:
-        raise ValueError(f"level: got {level}, expected a number between 0 and 1")
+    check_level(level)
     from scipy.special import ndtri
 
     table = correctness(correct, "correct")

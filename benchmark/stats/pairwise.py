@@ -19,12 +19,12 @@ Answers = Mapping[int, NDArray[np.bool_]]
 
 _EXACT_IN_FLOAT32 = 2**24
 
-Place = tuple[int, int]
+Pair = tuple[int, int]
 
 
 def differences(
     systems: Sequence[Answers], *, margin: float = 0.005, level: float = 0.95
-) -> dict[Place, Difference]:
+) -> dict[Pair, Difference]:
     """Compare each system with each later one, on the seeds that both have.
 
     Parameters
@@ -48,10 +48,10 @@ def differences(
     those of its cells. For all pairs these are entries of Gram matrices of the systems' own tables, so
     the cost of 20,000 pairs is that of a few matrix products. They are exact: whole numbers.
     """
-    groups: dict[tuple[int, ...], list[Place]] = defaultdict(list)
+    groups: dict[tuple[int, ...], list[Pair]] = defaultdict(list)
     for i, j in combinations(range(len(systems)), 2):
         groups[tuple(sorted(systems[i].keys() & systems[j].keys()))].append((i, j))
-    found: dict[Place, Difference] = {}
+    found: dict[Pair, Difference] = {}
     for seeds, pairs in groups.items():
         if len(seeds) >= MIN_SEEDS:
             found.update(zip(pairs, _compared(systems, seeds, pairs, margin, level), strict=True))
@@ -59,32 +59,33 @@ def differences(
 
 
 def _compared(
-    systems: Sequence[Answers], seeds: Sequence[int], pairs: list[Place], margin: float, level: float
+    systems: Sequence[Answers],
+    seeds: Sequence[int],
+    pairs: Sequence[Pair],
+    margin: float,
+    level: float,
 ) -> list[Difference]:
     squares = _mean_squares(systems, seeds, pairs)
     half = critical_value(1 - level, len(seeds), squares.seed_share) * np.sqrt(squares.variance)
-    p = p_values(squares)
-    residual = squares.interaction
-    by_seed = np.maximum(squares.seeds - residual, 0.0) / squares.n_examples
-    by_example = np.maximum(squares.examples - residual, 0.0) / squares.n_seeds
-    mean, low, high = squares.mean, squares.mean - half, squares.mean + half
+    mean = squares.mean
+    columns = (mean, mean - half, mean + half, p_values(squares), *squares.components)
     return [
         Difference(
             n_seeds=squares.n_seeds,
             n_examples=squares.n_examples,
-            difference=float(mean[place]),
+            difference=difference,
             margin=margin,
             level=level,
-            interval=Interval(float(low[place]), float(high[place]), level).within(-1, 1),
+            interval=Interval(low, high, level).within(-1, 1),
             reason=None,
-            p_value=float(p[place]),
-            components=Components(float(by_seed[place]), float(by_example[place]), float(residual[place])),
+            p_value=p,
+            components=Components(*components),
         )
-        for place in range(len(pairs))
+        for difference, low, high, p, *components in np.stack(columns, axis=1).tolist()
     ]
 
 
-def _mean_squares(systems: Sequence[Answers], seeds: Sequence[int], pairs: list[Place]) -> MeanSquares:
+def _mean_squares(systems: Sequence[Answers], seeds: Sequence[int], pairs: Sequence[Pair]) -> MeanSquares:
     members = sorted({place for pair in pairs for place in pair})
     position = {place: number for number, place in enumerate(members)}
     first, second = np.array([[position[i], position[j]] for i, j in pairs]).T

@@ -1,4 +1,4 @@
-"""Runs of published configurations: written, and read back with their curves."""
+"""Runs of published configurations, read back with their curves."""
 
 from __future__ import annotations
 
@@ -8,13 +8,6 @@ from typing import Any
 
 from benchmark.tracking import names
 from benchmark.tracking.runs_query import all_runs
-from benchmark.tracking.tracker import Tracker
-
-
-class PublishedTracker(Tracker):
-    """Writes the runs of one published configuration, under kinds of their own."""
-
-    parent_kind, run_kind, command = names.REPRODUCTION, names.PUBLISHED_RUN, "benchmark.reproduce"
 
 
 @dataclass(frozen=True)

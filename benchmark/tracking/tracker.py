@@ -7,6 +7,7 @@ import shutil
 import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -43,6 +44,31 @@ class Owner(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Purpose:
+    """Which command asks for a sweep, and so of which kinds its runs are.
+
+    Attributes
+    ----------
+    command : str
+        The command's module.
+    parent_kind, run_kind : str
+        Kinds of the sweep's run and of its final runs.
+    sets_seeds : bool
+        Whether the sweep is asked for as many seeds as the plan says.
+    """
+
+    command: str
+    parent_kind: str = names.SWEEP
+    run_kind: str = names.FINAL_RUN
+    sets_seeds: bool = True
+
+
+SWEEP = Purpose("benchmark.sweep")
+PUBLISHED = Purpose("benchmark.reproduce", names.REPRODUCTION, names.PUBLISHED_RUN)
+FURTHER = Purpose("benchmark.compare", sets_seeds=False)
+
+
 class Tracker:
     """Tells MLflow of one sweep, without waiting for it once the sweep has begun.
 
@@ -58,10 +84,12 @@ class Tracker:
         Brings results to that store.
     owner : Owner, optional
         Tells which processes share the study; by default this one alone works on it.
+    purpose : Purpose
+        Which command asks for the sweep.
 
     Attributes
     ----------
-    client, outbox
+    client, outbox, purpose
         As given.
 
     Raises
@@ -70,32 +98,35 @@ class Tracker:
         When the store does not answer any more.
     """
 
-    parent_kind, run_kind, command = names.SWEEP, names.FINAL_RUN, "benchmark.sweep"
-    sets_seeds = True  # whether the sweep is asked for as many seeds as the plan says
-
     def __init__(
-        self, client: Any, plan: Plan, artifacts: str | None, outbox: Outbox, owner: Owner | None = None
+        self,
+        client: Any,
+        plan: Plan,
+        artifacts: str | None,
+        outbox: Outbox,
+        owner: Owner | None = None,
+        purpose: Purpose = SWEEP,
     ) -> None:
-        self.client, self.outbox = client, outbox
+        self.client, self.outbox, self.purpose = client, outbox, purpose
         self._seeds, self._owner = plan.config.seeds, owner
-        self._drafts = Drafts(plan, artifacts, self.command)
+        self._drafts = Drafts(plan, artifacts, purpose.command)
         self._runs: dict[str, Draft] = {}
         self._shown: dict[str, float] = {}
         self._begun = False
         dataset, study = plan.dataset.name, clean(plan.study)
         experiment = self._read(lambda: ensure_experiment(client, dataset, artifacts))
         self._earlier = EarlierRuns(client, outbox.spool, experiment, study)
-        parents = self._read(lambda: self._earlier(KIND=self.parent_kind))
+        parents = self._read(lambda: self._earlier(KIND=self.purpose.parent_kind))
         self._parent = parents[0] if parents else None
         # The same in every process, so that two that begin at the same time mean the same run.
-        name = "/".join((self.parent_kind, dataset, study))
+        name = "/".join((self.purpose.parent_kind, dataset, study))
         self._parent_key = self._parent.key if self._parent else uuid.uuid5(uuid.NAMESPACE_URL, name).hex
-        finals = self._read(lambda: self._earlier(KIND=self.run_kind))
+        finals = self._read(lambda: self._earlier(KIND=self.purpose.run_kind))
         self._finals = [run for run in finals if run.status in ENDED]
         self._open = self._read(self._children_left_open)
 
     def _children_left_open(self) -> list[EarlierRun]:
-        children = self._earlier("status = 'RUNNING'", KIND=f"!{self.parent_kind}")
+        children = self._earlier("status = 'RUNNING'", KIND=f"!{self.purpose.parent_kind}")
         return [run for run in children if run.status == "RUNNING"]
 
     def _read(self, ask: Callable[[], Answer]) -> Answer:
@@ -125,9 +156,9 @@ class Tracker:
         self._close(self._open)
         self._begun = True
         if self._parent is None:
-            record = self._drafts.sweep(self._parent_key, self.parent_kind)
+            record = self._drafts.sweep(self._parent_key, self.purpose.parent_kind)
         else:
-            seeds = {names.SEEDS_EXPECTED: str(self._seeds)} if self.sets_seeds else {}
+            seeds = {names.SEEDS_EXPECTED: str(self._seeds)} if self.purpose.sets_seeds else {}
             record = self._change(self._parent, {**seeds, **self._drafts.facts()}, status="RUNNING")
         self._send(record)
         if record.run_id is None:  # another process may deliver it, and this one has to know its id, too
@@ -216,7 +247,7 @@ class Tracker:
         """Whether a final run has ended in another process; False where the store does not tell."""
 
         def ask() -> bool:
-            return any(run.settled for run in self._earlier(KIND=self.run_kind, SPEC_ID=spec_id))
+            return any(run.settled for run in self._earlier(KIND=self.purpose.run_kind, SPEC_ID=spec_id))
 
         try:
             return patiently(ask, _CLAIM_PATIENCE)
@@ -286,9 +317,3 @@ class Tracker:
             status=status,
             end_time=now,
         )
-
-
-class FurtherTracker(Tracker):
-    """Adds runs to a sweep that `compare` asks for; the sweep's own number of seeds stays."""
-
-    command, sets_seeds = "benchmark.compare", False

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ledgers import looks
 
 from benchmark import leaderboard, sweep, ui
 from benchmark.board.page_content import compare_address, read_details
 from benchmark.board.stored_board import read_board
-from benchmark.data.ledger_chain import SHOWN, looks, read_test_texts
+from benchmark.data.ledger_chain import SHOWN, read_test_texts
 from benchmark.data.prepare import find_prepared
 from benchmark.tracking import names
 from benchmark.tracking.predictions import AnswerReader, read_predictions

@@ -6,7 +6,6 @@ import time
 import pytest
 
 from benchmark.data.choose import choose_dataset
-from benchmark.data.imdb import ImdbSource
 from benchmark.data.source import SourceOptions
 from benchmark.support.errors import UserError
 
@@ -29,13 +28,14 @@ def test_without_imdb_and_network_the_sample_is_taken_with_a_notice(sample, noti
 
 @pytest.mark.usefixtures("sample")
 def test_why_imdb_could_not_be_fetched_is_said(own_cache, monkeypatch, notices):
-    def broken(source):
-        raise UserError("the proxy answers with a page")
+    def broken(*_, **__):
+        raise OSError("the proxy answers with a page")
 
-    monkeypatch.setattr("benchmark.data.imdb.reachable", lambda host, port: True)
-    monkeypatch.setattr(ImdbSource, "_examples", broken)
+    monkeypatch.setattr("benchmark.data.tfds_source.reachable", lambda host, port: True)
+    monkeypatch.setattr("tensorflow_datasets.builder", broken)
     assert choose_dataset(None, SourceOptions(), notices.append).name == "sample"
     assert "cannot be fetched from" in notices[0]
+    assert "the proxy answers with a page" in notices[0]
 
 
 @pytest.mark.usefixtures("no_network", "sample")

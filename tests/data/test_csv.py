@@ -11,7 +11,7 @@ import pytest
 from benchmark import sweep
 from benchmark.data.data_profile import count_test_duplicates
 from benchmark.data.description import describe
-from benchmark.data.lines import LONGEST, text_lines
+from benchmark.data.files import LONGEST, text_lines
 from benchmark.data.prepare import prepare
 from benchmark.data.source import SourceOptions, get_source
 from benchmark.support.errors import UserError

@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 
 from benchmark.data.dataset import Store
-from benchmark.data.imdb_int import SPECIAL, decode_ids, word_table
-from benchmark.data.object_arrays import NpzFile, unpickle
+from benchmark.data.imdb_int import SPECIAL, NpzFile, decode_ids, unpickle, word_table
 from benchmark.data.prepare import prepare
 from benchmark.data.source import SourceOptions, get_source
 from benchmark.data.text import tokenize
@@ -209,7 +208,7 @@ def test_damaged_arrays_are_one_line(tmp_path, own_cache, refused, members, mess
 
 
 def test_an_array_that_unfolds_into_all_memory_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("benchmark.data.object_arrays._LARGEST", 1000)
+    monkeypatch.setattr("benchmark.data.imdb_int._LARGEST", 1000)
     write_data(tmp_path, x_train=npy(np.zeros(1000, dtype=np.int64)))
     with pytest.raises(UserError, match="it is larger than"):
         NpzFile(tmp_path / "keras" / "imdb.npz").lists("x_train")

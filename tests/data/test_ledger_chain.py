@@ -5,8 +5,9 @@ import json
 
 import numpy as np
 import pytest
+from ledgers import looks
 
-from benchmark.data.ledger_chain import append, examine, join, looks, read_entries, read_test
+from benchmark.data.ledger_chain import append, examine, read_test
 from benchmark.data.prepare import prepare
 from benchmark.spec.config import RunSpec, TrainSettings, ViewSettings
 from benchmark.spec.seeds import seed_bundle
@@ -214,44 +215,3 @@ def test_the_test_part_is_cut_like_the_other_parts(sample, ledger):
     assert view.x.shape == (sample.sizes["test"], 6)
     assert view.x.max() < 40
     assert np.bincount(view.y).tolist() == [sample.sizes["test"] // 2] * 2
-
-
-def written(ledger, *specs):
-    for spec in specs:
-        append(ledger, {"spec_id": spec, "model": "lstm", "dataset": "toy", "dataset_digest": "0" * 32})
-    return read_entries(ledger)
-
-
-def test_ledgers_are_joined_once_with_a_chain_that_holds(tmp_path):
-    one, two, both = (tmp_path / name / "ledger.jsonl" for name in ("one", "two", "both"))
-    first, second = written(one, "a", "b"), written(two, "b", "c")
-    written(both, "x")
-    assert [join(both, first), join(both, second), join(both, first), join(both, [*second, *first])] == [
-        2, 2, 0, 0,
-    ]  # fmt: skip
-    entries = read_entries(both)
-    assert_chained(entries)
-    assert examine(both)[1] == []
-    assert [entry["spec_id"] for entry in entries] == ["x", "a", "b", "b", "c"]
-    assert [entry["when"] for entry in entries[1:]] == [entry["when"] for entry in (*first, *second)]
-    # What was joined is known where it goes on to, and back where it came from.
-    third = tmp_path / "third" / "ledger.jsonl"
-    assert [join(third, entries), join(third, first), join(one, entries)] == [5, 0, 3]
-    assert examine(third)[1] == []
-    assert looks(third) == {"lstm": 5}
-    assert written(third, "y")[-1]["previous"] == read_entries(third)[-2]["hash"]
-
-
-def test_joining_cuts_off_half_an_entry_and_refuses_a_damaged_ledger(tmp_path):
-    one, both = tmp_path / "one" / "ledger.jsonl", tmp_path / "both" / "ledger.jsonl"
-    entries = written(one, "a", "b", "c")
-    join(both, entries[:2])
-    torn = both.read_bytes()[:-9]
-    both.write_bytes(torn)
-    assert join(both, entries) == 2
-    assert [entry["spec_id"] for entry in read_entries(both)] == ["a", "b", "c"]
-    assert "torn" in read_entries(both)[1]
-    before = both.read_bytes()
-    both.write_bytes(before.replace(b'"a"', b'"z"'))
-    with pytest.raises(UserError, match="line 1: the ledger is damaged"):
-        join(both, written(one, "d"))

@@ -80,12 +80,12 @@ def overridden(**values):
     return CONFIG.model_copy(update={"overrides": values})
 
 
-def test_trim_is_for_models_that_leave_padding_out_of_account(sample):
+def test_trim_is_for_models_that_ignore_padding(sample):
     with pytest.raises(UserError, match=r"^trim: 'flatten' gives other answers when padding is left off"):
         make_plan("flatten", sample, overridden(trim=True))
     with pytest.raises(
         UserError,
-        match=r"^trim: 'cnn' leaves padding .* only when mask_zero is true; add --set mask_zero=true",
+        match=r"^trim: 'cnn' .*padding only when mask_zero is true; add --set mask_zero=true",
     ):
         make_plan("cnn", sample, overridden(trim=True))
     with pytest.raises(UserError, match="only when mask is true"):  # it is searched there

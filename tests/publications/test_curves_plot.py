@@ -3,7 +3,7 @@
 import numpy as np
 from matplotlib.image import imread
 
-from benchmark.publications.curves_plot import reproduction_png
+from benchmark.publications.rendering import reproduction_png
 
 BLUE = (0x00, 0x72, 0xB2)
 FIRST = {

@@ -7,7 +7,6 @@ import pytest
 from benchmark.publications.configurations import Band, Case, Figure, Publication
 from benchmark.publications.reproduction import (
     Measurement,
-    NotMeasured,
     best_epoch,
     expected_of_one_run,
     published_text,
@@ -113,7 +112,10 @@ def test_a_row_for_each_figure():
 
 def test_how_the_source_says_it_is_told():
     case = Case(publication(accuracy(0.873, note="in its text")), 3)
-    for measured in (Measurement("sample", "inductive", {"test_accuracy": THREE}), NotMeasured("x", "y")):
+    for measured in (
+        Measurement("sample", "inductive", {"test_accuracy": THREE}),
+        Measurement("sample", notes=("y",), needs="x"),
+    ):
         (row,) = reproduction_rows(case, measured)
         assert row.notes[-1] == "the published figure: in its text"
 
@@ -137,7 +139,9 @@ def test_runs_that_failed_are_counted():
 
 
 def test_what_is_not_measured_is_not_incomplete():
-    rows = reproduction_rows(Case(publication(accuracy(0.873)), 5), NotMeasured("x.txt", "bring x.txt"))
+    rows = reproduction_rows(
+        Case(publication(accuracy(0.873)), 5), Measurement("sample", notes=("bring x.txt",), needs="x.txt")
+    )
     (row,) = rows
     assert (row.verdict, row.notes) == ("not measured: needs x.txt", ("bring x.txt",))
     assert (row.mean, row.values, row.dataset, row.incomplete) == (None, (), "sample", False)

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from answer_tables import two_systems
 
-from benchmark.stats.bootstrap import hierarchical_bootstrap
-from benchmark.stats.crossed import interval_of_mean, mean_squares
+from benchmark.stats.crossed import hierarchical_bootstrap, interval_of_mean, mean_squares
 
 
 def difference(**options):

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from benchmark.stats.paired import mcnemar_test, sign_flip_test, win_probability, win_share
+from benchmark.stats.comparisons import mcnemar_test, sign_flip_test, win_probability, win_share
 
 
 def by_enumeration(differences):

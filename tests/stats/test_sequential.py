@@ -5,7 +5,7 @@ import pytest
 from answer_tables import answers, two_systems
 
 from benchmark.stats.comparisons import compare
-from benchmark.stats.sequential import SequentialPlan, take_look
+from benchmark.stats.verdicts import SequentialPlan, take_look
 
 
 @pytest.mark.parametrize(

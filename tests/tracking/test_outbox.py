@@ -5,14 +5,17 @@ import threading
 import time
 from collections import Counter
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from tracked import Faulty, a_record, contents, fill, half_the_time, runs_of
 
-from benchmark.driver.sweep_driver import Stores, check_refused
+from benchmark.display.interface import Display
+from benchmark.driver.session import Session
 from benchmark.support.errors import Unfinished
+from benchmark.support.runs_folder import RunsFolder
 from benchmark.tracking import names
 from benchmark.tracking.history import EarlierRuns
 from benchmark.tracking.outbox import Outbox
@@ -239,8 +242,8 @@ def test_a_final_run_that_was_refused_is_not_done_again(client, spool, outbox, u
     experiment = client.get_experiment_by_name(a_record(0).experiment).experiment_id
     (run,) = EarlierRuns(client, spool, experiment, "mine")(KIND=names.FINAL_RUN)
     assert run.settled
-    stores = Stores(Path("mlruns"), client, uri, box)
+    session = Session(RunsFolder(Path("mlruns")), client, uri, box, Display())
     plan = SimpleNamespace(study="mine")
     with pytest.raises(Unfinished, match=f"refused: 1; they are kept in {spool.home}"):
-        check_refused(stores, plan)
-    check_refused(Stores(Path("mlruns"), client, uri, outbox(client, spool)), SimpleNamespace(study="other"))
+        session.check_refused(plan)
+    replace(session, outbox=outbox(client, spool)).check_refused(SimpleNamespace(study="other"))

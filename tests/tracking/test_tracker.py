@@ -11,7 +11,7 @@ from benchmark.support.errors import UserError
 from benchmark.tracking import names
 from benchmark.tracking.runs_query import PatientClient
 from benchmark.tracking.store import default_artifacts
-from benchmark.tracking.tracker import FurtherTracker, Tracker
+from benchmark.tracking.tracker import FURTHER, Tracker
 
 PATIENCE = 60.0
 
@@ -21,9 +21,9 @@ def open_tracker(client, spool, uri, outbox, monkeypatch):
     """``open_tracker(plan)`` gives a tracker with an outbox of its own, as a new process has it."""
     monkeypatch.setattr("benchmark.tracking.tracker._BEGIN_PATIENCE", 1.0)
 
-    def make(plan, kind=Tracker, faults=None, **more):
+    def make(plan, faults=None, **more):
         used = client if faults is None else Faulty(client, faults)
-        tracker = kind(
+        tracker = Tracker(
             client, plan, default_artifacts(uri, Path("mlruns"), "toy"), outbox(used, spool), **more
         )
         tracker.begin()
@@ -165,7 +165,7 @@ def test_runs_of_dead_processes_are_closed_and_those_of_others_left_alone(client
 
 def test_further_runs_leave_the_number_of_seeds_alone(client, open_tracker):
     open_tracker(make_plan_of(study="x")).outbox.close(PATIENCE)
-    further = open_tracker(make_plan_of(study="x", seeds=9), FurtherTracker)
+    further = open_tracker(make_plan_of(study="x", seeds=9), purpose=FURTHER)
     further.outbox.close(PATIENCE)
     (run,) = runs_of(client)
     assert run.data.tags[names.SEEDS_EXPECTED] == "3"

@@ -5,12 +5,12 @@ import json
 import numpy as np
 import pytest
 import skops.io
+from ledgers import looks
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from benchmark.data.dataset import Store
-from benchmark.data.ledger_chain import looks
 from benchmark.serving.mlflow_model import Servable
 from benchmark.spec.config import RunSpec
 from benchmark.spec.seeds import seed_bundle

@@ -7,10 +7,10 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from ledgers import looks
 from mlflow.utils.validation import _validate_metric_name
 from run_specs import make_spec
 
-from benchmark.data.ledger_chain import looks
 from benchmark.execution.engine import Job, Workplace
 from benchmark.execution.worker import Ready, serve
 from benchmark.models.source_description import describe

@@ -5,8 +5,7 @@ import tarfile
 
 import pytest
 
-from benchmark.data.archive import unpack
-from benchmark.data.archived import archived_source
+from benchmark.data.archive import ArchivedSource, unpack
 from benchmark.data.prepare import prepare
 from benchmark.data.source import SourceOptions, get_source
 from benchmark.support.errors import UserError
@@ -32,7 +31,7 @@ def make_archive(path, members=TREE, prefix=""):
 
 def source(folder, url=None, share=0.2):
     options = SourceOptions(folder, validation_share=share)
-    return archived_source(PLACE, "movies", ["movies/train/unsup"], url, options)
+    return ArchivedSource(PLACE, "movies", ["movies/train/unsup"], url, options)
 
 
 def test_an_archive_is_the_same_data_set_as_its_folder(tmp_path, own_cache):
@@ -48,11 +47,11 @@ def test_an_archive_is_the_same_data_set_as_its_folder(tmp_path, own_cache):
 
 
 def test_it_is_unpacked_once_and_nothing_of_it_stays(tmp_path, own_cache, monkeypatch):
-    from benchmark.data import archived
+    from benchmark.data import archive
 
     calls = []
     monkeypatch.setattr(
-        archived, "unpack", lambda *arguments: calls.append(arguments[1]) or unpack(*arguments)
+        archive, "unpack", lambda *arguments: calls.append(arguments[1]) or unpack(*arguments)
     )
     make_archive(tmp_path / "data" / PLACE)
     prepare(source(tmp_path / "data"))
@@ -83,9 +82,9 @@ def test_a_member_outside_is_refused_as_ever(tmp_path):
 
 def test_an_archive_that_is_not_there(tmp_path, own_cache, no_network):
     with pytest.raises(UserError, match=r"archives/movies\.tar\.gz is not there; give a folder that holds"):
-        source(tmp_path)
+        prepare(source(tmp_path))
     with pytest.raises(UserError, match=r"cannot be fetched: .*give a folder that holds archives/movies"):
-        source(tmp_path, "http://127.0.0.1:9/movies.tar.gz")
+        prepare(source(tmp_path, "http://127.0.0.1:9/movies.tar.gz"))
 
 
 def test_an_archive_without_the_folder(tmp_path, own_cache):

@@ -3,7 +3,7 @@
 import csv
 import io
 
-from benchmark.publications.figures_table import to_csv, to_markdown, to_table
+from benchmark.publications.rendering import to_csv, to_markdown, to_table
 from benchmark.publications.reproduction import ReproductionRow
 
 
