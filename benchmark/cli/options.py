@@ -132,6 +132,17 @@ def data_set(value: str) -> str:
     return possible_path(value)
 
 
+def fixed_settings(texts: Sequence[str]) -> dict[str, str]:
+    """Return the names and values of ``--set NAME=VALUE``, which may be given several times."""
+    found = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise UserError(f"--set {text}: expected NAME=VALUE, for example --set units=64")
+        found[name.strip()] = value
+    return found
+
+
 def add_device_option(parser: argparse.ArgumentParser) -> None:
     """Add the option that says where to train."""
     parser.add_argument(

@@ -57,17 +57,23 @@ class Registry:
 
 def is_file_target(name: str) -> bool:
     """Whether a name means a Python file: ``path/to/file.py:build``."""
-    return ".py" in name and Path(name.rpartition(":")[0] or name).suffix == ".py"
+    return ".py" in name and file_of(name).suffix == ".py"
 
 
 def label_of(name: str) -> str:
     """Return a short name that is safe in tables and file names: a file's stem, or the name itself."""
-    return Path(name.rpartition(":")[0] or name).stem if is_file_target(name) else name
+    return file_of(name).stem if is_file_target(name) else name
 
 
 def file_of(target: str) -> Path:
     """Return the file that ``path/to/file.py:build`` names."""
-    return Path(target.rpartition(":")[0] if ":" in target else target)
+    return Path(split_target(target)[0])
+
+
+def split_target(target: str) -> tuple[str, str]:
+    """Return the module or file of a target, and the attribute, which is ``build`` where none is named."""
+    place, _, attribute = target.rpartition(":") if ":" in target else (target, "", "")
+    return place, attribute or "build"
 
 
 def load_target(target: str, kind: str = "object", digest: str = "") -> Any:
@@ -92,8 +98,7 @@ def load_target(target: str, kind: str = "object", digest: str = "") -> Any:
     UserError
         When the module or the attribute is not there, or the module fails at import.
     """
-    place, _, attribute = target.rpartition(":") if ":" in target else (target, "", "build")
-    attribute = attribute or "build"
+    place, attribute = split_target(target)
     module = _load_file(Path(place), kind, digest) if place.endswith(".py") else _load_module(place, kind)
     try:
         return getattr(module, attribute)
