@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import json
 import sys
-import tokenize
 import traceback
-from collections.abc import Iterator
 from pathlib import Path
 from symtable import symtable
-from typing import TYPE_CHECKING, Any
-from unittest import SkipTest
+from typing import TYPE_CHECKING
 
 from benchmark import cli
 from benchmark.data.source import DATASETS, PREFIXES
 from benchmark.models import MODELS
-from benchmark.support.errors import UserError, did_you_mean
+from benchmark.support.errors import UserError, did_you_mean, file_errors
 from benchmark.support.registry import is_file_target
+from benchmark.support.source_files import parse_python
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -53,8 +51,7 @@ def parser() -> cli.Parser:
     template = "print a file to start from: model, dataset or engine"
     add("--template", type=kind, metavar="K", help=template)
     add("--set", action="append", default=[], metavar="NAME=VALUE", help="fix a hyper-parameter of a model")
-    folder = "folder with data (default: BENCHMARK_DATA_DIR)"
-    add("--data-dir", type=cli.local_path, metavar="DIR", help=folder)
+    cli.add_data_dir_option(parser)
     add("--json", action="store_true", help="print JSON")
     return parser
 
@@ -72,11 +69,15 @@ def main(options: Namespace) -> int:
         raise UserError("python -O and PYTHONOPTIMIZE remove the tests; run it without")
     target, kind = resolve(options.target, options.kind)
     if options.set and kind != "model":
-        raise UserError(f"--set: {options.target} is not a model")
-    hparams, data_dir = dict(map(_setting, options.set)), cli.data_dir(options.data_dir) or ""
+        raise UserError(f"{options.target} is not a model", setting="set")
+    hparams, data_dir = cli.fixed_settings(options.set), cli.data_dir(options.data_dir) or ""
     attributes = {kind: target, "hparams": hparams, "data_dir": data_dir}
+    from benchmark import testing
+
+    base = getattr(testing, f"{kind.title()}Suite")
+    suite: type[Suite] = type(base.__name__, (base,), attributes)
     checks = []
-    for name, status, message, error in _run(kind, attributes):
+    for name, status, message, error in suite.run_tests():
         checks.append({"check": name, "status": status, "message": message})
         if not options.json:
             cli.say(f"{status:<14} {name}{message and f': {message}'}")
@@ -126,50 +127,11 @@ def resolve(target: str, kind: str | None = None) -> tuple[str, str]:
 
 def _defined(file: Path) -> set[str]:
     """Return the names that a file defines or imports."""
-    try:
-        with tokenize.open(file) as stream:
-            symbols = symtable(stream.read(), str(file), "exec").get_symbols()
-    except OSError as error:
-        raise UserError(f"{file}: {(error.strerror or str(error)).lower()}") from error
-    except (SyntaxError, ValueError) as error:
-        line = f", line {error.lineno}" if isinstance(error, SyntaxError) else ""
-        raise UserError(f"{file}{line}: not valid Python ({error})") from error
+    with file_errors(file):
+        content = file.read_bytes()
+    parse_python(content, file)
+    symbols = symtable(content, str(file), "exec").get_symbols()  # type: ignore[arg-type]  # takes bytes, too
     return {symbol.get_name() for symbol in symbols if symbol.is_assigned() or symbol.is_imported()}
-
-
-def _setting(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not equals or not name:
-        raise UserError(f"--set {text}: expected NAME=VALUE, for example --set units=64")
-    return name.strip(), value
-
-
-def _run(kind: str, attributes: dict[str, Any]) -> Iterator[tuple[str, str, str, Exception | None]]:
-    """Run the tests of a suite; yield of each its name, status and reason, and the exception."""
-    from benchmark import testing
-
-    base: type[Suite] = getattr(testing, f"{kind.title()}Suite")
-    suite: type[Suite] = type(base.__name__, (base,), attributes)
-    missing = ""
-    suite.setup_class()
-    try:
-        for test in (name for name in vars(base) if name.startswith("test_")):
-            name = test.removeprefix("test_").replace("_", " ")
-            if missing:
-                yield name, "not applicable", f"'{missing}' has to pass first", None
-                continue
-            try:
-                getattr(suite(), test)()
-                yield name, "passed", "", None
-            except SkipTest as reason:
-                yield name, "not applicable", str(reason), None
-            except Exception as error:
-                expected = isinstance(error, AssertionError | UserError)
-                message = str(error) if expected else f"{type(error).__name__}: {error}"
-                yield name, "failed", " ".join(message.split())[:400] or type(error).__name__, error
-                missing = name if test in base.basic else ""
-    finally:
-        suite.teardown_class()
 
 
 if __name__ == "__main__":

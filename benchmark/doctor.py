@@ -24,12 +24,7 @@ is 0 where there is no problem, and 1 where there is one."""
 def parser() -> cli.Parser:
     """Return the command's argument parser."""
     parser = cli.make_parser("doctor", _DESCRIPTION)
-    parser.add_argument(
-        "--data-dir",
-        type=cli.local_path,
-        metavar="DIR",
-        help="folder with data that need not be fetched (default: BENCHMARK_DATA_DIR)",
-    )
+    cli.add_data_dir_option(parser)
     cli.add_store_options(parser)
     parser.add_argument(
         "--storage", type=cli.possible_path, metavar="URL", help="Optuna storage that is to be used"

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import sys
 from argparse import Namespace
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from benchmark import __version__, cli
-from benchmark.serving.stored_models import add_model_options, check_model_options, find_model
+from benchmark.serving.stored_models import find_model
 from benchmark.support.errors import UserError
 
 
@@ -24,7 +20,7 @@ def parser() -> cli.Parser:
         "examples:\n  python -m benchmark.export --best imdb --output my-model\n"
         "  python -m benchmark.export --model-uri runs:/RUN_ID/model --output my-model",
     )
-    add_model_options(parser)
+    cli.add_model_options(parser)
     parser.add_argument(
         "--output", type=cli.local_path, metavar="DIR", required=True, help="new folder for the model"
     )
@@ -34,9 +30,9 @@ def parser() -> cli.Parser:
 @cli.command(parser)
 def main(options: Namespace) -> int:
     """Carry out the command; see `parser` for its arguments."""
-    check_model_options(options)
+    cli.check_model_options(options)
     target = Path(options.output)
-    _check_free(target)
+    cli.check_free(target)
     stored = find_model(options)
     from benchmark.serving.mlflow_model import NoAnswer, is_pipeline
 
@@ -47,10 +43,9 @@ def main(options: Namespace) -> int:
             "--model-uri URI"
         )
     served = stored.load()
-    from benchmark.serving.model_readme import readme
-    from benchmark.serving.saved_model import export_model
+    from benchmark.serving.saved_model import export_model, readme
 
-    with written_at_once(target) as folder:
+    with cli.new_folder(target) as folder:
         try:
             exported = export_model(stored.folder, served, folder)
         except NoAnswer as error:
@@ -66,28 +61,6 @@ def main(options: Namespace) -> int:
         )
     cli.say(f"{target / 'README.md'}: how to use them")
     return cli.DONE
-
-
-def _check_free(target: Path) -> None:
-    if target.is_dir() and any(target.iterdir()):
-        raise UserError(f"--output {target}: the folder is not empty; name a new one")
-    if target.exists() and not target.is_dir():
-        raise UserError(f"--output {target}: this is a file; name a new folder")
-
-
-@contextmanager
-def written_at_once(target: Path) -> Iterator[Path]:
-    """Give a temporary folder that becomes the target when all is written, and is gone otherwise."""
-    folder = target.parent / f".{target.name}-{os.getpid()}"
-    try:
-        folder.mkdir(parents=True)
-    except OSError as error:
-        raise UserError(f"--output {target}: {(error.strerror or str(error)).lower()}") from error
-    try:
-        yield folder
-        folder.rename(target)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark import cli
-from benchmark.support.errors import UserError
+from benchmark.support.errors import UserError, file_errors
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -83,16 +82,18 @@ def main(options: Namespace) -> int:
         details = _details(client, experiment_of(dataset), board, uri, with_texts=options.format == "html")
     text = _text(board, details, options)
     if options.picture:
-        _written(f"--picture {options.picture}", lambda: _draw_board(board, Path(options.picture)))
+        with file_errors(options.picture, setting="picture"):
+            _draw_board(board, Path(options.picture))
     if options.pictures:
-        _written(f"--pictures {options.pictures}", lambda: _draw_all(board, details, Path(options.pictures)))
+        with file_errors(options.pictures, setting="pictures"):
+            _draw_all(board, details, Path(options.pictures))
     if options.output is None:
         if options.format == "html" and isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(encoding="utf-8")  # as the page says of itself
         print(text.rstrip("\n"))
     else:
-        target = Path(options.output)
-        _written(f"--output {target}", lambda: target.write_text(text.rstrip("\n") + "\n", encoding="utf-8"))
+        with file_errors(options.output, setting="output"):
+            Path(options.output).write_text(text.rstrip("\n") + "\n", encoding="utf-8")
     return cli.DONE
 
 
@@ -150,14 +151,6 @@ def _draw_all(board: Board, details: Details | None, folder: Path) -> None:
         cost_picture(board, folder / f"cost{suffix}")
         if details is not None:
             budget_picture(board, details, folder / f"budget{suffix}")
-
-
-def _written(option: str, write: Callable[[], object]) -> None:
-    """Write something to where an option says."""
-    try:
-        write()
-    except OSError as error:
-        raise UserError(f"{option}: {(error.strerror or str(error)).lower()}") from error
 
 
 if __name__ == "__main__":

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmark import cli
-from benchmark.serving.stored_models import add_model_options, check_model_options, find_model
-from benchmark.support.errors import UserError
+from benchmark.serving.stored_models import find_model
+from benchmark.support.errors import UserError, file_errors
 from benchmark.support.printable import printable
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def parser() -> cli.Parser:
         "  python -m benchmark.predict --model-uri runs:/RUN_ID/model 'a dull film' 'a great one'",
     )
     parser.add_argument("texts", nargs="*", metavar="TEXT", help="texts to label")
-    add_model_options(parser)
+    cli.add_model_options(parser)
     parser.add_argument(
         "--file", type=cli.local_path, metavar="FILE", help="read texts from a file, one a line"
     )
@@ -39,7 +39,7 @@ def parser() -> cli.Parser:
 @cli.command(parser)
 def main(options: Namespace) -> int:
     """Carry out the command; see `parser` for its arguments."""
-    check_model_options(options)
+    cli.check_model_options(options)
     texts = _texts(options)
     if not texts:
         raise UserError("there are no texts; give them as arguments, with --file, or on standard input")
@@ -74,10 +74,8 @@ def _texts(options: Namespace) -> list[str]:
         ]
     else:
         where = f"--file {options.file}" if options.file else "standard input"
-        try:
+        with file_errors(where):
             content = Path(options.file).read_bytes() if options.file else sys.stdin.buffer.read()
-        except OSError as error:
-            raise UserError(f"{where}: {(error.strerror or str(error)).lower()}") from error
         # Lines of a file end as they do for other programs; str.splitlines knows eight more ways.
         lines = _decoded(content, where).split("\n")
         texts = [line.removesuffix("\r") for line in (lines if lines[-1] else lines[:-1])]

@@ -204,7 +204,7 @@ def test_no_texts_and_no_utf8(swept, monkeypatch, capsys):
         assert "iconv -f UTF-16 -t UTF-8" in error
         assert error.count("\n") == 1
     assert predict.main(["--model-uri", "runs:/0000/model", "great"]) == 2
-    assert "--model-uri runs:/0000/model is unavailable" in capsys.readouterr().err
+    assert "--model-uri runs:/0000/model: unavailable" in capsys.readouterr().err
 
 
 @pytest.fixture(scope="module")

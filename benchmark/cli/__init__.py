@@ -1,4 +1,4 @@
-"""What all commands share: one-line errors, exit codes, options that mean the same everywhere."""
+"""What all commands share: how they run, one-line errors, exit codes; their options are in `options`."""
 
 from __future__ import annotations
 
@@ -11,19 +11,20 @@ import select
 import shutil
 import sys
 import traceback
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
-from benchmark.support.errors import Unfinished, UserError, did_you_mean
+from benchmark.cli.options import *  # noqa: F403  # commands name all of it as cli.NAME
+from benchmark.cli.options import Parser
+from benchmark.support.errors import Unfinished, UserError, file_errors
+from benchmark.support.files import written_whole
 from benchmark.support.printable import open_streams, printable, redacted
 from benchmark.support.signals import INTERRUPTED, MESSAGE, interrupt_on_terminate
 
 if TYPE_CHECKING:
-    from benchmark.data.source import SourceOptions
-
     Run = Callable[[argparse.Namespace], int]
     Main = Callable[..., int]
 
@@ -31,231 +32,11 @@ RUNS = Path("mlruns")
 """Everything that a sweep leaves behind lies here, below the current folder."""
 
 DONE, SOME_FAILED, WRONG_REQUEST = 0, 1, 2
-DATASET_HELP = "data set, or NAME@DIGEST where several have its name (default: that of the newest sweep)"
 
-_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+:/", re.IGNORECASE)
 _SETTING = re.compile("`([a-z]+(?:_[a-z]+)*)`")
 
 
-class Parser(argparse.ArgumentParser):
-    """An argument parser whose errors are one line that names the nearest valid choice."""
-
-    def error(self, message: str) -> NoReturn:
-        """Raise `UserError` instead of printing the usage."""
-        if message.startswith("unrecognized arguments:"):
-            unknown = message.removeprefix("unrecognized arguments:").strip().split(" ")[0].partition("=")[0]
-            message = f"there is no option '{unknown}'"
-            known = [option for action in self._actions for option in action.option_strings]
-            if unknown.startswith("-"):
-                message += f"; {did_you_mean(unknown, [o for o in known if o.startswith('--')])}"
-        raise UserError(message)
-
-
-def make_parser(command: str, description: str, epilog: str = "") -> Parser:
-    """Return the parser of a command, ``--debug`` included."""
-    parser = Parser(
-        prog=f"python -m benchmark.{command}",
-        description=description,
-        epilog=epilog,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    parser.add_argument("--debug", action="store_true", help="show tracebacks")
-    return parser
-
-
-@dataclass(frozen=True)
-class Choice:
-    """An argument type that accepts one of some words; see `choice`."""
-
-    name: str
-    choices: tuple[str, ...]
-
-    def __call__(self, value: str) -> str:
-        """Return the word, or say which is the nearest."""
-        if value not in self.choices:
-            hint = did_you_mean(value, self.choices)
-            raise argparse.ArgumentTypeError(f"'{value}' is not a {self.name}; {hint}")
-        return value
-
-
-def choice(name: str, choices: Sequence[str]) -> Choice:
-    """Return an argument type that accepts one of some words, with did-you-mean."""
-    return Choice(name, tuple(choices))
-
-
-def whole_number(low: int) -> Callable[[str], int]:
-    """Return an argument type for whole numbers from ``low`` upwards."""
-
-    def convert(value: str) -> int:
-        try:
-            number = int(value)
-        except ValueError:
-            raise argparse.ArgumentTypeError(f"'{value}' is not a whole number") from None
-        if number < low:
-            raise argparse.ArgumentTypeError(f"got {number}, expected {low} or more")
-        return number
-
-    return convert
-
-
-def _number(value: str) -> float:
-    try:
-        return float(value)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"'{value}' is not a number") from None
-
-
-def positive_number(value: str) -> float:
-    """Convert an option to a number above 0."""
-    number = _number(value)
-    if not 0 < number < float("inf"):
-        raise argparse.ArgumentTypeError(f"got {value}, expected a number above 0")
-    return number
-
-
-def possible_path(value: str) -> str:
-    """Check an option that may name a file or folder: the system must be able to hold such a name."""
-    try:
-        os.lstat(value)
-    except (OSError, ValueError) as error:  # a ValueError is a NUL
-        if isinstance(error, ValueError) or error.errno == errno.ENAMETOOLONG:
-            reason = "there is a NUL in it" if isinstance(error, ValueError) else "it is too long"
-            shown = redacted(value)[:60]
-            raise argparse.ArgumentTypeError(f"'{shown}…' cannot be a path: {reason}") from None
-    return value
-
-
-def local_path(value: str) -> str:
-    """Check an option that names a file or folder of this machine, in UTF-8 as TensorFlow wants it."""
-    if not value:
-        raise argparse.ArgumentTypeError("expected the path of a file or folder, got nothing")
-    if _ADDRESS.match(value):
-        raise argparse.ArgumentTypeError(
-            f"'{value}' is an address; expected the path of a file or folder here"
-        )
-    if any("\ud800" <= char <= "\udfff" for char in value):
-        raise argparse.ArgumentTypeError(f"'{value}' is not UTF-8; expected a path in UTF-8")
-    return possible_path(value)
-
-
-def data_set(value: str) -> str:
-    """Check an option that names a data set, which may be a file or folder of this machine."""
-    kind, _, path = value.partition(":")
-    if kind in ("csv", "dir") and _ADDRESS.match(path):
-        raise argparse.ArgumentTypeError(f"'{value}' is an address; expected {kind}:PATH, a path here")
-    return possible_path(value)
-
-
-def add_device_option(parser: argparse.ArgumentParser) -> None:
-    """Add the option that says where to train."""
-    parser.add_argument(
-        "--device",
-        type=choice("device", ("auto", "cpu", "gpu")),
-        default="auto",
-        metavar="X",
-        help="auto (default), cpu or gpu",
-    )
-
-
-def add_margin_option(parser: argparse.ArgumentParser) -> None:
-    """Add the option that declares the smallest difference worth talking about."""
-    parser.add_argument(
-        "--margin",
-        type=_points,
-        default=0.005,
-        metavar="POINTS",
-        help="smallest difference worth talking about, in points of accuracy (default: 0.5)",
-    )
-
-
-def _points(value: str) -> float:
-    """Convert points of accuracy to a share."""
-    points = _number(value)
-    if not 0 <= points < 100:
-        raise argparse.ArgumentTypeError(f"got {value}, expected points of accuracy from 0 to below 100")
-    return points / 100
-
-
-def add_store_options(parser: argparse.ArgumentParser) -> None:
-    """Add the option that says where results are kept."""
-    parser.add_argument(
-        "--tracking-uri",
-        type=possible_path,
-        metavar="URI",
-        help="MLflow store (default: MLFLOW_TRACKING_URI, otherwise sqlite:///mlruns/mlflow.db)",
-    )
-
-
-def add_data_dir_option(parser: argparse.ArgumentParser) -> None:
-    """Add the option that says where data is."""
-    parser.add_argument(
-        "--data-dir",
-        type=local_path,
-        metavar="DIR",
-        help="folder with tensorflow_datasets/ and other data that need not be fetched "
-        "(default: BENCHMARK_DATA_DIR)",
-    )
-
-
-def add_data_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options that say where data is and how it is read."""
-    add_data_dir_option(parser)
-    parser.add_argument(
-        "--validation-share",
-        type=positive_number,
-        metavar="X",
-        help="share of train that becomes validation, below 1 (default: 0.2; part of the data digest)",
-    )
-    parser.add_argument("--encoding", metavar="X", help="of text files, for example latin-1 (default: utf-8)")
-    for what in ("text", "label"):
-        parser.add_argument(
-            f"--{what}-column",
-            metavar="NAME",
-            help=f"column that is the {what}, for csv:PATH and tfds:NAME (default: found by its name)",
-        )
-    parser.add_argument(
-        "--quoting",
-        type=choice("way to quote", ("minimal", "none")),
-        metavar="X",
-        help="of CSV and TSV: minimal, a field may stand in quotes; none, quotes are text "
-        "(default: minimal, unless quotes seem to be text, which is an error)",
-    )
-
-
-def source_options(options: argparse.Namespace) -> SourceOptions:
-    """Return what was said by the options of `add_data_options`."""
-    from benchmark.data.source import SourceOptions
-
-    return SourceOptions(
-        data_dir=data_dir(options.data_dir),
-        validation_share=options.validation_share,
-        encoding=options.encoding,
-        text_column=options.text_column,
-        label_column=options.label_column,
-        quoting=options.quoting,
-    )
-
-
-def data_dir(option: str | None) -> Path | None:
-    """Return the data folder of the option or of ``BENCHMARK_DATA_DIR``, which must exist."""
-    value = option or os.environ.get("BENCHMARK_DATA_DIR")
-    if not value:
-        return None
-    where, path = "--data-dir" if option else "BENCHMARK_DATA_DIR", Path(value)
-    try:
-        local_path(value)
-    except argparse.ArgumentTypeError as error:
-        raise UserError(f"{where}: {error}") from None
-    if not path.is_dir():
-        raise UserError(f"{where} {path}: there is no such folder")
-    os.environ["BENCHMARK_DATA_DIR"] = str(path)  # word vectors and modules are looked for there, too
-    return path
-
-
-def command(
-    parser: Callable[[], Parser],
-) -> Callable[[Callable[[argparse.Namespace], int]], Callable[..., int]]:
+def command(parser: Callable[[], Parser]) -> Callable[[Run], Main]:
     """Make a command of a function from options to an exit code: a decorator.
 
     Parameters
@@ -280,6 +61,30 @@ def command(
         return main
 
     return decorate
+
+
+def check_free(folder: Path) -> None:
+    """Refuse to write into the folder of ``--output`` where there is something else."""
+    if folder.is_dir() and any(folder.iterdir()):
+        raise UserError("the folder is not empty; name a new one", setting="output", value=folder)
+    if folder.exists() and not folder.is_dir():
+        raise UserError("this is a file; name a new folder", setting="output", value=folder)
+
+
+@contextmanager
+def new_folder(target: Path) -> Iterator[Path]:
+    """Give a folder that becomes that of ``--output`` when all is written, and is gone otherwise.
+
+    Raises
+    ------
+    UserError
+        Where it cannot be made.
+    """
+    with ExitStack() as stack:
+        with file_errors(target, setting="output"):
+            folder = stack.enter_context(written_whole(target))
+            folder.mkdir(parents=True)
+        yield folder
 
 
 def run_command(run: Callable[[Sequence[str]], int], arguments: Sequence[str] | None = None) -> int:

@@ -19,7 +19,7 @@ from benchmark.execution.engine import Engine, Job
 from benchmark.plan.run_specs import Plan
 from benchmark.report.plots import confusion_png, curves_png
 from benchmark.search.study import Proposal, Search
-from benchmark.serving.packing import pack_model
+from benchmark.serving.stored_models import pack_model
 from benchmark.spec.config import RunSpec
 from benchmark.spec.result import EpochReport, Result, Status
 from benchmark.support.errors import one_line

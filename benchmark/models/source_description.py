@@ -10,9 +10,9 @@ from typing import Any
 
 from benchmark.models import MODELS
 from benchmark.spec.config import Scalar
-from benchmark.support.errors import UserError, one_line
-from benchmark.support.registry import is_file_target, label_of, load_target
-from benchmark.support.source_files import Source, keep, read_source
+from benchmark.support.errors import UserError, file_errors
+from benchmark.support.registry import is_file_target, label_of, load_target, split_target
+from benchmark.support.source_files import Source, keep, parse_python, read_source
 
 
 @dataclass(frozen=True)
@@ -75,18 +75,10 @@ def describe(name: str) -> Description:
         found.
     """
     target = name if is_file_target(name) else MODELS.target(name)
-    place, _, attribute = target.rpartition(":") if ":" in target else (target, "", "build")
+    place, attribute = split_target(target)
     file = Path(place) if place.endswith(".py") else _module_file(place, name)
-    try:
-        content = file.read_bytes()
-        tree = ast.parse(content)
-    except OSError as error:
-        raise UserError(f"model file {file}: {one_line(error)}") from error
-    except (SyntaxError, ValueError) as error:
-        line, reason = "", str(error)
-        if isinstance(error, SyntaxError):
-            line, reason = f", line {error.lineno}", error.msg
-        raise UserError(f"model file {file}{line}: not valid Python ({reason})") from error
+    with file_errors(f"model file {file}"):
+        tree = parse_python(file.read_bytes(), f"model file {file}")
     function = next(
         (node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == attribute), None
     )

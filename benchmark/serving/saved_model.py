@@ -1,8 +1,8 @@
-"""Writing a trained network so that it needs nothing of ours: a SavedModel and, if possible, a Keras file."""
+"""Writing a trained network that needs nothing of ours: a SavedModel, if possible a Keras file, a README."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,10 +17,12 @@ from benchmark.data.text import OOV, cut_ids, split_words
 from benchmark.serving.mlflow_model import (
     Servable,
     TextProcessing,
+    View,
     holds_program,
     load_network,
     read_text_processing,
 )
+from benchmark.support.errors import one_line
 from benchmark.support.tensorflow_setup import quiet_stderr
 from benchmark.training.saving import NotPlain, plain_model, without_cudnn
 
@@ -30,6 +32,52 @@ VOCABULARY, CLASSES = "vocabulary.txt", "classes.txt"
 _PROBES = ("", "...", "<br />", "A dull, lifeless film.<BR />ÉTÉ!", "qqqq zzzz", "the good " * 1500)
 _NEAR = 1e-3  # as near as different kernels for one layer are, and far from any mistake
 _TEXTS = [tf.TensorSpec([None], tf.string, name="texts")]
+
+_MOST_CLASSES = 20
+
+_SAVED_MODEL_README = """\
+## saved_model/
+
+A TensorFlow SavedModel: raw texts in, labels and probabilities out. It needs TensorFlow alone.
+
+```python
+import tensorflow as tf
+
+model = tf.saved_model.load("saved_model")
+answer = model.signatures["serving_default"](texts=tf.constant(["a dull film", "a great one"]))
+print(answer["label"].numpy(), answer["probabilities"].numpy())
+```
+
+`model.class_names()["class_names"]` names the columns{ids}.
+A batch is computed at once: give some hundred texts at a time. TensorFlow Serving takes the folder as it is.
+"""
+
+_KERAS_README = """\
+## model.keras
+
+A Keras model from word ids, int32 [n, {length}], to probabilities. It is made of Keras's own layers and
+operations, loads in safe mode, and can be trained further. In `vocabulary.txt` the line number, from 0, is
+the id: 0 is padding, 1 any other word.
+
+```python
+import keras, numpy, pathlib, string
+
+model = keras.saving.load_model("model.keras")
+lines = pathlib.Path("vocabulary.txt").read_bytes().split(b"\\n")
+id_of = {{word: number for number, word in enumerate(lines)}}
+
+def to_ids(text):
+    lowered = text.lower().encode().replace(b"<br />", b" ")
+    words = lowered.translate(None, string.punctuation.encode()).split()
+    ids = [id_of.get(word, 1) for word in words][{kept}]
+    return {filled}
+
+print(model.predict(numpy.array([to_ids("a dull film"), to_ids("a great one")]), verbose=0))
+```
+
+There is no form with `keras.layers.TextVectorization` inside: it lowers the letters A to Z alone and makes a
+word of `<br />`, and a function that does better cannot be stored in a file that Keras loads safely.
+"""
 
 
 @dataclass(frozen=True)
@@ -175,7 +223,64 @@ def _save_keras(model: keras.Model, path: Path, ids: NDArray[np.int32], expected
         return str(error)
     except (TypeError, ValueError) as error:
         path.unlink(missing_ok=True)
-        return f"Keras alone cannot hold it ({str(error).partition(chr(10))[0][:200]})"
+        return f"Keras alone cannot hold it ({one_line(error)})"
     if not np.abs(answer - expected).max() <= _NEAR:
         raise RuntimeError(f"{KERAS_FILE} gives other probabilities than the stored model")
     return ""
+
+
+def readme(exported: Exported, facts: Mapping[str, str], version: str) -> str:
+    """Return the README.
+
+    Parameters
+    ----------
+    exported : Exported
+        What lies beside it.
+    facts : mapping of str to str
+        What is known of the model, for a table.
+    version : str
+        Of Textbench.
+
+    Returns
+    -------
+    str
+        Markdown.
+    """
+    title = " on ".join(facts[name] for name in ("model", "data set") if name in facts) or "A text classifier"
+    text, view, names = exported.text, exported.text.view, exported.text.class_names
+    many = f"{len(names)}, see `classes.txt`"
+    rows = {**facts, "classes": many if len(names) > _MOST_CLASSES else ", ".join(names)}
+    if view:
+        rows["text"] = _text_processing(text, view)
+    table = "".join(f"| {name} | {_cell(value)} |\n" for name, value in rows.items())
+    ids = ', `model.word_ids(texts)["word_ids"]` gives the ids of the words' if view else ""
+    head = f"# {title}\n\nExported by Textbench {version}, and in need of nothing of it."
+    parts = [f"{head}\n\n| | |\n| --- | --- |\n{table}", _SAVED_MODEL_README.format(ids=ids)]
+    if view and not exported.no_keras:
+        parts.append(_keras_readme(text.length, view))
+    else:
+        parts.append(f"There is no Keras file: {exported.no_keras}.\n")
+    return "\n".join(parts)
+
+
+def _text_processing(text: TextProcessing, view: View) -> str:
+    where = {"pre": "in front", "post": "behind"}
+    kept = "first" if view.truncation == "post" else "last"
+    return (
+        "lower case (Unicode), `<br />` is a space, ASCII punctuation is removed, words end at ASCII white "
+        f"space; {len(text.vocabulary):,} words are known; the {kept} {text.length} words of a text are "
+        f"read, and a text with fewer is filled {where[view.padding]}"
+    )
+
+
+def _keras_readme(length: int, view: View) -> str:
+    filling = f"[0] * ({length} - len(ids))"
+    return _KERAS_README.format(
+        length=length,
+        kept=f":{length}" if view.truncation == "post" else f"-{length}:",
+        filled=f"ids + {filling}" if view.padding == "post" else f"{filling} + ids",
+    )
+
+
+def _cell(value: str) -> str:
+    return " ".join(value.replace("|", "\\|").splitlines())

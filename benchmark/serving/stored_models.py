@@ -1,22 +1,29 @@
-"""A stored model, by its data set's board or by its URI: where it is, and what is known of it."""
+"""A stored model: packed for MLflow, and found again by its data set's board or by its URI."""
 
 from __future__ import annotations
 
 import argparse
+import logging
 import re
+import shutil
+import tempfile
+import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark import cli
-from benchmark.support.errors import UserError, did_you_mean
-from benchmark.support.printable import redacted
+from benchmark.support.errors import UserError, did_you_mean, one_line
 
 if TYPE_CHECKING:
     from benchmark.board.rows import BoardRow
     from benchmark.serving.mlflow_model import Servable
+
+_MODEL_CODE = Path(__file__).with_name("mlflow_model.py")
+_NEEDS = ("numpy", "pandas", "pydantic")
 
 
 @dataclass(frozen=True)
@@ -61,7 +68,7 @@ class StoredModel:
             raise UserError(
                 f"{self.asked}: the model holds a TensorFlow program (saved_model), which could read and "
                 "write your files, and no sweep of this store has recorded it as its own; if you trust where "
-                "it comes from, add --trust"
+                "it comes from, add `trust`"
             )
         try:
             return Servable(self.folder)
@@ -75,33 +82,7 @@ def _reason(error: Exception) -> str:
         return f"its layer '{layer[1]}' is not known here"
     if refused := re.search(r"deserialization of an? ([\w `]+)", text):
         return f"it holds a {refused[1].strip()}, which could run anything"
-    return (text.partition("\n")[0] or type(error).__name__)[:200]
-
-
-def add_model_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options that name one stored model, and its store."""
-    parser.add_argument(
-        "--best",
-        type=cli.data_set,
-        metavar="D",
-        help="use the first row of this data set's board; NAME@DIGEST where several data sets have its name",
-    )
-    parser.add_argument("--model", metavar="M", help="with --best: the first row of this architecture")
-    parser.add_argument(
-        "--model-uri", type=cli.possible_path, metavar="URI", help="use this MLflow model, or folder"
-    )
-    parser.add_argument(
-        "--trust", action="store_true", help="run the program of a model that no sweep of this store has made"
-    )
-    cli.add_store_options(parser)
-
-
-def check_model_options(options: argparse.Namespace) -> None:
-    """Refuse no model and two models."""
-    if (options.best is None) == (options.model_uri is None):
-        raise UserError("name one model: --best DATASET or --model-uri URI")
-    if options.model and options.best is None:
-        raise UserError(f"--model {options.model}: goes with --best DATASET, not with --model-uri")
+    return one_line(error)
 
 
 def find_model(options: argparse.Namespace) -> StoredModel:
@@ -128,7 +109,7 @@ def find_model(options: argparse.Namespace) -> StoredModel:
         folder = _download(source, uri)
         if (run := _run_of(client, source)) is not None:
             facts, recorded = _facts(run), run.data.tags.get(names.MODEL_DIGEST)  # 0.1.0 recorded none
-    asked = f"--model-uri {options.model_uri}" if options.model_uri else f"--best {options.best}"
+    asked = f"`model_uri` {options.model_uri}" if options.model_uri else f"`best` {options.best}"
     # An MLflow model keeps ours as one of its artifacts.
     places = ("text.json", "artifacts/*/text.json", "*/artifacts/*/text.json")
     found = next((path for place in places for path in sorted(folder.glob(place)) if path.is_file()), None)
@@ -137,7 +118,7 @@ def find_model(options: argparse.Namespace) -> StoredModel:
     if recorded and not options.trust and folder_digest(found.parent) != recorded:
         raise UserError(
             f"{asked}: {found.parent} does not hold the files that its sweep stored: the store was changed; "
-            "restore them from a copy, or add --trust if you changed them"
+            "restore them from a copy, or add `trust` if you changed them"
         )
     trust = partial(_is_recorded, found.parent, uri)
     known = options.trust or bool(recorded)
@@ -166,7 +147,8 @@ def _best(client: Any, dataset: str, model: str | None) -> str:
     rows = read_board(client, dataset, cli.RUNS / "ledger.jsonl", single="--best").rows
     known = {row.model for row in rows}
     if model and model not in known:
-        raise UserError(f"--model {model}: not on the board of '{dataset}'; {did_you_mean(model, known)}")
+        reason = f"not on the board of '{dataset}'; {did_you_mean(model, known)}"
+        raise UserError(reason, setting="model", value=model)
     kept = kept_model(client, [row for row in rows if model in (None, row.model)])
     if kept is None:
         which = f"no row of '{model}' on" if model else "no row of"
@@ -196,11 +178,9 @@ def _download(source: str, uri: str) -> Path:
     try:
         return Path(mlflow.artifacts.download_artifacts(artifact_uri=source, tracking_uri=engine_url(uri)))
     except Exception as error:
-        reason = redacted(str(error)).partition("\n")[0][:200]
-        raise UserError(
-            f"--model-uri {source} is unavailable ({reason}); expected runs:/RUN_ID/model, "
-            "models:/NAME/VERSION or a folder"
-        ) from error
+        expected = "expected runs:/RUN_ID/model, models:/NAME/VERSION or a folder"
+        reason = f"unavailable ({one_line(error)}); {expected}"
+        raise UserError(reason, setting="model_uri", value=source) from error
 
 
 def _run_of(client: Any, source: str) -> Any:
@@ -229,3 +209,36 @@ def _facts(run: Any) -> dict[str, str]:
     if facts.get("budget") == "smoke":
         facts["note"] = WATERMARK
     return {**facts, "run": run.info.run_id}
+
+
+def pack_model(servable: Path, target: Path) -> None:
+    """Write an MLflow model (python_function) that takes raw text, where Textbench is not installed, too.
+
+    Parameters
+    ----------
+    servable : Path
+        Folder that `benchmark.training.saving` wrote.
+    target : Path
+        Folder of the MLflow model; must not exist.
+    """
+    with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
+        warnings.simplefilter("ignore")
+        import mlflow.pyfunc
+
+        from benchmark.data import text
+        from benchmark.serving.mlflow_model import is_pipeline
+        from benchmark.training import scores
+
+        logging.getLogger("mlflow").setLevel(logging.ERROR)
+        beside = [Path(str(module.__file__)) for module in (text, scores)]
+        for file in (_MODEL_CODE, *beside):
+            shutil.copy(file, folder)
+        needs = (*_NEEDS, *(("scikit-learn", "skops") if is_pipeline(servable) else ("tensorflow", "keras")))
+        mlflow.pyfunc.save_model(
+            path=str(target),
+            python_model=str(Path(folder) / _MODEL_CODE.name),
+            artifacts={"servable": str(servable)},
+            pip_requirements=[f"{name}=={version(name)}" for name in needs],
+        )
+        for file in beside:
+            shutil.copy(file, target)

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 
 from benchmark.support.printable import redacted
 
-_LONGEST = 200
 _NODE = re.compile("{{.*?}}")  # where in its graph TensorFlow met an error
 
 
@@ -52,8 +51,8 @@ def causes(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or error.__context__
 
 
-def one_line(error: BaseException, *, named: bool = False) -> str:
-    """Return what an error says as one line of at most 200 characters, without passwords.
+def one_line(error: BaseException, *, named: bool = False, longest: int = 200) -> str:
+    """Return what an error says as one line, without passwords.
 
     Parameters
     ----------
@@ -61,9 +60,11 @@ def one_line(error: BaseException, *, named: bool = False) -> str:
         Of any kind; of one that the system gave, its words without number and file.
     named : bool
         Whether the name of its type comes first.
+    longest : int
+        How many characters are kept.
     """
     said = getattr(error, "strerror", None) if isinstance(error, OSError) else None
-    text = said.lower() if said else redacted(" ".join(_NODE.sub("", str(error)).split()))[:_LONGEST]
+    text = said.lower() if said else redacted(" ".join(_NODE.sub("", str(error)).split()))[:longest]
     name = type(error).__name__
     return f"{name}: {text}" if named and text else text or name
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from benchmark.support.errors import UserError, did_you_mean
+from benchmark.support.errors import UserError, did_you_mean, one_line
 from benchmark.support.source_files import helpers_of, source_of
 
 
@@ -57,17 +57,23 @@ class Registry:
 
 def is_file_target(name: str) -> bool:
     """Whether a name means a Python file: ``path/to/file.py:build``."""
-    return ".py" in name and Path(name.rpartition(":")[0] or name).suffix == ".py"
+    return ".py" in name and file_of(name).suffix == ".py"
 
 
 def label_of(name: str) -> str:
     """Return a short name that is safe in tables and file names: a file's stem, or the name itself."""
-    return Path(name.rpartition(":")[0] or name).stem if is_file_target(name) else name
+    return file_of(name).stem if is_file_target(name) else name
 
 
 def file_of(target: str) -> Path:
     """Return the file that ``path/to/file.py:build`` names."""
-    return Path(target.rpartition(":")[0] if ":" in target else target)
+    return Path(split_target(target)[0])
+
+
+def split_target(target: str) -> tuple[str, str]:
+    """Return the module or file of a target, and the attribute, which is ``build`` where none is named."""
+    place, _, attribute = target.rpartition(":") if ":" in target else (target, "", "")
+    return place, attribute or "build"
 
 
 def load_target(target: str, kind: str = "object", digest: str = "") -> Any:
@@ -92,8 +98,7 @@ def load_target(target: str, kind: str = "object", digest: str = "") -> Any:
     UserError
         When the module or the attribute is not there, or the module fails at import.
     """
-    place, _, attribute = target.rpartition(":") if ":" in target else (target, "", "build")
-    attribute = attribute or "build"
+    place, attribute = split_target(target)
     module = _load_file(Path(place), kind, digest) if place.endswith(".py") else _load_module(place, kind)
     try:
         return getattr(module, attribute)
@@ -106,8 +111,9 @@ def _load_module(name: str, kind: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except Exception as error:
-        reason = f"{type(error).__name__}: {error}"
-        raise UserError(f"the {kind} in '{name}' cannot be imported: {reason}") from error
+        raise UserError(
+            f"the {kind} in '{name}' cannot be imported: {one_line(error, named=True)}"
+        ) from error
 
 
 def _load_file(path: Path, kind: str, digest: str) -> ModuleType:
@@ -115,4 +121,4 @@ def _load_file(path: Path, kind: str, digest: str) -> ModuleType:
     try:
         return helpers_of(source, kind).module()
     except Exception as error:
-        raise UserError(f"{path} fails at import: {type(error).__name__}: {error}") from error
+        raise UserError(f"{path} fails at import: {one_line(error, named=True)}") from error

@@ -110,12 +110,17 @@ class _Import:
     line: int
 
 
-def _imports(content: bytes, name: str, shown: Path) -> Iterator[_Import]:
+def parse_python(content: bytes, shown: object) -> ast.Module:
+    """Return the syntax tree of a Python file, or raise `UserError` with the line that is not valid."""
     try:
-        tree = ast.parse(content)
+        return ast.parse(content)
     except (SyntaxError, ValueError) as error:
         line = f", line {error.lineno}" if isinstance(error, SyntaxError) else ""
         raise UserError(f"{shown}{line}: not valid Python ({getattr(error, 'msg', error)})") from error
+
+
+def _imports(content: bytes, name: str, shown: Path) -> Iterator[_Import]:
+    tree = parse_python(content, shown)
     package, body = tuple(name.split("/")[:-1]), set(map(id, tree.body))
     for node in ast.walk(tree):
         required = id(node) in body

@@ -18,7 +18,7 @@ from ruamel.yaml.nodes import Node, ScalarNode
 from ruamel.yaml.reader import ReaderError
 from ruamel.yaml.resolver import BaseResolver
 
-from benchmark.support.errors import UserError, did_you_mean
+from benchmark.support.errors import UserError, did_you_mean, one_line
 from benchmark.support.printable import printable
 
 if TYPE_CHECKING:
@@ -153,8 +153,7 @@ def read_yaml(path: str | Path) -> Located:
         with path.open("rb") as file:
             content = file.read(LIMIT + 1)
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise _error(path, f"cannot be read: {reason}") from None
+        raise _error(path, f"cannot be read: {one_line(error)}") from None
     if len(content) > LIMIT:
         raise _error(path, "is longer than 1 MB; expected a short YAML file")
     text = content.decode("utf-8", "surrogateescape")

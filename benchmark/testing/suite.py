@@ -8,13 +8,15 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, ClassVar
-from unittest import mock
+from unittest import SkipTest, mock
 
 import benchmark
+from benchmark.cli import spelled
+from benchmark.support.errors import UserError, one_line
 
 
 class Suite:
@@ -50,6 +52,30 @@ class Suite:
     def teardown_class(cls) -> None:
         """Delete the scratch folder."""
         cls.resources.close()
+
+    @classmethod
+    def run_tests(cls) -> Iterator[tuple[str, str, str, Exception | None]]:
+        """Run the tests without pytest; yield of each its name, status and reason, and the exception."""
+        missing = ""
+        cls.setup_class()
+        try:
+            for test in (name for kind in cls.__mro__ for name in vars(kind) if name.startswith("test_")):
+                name = test.removeprefix("test_").replace("_", " ")
+                if missing:
+                    yield name, "not applicable", f"'{missing}' has to pass first", None
+                    continue
+                try:
+                    getattr(cls(), test)()
+                    yield name, "passed", "", None
+                except SkipTest as reason:
+                    yield name, "not applicable", str(reason), None
+                except Exception as error:
+                    expected = isinstance(error, AssertionError | UserError)
+                    message = one_line(error, named=not expected, longest=400)
+                    yield name, "failed", spelled(message), error
+                    missing = name if test in cls.basic else ""
+        finally:
+            cls.teardown_class()
 
     @classmethod
     def run_python(cls, code: str, *arguments: object, **environment: str) -> Any:

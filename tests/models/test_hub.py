@@ -15,7 +15,7 @@ from benchmark.models.hub import ModuleLayer, build
 from benchmark.models.source_description import describe
 from benchmark.models.task import Task
 from benchmark.plan.space import find_space, load_space
-from benchmark.serving.packing import pack_model
+from benchmark.serving.stored_models import pack_model
 from benchmark.spec.config import TRAIN_KEYS, RunSpec, TrainSettings
 from benchmark.spec.seeds import seed_bundle
 from benchmark.training.train import train

@@ -16,8 +16,7 @@ from benchmark.data.dataset import Store
 from benchmark.models.hub import build
 from benchmark.models.task import Task
 from benchmark.serving.mlflow_model import Servable
-from benchmark.serving.model_readme import readme
-from benchmark.serving.saved_model import export_model
+from benchmark.serving.saved_model import export_model, readme
 from benchmark.spec.config import ViewSettings
 from benchmark.training.saving import save_servable
 from benchmark.training.train import train

@@ -12,7 +12,7 @@ import benchmark
 from benchmark.models.nbsvm import build
 from benchmark.models.task import Task
 from benchmark.serving.mlflow_model import Servable
-from benchmark.serving.packing import pack_model
+from benchmark.serving.stored_models import pack_model
 from benchmark.training.saving import save_pipeline
 
 TEXTS = ["good film", "bad film"]

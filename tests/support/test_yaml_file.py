@@ -190,8 +190,8 @@ def test_files_that_cannot_be_read(tmp_path, monkeypatch):
     Path("folder").mkdir()
     Path("loop.yaml").symlink_to("loop.yaml")
     for path, shown, reason in [
-        (tmp_path / "none.yaml", "none.yaml", "No such file"),
-        ("/nowhere/none.yaml", "/nowhere/none.yaml", "No such file"),
+        (tmp_path / "none.yaml", "none.yaml", "no such file"),
+        ("/nowhere/none.yaml", "/nowhere/none.yaml", "no such file"),
         ("folder", "folder", "directory"),
         ("loop.yaml", "loop.yaml", "symbolic links"),
         ("a\0b.yaml", "a\\x00b.yaml", "null byte"),

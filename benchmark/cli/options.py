@@ -1,0 +1,275 @@
+"""The parser of a command, types of values, and options that mean the same in all commands."""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import os
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from benchmark.support.errors import UserError, did_you_mean
+from benchmark.support.printable import redacted
+
+if TYPE_CHECKING:
+    from benchmark.data.source import SourceOptions
+
+DATASET_HELP = "data set, or NAME@DIGEST where several have its name (default: that of the newest sweep)"
+
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+:/", re.IGNORECASE)
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are one line that names the nearest valid choice."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise `UserError` instead of printing the usage."""
+        if message.startswith("unrecognized arguments:"):
+            unknown = message.removeprefix("unrecognized arguments:").strip().split(" ")[0].partition("=")[0]
+            message = f"there is no option '{unknown}'"
+            known = [option for action in self._actions for option in action.option_strings]
+            if unknown.startswith("-"):
+                message += f"; {did_you_mean(unknown, [o for o in known if o.startswith('--')])}"
+        raise UserError(message)
+
+
+def make_parser(command: str, description: str, epilog: str = "") -> Parser:
+    """Return the parser of a command, ``--debug`` included."""
+    parser = Parser(
+        prog=f"python -m benchmark.{command}",
+        description=description,
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--debug", action="store_true", help="show tracebacks")
+    return parser
+
+
+@dataclass(frozen=True)
+class Choice:
+    """An argument type that accepts one of some words; see `choice`."""
+
+    name: str
+    choices: tuple[str, ...]
+
+    def __call__(self, value: str) -> str:
+        """Return the word, or say which is the nearest."""
+        if value not in self.choices:
+            hint = did_you_mean(value, self.choices)
+            raise argparse.ArgumentTypeError(f"'{value}' is not a {self.name}; {hint}")
+        return value
+
+
+def choice(name: str, choices: Sequence[str]) -> Choice:
+    """Return an argument type that accepts one of some words, with did-you-mean."""
+    return Choice(name, tuple(choices))
+
+
+def whole_number(low: int) -> Callable[[str], int]:
+    """Return an argument type for whole numbers from ``low`` upwards."""
+
+    def convert(value: str) -> int:
+        try:
+            number = int(value)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"'{value}' is not a whole number") from None
+        if number < low:
+            raise argparse.ArgumentTypeError(f"got {number}, expected {low} or more")
+        return number
+
+    return convert
+
+
+def _number(value: str) -> float:
+    try:
+        return float(value)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"'{value}' is not a number") from None
+
+
+def positive_number(value: str) -> float:
+    """Convert an option to a number above 0."""
+    number = _number(value)
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"got {value}, expected a number above 0")
+    return number
+
+
+def possible_path(value: str) -> str:
+    """Check an option that may name a file or folder: the system must be able to hold such a name."""
+    try:
+        os.lstat(value)
+    except (OSError, ValueError) as error:  # a ValueError is a NUL
+        if isinstance(error, ValueError) or error.errno == errno.ENAMETOOLONG:
+            reason = "there is a NUL in it" if isinstance(error, ValueError) else "it is too long"
+            shown = redacted(value)[:60]
+            raise argparse.ArgumentTypeError(f"'{shown}…' cannot be a path: {reason}") from None
+    return value
+
+
+def local_path(value: str) -> str:
+    """Check an option that names a file or folder of this machine, in UTF-8 as TensorFlow wants it."""
+    if not value:
+        raise argparse.ArgumentTypeError("expected the path of a file or folder, got nothing")
+    if _ADDRESS.match(value):
+        raise argparse.ArgumentTypeError(
+            f"'{value}' is an address; expected the path of a file or folder here"
+        )
+    if any("\ud800" <= char <= "\udfff" for char in value):
+        raise argparse.ArgumentTypeError(f"'{value}' is not UTF-8; expected a path in UTF-8")
+    return possible_path(value)
+
+
+def data_set(value: str) -> str:
+    """Check an option that names a data set, which may be a file or folder of this machine."""
+    kind, _, path = value.partition(":")
+    if kind in ("csv", "dir") and _ADDRESS.match(path):
+        raise argparse.ArgumentTypeError(f"'{value}' is an address; expected {kind}:PATH, a path here")
+    return possible_path(value)
+
+
+def fixed_settings(texts: Sequence[str]) -> dict[str, str]:
+    """Return the names and values of ``--set NAME=VALUE``, which may be given several times."""
+    found = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise UserError(f"--set {text}: expected NAME=VALUE, for example --set units=64")
+        found[name.strip()] = value
+    return found
+
+
+def add_device_option(parser: argparse.ArgumentParser) -> None:
+    """Add the option that says where to train."""
+    parser.add_argument(
+        "--device",
+        type=choice("device", ("auto", "cpu", "gpu")),
+        default="auto",
+        metavar="X",
+        help="auto (default), cpu or gpu",
+    )
+
+
+def add_margin_option(parser: argparse.ArgumentParser) -> None:
+    """Add the option that declares the smallest difference worth talking about."""
+    parser.add_argument(
+        "--margin",
+        type=_points,
+        default=0.005,
+        metavar="POINTS",
+        help="smallest difference worth talking about, in points of accuracy (default: 0.5)",
+    )
+
+
+def _points(value: str) -> float:
+    """Convert points of accuracy to a share."""
+    points = _number(value)
+    if not 0 <= points < 100:
+        raise argparse.ArgumentTypeError(f"got {value}, expected points of accuracy from 0 to below 100")
+    return points / 100
+
+
+def add_store_options(parser: argparse.ArgumentParser) -> None:
+    """Add the option that says where results are kept."""
+    parser.add_argument(
+        "--tracking-uri",
+        type=possible_path,
+        metavar="URI",
+        help="MLflow store (default: MLFLOW_TRACKING_URI, otherwise sqlite:///mlruns/mlflow.db)",
+    )
+
+
+def add_model_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that name one stored model, and its store."""
+    parser.add_argument(
+        "--best",
+        type=data_set,
+        metavar="D",
+        help="use the first row of this data set's board; NAME@DIGEST where several data sets have its name",
+    )
+    parser.add_argument("--model", metavar="M", help="with --best: the first row of this architecture")
+    parser.add_argument(
+        "--model-uri", type=possible_path, metavar="URI", help="use this MLflow model, or folder"
+    )
+    parser.add_argument(
+        "--trust", action="store_true", help="run the program of a model that no sweep of this store has made"
+    )
+    add_store_options(parser)
+
+
+def check_model_options(options: argparse.Namespace) -> None:
+    """Refuse no model and two models."""
+    if (options.best is None) == (options.model_uri is None):
+        raise UserError("name one model: --best DATASET or --model-uri URI")
+    if options.model and options.best is None:
+        raise UserError(f"--model {options.model}: goes with --best DATASET, not with --model-uri")
+
+
+def add_data_dir_option(parser: argparse.ArgumentParser) -> None:
+    """Add the option that says where data is."""
+    parser.add_argument(
+        "--data-dir",
+        type=local_path,
+        metavar="DIR",
+        help="folder with tensorflow_datasets/ and other data that need not be fetched "
+        "(default: BENCHMARK_DATA_DIR)",
+    )
+
+
+def add_data_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say where data is and how it is read."""
+    add_data_dir_option(parser)
+    parser.add_argument(
+        "--validation-share",
+        type=positive_number,
+        metavar="X",
+        help="share of train that becomes validation, below 1 (default: 0.2; part of the data digest)",
+    )
+    parser.add_argument("--encoding", metavar="X", help="of text files, for example latin-1 (default: utf-8)")
+    for what in ("text", "label"):
+        parser.add_argument(
+            f"--{what}-column",
+            metavar="NAME",
+            help=f"column that is the {what}, for csv:PATH and tfds:NAME (default: found by its name)",
+        )
+    parser.add_argument(
+        "--quoting",
+        type=choice("way to quote", ("minimal", "none")),
+        metavar="X",
+        help="of CSV and TSV: minimal, a field may stand in quotes; none, quotes are text "
+        "(default: minimal, unless quotes seem to be text, which is an error)",
+    )
+
+
+def source_options(options: argparse.Namespace) -> SourceOptions:
+    """Return what was said by the options of `add_data_options`."""
+    from benchmark.data.source import SourceOptions
+
+    return SourceOptions(
+        data_dir=data_dir(options.data_dir),
+        validation_share=options.validation_share,
+        encoding=options.encoding,
+        text_column=options.text_column,
+        label_column=options.label_column,
+        quoting=options.quoting,
+    )
+
+
+def data_dir(option: str | None) -> Path | None:
+    """Return the data folder of the option or of ``BENCHMARK_DATA_DIR``, which must exist."""
+    value = option or os.environ.get("BENCHMARK_DATA_DIR")
+    if not value:
+        return None
+    where, path = "--data-dir" if option else "BENCHMARK_DATA_DIR", Path(value)
+    try:
+        local_path(value)
+    except argparse.ArgumentTypeError as error:
+        raise UserError(f"{where}: {error}") from None
+    if not path.is_dir():
+        raise UserError(f"{where} {path}: there is no such folder")
+    os.environ["BENCHMARK_DATA_DIR"] = str(path)  # word vectors and modules are looked for there, too
+    return path
