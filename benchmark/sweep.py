@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from benchmark.data.source import SourceOptions
     from benchmark.display.live import Display
     from benchmark.driver.sweep_driver import Limits, Outcome, Stores
-    from benchmark.execution.ray import RayOptions
+    from benchmark.execution.cluster import RayOptions
     from benchmark.plan.run_specs import Plan
     from benchmark.spec.config import SweepConfig
 
@@ -64,7 +64,7 @@ def _cluster(options: Namespace) -> Iterator[RayOptions | None]:
     if options.engine == "local":
         yield None
         return
-    from benchmark.execution.ray import RayOptions, connected
+    from benchmark.execution.cluster import RayOptions, connected
 
     asked = RayOptions(
         options.address, options.cpus_per_run or 1, options.gpus_per_run, not options.no_send_data
@@ -169,7 +169,7 @@ def _number_of_workers(options: Namespace, dearest: Plan, display: Display) -> i
     if options.workers != "auto":
         return cast("int | None", options.workers)
     from benchmark.execution.engine import Workplace
-    from benchmark.execution.throughput import best_workers
+    from benchmark.execution.processes import best_workers
 
     place = Workplace(dearest.dataset, cli.RUNS / "ledger.jsonl", options.device, options.compile)
     display.line("finding out how many workers are fastest here (kept for the next time)")

@@ -14,10 +14,10 @@ from benchmark.data.ledger_chain import read_entries
 from benchmark.display.live import Display
 from benchmark.display.progress import delivery_progress, kept_line
 from benchmark.driver.phases import LAST_PATIENCE, Configurations, FinalPhase, PublishedPhase, SearchPhase
+from benchmark.execution.cluster import RayOptions
 from benchmark.execution.engine import Engine, Workplace
 from benchmark.execution.inline import InlineEngine
 from benchmark.execution.processes import ProcessEngine
-from benchmark.execution.ray import RayEngine, RayOptions
 from benchmark.plan.run_specs import Plan
 from benchmark.report.plots import search_png
 from benchmark.search.presence import Presence, open_presence
@@ -168,11 +168,16 @@ def check_refused(stores: Stores, *plans: Plan) -> None:
 
 def make_engine(plan: Plan, stores: Stores, limits: Limits, display: Display) -> Engine:
     """Return what trains: this process, worker processes, or the Ray cluster that it is connected to."""
-    place = Workplace(plan.dataset, stores.ledger, plan.config.device, plan.config.compile)
+    config = plan.config
+    place = Workplace(
+        plan.dataset, stores.ledger, config.device, config.compile, limits.run_timeout, limits.recycle
+    )
     if limits.ray is not None:
-        return RayEngine(place, limits.ray, limits.workers, limits.run_timeout, limits.recycle, display.line)
+        from benchmark.execution.ray import RayEngine
+
+        return RayEngine(place, limits.ray, limits.workers, display.line)
     if limits.in_workers:
-        return ProcessEngine(place, limits.workers or 1, limits.run_timeout, limits.recycle)
+        return ProcessEngine(place, limits.workers or 1)
     return InlineEngine(place)
 
 
