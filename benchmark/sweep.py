@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from benchmark.display.events import Display
     from benchmark.driver.session import Session
     from benchmark.driver.sweep_driver import Outcome
-    from benchmark.execution.ray import RayOptions
+    from benchmark.execution.cluster import RayOptions
     from benchmark.plan.run_specs import Plan
     from benchmark.spec.config import SweepConfig
 
@@ -66,7 +66,7 @@ def _cluster(options: Namespace) -> AbstractContextManager[RayOptions | None]:
     """Be connected to the Ray cluster, where one was asked for."""
     if options.engine == "local":
         return nullcontext()
-    from benchmark.execution.ray import RayOptions, connected
+    from benchmark.execution.cluster import RayOptions, connected
 
     asked = RayOptions(
         options.address, options.cpus_per_run or 1, options.gpus_per_run, not options.no_send_data
@@ -165,7 +165,7 @@ def _number_of_workers(options: Namespace, most_expensive: Plan, display: Displa
     if options.workers != "auto":
         return cast("int | None", options.workers)
     from benchmark.execution.engine import Workplace
-    from benchmark.execution.throughput import best_workers
+    from benchmark.execution.processes import best_workers
 
     place = Workplace(most_expensive.dataset, RunsFolder(cli.RUNS).ledger, options.device, options.compile)
     display.line("finding out how many workers are fastest here (kept for the next time)")

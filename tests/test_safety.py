@@ -35,7 +35,10 @@ SECRET = "planted-secret"
 
 # What may stand in the package, and why.
 ALLOWED = {
-    ("data/imdb_int.py", "import pickle"): "an Unpickler that knows five names, all of a class that does nothing",
+    (
+        "data/imdb_int.py",
+        "import pickle",
+    ): "an Unpickler that knows five names of a class that does nothing",
     ("support/source_files.py", "exec"): "a model's file that the user names is a program of the user's",
     ("support/source_files.py", "compile"): "the same",
     ("serving/mlflow_model.py", "skops.io.load"): "of scikit-learn's types and one of ours",

@@ -10,10 +10,10 @@ from typing import Any
 
 from benchmark.data.ledger_chain import read_entries
 from benchmark.display.events import Display, delivery_progress, kept_line
+from benchmark.execution.cluster import RayOptions
 from benchmark.execution.engine import Engine, Workplace
 from benchmark.execution.inline import InlineEngine
 from benchmark.execution.processes import ProcessEngine
-from benchmark.execution.ray import RayEngine, RayOptions
 from benchmark.plan.run_specs import Plan
 from benchmark.support.databases import sqlite_path
 from benchmark.support.errors import Unfinished
@@ -75,12 +75,14 @@ class Session:
 
     def engine(self, plan: Plan) -> Engine:
         """Return what trains: this process, worker processes, or the Ray cluster that it is connected to."""
-        place = Workplace(plan.dataset, self.runs.ledger, plan.config.device, plan.config.compile)
+        config, ledger = plan.config, self.runs.ledger
+        place = Workplace(plan.dataset, ledger, config.device, config.compile, self.run_timeout, self.recycle)
         if self.ray is not None:
-            say = self.display.line
-            return RayEngine(place, self.ray, self.workers, self.run_timeout, self.recycle, say)
+            from benchmark.execution.ray import RayEngine
+
+            return RayEngine(place, self.ray, self.workers, self.display.line)
         if self.workers is not None or self.run_timeout is not None:
-            return ProcessEngine(place, self.workers or 1, self.run_timeout, self.recycle)
+            return ProcessEngine(place, self.workers or 1)
         return InlineEngine(place)
 
     def deliver(self) -> bool:

@@ -12,7 +12,7 @@ from benchmark.spec.result import EpochReport, Result, Status
 from benchmark.support.source_files import Source
 
 PAUSE = 0.2
-"""Seconds between two looks at what has no file descriptor: time limits, a stop, other processes."""
+"""Seconds after which time limits, a stop and other processes are checked again."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Job:
     Attributes
     ----------
     number : int
-        Identity within the phase; a run that is tried again has another one.
+        Identity within the phase; a run that is tried again has a different one.
     spec : RunSpec
         The run.
     servable : Path or None
@@ -51,12 +51,18 @@ class Workplace:
         Where to train.
     compile : {"auto", "fit", "graph", "xla"}
         How epochs are run.
+    run_timeout : float or None
+        Seconds after which a worker's run is ended with status ``timeout``.
+    recycle : int or None
+        Runs after which a worker is replaced by a fresh one.
     """
 
     dataset: Dataset
     ledger: Path
     device: Device = "auto"
     compile: CompileMode = "auto"
+    run_timeout: float | None = None
+    recycle: int | None = None
 
 
 class Handler(Protocol):
@@ -69,7 +75,7 @@ class Handler(Protocol):
 
     @property
     def finished(self) -> bool:
-        """Whether there will be no further job once those under way have ended."""
+        """Whether there will be no further job once those under way have finished."""
         ...
 
     def next(self) -> Job | None:
@@ -77,7 +83,7 @@ class Handler(Protocol):
         ...
 
     def started(self, job: Job) -> None:
-        """Take note that a job begins."""
+        """Take note that a job starts."""
         ...
 
     def epoch(self, job: Job, report: EpochReport) -> Status | None:
@@ -96,7 +102,7 @@ class Engine(Protocol):
     """Runs jobs; each is asked for only when there is room for it."""
 
     def run(self, handler: Handler) -> None:
-        """Run jobs until there are no more, telling the handler what happens."""
+        """Run jobs until there are no more, and report to the handler what happens."""
         ...
 
     def close(self) -> None:

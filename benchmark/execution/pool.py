@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 
 from benchmark.data.ledger_chain import record_look
 from benchmark.execution.engine import Handler, Job, Workplace
-from benchmark.execution.worker import DiskFull, Look, Message, Ready, Refused
+from benchmark.execution.worker import DiskFull, Message, Ready, Refused, TestRead
 from benchmark.spec.result import EpochReport, Result, Status
 from benchmark.support.errors import UserError
 
@@ -41,7 +41,7 @@ class Worker(ABC):
     Attributes
     ----------
     job : Job or None
-        What it does, or waits to begin; None where it is idle.
+        What it does, or waits to start; None where it is idle.
     runs : int
         Jobs that it has had.
     ready : bool
@@ -74,7 +74,7 @@ class Worker(ABC):
 
     @property
     def under_way(self) -> bool:
-        """Whether its run has begun."""
+        """Whether its run has started."""
         return self._since is not None
 
     @property
@@ -83,7 +83,7 @@ class Worker(ABC):
         return 0.0 if self._since is None else time.monotonic() - self._since
 
     def take(self, job: Job, *, alone: bool = False) -> None:
-        """Take a job, which begins when the worker is ready and its GPU free for it."""
+        """Take a job, which starts when the worker is ready and its GPU free for it."""
         self.job, self.alone, self._history = job, alone, {}
 
     def begin(self) -> None:
@@ -109,13 +109,6 @@ class Worker(ABC):
         return job
 
 
-def _holds_up(other: Worker, worker: Worker) -> bool:
-    """Whether a worker cannot begin for another one on its GPU."""
-    if other.alone:
-        return other.under_way
-    return worker.alone and other.ready
-
-
 W = TypeVar("W", bound=Worker)
 
 
@@ -126,16 +119,10 @@ class Pool(ABC, Generic[W]):
     ----------
     place : Workplace
         What all runs share.
-    run_timeout : float, optional
-        Seconds after which a run is ended with status ``timeout``.
-    recycle : int, optional
-        Runs after which a worker is replaced by a fresh one.
     """
 
-    def __init__(
-        self, place: Workplace, run_timeout: float | None = None, recycle: int | None = None
-    ) -> None:
-        self._place, self._timeout, self._recycle = place, run_timeout, recycle
+    def __init__(self, place: Workplace) -> None:
+        self._place = place
         self._workers: list[W] = []
         self._stopping_since: float | None = None
         # Specs of runs that found too little memory on a GPU that they shared: each is tried once more.
@@ -183,13 +170,13 @@ class Pool(ABC, Generic[W]):
         """Give each idle worker a job, and start workers while there are jobs for them."""
         for starting in [worker for worker in self._workers if worker.job and not worker.ready]:
             idle = self._idle()
-            if idle is not None and idle.ready:  # it can begin sooner
+            if idle is not None and idle.ready:  # it can start sooner
                 alone = starting.alone
                 idle.take(starting.rest(), alone=alone)
         while sum(worker.job is not None for worker in self._workers) < self.limit:
             idle = self._idle()
             if idle is None and any(worker.alone for worker in self._workers):
-                return  # a new worker could come to the GPU that is to be left alone
+                return  # a new worker could get the GPU that is needed alone
             job = handler.next()
             if job is None:
                 return
@@ -208,16 +195,14 @@ class Pool(ABC, Generic[W]):
         return min(idle, key=lambda worker: not worker.ready, default=None)
 
     def _begin(self) -> None:
-        """Let workers begin that are ready; one that needs its GPU alone waits until all others have left."""
-        for worker in [worker for worker in self._workers if worker.job and worker.ready]:
-            if worker.under_way:
-                continue
+        """Let workers start that are ready; one that needs its GPU alone waits until all others have left."""
+        for worker in [one for one in self._workers if one.job and one.ready and not one.under_way]:
             if worker.alone:
                 # What a process has taken of a GPU it gives back at its end alone.
                 for other in [other for other in self._beside(worker) if other.job is None]:
-                    self._workers.remove(other)
-                    other.end(at_once=True)
-            if not any(_holds_up(other, worker) for other in self._beside(worker)):
+                    self._end(other, at_once=True)
+            beside = self._beside(worker)
+            if not any(other.under_way if other.alone else worker.alone and other.ready for other in beside):
                 worker.begin()
 
     def _beside(self, worker: W) -> list[W]:
@@ -228,19 +213,14 @@ class Pool(ABC, Generic[W]):
 
     def _listen(self, handler: Handler) -> None:
         """Wait for messages for a moment."""
-        for worker in self.heard(
-            [worker for worker in self._workers if worker.under_way or not worker.ready]
-        ):
+        busy = [worker for worker in self._workers if worker.under_way or not worker.ready]
+        for worker in self.heard(busy):
             try:
                 message = worker.receive()
             except Lost as lost:
-                self._workers.remove(worker)
-                worker.end(at_once=True)
-                if worker.job is not None:
-                    result = worker.result(lost.status, lost.reason)
-                    handler.ended(worker.rest(), result)
-                continue
-            self.take_message(worker, message, handler)
+                self._discard(worker, handler, lost.status, lost.reason)
+            else:
+                self.take_message(worker, message, handler)
 
     def take_message(self, worker: W, message: Message, handler: Handler) -> None:
         """Do what a message asks for."""
@@ -254,13 +234,13 @@ class Pool(ABC, Generic[W]):
             assert worker.job is not None
             worker.note(message)
             worker.send(handler.epoch(worker.job, message))
-        elif isinstance(message, Look):
-            worker.send(self._record_look(worker))
+        elif isinstance(message, TestRead):
+            worker.send(self._record_test_read(worker))
         else:
             self._take_result(worker, message, handler)
 
-    def _record_look(self, worker: W) -> Refused | None:
-        """Write into the ledger, before the worker opens the test part."""
+    def _record_test_read(self, worker: W) -> Refused | None:
+        """Write into the ledger, before the worker opens the test split."""
         assert worker.job is not None
         try:
             record_look(worker.job.spec, self._place.ledger)
@@ -276,24 +256,27 @@ class Pool(ABC, Generic[W]):
             self._tried_alone.add(job.spec.spec_id)
             result.status, result.error = "interrupted", f"{result.error.rstrip()}\n{_CROWDED}"
         handler.ended(job, result)
-        if self._recycle is not None and worker.runs >= self._recycle:
-            self._workers.remove(worker)
-            worker.end(at_once=False)
+        if self._place.recycle is not None and worker.runs >= self._place.recycle:
+            self._end(worker, at_once=False)
 
     def _end_late(self, handler: Handler) -> None:
-        """Look after time limits and a stop."""
-        now = time.monotonic()
+        """Enforce the time limit of runs, and a stop."""
+        now, limit = time.monotonic(), self._place.run_timeout
         if handler.stopping and self._stopping_since is None:
             self._stopping_since = now
         for worker in [worker for worker in self._workers if worker.job is not None]:
-            if self._timeout is not None and worker.seconds > self._timeout:
-                self._discard(worker, handler, "timeout", f"the run took more than {self._timeout:g} s")
+            if limit is not None and worker.seconds > limit:
+                self._discard(worker, handler, "timeout", f"the run took more than {limit:g} s")
             elif self._stopping_since is not None and now - self._stopping_since > GRACE:
                 self._discard(worker, handler, "interrupted", "stopped")
 
     def _discard(self, worker: W, handler: Handler, status: Status, reason: str) -> None:
-        """Kill a worker that must not go on."""
+        """Kill a worker that is gone or must not go on, and report its run."""
+        self._end(worker, at_once=True)
+        if worker.job is not None:
+            result = worker.result(status, reason)
+            handler.ended(worker.rest(), result)
+
+    def _end(self, worker: W, *, at_once: bool) -> None:
         self._workers.remove(worker)
-        worker.end(at_once=True)
-        result = worker.result(status, reason)
-        handler.ended(worker.rest(), result)
+        worker.end(at_once=at_once)

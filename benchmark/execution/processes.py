@@ -1,22 +1,40 @@
-"""Runs side by side in worker processes of this machine, which may be killed, hang or run out of memory."""
+"""Runs side by side in worker processes of this machine, and how many of these are fastest."""
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
+import os
+import re
+import signal
 import tempfile
+import threading
 import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from multiprocessing import parent_process
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from benchmark.data.cache import remembered
 from benchmark.execution.engine import PAUSE, Job, Workplace
 from benchmark.execution.pool import GRACE, Lost, Pool, Worker
-from benchmark.execution.slots import freest_gpu, visible_gpus
-from benchmark.execution.worker import work
-from benchmark.training.devices import cores
+from benchmark.execution.worker import serve
+from benchmark.spec.config import RunSpec
+from benchmark.spec.result import EpochReport, Result, Status
+from benchmark.support.errors import UserError
+from benchmark.training.devices import cores, limit_threads, nvidia_smi
+
+if TYPE_CHECKING:
+    from benchmark.plan.run_specs import Plan
 
 _LAST_WORDS = 4000  # characters of what a lost worker printed
+_STEPS = 16  # of training in each run that is timed
+_RUNS_EACH = 2
+_WORTH = 1.1  # times the runs a minute that more workers, and their memory, must bring
 
 
 class ProcessEngine(Pool["_Process"]):
@@ -28,8 +46,6 @@ class ProcessEngine(Pool["_Process"]):
         What all runs share.
     workers : int
         How many runs are under way at a time.
-    run_timeout, recycle
-        As in `Pool`.
 
     Notes
     -----
@@ -37,10 +53,8 @@ class ProcessEngine(Pool["_Process"]):
     in each and never in this process. It ends with this process, whatever happens to that.
     """
 
-    def __init__(
-        self, place: Workplace, workers: int, run_timeout: float | None = None, recycle: int | None = None
-    ) -> None:
-        super().__init__(place, run_timeout, recycle)
+    def __init__(self, place: Workplace, workers: int) -> None:
+        super().__init__(place)
         self._limit = workers
         self._threads = max(1, cores() // workers)
         self._gpus = [] if place.device == "cpu" else visible_gpus()
@@ -130,11 +144,175 @@ class _Process(Worker):
 
 def oom_kills() -> int:
     """Return how many processes the kernel has killed for want of memory since it was started."""
-    try:
-        for line in Path("/proc/vmstat").read_text(encoding="ascii").splitlines():
-            name, _, value = line.partition(" ")
-            if name == "oom_kill":
-                return int(value)
-    except OSError:
-        pass
+    with contextlib.suppress(OSError):
+        if found := re.search(r"^oom_kill (\d+)$", Path("/proc/vmstat").read_text("ascii"), re.MULTILINE):
+            return int(found[1])
     return 0
+
+
+def visible_gpus() -> list[str]:
+    """Return the NVIDIA GPUs that this process may use, by the names ``CUDA_VISIBLE_DEVICES`` takes."""
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if named is not None:
+        names = [name.strip() for name in named.split(",")]
+        return names[: next((i for i, name in enumerate(names) if name in ("", "-1")), None)]
+    return [str(number) for number, _ in enumerate(nvidia_smi("--list-gpus"))]
+
+
+def freest_gpu(gpus: Sequence[str], taken: Iterable[str | None]) -> str | None:
+    """Return the GPU with the fewest workers, the first of equals; None where there is no GPU.
+
+    Parameters
+    ----------
+    gpus : sequence of str
+        All there are.
+    taken : iterable of str or None
+        The one that each worker has; one that two workers share stands there twice.
+    """
+    users = list(taken)
+    return min(gpus, key=users.count, default=None)
+
+
+def work(pipe: Connection, place: Workplace, threads: int, gpu: str | None, log: Path) -> None:
+    """Serve one parent process until it closes the pipe.
+
+    Parameters
+    ----------
+    pipe : Connection
+        To the parent.
+    place : Workplace
+        What all runs share.
+    threads : int
+        Cores that this worker may use.
+    gpu : str or None
+        The only GPU that it may use; None leaves it what it finds.
+    log : Path
+        Takes what this process prints; the parent shows its end if the worker dies.
+    """
+    # Ctrl-C in a terminal reaches every process; the parent decides what is to be done about it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    _print_to(log)
+    limit_threads(threads)
+    if gpu is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpu
+    serve(lambda: place, gpu, pipe.send, pipe.recv)
+
+
+def _end_with_parent() -> None:
+    """End at once when the parent is gone, in the middle of an epoch too."""
+    parent = parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+
+def _print_to(log: Path) -> None:
+    try:
+        file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    except OSError:  # the folder for temporary files is gone: no reason not to train
+        file = os.open(os.devnull, os.O_WRONLY)
+    for number in (1, 2):
+        os.dup2(file, number)
+    os.close(file)
+
+
+def best_workers(plan: Plan, place: Workplace) -> int:
+    """Return the number of workers that carry out most runs a minute, each with its share of the cores.
+
+    Tries 1, 2, 4, … up to the number of cores on short runs of the published configuration, for as long
+    as more bring at least a tenth more; once an architecture, data set and machine.
+
+    Parameters
+    ----------
+    plan : Plan
+        Its architecture, the most expensive of a sweep.
+    place : Workplace
+        What all runs share.
+
+    Raises
+    ------
+    UserError
+        When such a run fails.
+    """
+    rates = remembered("workers", _identity(plan, place), lambda: _measure(plan, place))
+    return max((int(workers) for workers in rates), key=lambda workers: (rates[str(workers)], -workers))
+
+
+def _identity(plan: Plan, place: Workplace) -> dict[str, object]:
+    return {
+        "model": [plan.model.name, plan.model.digest],
+        "dataset": plan.dataset.digest,
+        "device": place.device,
+        "cores": cores(),
+        "versions": [version("tensorflow"), version("keras")],
+    }
+
+
+def _measure(plan: Plan, place: Workplace) -> dict[str, float]:
+    """Return runs a second by number of workers, as far as was tried."""
+    spec = _short(plan)
+    rates: dict[str, float] = {}
+    best, workers = 0.0, 1
+    while workers <= cores():
+        rate = _rate(spec, place, workers)
+        if rate < _WORTH * best:
+            break
+        rates[str(workers)] = best = rate
+        workers *= 2
+    return rates
+
+
+def _short(plan: Plan) -> RunSpec:
+    """Return the published configuration as a run of a few steps."""
+    spec = plan.trial_spec(plan.default, 0)
+    training = spec.training
+    if training is None:
+        return spec
+    count = min(plan.dataset.sizes["train"], _STEPS * training.batch_size)
+    short = training.model_copy(update={"epochs": 1, "patience": None})
+    return spec.model_copy(update={"training": short, "train_examples": count})
+
+
+def _rate(spec: RunSpec, place: Workplace, workers: int) -> float:
+    engine = ProcessEngine(place, workers)
+    try:
+        engine.run(_Runs(spec, workers))  # starts the processes, and compiles
+        started = time.perf_counter()
+        engine.run(_Runs(spec, _RUNS_EACH * workers))
+        return _RUNS_EACH * workers / (time.perf_counter() - started)
+    finally:
+        engine.close()
+
+
+@dataclass
+class _Runs:
+    """The same run some times, of which nothing is kept."""
+
+    spec: RunSpec
+    left: int
+    stopping: bool = field(default=False, init=False)
+
+    @property
+    def finished(self) -> bool:
+        return self.left == 0
+
+    def next(self) -> Job | None:
+        if self.left == 0:
+            return None
+        self.left -= 1
+        return Job(self.left, self.spec)
+
+    def started(self, job: Job) -> None:
+        pass
+
+    def epoch(self, job: Job, report: EpochReport) -> Status | None:
+        return None
+
+    def ended(self, job: Job, result: Result) -> None:
+        if result.status not in ("ok", "diverged"):
+            raise UserError(
+                f"--workers auto: a short run of '{self.spec.model}' ended as {result.status} "
+                f"({result.error_line}); give the number of workers"
+            )

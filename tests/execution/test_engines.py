@@ -82,7 +82,7 @@ def model(tmp_path_factory):
 def cluster(_hermetic_session):
     """A Ray of this machine, with a GPU that Ray believes in, for all tests here; gives its cache folder."""
     ray = pytest.importorskip("ray", reason="Ray is not installed: pip install 'textbench[ray]'")
-    from benchmark.execution.ray import RayOptions, connected
+    from benchmark.execution.cluster import RayOptions, connected
 
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     ray.init(
@@ -93,15 +93,15 @@ def cluster(_hermetic_session):
     ray.shutdown()
 
 
-def make_engine(kind, request, place, workers=2, **limits):
-    gpus = limits.pop("gpus", 0.0)
+def make_engine(kind, request, place, workers=2, gpus=0.0):
     if kind == "processes":
-        return ProcessEngine(place, workers, **limits)
+        return ProcessEngine(place, workers)
     if request:
         request.getfixturevalue("cluster")
-    from benchmark.execution.ray import RayEngine, RayOptions
+    from benchmark.execution.cluster import RayOptions
+    from benchmark.execution.ray import RayEngine
 
-    return RayEngine(place, RayOptions(gpus=gpus), workers, **limits)
+    return RayEngine(place, RayOptions(gpus=gpus), workers)
 
 
 class Handler:
@@ -179,8 +179,8 @@ class TestRay(EngineSuite):
 @pytest.mark.long
 @pytest.mark.parametrize("kind", ["processes", "ray"])
 def test_runs_that_hang_or_lose_their_worker(kind, request, sample, model, tmp_path):
-    place = Workplace(sample, tmp_path / "ledger.jsonl")
-    engine = make_engine(kind, request, place, run_timeout=TIMEOUT)
+    place = Workplace(sample, tmp_path / "ledger.jsonl", run_timeout=TIMEOUT)
+    engine = make_engine(kind, request, place)
     try:
         handler = Handler([spec_of(sample, model, do) for do in ("hang", "die", "train", "raise")])
         engine.run(handler)
@@ -232,7 +232,8 @@ def test_a_run_without_memory_beside_another_is_tried_alone_on_its_gpu(request, 
 @pytest.mark.long
 def test_a_node_without_the_data_set_is_sent_it_or_named(cluster, make_source, model, tmp_path, own_cache):
     """Nodes have the cache that was there when they began, this process has another one."""
-    from benchmark.execution.ray import RayEngine, RayOptions
+    from benchmark.execution.cluster import RayOptions
+    from benchmark.execution.ray import RayEngine
 
     rows = [*(("train", f"a b w{number}", number % 2) for number in range(40)), ("test", "a", 1)]
     dataset = prepare(make_source(rows, name="elsewhere"))
@@ -344,14 +345,14 @@ def test_without_ray_the_line_says_how_to_install_it(sample, capsys, monkeypatch
     ],
 )
 def test_what_no_node_can_give_is_refused(options, device, expected):
-    from benchmark.execution.ray import RayOptions, _checked
+    from benchmark.execution.cluster import RayOptions, _checked
 
     with pytest.raises(UserError, match=expected):
         _checked([{"CPU": 2.0}, {"CPU": 4.0}], RayOptions(**options), device)
 
 
 def test_a_run_takes_a_gpu_where_there_is_one():
-    from benchmark.execution.ray import RayOptions, _checked
+    from benchmark.execution.cluster import RayOptions, _checked
 
     nodes = [{"CPU": 4.0}, {"CPU": 4.0, "GPU": 1.0}]
     assert _checked(nodes, RayOptions(), "auto") == 1
@@ -361,8 +362,9 @@ def test_a_run_takes_a_gpu_where_there_is_one():
 
 
 def test_a_node_with_other_libraries_is_refused():
-    from benchmark.execution.node import check_versions, versions
+    pytest.importorskip("ray", reason="Ray is not installed: pip install 'textbench[ray]'")
+    from benchmark.execution.ray import check_versions, versions
 
     check_versions(versions())
-    with pytest.raises(UserError, match=r"^it has keras .*, the sweep was begun with 0\.1"):
+    with pytest.raises(UserError, match=r"^it has keras .*, the sweep was started with 0\.1"):
         check_versions({**versions(), "keras": "0.1"})

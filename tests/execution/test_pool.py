@@ -5,9 +5,10 @@ from collections import deque
 
 import pytest
 
+from benchmark.execution.cluster import room
 from benchmark.execution.engine import Job, Workplace
 from benchmark.execution.pool import Lost, Pool, Worker
-from benchmark.execution.slots import freest_gpu, room, visible_gpus
+from benchmark.execution.processes import freest_gpu, visible_gpus
 from benchmark.execution.worker import Ready
 from benchmark.spec.result import Result
 

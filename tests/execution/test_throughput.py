@@ -7,7 +7,7 @@ from processes import of_kind, runs
 
 from benchmark import sweep
 from benchmark.data.cache import cache_root
-from benchmark.execution import throughput
+from benchmark.execution import processes as throughput
 from benchmark.execution.engine import Job, Workplace
 from benchmark.plan.run_specs import make_plan
 from benchmark.spec.config import SweepConfig

@@ -12,7 +12,7 @@ from mlflow.utils.validation import _validate_metric_name
 from run_specs import make_spec
 
 from benchmark.execution.engine import Job, Workplace
-from benchmark.execution.worker import Ready, serve
+from benchmark.execution.worker import serve
 from benchmark.models.source_description import describe
 from benchmark.models.task import reporter
 from benchmark.spec.config import ViewSettings
@@ -367,7 +367,8 @@ def test_a_worker_trains_the_files_that_were_planned(sample, tmp_path, monkeypat
             raise EOFError
         return pickle.loads(jobs.pop(0))
 
-    serve(Workplace(sample, tmp_path / "ledger", "cpu", "graph"), Ready(), messages.append, receive)
+    place = Workplace(sample, tmp_path / "ledger", "cpu", "graph")
+    serve(lambda: place, None, messages.append, receive)
     first, second = [message for message in messages if isinstance(message, Result)]
     assert "was changed since this was planned" in first.error
     assert second.error == ""
