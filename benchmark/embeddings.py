@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmark import cli
-from benchmark.support.errors import UserError, file_errors
-from benchmark.support.files import written_whole
 from benchmark.support.signals import INTERRUPTED
 
 if TYPE_CHECKING:
@@ -69,16 +67,13 @@ def parser() -> cli.Parser:
 def main(options: Namespace) -> int:
     """Carry out the command; see `parser` for its arguments."""
     output = Path(options.output).expanduser().absolute()
-    if output.exists() and not (output.is_dir() and not any(output.iterdir())):
-        raise UserError(f"--output {output} is there already; name a new folder, or an empty one")
+    cli.check_free(output)
     from benchmark.vectors.word2vec import VectorSettings, need_gensim
 
     need_gensim()
     settings = VectorSettings(**{name: getattr(options, name) for name in _SETTINGS})
     try:
-        with written_whole(output) as folder:
-            with file_errors(f"--output {output} cannot be made"):
-                folder.mkdir(parents=True)
+        with cli.new_folder(output) as folder:
             _fill(folder, options, settings)
     except KeyboardInterrupt:
         print("interrupted: nothing was written", file=sys.stderr)

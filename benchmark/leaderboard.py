@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmark import cli
 from benchmark.support.errors import UserError, file_errors
+from benchmark.support.runs_folder import RunsFolder
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -75,7 +76,7 @@ def main(options: Namespace) -> int:
     client = open_store(uri)
     dataset = chosen_dataset(client, options.dataset)
     board = read_board(
-        client, dataset, cli.RUNS / "ledger.jsonl", margin=options.margin, baseline=options.baseline
+        client, dataset, RunsFolder(cli.RUNS).ledger, margin=options.margin, baseline=options.baseline
     )
     details: Details | None = None
     if options.format == "html" or options.pictures:
@@ -126,7 +127,7 @@ def _details(client: Any, dataset: str, board: Board, uri: str, *, with_texts: b
 
     def texts(digest: str, rows: NDArray[np.int64]) -> list[str] | None:
         prepared = find_prepared(digest)
-        return None if prepared is None else read_test_texts(prepared, rows, cli.RUNS / "ledger.jsonl")
+        return None if prepared is None else read_test_texts(prepared, rows, RunsFolder(cli.RUNS).ledger)
 
     return read_details(client, dataset, board, texts=texts if with_texts else None, address=ui_address(uri))
 

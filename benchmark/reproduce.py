@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shlex
 import sys
@@ -12,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmark import cli
-from benchmark.support.errors import UserError, did_you_mean
+from benchmark.support.errors import UserError, did_you_mean, file_errors
+from benchmark.support.files import write_whole, written_whole
 from benchmark.support.printable import redacted
 
 if TYPE_CHECKING:
@@ -47,12 +47,7 @@ def parser() -> cli.Parser:
         help="runs of each in total (default: 5; with few labels at least 20 draws; of a slow one 1, unless "
         "it is named)",
     )
-    add(
-        "--data-dir",
-        type=cli.local_path,
-        metavar="DIR",
-        help="folder with data that need not be fetched (default: BENCHMARK_DATA_DIR)",
-    )
+    cli.add_data_dir_option(parser)
     add(
         "--vectors",
         type=cli.local_path,
@@ -171,8 +166,8 @@ def _run(to_do: Sequence[Case], options: Namespace, command: str) -> int:
                     pictures[own[0].label] = _draw(case, runs, output)
     finally:
         display.close()
-    _write(output / "reproduction.md", to_markdown(rows, command, pictures))
-    _write(output / "reproduction.csv", to_csv(rows))
+    write_whole(output / "reproduction.md", to_markdown(rows, command, pictures))
+    write_whole(output / "reproduction.csv", to_csv(rows))
     if options.json:
         print(json.dumps({"rows": [row.model_dump(mode="json") for row in rows]}, indent=1))
     else:
@@ -194,22 +189,12 @@ def _draw(case: Case, runs: Sequence[StoredRun], output: Path) -> str:
 def _output_folder(name: str) -> Path:
     """Make the folder, and make sure before anything is trained that it can be written."""
     folder = Path(name)
-    try:
+    with file_errors(folder, setting="output"):
         folder.mkdir(parents=True, exist_ok=True)
-        _write(folder / f".probe-{os.getpid()}", "")
-        (folder / f".probe-{os.getpid()}").unlink()
-    except OSError as error:
-        raise UserError(f"--output {folder}: {(error.strerror or str(error)).lower()}") from error
+        with written_whole(folder / ".probe") as probe:
+            probe.touch()
+        (folder / ".probe").unlink()
     return folder
-
-
-def _write(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 if __name__ == "__main__":

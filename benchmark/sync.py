@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from benchmark import cli
+from benchmark.support.runs_folder import RunsFolder
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -36,7 +37,7 @@ def main(options: Namespace) -> int:
 
     uri = resolve_uri(options.tracking_uri, cli.RUNS)
     left = 0
-    if (cli.RUNS / "spool").is_dir():
+    if RunsFolder(cli.RUNS).spool.is_dir():
         spool = Spool(cli.RUNS, uri, _say)
         spool.take_back()
         left = _deliver(uri, spool)

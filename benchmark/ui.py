@@ -17,6 +17,7 @@ from typing import Any
 
 from benchmark import cli
 from benchmark.support.errors import UserError
+from benchmark.support.runs_folder import RunsFolder
 from benchmark.support.signals import INTERRUPTED
 
 # With these, MLflow's web server would listen at other addresses, too.
@@ -132,7 +133,7 @@ def addresses(client: Any, address: str) -> list[str]:
         runs = f"{address}/#/experiments/{number}/runs"
         lines += [f"{experiment.name}: {runs}?{_MENU}", f"  charts: {runs}?compareRunsMode=CHART&{_MENU}"]
         try:
-            rows = read_board(client, experiment.name, cli.RUNS / "ledger.jsonl").rows
+            rows = read_board(client, experiment.name, RunsFolder(cli.RUNS).ledger).rows
         except UserError as error:  # a damaged ledger is no reason to show no runs
             lines.append(f"  no board: {error}")
             continue

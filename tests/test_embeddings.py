@@ -97,9 +97,9 @@ def test_module_and_file_hold_the_same_vectors(made):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--output", "full"], "is there already; name a new folder, or an empty one"),
-        (["--output", "file"], "is there already"),
-        (["--output", "file/new"], "cannot be made: not a directory"),
+        (["--output", "full"], "the folder is not empty; name a new one"),
+        (["--output", "file"], "this is a file"),
+        (["--output", "file/new"], "file/new: not a directory"),
         (["--output", "new", "--dim", "0"], "argument --dim: got 0, expected 1 or more"),
         (
             ["--output", "new", "--method", "cbwo"],

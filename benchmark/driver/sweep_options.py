@@ -180,12 +180,6 @@ def sweep_config(options: Namespace) -> SweepConfig:
     from benchmark.spec.config import SweepConfig
 
     budget = get_budget(options.budget)
-    overrides = {}
-    for text in options.set:
-        name, equals, value = text.partition("=")
-        if not equals or not name:
-            raise UserError(f"--set {text}: expected NAME=VALUE, for example --set units=64")
-        overrides[name.strip()] = value
     # Who says how many trials there are to be does not mean the budget's number of seconds.
     filled_in = {**dict(budget), "timeout": None if options.trials else budget.seconds}
     given = {name: value for name, value in vars(options).items() if value is not None}
@@ -193,6 +187,7 @@ def sweep_config(options: Namespace) -> SweepConfig:
         name: value for name, value in {**filled_in, **given}.items() if name in SweepConfig.model_fields
     }
     settings["precision"] = _precision(options.precision, options.device)
+    overrides = cli.fixed_settings(options.set)
     return SweepConfig(**settings, epochs_exact=options.epochs is not None, overrides=overrides)
 
 

@@ -265,7 +265,7 @@ def source_of(file: Path, digest: str = "", kind: str = "model") -> Source:
     if not file.is_file():
         if known and not digest:
             return list(known.values())[-1]
-        raise UserError(f"--{kind} {file}: there is no such file")
+        raise UserError("there is no such file", setting=kind, value=file)
     source = read_source(file)
     if digest and source.digest != digest:
         raise UserError(

@@ -180,7 +180,7 @@ def test_a_file_that_another_machine_sent_need_not_be_here(monkeypatch):
 
 
 def test_a_missing_file_and_a_missing_function(model_file):
-    with pytest.raises(UserError, match=r"--model nowhere\.py: there is no such file"):
+    with pytest.raises(UserError, match=r"`model` nowhere\.py: there is no such file"):
         load_target("nowhere.py:build", "model")
     with pytest.raises(UserError, match=r"mine\.py has no 'buidl'; did you mean 'build'\?"):
         load_target(f"{model_file}:buidl")
