@@ -47,7 +47,7 @@ ALLOWED = {
         "tf.saved_model.load",
     ): "a model that the user names; docs say what it does",
     ("serving/saved_model.py", "tf.saved_model.load"): "the same model, and the one that was just written",
-    ("models/hub_layer.py", "tf.saved_model.load"): "a module that the user names",
+    ("models/hub.py", "tf.saved_model.load"): "a module that the user names",
     ("training/devices.py", "import joblib"): "for its cpu_count",
 }
 PICKLING = {"pickle", "_pickle", "cloudpickle", "dill", "joblib", "jsonpickle", "marshal", "shelve"}

@@ -16,7 +16,7 @@ from typing import Any
 import platformdirs
 from filelock import BaseFileLock
 
-from benchmark.support.errors import UserError, causes
+from benchmark.support.errors import UserError, causes, one_line
 from benchmark.support.files import delete, guard, write_whole, written_whole
 from benchmark.support.printable import redacted
 
@@ -45,7 +45,7 @@ def locked(path: Path) -> BaseFileLock:
             raise PermissionError(13, "Permission denied")
     except OSError as error:
         raise UserError(
-            f"the cache folder {path.parent} cannot be written ({error.strerror}); "
+            f"the cache folder {path.parent} cannot be written ({one_line(error)}); "
             "set BENCHMARK_CACHE_DIR to a folder that can"
         ) from error
     return guard(path)

@@ -79,7 +79,8 @@ def _named(storage: str) -> Iterator[None]:
     except UserError as error:
         raise UserError(error, setting="storage") from error
     except Exception as error:
-        raise UserError(f"{redacted(storage)} cannot be used: {reason(error)}", setting="storage") from error
+        message = f"cannot be used: {reason(error)}"
+        raise UserError(message, setting="storage", value=redacted(storage)) from error
 
 
 def _engine_settings(url: str) -> dict[str, object]:

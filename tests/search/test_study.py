@@ -256,7 +256,7 @@ def test_a_damaged_journal_is_one_clear_line(dataset, tmp_path):
     "url", ["nosuchdb://host/x", "sqlite:////no/such/folder/x.db", "postgresql://u:secret@127.0.0.1:1/x"]
 )
 def test_a_storage_that_cannot_be_used_is_one_clear_line(dataset, tmp_path, url):
-    with pytest.raises(UserError, match="--storage") as caught:
+    with pytest.raises(UserError, match="`storage`") as caught:
         Search(make(dataset), url, tmp_path)
     assert "secret" not in str(caught.value)
     assert "\n" not in str(caught.value)
