@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import shutil
 import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock
 
 from benchmark.data.prepare import prepare
 from benchmark.data.source import Row, SourceOptions, get_source
@@ -106,6 +108,42 @@ def _hermetic(tmp_path, monkeypatch, _first_store):
 def sample(_hermetic_session):
     """The built-in data set, prepared once a session."""
     return prepare(get_source("sample", SourceOptions()))
+
+
+SWEEP = ("--model", "majority", "--model", "avg-pool", "--dataset", "sample")
+SWEEP += ("--trials", "2", "--seeds", "3", "--epochs", "2")
+PIPELINE = ("--model", "tfidf-logreg", "--dataset", "sample", "--trials", "1", "--seeds", "3")
+
+
+@pytest.fixture(scope="session")
+def finished_sweep(_hermetic_session, sample, tmp_path_factory) -> Path:
+    """A folder in which `PIPELINE` and `SWEEP` were run, and printed.txt: what the second printed.
+
+    It is made once for all processes.
+
+    Who changes it takes a copy.
+    """
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "finished-sweep"
+    with FileLock(f"{folder}.lock"):
+        if not (folder / "printed.txt").exists():
+            folder.mkdir()
+            from benchmark import sweep
+
+            with pytest.MonkeyPatch.context() as patch, redirect_stdout(io.StringIO()) as printed:
+                patch.chdir(folder)
+                assert sweep.main([*PIPELINE]) == 0
+                printed.truncate(printed.seek(0))
+                assert sweep.main([*SWEEP]) == 0
+            (folder / "printed.txt").write_text(printed.getvalue())
+    return folder
+
+
+@pytest.fixture
+def copied_sweep(finished_sweep, tmp_path) -> Path:
+    """A copy of that folder, in which the test stands."""
+    shutil.copytree(finished_sweep, tmp_path, dirs_exist_ok=True)
+    return tmp_path
 
 
 class ThreeClasses:

@@ -17,21 +17,9 @@ from benchmark.tracking.store import connect, resolve_uri
 SWEEP = ["--dataset", "sample", "--trials", "1", "--epochs", "2", "--json"]
 
 
-@pytest.fixture(scope="module")
-def swept(sample, tmp_path_factory):
-    """A folder with three sweeps: a model without seeds' noise, one with it, and one that guesses."""
-    folder = tmp_path_factory.mktemp("swept")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        models = ["--model", "tfidf-logreg", "--model", "majority", "--model", "avg-pool"]
-        assert sweep.main([*models, *SWEEP, "--seeds", "3"]) == 0
-    return folder
-
-
 @pytest.fixture
-def inside(swept, monkeypatch):
-    monkeypatch.chdir(swept)
-    return swept
+def inside(finished_sweep, monkeypatch):
+    monkeypatch.chdir(finished_sweep)
 
 
 def board():
@@ -54,9 +42,10 @@ def test_the_same_as_json(inside, capsys):
     assert compare.main(["tfidf-logreg", "majority", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["outcome"] == "better"
-    interval, rows = found["comparison"]["interval"], {row.model: row for row in board().rows}
+    interval = found["comparison"]["interval"]
+    means = {(row.model, row.tier): row.test_accuracy_mean for row in board().rows}
     assert interval["low"] < found["comparison"]["difference"] < interval["high"]
-    expected = rows["tfidf-logreg"].test_accuracy_mean - rows["majority"].test_accuracy_mean
+    expected = means["tfidf-logreg", found["a"]["tier"]] - means["majority", found["b"]["tier"]]
     assert found["comparison"]["difference"] == pytest.approx(expected)
     assert (found["a"]["model"], found["b"]["model"], found["plan"]) == ("tfidf-logreg", "majority", None)
 
@@ -89,8 +78,7 @@ def test_wrong_requests_are_one_line(inside, capsys, words, said):
 
 
 @pytest.mark.long
-def test_further_seeds_are_those_that_a_longer_sweep_would_run(swept, capsys, monkeypatch):
-    monkeypatch.chdir(swept)
+def test_further_seeds_are_those_that_a_longer_sweep_would_run(copied_sweep, capsys):
     # Without a margin nothing is equivalent, and these two are too close for a few seeds.
     words = ["avg-pool", "majority", "--until-decided", "--max-seeds", "4", "--margin", "0", "--json"]
     assert compare.main(words) == 0
@@ -102,12 +90,12 @@ def test_further_seeds_are_those_that_a_longer_sweep_would_run(swept, capsys, mo
     assert rows["avg-pool"].complete
     assert rows["tfidf-logreg"].complete
     assert rows["tfidf-logreg"].n_seeds == 3  # the sweeps themselves are asked for no more than before
-    assert sweep.main(["--model", "avg-pool", *SWEEP, "--seeds", "4"]) == 0
+    assert sweep.main(["--model", "avg-pool", *SWEEP, "--trials", "2", "--seeds", "4"]) == 0
     (outcome,) = json.loads(capsys.readouterr().out)["sweeps"]
     assert (outcome["trials"], outcome["finals"]) == (0, 0)
 
 
-def test_a_row_that_would_not_be_trained_as_it_was_gets_no_seeds(inside, capsys):
+def test_a_row_that_would_not_be_trained_as_it_was_gets_no_seeds(copied_sweep, capsys):
     row = next(row for row in board().rows if row.model == "tfidf-logreg")
     client, ledger = connect(resolve_uri(None, Path("mlruns"))), Path("mlruns/ledger.jsonl").read_bytes()
     spec, tags = read_spec(client, row.run_ids[0])

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import SWEEP
 from ledgers import looks
 from processes import kill, of_kind, outcome, repeated, runs, start_sweep
-from tiny_models import NETWORK
 
 from benchmark import leaderboard, ledger, sweep
 from benchmark.data.prepare import prepare
@@ -17,8 +17,6 @@ from benchmark.data.source import SourceOptions, get_source
 from benchmark.tracking import names
 from benchmark.tracking.tables import open_store
 
-SWEEP = ["--model", "majority", "--model", "tiny.py:build", "--dataset", "sample", "--epochs", "1"]
-SWEEP += ["--trials", "2", "--seeds", "2"]
 SMOKE = ["--model", "majority", "--dataset", "sample", "--budget", "smoke"]
 
 # A pipeline that guesses, in another way for each number; a trial of a number may be made to wait.
@@ -51,26 +49,6 @@ GUESS = ["--model", "guessing.py:build", "--space", "guessing.yaml", "--dataset"
 GUESS += ["--sampler", "grid", "--seeds", "2"]
 
 
-@pytest.fixture(scope="module")
-def finished(sample, tmp_path_factory):
-    """A folder with a finished sweep of two models and one of a smoke test."""
-    folder = tmp_path_factory.mktemp("finished")
-    (folder / "tiny.py").write_text(NETWORK)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        assert sweep.main(SWEEP) == 0
-        assert sweep.main(SMOKE) == 0
-    return folder
-
-
-@pytest.fixture
-def copy(finished, tmp_path, monkeypatch):
-    """A copy of that folder, in which the test stands."""
-    shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
 def write_guessing():
     Path("guessing.py").write_text(GUESSING)
     Path("guessing.yaml").write_text(SPACE)
@@ -80,13 +58,13 @@ def facts(found):
     return {run.info.run_id: (run.info.status, run.info.end_time, run.data.metrics) for run in found}
 
 
-def test_the_same_command_again_does_nothing(copy, capsys):
+def test_the_same_command_again_does_nothing(copied_sweep, capsys):
     before, record = facts(runs()), Path("mlruns/ledger.jsonl").read_bytes()
     journals = {path: path.read_bytes() for path in Path("mlruns/studies").glob("*.journal")}
     assert len(journals) == 3
-    assert sweep.main(SWEEP) == 0
+    assert sweep.main([*SWEEP]) == 0
     said = [line for line in capsys.readouterr().out.splitlines() if line.startswith("nothing to do")]
-    assert [model in line for model, line in zip(("majority", "tiny"), said, strict=True)] == [True, True]
+    assert all(model in line for model, line in zip(SWEEP[1:4:2], said, strict=True))
     assert facts(runs()) == before
     assert Path("mlruns/ledger.jsonl").read_bytes() == record
     for path, journal in journals.items():  # Optuna writes that the study was opened, and no trial
@@ -94,9 +72,9 @@ def test_the_same_command_again_does_nothing(copy, capsys):
         assert b"trial" not in path.read_bytes()[len(journal) :]
 
 
-def test_higher_totals_add_what_is_missing_and_nothing_else(copy):
+def test_higher_totals_add_what_is_missing_and_nothing_else(copied_sweep):
     before = facts(runs())
-    assert sweep.main([*SWEEP[2:], "--trials", "3", "--seeds", "3"]) == 0
+    assert sweep.main([*SWEEP[2:], "--trials", "3", "--seeds", "4"]) == 0
     found = runs()
     sweeps = {run.info.run_id for run in of_kind(found, names.SWEEP)}
     after = facts(found)
@@ -105,14 +83,14 @@ def test_higher_totals_add_what_is_missing_and_nothing_else(copy):
     }
     assert before.keys() & sweeps == sweeps
     assert not {**repeated(found, names.TRIAL_RUN), **repeated(found, names.FINAL_RUN)}
-    tiny = [run for run in found if run.data.tags[names.MODEL] == "tiny"]
-    assert sorted(run.data.tags[names.TRIAL] for run in of_kind(tiny, names.TRIAL_RUN)) == ["0", "1", "2"]
+    swept = [run for run in found if run.data.tags[names.MODEL] == "avg-pool"]
+    assert sorted(run.data.tags[names.TRIAL] for run in of_kind(swept, names.TRIAL_RUN)) == ["0", "1", "2"]
     seeds = [
         run.data.tags[names.SEED]
-        for run in of_kind(tiny, names.FINAL_RUN)
+        for run in of_kind(swept, names.FINAL_RUN)
         if "default" in run.data.tags[names.TIER].split("+")
     ]
-    assert sorted(seeds) == ["0", "1", "2"]
+    assert sorted(seeds) == ["0", "1", "2", "3"]
 
 
 def test_after_a_kill_the_same_command_ends_as_if_nothing_had_been(sample, tmp_path, monkeypatch):
@@ -141,22 +119,32 @@ def test_after_a_kill_the_same_command_ends_as_if_nothing_had_been(sample, tmp_p
     assert ledger.main(["verify"]) == 0
 
 
-def test_seeds_are_the_same_for_all_models(finished):
-    client = open_store(f"sqlite:///{finished / 'mlruns' / 'mlflow.db'}")
+def test_seeds_are_the_same_for_all_models(finished_sweep):
+    client = open_store(f"sqlite:///{finished_sweep / 'mlruns' / 'mlflow.db'}")
     seeds = {}
-    for run in of_kind(runs(finished), names.FINAL_RUN):
+    for run in of_kind(runs(finished_sweep), names.FINAL_RUN):
         spec = json.loads(Path(client.download_artifacts(run.info.run_id, names.SPEC_JSON)).read_text())
-        if spec["train_share"] == 1:  # not of the smoke test
-            seeds.setdefault(spec["model"], {})[spec["seeds"]["index"]] = spec["seeds"]
-    first, second = seeds.values()
-    assert sorted(first) == [0, 1]
-    assert first == second
+        seeds.setdefault(spec["model"], {})[spec["seeds"]["index"]] = spec["seeds"]
+    first, second, third = seeds.values()
+    assert sorted(first) == [0, 1, 2]
+    assert first == second == third
     assert first[0] != first[1]
 
 
+@pytest.fixture(scope="module")
+def smoked(finished_sweep, tmp_path_factory):
+    """The finished sweep, and a smoke test beside it."""
+    folder = tmp_path_factory.mktemp("smoked")
+    shutil.copytree(finished_sweep, folder, dirs_exist_ok=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        assert sweep.main(SMOKE) == 0
+    return folder
+
+
 @pytest.mark.parametrize("form", ["text", "md", "csv", "json", "tex", "html"])
-def test_smoke_is_watermarked_and_never_ranked(finished, monkeypatch, capsys, form):
-    monkeypatch.chdir(finished)
+def test_smoke_is_watermarked_and_never_ranked(smoked, monkeypatch, capsys, form):
+    monkeypatch.chdir(smoked)
     words = [] if form == "text" else ["--format", form]
     assert leaderboard.main(["--dataset", "sample", *words]) == 0
     shown = capsys.readouterr().out
@@ -167,7 +155,7 @@ def test_smoke_is_watermarked_and_never_ranked(finished, monkeypatch, capsys, fo
         others = [row for row in rows if row["budget"] != "smoke"]
         assert {row["model"] for row in smoke} == {"majority"}
         assert all(row["rank"] is None and "SMOKE" in row["watermark"] for row in smoke)
-        assert {row["model"] for row in others} == {"majority", "tiny"}
+        assert {row["model"] for row in others} == {"tfidf-logreg", *SWEEP[1:4:2]}
         assert all(row["watermark"] is None for row in others)
 
 
@@ -193,13 +181,13 @@ def test_a_trial_never_reads_the_test_split(own_cache, tmp_path):
     assert {run.data.tags[names.STATUS] for run in finals} == {"failed"}
 
 
-def test_each_final_run_reads_the_test_split_once(finished, sample):
-    final = of_kind(runs(finished), names.FINAL_RUN)
+def test_each_final_run_reads_the_test_split_once(finished_sweep, sample):
+    final = of_kind(runs(finished_sweep), names.FINAL_RUN)
     counts = {}
     for run in final:
         counts[run.data.tags[names.MODEL]] = counts.get(run.data.tags[names.MODEL], 0) + 1
-    assert looks(finished / "mlruns/ledger.jsonl", sample.digest) == counts
-    client = open_store(f"sqlite:///{finished / 'mlruns' / 'mlflow.db'}")
+    assert looks(finished_sweep / "mlruns/ledger.jsonl", sample.digest) == counts
+    client = open_store(f"sqlite:///{finished_sweep / 'mlruns' / 'mlflow.db'}")
     for run in final:
         path = client.download_artifacts(run.info.run_id, names.PREDICTIONS)
         with np.load(path, allow_pickle=False) as predictions:

@@ -86,6 +86,7 @@ def trained(three_classes, tmp_path_factory):
     return run
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("models", [["fasttext"], pytest.param(NAMES, marks=pytest.mark.long)])
 def test_a_fresh_process_serves_what_was_evaluated(trained, three_classes, run_python, tmp_path, models):
     store = Store(three_classes.folder / "test")
