@@ -87,12 +87,11 @@ def trained(three_classes, tmp_path_factory):
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("models", [["fasttext"], pytest.param(NAMES, marks=pytest.mark.long)])
-def test_a_fresh_process_serves_what_was_evaluated(trained, three_classes, run_python, tmp_path, models):
+def test_a_fresh_process_serves_what_was_evaluated(trained, three_classes, run_python, tmp_path):
     store = Store(three_classes.folder / "test")
     texts = [store.text(row) for row in range(three_classes.sizes["test"])]
     (tmp_path / "texts.json").write_text(json.dumps(texts))
-    for name in models:
+    for name in NAMES:
         pack_model(trained(name)[1], tmp_path / name)
     code = """
 import json, sys
@@ -104,8 +103,8 @@ classes = ["probability_tea", "probability_coffee", "probability_water"]
 print(json.dumps({name: mlflow.pyfunc.load_model(name).predict([*texts, ""])[classes].values.tolist()
                   for name in sys.argv[1:]}))
 """
-    answers = json.loads(run_python(code, *models).splitlines()[-1])
-    assert sorted(answers) == models
+    answers = json.loads(run_python(code, *NAMES).splitlines()[-1])
+    assert sorted(answers) == NAMES
     for name, served in answers.items():
         evaluated = trained(name)[0].test_probabilities
         assert trained(name)[0].test_accuracy > 0.9
