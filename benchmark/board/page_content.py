@@ -12,7 +12,7 @@ from urllib.parse import quote
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.board.ranking import systems
+from benchmark.board.ranking import as_printed
 from benchmark.board.rows import Board, BoardRow, Details, HardExample, SearchTrial, SeedCurves
 from benchmark.tracking import names
 from benchmark.tracking.predictions import read_predictions
@@ -24,7 +24,7 @@ MOST_HARD = 40
 """Hard examples that are listed."""
 
 ReadTexts = Callable[[str, NDArray[np.int64]], Sequence[str] | None]
-"""By the digest of a data set and places in its test part; None where it is not at hand."""
+"""By the digest of a data set and places in its test split; None where it is not at hand."""
 
 
 def read_details(
@@ -39,12 +39,13 @@ def read_details(
     dataset : str
         Name of the data set, which is the name of the experiment.
     board : Board
-        Whose rows are asked for.
+        Whose rows are asked for; rows that are the same runs are one, as in all that is printed.
     texts : callable, optional
-        Reads texts of the test part, which is a look at it; without it none are shown.
+        Reads texts of the test split, which counts as a test read; without it none are shown.
     address : str
         Of the MLflow UI, for links; none are made where it is empty.
     """
+    board = as_printed(board)
     experiment = client.get_experiment_by_name(dataset).experiment_id
     shown, room = [], MOST_RUNS
     for place, row in enumerate(board.rows):
@@ -58,10 +59,8 @@ def read_details(
         digest: predictions.hard(digest, classes.get(digest, ()), texts)
         for digest in sorted(predictions.digests)
     }
-    first = systems(board.rows)
-    curves = {place: _curves(client, board.rows[place]) for place in dict.fromkeys(first[p] for p in shown)}
     return Details(
-        curves={place: curves[first[place]] for place in shown},
+        curves={place: _curves(client, board.rows[place]) for place in shown},
         searches=_searches(client, dataset, board.rows),
         confusions=predictions.confusions,
         class_names=classes,
@@ -100,7 +99,7 @@ def _searches(client: Any, dataset: str, rows: Sequence[BoardRow]) -> dict[int, 
     found = {}
     for place, row in enumerate(rows):
         trials = by_study.get(row.study, [])
-        if row.tier == "tuned" and row.watermark is None and trials:
+        if "tuned" in row.tier and row.watermark is None and trials:
             found[place] = tuple(map(_trial, trials))
     return found
 
@@ -131,15 +130,9 @@ class _Predictions:
         self._mean: dict[int, NDArray[np.float64]] = {}  # share of seeds that say each class, [N, classes]
         self._surely: dict[int, NDArray[np.float64]] = {}  # mean probability of the true class, [N]
         self.confusions: dict[int, tuple[tuple[int, ...], ...]] = {}
-        for place, first in enumerate(systems(board.rows)):
-            row = board.rows[place]
-            if row.watermark is not None or not row.run_ids:
-                continue
-            if first == place:
+        for place, row in enumerate(board.rows):
+            if row.watermark is None and row.run_ids:
                 self._read(client, place, row)
-            elif first in self.confusions:  # the same runs in another tier
-                self.confusions[place] = self.confusions[first]
-                self._mean[place], self._surely[place] = self._mean[first], self._surely[first]
         self.digests = set(self._labels)
 
     def _read(self, client: Any, place: int, row: BoardRow) -> None:
@@ -174,7 +167,9 @@ class _Predictions:
         if not said:
             return 0, ()
         wrong = np.flatnonzero(np.logical_and.reduce([answers != labels for answers in said.values()]))
-        surely = np.mean([self._surely[place] for place in said], axis=0)
+        # The same runs in two tiers count twice, as two rows of the board.
+        of_rows = [self._surely[place] for place in said for _ in self._rows[place].tier.split("+")]
+        surely = np.mean(of_rows, axis=0)
         listed = wrong[np.argsort(surely[wrong], kind="stable")][:MOST_HARD]
         shown = texts(digest, listed.astype(np.int64)) if texts is not None and len(listed) else None
         examples = [

@@ -242,7 +242,10 @@ class HardExample(_Record):
 
 
 class Details(_Record):
-    """What the HTML page shows beyond the board; rows are named by their place in `Board.rows`.
+    """What the HTML page shows beyond the board.
+
+    Rows are named by their place in `Board.rows` of the board as it is printed, where rows that are the same
+    runs are one (`benchmark.board.ranking.as_printed`).
 
     Attributes
     ----------

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from html import escape
 from importlib.resources import files
 
+from benchmark.board.ranking import as_printed
 from benchmark.board.rows import Board, Details
 from benchmark.report.columns import EMPTY, Section, captions, columns, noted, sections
 from benchmark.report.page_data import page_data
-from benchmark.report.tiers import as_printed
 
 # In this order: each file uses what the ones before it define.
 _SCRIPTS = (
@@ -38,7 +38,7 @@ def to_html(board: Board, details: Details | None = None, *, title: str | None =
     board : Board
         As `benchmark.board.board.build_board` gives it.
     details : Details, optional
-        Curves, searches, confusion matrices and hard examples; the page says "not recorded" without.
+        As `benchmark.board.page_content.read_details` gives them; the page says "not recorded" without.
     title : str, optional
         Heading of the page; by default it names the data set.
 
@@ -53,7 +53,7 @@ def to_html(board: Board, details: Details | None = None, *, title: str | None =
     script, which writes them as text only. A content security policy admits this one script and this
     one style sheet, by their hashes, and no request at all.
     """
-    board, details = as_printed(board, details)
+    board = as_printed(board)
     if title is None:
         title = ", ".join(dict.fromkeys(row.dataset for row in board.rows))
         title = f"The board of {title}" if title else "An empty board"
@@ -68,7 +68,7 @@ def to_html(board: Board, details: Details | None = None, *, title: str | None =
         "title": escape(title),
         "style": style,
         "plain": _plain(board),
-        "data": _json({"title": title, **page_data(board, details)}),
+        "data": _json({"title": title, **page_data(board, details or Details())}),
         "script": script,
     }
     return _filled(_resource("page.html"), values)

@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
+from benchmark.board.ranking import as_printed
 from benchmark.board.rows import Board
 from benchmark.report.columns import (
     EMPTY,
@@ -18,7 +19,6 @@ from benchmark.report.columns import (
     noted,
     sections,
 )
-from benchmark.report.tiers import as_printed
 
 _HEAD = "% A board of Textbench, to be read with \\input. The preamble needs \\usepackage{booktabs}.\n"
 _PAGE, _GAP = 345.0, 7.0
@@ -92,7 +92,7 @@ def to_latex(board: Board) -> str:
     """
     if not board.rows:
         return f"{_HEAD}% {EMPTY}\n"
-    board, _ = as_printed(board)
+    board = as_printed(board)
     labels: list[str] = []
     tables = [_table(board, section, labels) for section in sections(board.rows)]
     return _HEAD + "\n" + "\n".join(tables)

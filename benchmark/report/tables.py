@@ -8,9 +8,9 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from benchmark.board.ranking import as_printed
 from benchmark.board.rows import Board, BoardRow
 from benchmark.report.columns import EMPTY, Column, Section, captions, columns, fitting, noted, sections
-from benchmark.report.tiers import as_printed
 from benchmark.support.printable import markdown, printable
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def to_table(board: Board, *, width: int | None = None, color: bool = False, wid
         return EMPTY + "\n"
     from rich.text import Text
 
-    board, _ = as_printed(board)
+    board = as_printed(board)
 
     console = make_console(width or _UNLIMITED, color)
     with console.capture() as capture:
@@ -139,7 +139,7 @@ def to_markdown(board: Board) -> str:
     """
     if not board.rows:
         return EMPTY + "\n"
-    board, _ = as_printed(board)
+    board = as_printed(board)
     blocks = []
     for section in sections(board.rows):
         blocks.append(f"### {markdown(section.title)}")

@@ -51,8 +51,7 @@ def test_rows_that_are_the_same_runs_are_one_with_what_is_known_of_both():
     late, steady, *rest = sample.rows
     twin = steady.model_copy(update={"tier": "default", "search_trials": 0})  # the default has won its search
     later = [row.model_copy(update={"baseline": twin.name}) for row in rest]
-    places = {place + (place > 0): trials for place, trials in details.searches.items()}
-    known = details.model_copy(update={"searches": places, "links": {3: "http://here"}})
+    known = details.model_copy(update={"links": {2: "http://here"}})
     data = data_of(to_html(sample.model_copy(update={"rows": (late, twin, steady, *later)}), known))
     names = [row["name"] for row in data["rows"]]
     assert len(names) == len(sample.rows)
