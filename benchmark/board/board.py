@@ -241,9 +241,9 @@ def _with_answers(row: BoardRow, known: Answers, contradiction: str) -> BoardRow
     if not known:
         counts = row.n_seeds and row.watermark is None
         return row.model_copy(update={"notes": (*row.notes, _UNKNOWN)}) if counts else row
-    error = sampling_error(np.stack(list(known.values())), LEVEL)
-    changes = {"sampling_ci_low": error.interval.low, "sampling_ci_high": error.interval.high}
-    return row.model_copy(update={"sampling_error": error.standard_error, **changes})
+    error, interval = sampling_error(np.stack(list(known.values())), LEVEL)
+    changes = {"sampling_ci_low": interval.low, "sampling_ci_high": interval.high}
+    return row.model_copy(update={"sampling_error": error, **changes})
 
 
 def _order(row: BoardRow) -> tuple[bool, str, str, bool, float, str, str, str, str, str]:

@@ -88,22 +88,22 @@ def _points(curve: Curve) -> dict[str, list[float]]:
 def _crossings(curves: Mapping[int, Curve], first: int, second: int) -> list[dict[str, Any]]:
     """Describe each crossing of two curves: who is ahead from there on, and whether the bands ever part.
 
-    Where two curves meet, their bands overlap. So it is told whether they part on the way to the crossing
+    Where two curves meet, their bands overlap. The record says whether they part on the way to the crossing
     before, and on the way to the next one.
     """
     a, b = curves[first], curves[second]
     found = crossings(a, b)
-    ends = [-np.inf, *(crossing.budget for crossing in found), np.inf]
+    ends = [-np.inf, *(budget for budget, _ in found), np.inf]
     return [
         {
-            "budget": float(f"{crossing.budget:.5g}"),
-            "ahead": first if crossing.leader == "first" else second,
-            "behind": second if crossing.leader == "first" else first,
-            "first_place": _leads(curves, crossing.budget, (first, second)),
-            "apart_before": _apart(a, b, ends[place], crossing.budget),
-            "apart_after": _apart(a, b, crossing.budget, ends[place + 2]),
+            "budget": float(f"{budget:.5g}"),
+            "ahead": first if first_leads else second,
+            "behind": second if first_leads else first,
+            "first_place": _leads(curves, budget, (first, second)),
+            "apart_before": _apart(a, b, ends[place], budget),
+            "apart_after": _apart(a, b, budget, ends[place + 2]),
         }
-        for place, crossing in enumerate(found)
+        for place, (budget, first_leads) in enumerate(found)
     ]
 
 

@@ -69,10 +69,11 @@ class MeanSquares:
 
 
 def mean_squares(table: NDArray[np.integer] | NDArray[np.bool_]) -> MeanSquares:
-    """Analyse one table of whole numbers, shape (K, N), K and N at least 2."""
+    """Analyse tables of whole numbers, shape (..., K, N), K and N at least 2."""
     cells = np.asarray(table).astype(np.int64)
-    rows, columns = cells.sum(axis=1), cells.sum(axis=0)
-    return mean_squares_from_sums(rows, np.dot(columns, columns), np.vdot(cells, cells), cells.shape[1])
+    rows, columns = cells.sum(axis=-1), cells.sum(axis=-2)
+    squares = np.square(cells).sum(axis=(-2, -1))
+    return mean_squares_from_sums(rows, np.square(columns).sum(axis=-1), squares, cells.shape[-1])
 
 
 def mean_squares_from_sums(
