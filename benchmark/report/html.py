@@ -120,16 +120,10 @@ def _page_data(board: Board, details: Details) -> dict[str, Any]:
         ],
         "sections": parts,
         "pairs": [list(_rounded(pair.model_dump()).values()) for pair in board.comparisons],
-        "curves": {
-            place: [_rounded(seed.model_dump(), 4) for seed in seeds]
-            for place, seeds in details.curves.items()
-        },
+        "curves": _rounded(details.curves, 4),
         "confusions": details.confusions,
         "classes": details.class_names,
-        "hard": {
-            digest: [example.model_dump(mode="json") for example in examples]
-            for digest, examples in details.hard_examples.items()
-        },
+        "hard": details.hard_examples,
         "hardTotal": details.hard_total,
         # Other kinds of address can run a script.
         "links": {

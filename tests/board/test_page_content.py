@@ -79,11 +79,11 @@ def test_curves_trials_and_confusions(store, board, sample):
         assert np.trace(counts) / counts.sum() == pytest.approx(row.test_accuracy_mean)
         curves = details.curves[place]
         epochs = 2 if row.model == "flatten" else 1
-        assert [one.seed for one in curves] == [0, 1, 2]
-        assert all(len(one.val_accuracy) == len(one.loss) == epochs for one in curves)
+        assert [one["seed"] for one in curves] == [0, 1, 2]
+        assert all(len(one["val_accuracy"]) == len(one["loss"]) == epochs for one in curves)
         if "tuned" in row.tier:
             assert len(details.searches[place]) == 1
-            assert all(trial.status == "ok" and trial.seconds > 0 for trial in details.searches[place])
+            assert all(value is not None and seconds > 0 for value, seconds in details.searches[place])
         else:
             assert place not in details.searches
     assert details.class_names == {sample.digest: sample.class_names}
@@ -95,13 +95,13 @@ def test_hard_examples_are_wrong_in_every_row(store, board, sample):
     examples = details.hard_examples[sample.digest]
     assert 0 < len(examples) <= details.hard_total[sample.digest]
     for example in examples:
-        assert example.text is None
-        assert set(example.answers) == {row.name for row in as_printed(board).rows}
-        assert example.label not in example.answers.values()
+        assert example["text"] is None
+        assert set(example["answers"]) == {row.name for row in as_printed(board).rows}
+        assert example["label"] not in example["answers"].values()
     wrong = np.logical_and.reduce(
         [np.mean([AnswerReader(store)(run_id) for run_id in row.run_ids], axis=0) < 0.5 for row in board.rows]
     )
-    assert {example.index for example in examples} <= set(np.flatnonzero(wrong))
+    assert {example["index"] for example in examples} <= set(np.flatnonzero(wrong))
     assert details.hard_total[sample.digest] == wrong.sum()
 
 
@@ -121,7 +121,7 @@ def test_the_page_has_texts_where_the_data_is_at_hand(store, board, sample, caps
     assert leaderboard.main(["--dataset", "sample", "--format", "html", "--output", "board.html"]) == 0
     page = Path("board.html").read_text()
     example = read_details(store, "sample", board).hard_examples[sample.digest][0]
-    (text,) = read_test_texts(sample, np.array([example.index]), LEDGER)
+    (text,) = read_test_texts(sample, np.array([example["index"]]), LEDGER)
     assert text.partition("<")[0] in page
     assert looks(LEDGER)[SHOWN] == before + 2  # one for the page, one here
 

@@ -205,9 +205,8 @@ class TestSearches:
         (joined,) = section_searches({0: steady, 1: rare})["trials"]["crossings"]
         assert not joined["apart_after"]
 
-    def test_pruned_trials_keep_their_value_and_a_search_without_values_has_no_curve(self):
-        pruned = [trial.model_copy(update={"status": "pruned"}) for trial in trials((0.6, 1.0), (0.8, 1.0))]
-        found = section_searches({3: pruned, 4: trials((None, 0.0), (None, 0.0))})
+    def test_a_search_without_values_has_no_curve(self):
+        found = section_searches({3: trials((0.6, 1.0), (0.8, 1.0)), 4: trials((None, 0.0), (None, 0.0))})
         assert found["trials"]["curves"][3]["mean"] == [pytest.approx(0.7), pytest.approx(0.8)]
         assert list(found["trials"]["curves"]) == [3]
         assert found["counts"] == {3: [2, 0], 4: [2, 2]}
