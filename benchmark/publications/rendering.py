@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections.abc import Mapping, Sequence
 
 from benchmark.publications.reproduction import FIGURES, ReproductionRow, number
-from benchmark.report.tables import csv_cell, make_console
+from benchmark.report.tables import csv_text, markdown_list, markdown_table, terminal_text
 from benchmark.support.printable import markdown, printable
 
 _NOTHING = "-"
 _WIDTH = 160  # where there is no terminal
-_HEADINGS = ("name", "source", "figure", "published", "measured", "seeds", "verdict")
-_NUMERIC = ("published", "measured", "seeds")
+_HEADINGS = {
+    **dict.fromkeys(("name", "source", "figure"), False),
+    **dict.fromkeys(("published", "measured", "seeds"), True),
+    "verdict": False,
+}
+"""Each with whether its column is numeric."""
 
 
 def to_table(rows: Sequence[ReproductionRow], *, width: int | None = None, color: bool = False) -> str:
@@ -38,18 +40,14 @@ def to_table(rows: Sequence[ReproductionRow], *, width: int | None = None, color
     from rich.table import Table
     from rich.text import Text
 
-    console = make_console(width or _WIDTH, color)
     table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    for heading in _HEADINGS:
-        table.add_column(heading, justify="right" if heading in _NUMERIC else "left", overflow="fold")
+    for heading, numeric in _HEADINGS.items():
+        table.add_column(heading, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
         style = "yellow" if row.verdict.startswith("differs") else "dim" if row.mean is None else ""
         table.add_row(*(Text(printable(cell)) for cell in _cells(row, row.source)), style=style)
-    with console.capture() as capture:
-        console.print(table)
-        for line in _notes(rows):
-            console.print(Text(f"! {printable(line)}"))
-    return "\n".join(line.rstrip() for line in capture.get().splitlines()) + "\n"
+    notes = [Text(f"! {printable(line)}") for line in _notes(rows)]
+    return terminal_text([table, *notes], width or _WIDTH, color)
 
 
 def _notes(rows: Sequence[ReproductionRow]) -> list[str]:
@@ -73,7 +71,7 @@ def to_markdown(rows: Sequence[ReproductionRow], command: str, pictures: Mapping
     str
         Ends with a newline; names are escaped, so none can break the table or add HTML.
     """
-    lines = [_HEADINGS, tuple("---:" if heading in _NUMERIC else ":---" for heading in _HEADINGS)]
+    lines = []
     for row in rows:
         link = markdown(row.source, in_link=True)
         if row.url is not None:
@@ -83,24 +81,21 @@ def to_markdown(rows: Sequence[ReproductionRow], command: str, pictures: Mapping
     blocks = [
         "# Published configurations, measured",
         f"Made by `{printable(command).replace('`', ' ')}`.",
-        "\n".join(f"| {' | '.join(line)} |" for line in lines),
+        markdown_table(_HEADINGS, lines),
         "Measured: mean over seeds with its 95 % interval (none below three seeds). A published figure is "
         "mostly one run of unknown luck: it agrees when it lies where 95 of 100 runs here are expected.",
+        markdown_list(_notes(rows)),
     ]
-    notes = [f"- {markdown(note)}" for note in _notes(rows)]
-    if notes:
-        blocks.append("\n".join(notes))
     for label, row in {row.label: row for row in rows}.items():
         blocks.append(f"## {markdown(label)}")
         where = f"{row.model} on {row.dataset}" + (f", protocol {row.protocol}" if row.protocol else "")
         blocks.append(f"{markdown(row.title)} ({markdown(where)}).")
         if row.differs:
-            blocks.append("Not as published:")
-            blocks.append("\n".join(f"- {markdown(sentence)}" for sentence in row.differs))
+            blocks += ["Not as published:", markdown_list(row.differs)]
         if label in pictures:
             title = f"Loss and accuracy by epoch of {markdown(label, in_link=True)}"
             blocks.append(f"![{title}](<{_address(pictures[label])}>)")
-    return "\n\n".join(blocks) + "\n"
+    return "\n\n".join(filter(None, blocks)) + "\n"
 
 
 def to_csv(rows: Sequence[ReproductionRow]) -> str:
@@ -109,12 +104,7 @@ def to_csv(rows: Sequence[ReproductionRow]) -> str:
     Several values in a cell are separated by ``"; "``. Text that a spreadsheet would run as a formula is
     led by an apostrophe.
     """
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(ReproductionRow.model_fields)
-    for row in rows:
-        writer.writerow([csv_cell(value) for value in row.model_dump().values()])
-    return stream.getvalue()
+    return csv_text(list(ReproductionRow.model_fields), [row.model_dump() for row in rows])
 
 
 def _measured(row: ReproductionRow) -> str:

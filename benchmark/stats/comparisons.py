@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from benchmark.stats.crossed import (
     MeanSquares,
-    critical_value,
     hierarchical_bootstrap,
+    interval_of_mean,
     mean_squares,
     p_values,
 )
@@ -173,9 +173,8 @@ def compare(
 
 def differences_of(squares: MeanSquares, margin: float, level: float) -> list[Difference]:
     """Return the difference of each pair of systems from the mean squares of their tables."""
-    half = critical_value(1 - level, squares.n_seeds, squares.seed_share) * np.sqrt(squares.variance)
-    mean = squares.mean
-    columns = (mean, mean - half, mean + half, p_values(squares), *squares.components)
+    ends = interval_of_mean(squares, level)
+    columns = (squares.mean, *ends, p_values(squares), *squares.components)
     return [
         Difference(
             n_seeds=squares.n_seeds,

@@ -158,10 +158,10 @@ def critical_value(
     return np.asarray(np.sqrt(z**2 + (t**2 - z**2) * seed_share ** (1 + 2 * z / (3 * t))), dtype=np.float64)
 
 
-def interval_of_mean(squares: MeanSquares, level: float) -> Interval:
-    """Interval of the mean over new seeds and new examples, of a single table."""
+def interval_of_mean(squares: MeanSquares, level: float) -> tuple[FloatArray, FloatArray]:
+    """Ends of the interval of the mean over new seeds and new examples, for each table."""
     half = critical_value(1 - level, squares.n_seeds, squares.seed_share) * np.sqrt(squares.variance)
-    return Interval(float(squares.mean - half), float(squares.mean + half), level)
+    return squares.mean - half, squares.mean + half
 
 
 def p_values(squares: MeanSquares) -> FloatArray:
