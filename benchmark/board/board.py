@@ -41,7 +41,7 @@ _WITHHELD: dict[str, Any] = dict.fromkeys(
 
 def build_board(
     runs: Sequence[StoredRun],
-    looks: Mapping[tuple[str, str], int],
+    test_reads: Mapping[tuple[str, str], int],
     answers: ReadAnswers,
     *,
     margin: float = MARGIN,
@@ -56,7 +56,7 @@ def build_board(
     ----------
     runs : sequence of StoredRun
         Final runs, in any order and with any status.
-    looks : mapping of (str, str) to int
+    test_reads : mapping of (str, str) to int
         How often the test split has been read, by digest of the data set and name of the model, as the ledger
         says.
     answers : callable
@@ -71,7 +71,7 @@ def build_board(
     versions : sequence of str
         As in `Board`.
     ties : callable, optional
-        By the id of a run, for how many test examples its predictions do not tell which class was answered;
+        By the id of a run, for how many test examples its predictions do not say which class was answered;
         asked where they do not give the run's accuracy.
 
     Returns
@@ -100,7 +100,7 @@ def build_board(
     missing = unrecorded or {}
     rows = sorted(
         (
-            _row(key[2], group, looks.get(key[:2], 0), missing.get(key[:2], 0))
+            _row(key[2], group, test_reads.get(key[:2], 0), missing.get(key[:2], 0))
             for key, group in groups.items()
         ),
         key=_order,
@@ -111,7 +111,7 @@ def build_board(
         (_with_answers(row, *read[place]), read[place][0]) for row, place in zip(rows, first, strict=True)
     ]
     checked.sort(key=lambda one: _order(one[0]))
-    rows, known = [row for row, _ in checked], [own for _, own in checked]
+    rows, known = [row for row, _ in checked], [right for _, right in checked]
     found, pairs = compared(rows, known, margin)
     rows = with_differences(ranked(rows, pairs), found, pairs, baseline)
     return Board(
@@ -119,12 +119,12 @@ def build_board(
         level=LEVEL,
         rows=tuple(rows),
         comparisons=tuple(pairs),
-        examples_shown={digest: count for (digest, name), count in looks.items() if name == SHOWN},
+        examples_shown={digest: count for (digest, name), count in test_reads.items() if name == SHOWN},
         versions=tuple(versions),
     )
 
 
-def _row(tier: str, runs: list[StoredRun], looks: int, unrecorded: int) -> BoardRow:
+def _row(tier: str, runs: list[StoredRun], test_reads: int, unrecorded: int) -> BoardRow:
     """Return a row that nothing is compared with yet."""
     by_seed: dict[int, list[StoredRun]] = defaultdict(list)
     for run in sorted(runs, key=lambda run: (run.ended_at, run.run_id)):
@@ -165,7 +165,7 @@ def _row(tier: str, runs: list[StoredRun], looks: int, unrecorded: int) -> Board
         epochs_median=_median([run.epochs_run for run in counted]),
         search_trials=latest.search_trials if searched else 0,
         search_seconds=_finite(latest.search_seconds) if searched else 0.0,
-        test_looks=looks + unrecorded,
+        test_looks=test_reads + unrecorded,
         test_reads_unrecorded=unrecorded,
         test_duplicates=_duplicates(latest.test_duplicates),
         watermark=WATERMARK if smoke else None,

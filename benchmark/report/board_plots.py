@@ -93,7 +93,7 @@ def _draw_sections(axes: Axes, parts: Sequence[Section], lines: int) -> None:
 
 
 def _draw_row(axes: Axes, line: int, row: BoardRow) -> None:
-    color, marker = style.look_of(row)
+    color, marker = style.tier_style(row)
     color = GREY if row.watermark else color
     mean, low, high = row.test_accuracy_mean, row.test_accuracy_ci_low, row.test_accuracy_ci_high
     # Seeds stand a little lower, where neither the mark nor the interval hides them.
@@ -118,7 +118,7 @@ def _write_row(axes: Axes, line: int, row: BoardRow, rank_text: str, place: Tran
     write(0.42, "" if row.rank is None else rank_text, GREY, align="right")
     write(0.55, style.short(row.model, 18), INK)
     tier = "both" if "+" in row.tier else row.tier
-    write(_LEFT - 0.1, tier, style.look_of(row)[0], size=8.5, align="right")
+    write(_LEFT - 0.1, tier, style.tier_style(row)[0], size=8.5, align="right")
     result = "withheld" if row.run_ids else "no seed finished"
     result = accuracy(row) if row.test_accuracy_mean is not None else result
     write(_WIDTH - _RIGHT + 0.12, row.watermark or result, ORANGE if row.watermark else INK)
@@ -195,7 +195,7 @@ def _draw_costs(axes: Axes, part: Section, *, titled: bool) -> None:
     # A logarithm needs something.
     points = [(max(row.train_seconds_median or 0, 1e-3), 100 * (row.test_accuracy_mean or 0)) for row in rows]
     for row, (x, mean) in zip(rows, points, strict=True):
-        color, marker = style.look_of(row)
+        color, marker = style.tier_style(row)
         low, high = row.test_accuracy_ci_low, row.test_accuracy_ci_high
         if low is not None and high is not None:
             axes.plot([x, x], [100 * low, 100 * high], color=color, linewidth=1.6, alpha=0.55)

@@ -94,7 +94,7 @@ def budget_picture(board: Board, details: Details, path: Path | str) -> None:
 def _draw_curves(axes: Axes, found: Mapping[str, Any]) -> None:
     curves = found["curves"]
     for place, curve in curves.items():
-        color, dashes = _look(place, curves)
+        color, dashes = _line_style(place, curves)
         x, mean, low, high = (np.asarray(curve[name]) for name in ("x", "mean", "low", "high"))
         weak = 0.14 if len(curves) < 4 else 0.06
         axes.fill_between(x, 100 * low, 100 * high, color=color, alpha=weak, linewidth=0)
@@ -123,7 +123,7 @@ def _limits(found: Mapping[str, Any]) -> tuple[float, float]:
     return float(bottom) - 0.05 * room, float(top) + 0.05 * room
 
 
-def _look(place: int, curves: Mapping[int, Any]) -> tuple[str, tuple[float, float]]:
+def _line_style(place: int, curves: Mapping[int, Any]) -> tuple[str, tuple[float, float]]:
     """Colour and dashes of a curve, by its place among them."""
     number = list(curves).index(place)
     return LINES[number % len(LINES)], _DASHES[number // len(LINES) % len(_DASHES)]
@@ -140,7 +140,7 @@ def _add_legend(axes: Axes, rows: Mapping[int, BoardRow], found: Mapping[str, An
     marks = []
     # The highest end first, as the eye meets them.
     for place in sorted(curves, key=lambda place: -curves[place]["mean"][-1]):
-        color, dashes = _look(place, curves)
+        color, dashes = _line_style(place, curves)
         label = f"{style.short(rows[place].model, 22)}, {found['counts'][place][0]} trials"
         marks.append(Line2D([], [], color=color, dashes=dashes, linewidth=1.8, label=label))
     leads = [c for unit in ("trials", "seconds") for c in found[unit]["crossings"] if c["first_place"]]

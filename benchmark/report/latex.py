@@ -86,7 +86,7 @@ def to_latex(board: Board) -> str:
     Returns
     -------
     str
-        A fragment without preamble. Names are escaped; what pdfLaTeX's usual fonts do not have is told by
+        A fragment without preamble. Names are escaped; what pdfLaTeX's usual fonts do not have is written by
         its number, as ``[U+4E2D]``. Each table has a caption, a label (``tab:…``), and notes below. The least
         important columns are left out to fit a page; a comment names them.
     """
@@ -100,7 +100,7 @@ def to_latex(board: Board) -> str:
 
 def _table(board: Board, section: Section, labels: list[str]) -> str:
     first = section.rows[0]
-    own = board.model_copy(update={"rows": section.rows})
+    alone = board.model_copy(update={"rows": section.rows})
     title = (
         f"{first.dataset} (digest {first.dataset_digest}), budget {first.budget}, protocol {first.protocol}"
     )
@@ -108,7 +108,7 @@ def _table(board: Board, section: Section, labels: list[str]) -> str:
     chosen, hidden = fitting(columns(section.rows), lambda some: _width(some, section) <= _PAGE)
     headings = " & ".join(_heading(column) for column in chosen)
     lines = [" & ".join(_cell(column, column.text(row)) for column in chosen) for row in section.rows]
-    notes = [f"{escaped(line)}.\\par" for line in (*noted(section.rows), *captions(own))]
+    notes = [f"{escaped(line)}.\\par" for line in (*noted(section.rows), *captions(alone))]
     return "\n".join(
         [
             "\\begin{table}[htbp]",

@@ -111,7 +111,7 @@ def footnote(fig: Figure, board: Board, shown: Sequence[BoardRow], *notes: str) 
     fig.text(0.012, 0.1 / fig.get_figheight(), text, fontsize=8, color=GREY)
 
 
-def look_of(row: BoardRow) -> tuple[str, str]:
+def tier_style(row: BoardRow) -> tuple[str, str]:
     """Return colour and mark of a row's tier."""
     return TIERS.get(row.tier, TIERS["tuned"])
 
