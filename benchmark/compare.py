@@ -109,10 +109,10 @@ def _until_decided(options: Namespace, session: Session) -> Compared:
         before = len(first)
         if before >= plan.first:
             number = min(before, plan.max_seeds) - plan.first
-            look = take_look(first, second, plan, number, margin=options.margin)
-            session.display.line(f"{before} seeds: {sentence(look.comparison, a.name, b.name, look.verdict)}")
-            if look.stop:
-                return Compared(a, b, look.comparison, look.verdict, plan)
+            comparison, found, stop = take_look(first, second, plan, number, margin=options.margin)
+            session.display.line(f"{before} seeds: {sentence(comparison, a.name, b.name, found)}")
+            if stop:
+                return Compared(a, b, comparison, found, plan)
         if not ready:  # TensorFlow takes seconds to import, and a verdict may need no more seeds
             set_up_device("auto")
             ready = True

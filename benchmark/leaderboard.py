@@ -83,8 +83,10 @@ def main(options: Namespace) -> int:
         details = _details(client, experiment_of(dataset), board, uri, with_texts=options.format == "html")
     text = _text(board, details, options)
     if options.picture:
+        from benchmark.report.board_plots import board_picture
+
         with file_errors(options.picture, setting="picture"):
-            _draw_board(board, Path(options.picture))
+            board_picture(board, Path(options.picture))
     if options.pictures:
         with file_errors(options.pictures, setting="pictures"):
             _draw_all(board, details, Path(options.pictures))
@@ -137,18 +139,12 @@ def _check_picture(picture: str | None) -> None:
         raise UserError(f"--picture {picture}: expected a name that ends in .png or .svg")
 
 
-def _draw_board(board: Board, path: Path) -> None:
-    from benchmark.report.board_plot import board_picture
-
-    board_picture(board, path)
-
-
 def _draw_all(board: Board, details: Details | None, folder: Path) -> None:
+    from benchmark.report.board_plots import board_picture, cost_picture
     from benchmark.report.budget_plot import budget_picture
-    from benchmark.report.cost_plot import cost_picture
 
     for suffix in (".png", ".svg"):
-        _draw_board(board, folder / f"board{suffix}")
+        board_picture(board, folder / f"board{suffix}")
         cost_picture(board, folder / f"cost{suffix}")
         if details is not None:
             budget_picture(board, details, folder / f"budget{suffix}")

@@ -179,10 +179,10 @@ def _run(to_do: Sequence[Case], options: Namespace, command: str) -> int:
 
 def _draw(case: Case, runs: Sequence[StoredRun], output: Path) -> str:
     """Draw the curves of all seeds; return the name of the file."""
-    from benchmark.publications.rendering import reproduction_png
+    from benchmark.report.plots import curves_png
 
     path = output / f"curves-{re.sub(r'[^a-z0-9]+', '-', case.name).strip('-')}.png"
-    reproduction_png([run.curves for run in runs], path, f"{case.name}: {case.publication.title}")
+    curves_png([run.curves for run in runs], path, f"{case.name}: {case.publication.title}")
     return path.name
 
 

@@ -188,7 +188,7 @@ def measure_rows(board: Board, k: int, row: str, found: Measured) -> None:
     interval = mean_interval(board.correct[0, :k].mean(axis=1))
     assert interval is not None
     found.add(row, "row: seeds", interval.low <= board.on_this_test_set <= interval.high)
-    error = sampling_error(board.correct[0, :k]).interval
+    _, error = sampling_error(board.correct[0, :k])
     found.add(row, "row: test set", error.low <= board.of_these_seeds[:k].mean() <= error.high)
 
 

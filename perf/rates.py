@@ -100,7 +100,8 @@ def draw_once(folder: Path, *, confusion: bool = True) -> None:
     from benchmark.report.plots import confusion_png, curves_png
 
     names = ("loss", "accuracy", "val_loss", "val_accuracy")
-    curves_png({name: [0.5] * EPOCHS for name in names}, 1, folder / "curves.png", "trial 0")
+    history = {name: [0.5] * EPOCHS for name in names}
+    curves_png([history], folder / "curves.png", "trial 0", best_epoch=1)
     if confusion:
         confusion_png(np.eye(2, dtype=np.int64), ("a", "b"), folder / "confusion.png")
 

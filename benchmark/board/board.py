@@ -26,6 +26,14 @@ _TIES = 2  # examples: a model that is constant has more, and they do not excuse
 
 ReadAnswers = Callable[[str], NDArray[np.bool_] | None]
 """By the id of a run, which test examples it has right, shape (N,); None where that is not known."""
+_JOINED = ("device", "versions", "git_commit")
+_OF_LATEST = ("model", "budget", "dataset", "dataset_digest", "study", "protocol", "parameters")
+_FROM_COMPARISONS: dict[str, Any] = dict.fromkeys(
+    (
+        *("rank", "sampling_error", "sampling_ci_low", "sampling_ci_high", "baseline", "difference"),
+        *("difference_ci_low", "difference_ci_high", "difference_p", "difference_outcome", "seeds_needed"),
+    )
+)
 _WITHHELD: dict[str, Any] = dict.fromkeys(
     "test_accuracy_" + name for name in ("mean", "ci_low", "ci_high", "std", "median", "min", "max")
 ) | {"val_test_gap": None, "test_accuracies": ()}
@@ -33,7 +41,7 @@ _WITHHELD: dict[str, Any] = dict.fromkeys(
 
 def build_board(
     runs: Sequence[StoredRun],
-    looks: Mapping[tuple[str, str], int],
+    test_reads: Mapping[tuple[str, str], int],
     answers: ReadAnswers,
     *,
     margin: float = MARGIN,
@@ -48,22 +56,22 @@ def build_board(
     ----------
     runs : sequence of StoredRun
         Final runs, in any order and with any status.
-    looks : mapping of (str, str) to int
-        How often the test part has been read, by digest of the data set and name of the model, as the ledger
+    test_reads : mapping of (str, str) to int
+        How often the test split has been read, by digest of the data set and name of the model, as the ledger
         says.
     answers : callable
-        Asked for the runs that are compared or whose sampling error is told, and for no others.
+        Asked for the runs that are compared or whose sampling error is shown, and for no others.
     margin : float
         The smallest difference of accuracy worth talking about.
     baseline : str, optional
-        ``model`` or ``model:tier``, to which each row's difference is told. See
+        ``model`` or ``model:tier``, to which each row's difference is shown. See
         `benchmark.board.ranking.baseline_of` for the choice where nothing is asked.
     unrecorded : mapping of (str, str) to int, optional
         Runs that have read the test split and have no entry in the ledger, in the same way.
     versions : sequence of str
         As in `Board`.
     ties : callable, optional
-        By the id of a run, for how many test examples its predictions do not tell which class was answered;
+        By the id of a run, for how many test examples its predictions do not say which class was answered;
         asked where they do not give the run's accuracy.
 
     Returns
@@ -92,18 +100,18 @@ def build_board(
     missing = unrecorded or {}
     rows = sorted(
         (
-            _row(key[2], group, looks.get(key[:2], 0), missing.get(key[:2], 0))
+            _row(key[2], group, test_reads.get(key[:2], 0), missing.get(key[:2], 0))
             for key, group in groups.items()
         ),
         key=_order,
     )
     first = systems(rows)
     read = {place: _answers(rows[place], answers, ties) for place in dict.fromkeys(first)}
-    told = [
+    checked = [
         (_with_answers(row, *read[place]), read[place][0]) for row, place in zip(rows, first, strict=True)
     ]
-    told.sort(key=lambda one: _order(one[0]))
-    rows, known = [row for row, _ in told], [own for _, own in told]
+    checked.sort(key=lambda one: _order(one[0]))
+    rows, known = [row for row, _ in checked], [right for _, right in checked]
     found, pairs = compared(rows, known, margin)
     rows = with_differences(ranked(rows, pairs), found, pairs, baseline)
     return Board(
@@ -111,12 +119,12 @@ def build_board(
         level=LEVEL,
         rows=tuple(rows),
         comparisons=tuple(pairs),
-        examples_shown={digest: count for (digest, name), count in looks.items() if name == SHOWN},
+        examples_shown={digest: count for (digest, name), count in test_reads.items() if name == SHOWN},
         versions=tuple(versions),
     )
 
 
-def _row(tier: str, runs: list[StoredRun], looks: int, unrecorded: int) -> BoardRow:
+def _row(tier: str, runs: list[StoredRun], test_reads: int, unrecorded: int) -> BoardRow:
     """Return a row that nothing is compared with yet."""
     by_seed: dict[int, list[StoredRun]] = defaultdict(list)
     for run in sorted(runs, key=lambda run: (run.ended_at, run.run_id)):
@@ -133,14 +141,10 @@ def _row(tier: str, runs: list[StoredRun], looks: int, unrecorded: int) -> Board
     latest = max(counted or runs, key=lambda run: (run.ended_at, run.run_id))
     smoke, searched = latest.budget == "smoke", tier != "default"
     row = BoardRow(
-        rank=None,
-        model=latest.model,
+        **_FROM_COMPARISONS,
+        **{name: getattr(latest, name) for name in _OF_LATEST},
+        **{name: _joined(getattr(run, name) for run in counted or runs) for name in _JOINED},
         tier=tier,
-        budget=latest.budget,
-        dataset=latest.dataset,
-        dataset_digest=latest.dataset_digest,
-        study=latest.study,
-        protocol=latest.protocol,
         test_accuracy_mean=mean,
         test_accuracy_ci_low=interval.low if interval else None,
         test_accuracy_ci_high=interval.high if interval else None,
@@ -150,9 +154,6 @@ def _row(tier: str, runs: list[StoredRun], looks: int, unrecorded: int) -> Board
         test_accuracy_max=max(accuracies, default=None),
         test_accuracies=tuple(accuracies),
         test_loss_mean=_mean([run.test_loss for run in counted]),
-        sampling_error=None,
-        sampling_ci_low=None,
-        sampling_ci_high=None,
         n_seeds=len(counted),
         seeds_expected=expected,
         n_failed=n_failed,
@@ -160,22 +161,11 @@ def _row(tier: str, runs: list[StoredRun], looks: int, unrecorded: int) -> Board
         n_missing=expected - len(counted) - n_failed - n_diverged,
         val_accuracy_mean=validation,
         val_test_gap=None if validation is None or mean is None else validation - mean,
-        baseline=None,
-        difference=None,
-        difference_ci_low=None,
-        difference_ci_high=None,
-        difference_p=None,
-        difference_outcome=None,
-        seeds_needed=None,
-        parameters=latest.parameters,
         train_seconds_median=_median([run.train_seconds for run in counted]),
         epochs_median=_median([run.epochs_run for run in counted]),
         search_trials=latest.search_trials if searched else 0,
         search_seconds=_finite(latest.search_seconds) if searched else 0.0,
-        device=_joined(run.device for run in counted or runs),
-        versions=_joined(run.versions for run in counted or runs),
-        git_commit=_joined(run.git_commit for run in counted or runs),
-        test_looks=looks + unrecorded,
+        test_looks=test_reads + unrecorded,
         test_reads_unrecorded=unrecorded,
         test_duplicates=_duplicates(latest.test_duplicates),
         watermark=WATERMARK if smoke else None,
@@ -207,7 +197,7 @@ def _notes(row: BoardRow, counted: list[StoredRun]) -> tuple[str, ...]:
         notes.append(f"no interval: needs {MIN_SEEDS} seeds, has {row.n_seeds}")
     if row.protocol != _USUAL_PROTOCOL:
         notes.append(f"protocol {row.protocol}: ranked among its own kind only")
-    for what in ("device", "versions", "git_commit"):
+    for what in _JOINED:
         if len({getattr(run, what) for run in counted}) > 1:
             notes.append(f"seeds differ in {what.replace('_', ' ')}: {getattr(row, what)}")
     return tuple(notes)
@@ -241,9 +231,9 @@ def _with_answers(row: BoardRow, known: Answers, contradiction: str) -> BoardRow
     if not known:
         counts = row.n_seeds and row.watermark is None
         return row.model_copy(update={"notes": (*row.notes, _UNKNOWN)}) if counts else row
-    error = sampling_error(np.stack(list(known.values())), LEVEL)
-    changes = {"sampling_ci_low": error.interval.low, "sampling_ci_high": error.interval.high}
-    return row.model_copy(update={"sampling_error": error.standard_error, **changes})
+    error, interval = sampling_error(np.stack(list(known.values())), LEVEL)
+    changes = {"sampling_ci_low": interval.low, "sampling_ci_high": interval.high}
+    return row.model_copy(update={"sampling_error": error, **changes})
 
 
 def _order(row: BoardRow) -> tuple[bool, str, str, bool, float, str, str, str, str, str]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
 import numpy as np
 
-from benchmark.board.rows import BoardRow, Outcome, Pair
+from benchmark.board.rows import Board, BoardRow, Outcome, Pair
 from benchmark.stats.comparisons import Difference
 from benchmark.stats.intervals import MIN_SEEDS
 from benchmark.stats.pairwise import Answers, differences
@@ -44,13 +44,8 @@ def compared(
     list of Pair
         In the same order, with p-values corrected for all of the same data set.
     """
-    races: dict[Race, dict[tuple[str, ...], int]] = defaultdict(dict)
-    for place, row in enumerate(rows):
-        if known[place]:
-            races[race(row)].setdefault(row.run_ids, place)
     found: dict[tuple[int, int], Difference] = {}
-    for distinct in races.values():
-        places = list(distinct.values())
+    for places in _races(rows, [place for place in dict.fromkeys(systems(rows)) if known[place]]):
         compared = differences([known[place] for place in places], margin=margin, level=LEVEL)
         found |= {(places[i], places[j]): difference for (i, j), difference in compared.items()}
     by_data: dict[str, list[tuple[int, int]]] = defaultdict(list)
@@ -83,15 +78,16 @@ def _pair(a: int, b: int, difference: Difference, corrected: float) -> Pair:
 
 def ranked(rows: Sequence[BoardRow], pairs: Sequence[Pair]) -> list[BoardRow]:
     """Give ranks; the rule stands in `benchmark.stats.verdicts.shared_ranks`."""
-    races: dict[Race, list[int]] = defaultdict(list)
-    for place, row in enumerate(rows):
-        if row.watermark is None and row.test_accuracy_mean is not None:
-            races[race(row)].append(place)
+    counted = [
+        place
+        for place, row in enumerate(rows)
+        if row.watermark is None and row.test_accuracy_mean is not None
+    ]
     # Where the shared seeds contradict the means of all seeds, a is "worse": nothing is separated.
     apart = {(pair.a, pair.b) for pair in pairs if pair.outcome == "better"}
     system = systems(rows)
     found = list(rows)
-    for all_places in races.values():
+    for all_places in _races(rows, counted):
         places = list(dict.fromkeys(system[place] for place in all_places))
         separated = np.zeros((len(places), len(places)), dtype=bool)
         for i, j in combinations(range(len(places)), 2):
@@ -105,8 +101,19 @@ def ranked(rows: Sequence[BoardRow], pairs: Sequence[Pair]) -> list[BoardRow]:
 
 def systems(rows: Sequence[BoardRow]) -> list[int]:
     """Return for each row the place of the first one with the same runs: the two are one system."""
-    first: dict[tuple[Race, tuple[str, ...]], int] = {}
-    return [first.setdefault((race(row), row.run_ids), place) for place, row in enumerate(rows)]
+    first: dict[tuple[object, ...], int] = {}
+    return [
+        first.setdefault((race(row), row.model, row.study, row.run_ids or place), place)
+        for place, row in enumerate(rows)
+    ]
+
+
+def _races(rows: Sequence[BoardRow], places: Iterable[int]) -> list[list[int]]:
+    """Group some of the rows, by their places, with those that they are ranked with."""
+    found: dict[Race, list[int]] = defaultdict(list)
+    for place in places:
+        found[race(rows[place])].append(place)
+    return list(found.values())
 
 
 def with_differences(
@@ -115,15 +122,11 @@ def with_differences(
     pairs: Sequence[Pair],
     baseline: str | None,
 ) -> list[BoardRow]:
-    """Tell each row's difference to the baseline of its race."""
-    races: dict[Race, list[int]] = defaultdict(list)
-    for place, row in enumerate(rows):
-        if row.rank is not None:
-            races[race(row)].append(place)
+    """Add each row's difference to the baseline of its race."""
     corrected = {(pair.a, pair.b): pair.p_corrected for pair in pairs}
     system = systems(rows)
-    told = list(rows)
-    for places in races.values():
+    compared = list(rows)
+    for places in _races(rows, [place for place, row in enumerate(rows) if row.rank is not None]):
         base = baseline_of([rows[place] for place in places], baseline)
         if base is None:
             continue
@@ -134,8 +137,8 @@ def with_differences(
             key = min(system[place], other), max(system[place], other)
             sign = 1 if system[place] < other else -1
             changes = _difference(rows[place], found.get(key), corrected.get(key), sign)
-            told[place] = rows[place].model_copy(update={"baseline": base.name, **changes})
-    return told
+            compared[place] = rows[place].model_copy(update={"baseline": base.name, **changes})
+    return compared
 
 
 def _difference(
@@ -185,3 +188,31 @@ def baseline_of(rows: Sequence[BoardRow], asked: str | None = None) -> BoardRow 
 def race(row: BoardRow) -> Race:
     """Rows with the same data, budget and protocol are ranked together."""
     return row.dataset_digest, row.budget, row.protocol
+
+
+def as_printed(board: Board) -> Board:
+    """Return a board where rows that are the same runs are one line.
+
+    Where the published default has won its search there are two such rows; the one that stays is of the tier
+    ``default+tuned`` and says what the search cost.
+    """
+    place: dict[int, int] = {}
+    rows: list[BoardRow] = []
+    names: dict[tuple[str, str | None], str] = {}  # by digest, where they change
+    for old, first in enumerate(systems(board.rows)):
+        row = board.rows[old]
+        place[old] = place.get(first, len(rows))
+        if first == old:
+            rows.append(row)
+            continue
+        earlier = rows[place[first]]
+        searched = row if earlier.tier == "default" else earlier
+        one = searched.model_copy(update={"tier": f"{earlier.tier}+{row.tier}"})
+        rows[place[first]] = one
+        names |= {(row.dataset_digest, before.name): one.name for before in (earlier, row)}
+    renamed = [
+        row.model_copy(update={"baseline": names.get((row.dataset_digest, row.baseline), row.baseline)})
+        for row in rows
+    ]
+    pairs = [pair.model_copy(update={"a": place[pair.a], "b": place[pair.b]}) for pair in board.comparisons]
+    return board.model_copy(update={"rows": tuple(renamed), "comparisons": tuple(pairs)})

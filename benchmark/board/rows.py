@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -56,7 +56,7 @@ class BoardRow(_Record):
     versions : str
         For example ``"tensorflow 2.21.0, keras 3.15.1"``.
     test_looks : int
-        How often this model has read the test part, `test_reads_unrecorded` included.
+        How often this model has read the test split, `test_reads_unrecorded` included.
     test_reads_unrecorded : int
         Runs of this model with a test accuracy and no entry in the ledger; with any, `test_looks` is the
         least that it can be.
@@ -192,80 +192,38 @@ class Board(_Record):
     versions: tuple[str, ...] = ()
 
 
-class SeedCurves(_Record):
-    """Curves of one final run, a value for each epoch; None where one was not finite."""
-
-    seed: int
-    loss: tuple[float | None, ...]
-    accuracy: tuple[float | None, ...]
-    val_loss: tuple[float | None, ...]
-    val_accuracy: tuple[float | None, ...]
-
-
-class SearchTrial(_Record):
-    """One trial of a search, in the order in which they were run.
-
-    Attributes
-    ----------
-    value : float or None
-        Best validation accuracy; None where the trial failed.
-    seconds : float
-        Wall time of its training.
-    status : str
-        ``ok``, ``pruned``, ``diverged``, ``failed``, ...
-    """
-
-    value: float | None
-    seconds: float
-    status: str
-
-
-class HardExample(_Record):
-    """A test example that no row of a section gets right in most of its seeds.
-
-    Attributes
-    ----------
-    index : int
-        Place in the test part, from 0.
-    label : str
-        Its class.
-    text : str or None
-        None where the data set is not at hand.
-    answers : dict of str to str
-        For each row, by `BoardRow.name`, the class that most of its seeds say.
-    """
-
-    index: int
-    label: str
-    text: str | None
-    answers: dict[str, str]
-
-
 class Details(_Record):
-    """What the HTML page shows beyond the board; rows are named by their place in `Board.rows`.
+    """What the HTML page shows beyond the board.
+
+    Rows are named by their place in `Board.rows` of the board as it is printed, where rows that are the same
+    runs are one (`benchmark.board.ranking.as_printed`).
 
     Attributes
     ----------
-    curves : dict of int to tuple of SeedCurves
-        Final runs of a row.
-    searches : dict of int to tuple of SearchTrial
-        Of each tuned row.
-    confusions : dict of int to tuple of tuple of int
+    curves : dict of int to list of dict
+        Of each final run of a row: ``seed`` and, for each of ``loss``, ``accuracy``, ``val_loss`` and
+        ``val_accuracy``, a value for each epoch; None where one was not finite.
+    searches : dict of int to list of (float or None, float)
+        Of each tuned row, in the order in which the trials were run: best validation accuracy, None where the
+        trial failed, and seconds of training.
+    confusions : dict of int to list of list of int
         ``[i][j]`` answers j to examples of class i, summed over seeds.
     class_names : dict of str to tuple of str
         By digest of the data set.
-    hard_examples : dict of str to tuple of HardExample
-        By digest of the data set.
+    hard_examples : dict of str to list of dict
+        Test examples that no row gets right in most of its seeds, by digest of the data set: ``index`` in the
+        test split, from 0, ``label``, ``text`` (None where the data set is not at hand), and ``answers``, the
+        class that most seeds say by `BoardRow.name`.
     hard_total : dict of str to int
         How many there are in all; only the first are listed.
     links : dict of int to str
         Address in the MLflow UI that compares the runs of a row.
     """
 
-    curves: dict[int, tuple[SeedCurves, ...]] = {}
-    searches: dict[int, tuple[SearchTrial, ...]] = {}
-    confusions: dict[int, tuple[tuple[int, ...], ...]] = {}
+    curves: dict[int, list[dict[str, Any]]] = {}
+    searches: dict[int, list[tuple[float | None, float]]] = {}
+    confusions: dict[int, list[list[int]]] = {}
     class_names: dict[str, tuple[str, ...]] = {}
-    hard_examples: dict[str, tuple[HardExample, ...]] = {}
+    hard_examples: dict[str, list[dict[str, Any]]] = {}
     hard_total: dict[str, int] = {}
     links: dict[int, str] = {}

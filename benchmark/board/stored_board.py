@@ -11,13 +11,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from benchmark.board.board import build_board
+from benchmark.board.ranking import MARGIN, baseline_of
+from benchmark.board.rows import CHANGED, Board, BoardRow
+from benchmark.data.ledger_chain import read_entries
+from benchmark.data.source import experiment_name
 from benchmark.support.errors import UserError, did_you_mean
-
-if TYPE_CHECKING:
-    from benchmark.board.rows import Board, BoardRow
-    from benchmark.tracking.runs import StoredRun
+from benchmark.tracking import names
+from benchmark.tracking.predictions import AnswerReader
+from benchmark.tracking.runs import StoredRun, dataset_inputs, find_runs
 
 _BUDGETS = ("full", "standard", "quick")
 
@@ -30,9 +34,6 @@ def chosen_dataset(client: Any, asked: str | None) -> str:
     UserError
         When none is named and there are no sweeps.
     """
-    from benchmark.tracking import names
-    from benchmark.tracking.runs import find_runs
-
     if asked:
         return asked
     sweeps = find_runs(client, kinds=(names.SWEEP,))
@@ -48,8 +49,6 @@ def experiment_of(dataset: str) -> str:
 
 def _parsed(dataset: str) -> tuple[str, str | None, str]:
     """Return the experiment, the beginning of a digest, and the path, of a data set as a user names it."""
-    from benchmark.data.source import experiment_name
-
     path = os.path.abspath(Path(dataset.partition(":")[2]).expanduser())  # noqa: PTH100 (as sources do)
     name, at, digest = dataset.rpartition("@")
     if at and (":" not in name or (re.fullmatch("[0-9a-f]+", digest) and not Path(path).exists())):
@@ -96,12 +95,6 @@ def read_board(
         When nothing is known of the data set, the baseline is not on its board, or the name stands for
         several data sets where it must be a single one.
     """
-    from benchmark.board.board import build_board
-    from benchmark.board.ranking import MARGIN, baseline_of
-    from benchmark.data.ledger_chain import read_entries
-    from benchmark.tracking import names
-    from benchmark.tracking.predictions import AnswerReader
-
     name, beginning, path = _parsed(dataset)
     stored = _stored_runs(client, name)
     runs = _finals(stored)
@@ -142,9 +135,6 @@ def read_board(
 
 def _stored_runs(client: Any, dataset: str) -> list[StoredRun]:
     """Return all runs that a board is made of; an error where nothing is known of the data set."""
-    from benchmark.tracking import names
-    from benchmark.tracking.runs import find_runs
-
     runs = find_runs(client, dataset, (names.SWEEP, names.FINAL_RUN, names.PUBLISHED_RUN))
     if not runs:
         known = [one.name for one in client.search_experiments() if one.name != "Default"]
@@ -156,8 +146,6 @@ def _stored_runs(client: Any, dataset: str) -> list[StoredRun]:
 
 def _finals(runs: Sequence[StoredRun]) -> list[StoredRun]:
     """Return the final runs that count for a row, each with what the run of its sweep says of all of them."""
-    from benchmark.tracking import names
-
     sweeps = {run.study: run for run in runs if run.kind == names.SWEEP}
     duplicates = {run.dataset_digest: run.test_duplicates for run in sweeps.values() if run.test_duplicates}
     finals = []
@@ -189,8 +177,6 @@ class _Version:
 
 def _versions(client: Any, name: str, runs: Sequence[StoredRun]) -> dict[str, _Version]:
     """Return the data sets of a name by digest, the one with the newest run first."""
-    from benchmark.tracking.runs import dataset_inputs
-
     last: dict[str, float] = defaultdict(float)
     for run in runs:
         last[run.dataset_digest] = max(last[run.dataset_digest], run.ended_at)
@@ -273,8 +259,6 @@ def find_pair(rows: Sequence[BoardRow], a: str, b: str, budget: str | None) -> t
 
 
 def _named(rows: Sequence[BoardRow], name: str, budget: str | None) -> list[BoardRow]:
-    from benchmark.board.rows import CHANGED
-
     model, _, tier = name.partition(":")
     found = [row for row in rows if row.model == model and tier in ("", row.tier)]
     if not found:

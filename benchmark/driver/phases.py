@@ -355,7 +355,7 @@ def _write_artifacts(
     pictures: list[Callable[[], None]] = []
     if result.epochs_run:
         history, best, curves = result.history, result.best_epoch, folder / names.CURVES_PNG
-        pictures.append(lambda: curves_png(history, best, curves, title))
+        pictures.append(lambda: curves_png([history], curves, title, best_epoch=best))
     if result.test_probabilities is not None and result.test_labels is not None:
         np.savez_compressed(
             folder / names.PREDICTIONS, probabilities=result.test_probabilities, labels=result.test_labels

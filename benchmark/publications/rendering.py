@@ -1,28 +1,22 @@
-"""Published figures beside measured ones, as a terminal table, Markdown and CSV; curves with all seeds."""
+"""Published figures beside measured ones, as a terminal table, Markdown and CSV."""
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING
-
-import numpy as np
 
 from benchmark.publications.reproduction import FIGURES, ReproductionRow, number
-from benchmark.report.plot_style import BLUE, GREY, curves_figure, drawable
-from benchmark.report.tables import csv_cell, make_console
+from benchmark.report.tables import csv_text, markdown_list, markdown_table, terminal_text
 from benchmark.support.printable import markdown, printable
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 _NOTHING = "-"
 _WIDTH = 160  # where there is no terminal
-_HEADINGS = ("name", "source", "figure", "published", "measured", "seeds", "verdict")
-_NUMERIC = ("published", "measured", "seeds")
+_HEADINGS = {
+    **dict.fromkeys(("name", "source", "figure"), False),
+    **dict.fromkeys(("published", "measured", "seeds"), True),
+    "verdict": False,
+}
+"""Each with whether its column is numeric."""
 
 
 def to_table(rows: Sequence[ReproductionRow], *, width: int | None = None, color: bool = False) -> str:
@@ -46,18 +40,14 @@ def to_table(rows: Sequence[ReproductionRow], *, width: int | None = None, color
     from rich.table import Table
     from rich.text import Text
 
-    console = make_console(width or _WIDTH, color)
     table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    for heading in _HEADINGS:
-        table.add_column(heading, justify="right" if heading in _NUMERIC else "left", overflow="fold")
+    for heading, numeric in _HEADINGS.items():
+        table.add_column(heading, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
         style = "yellow" if row.verdict.startswith("differs") else "dim" if row.mean is None else ""
         table.add_row(*(Text(printable(cell)) for cell in _cells(row, row.source)), style=style)
-    with console.capture() as capture:
-        console.print(table)
-        for line in _notes(rows):
-            console.print(Text(f"! {printable(line)}"))
-    return "\n".join(line.rstrip() for line in capture.get().splitlines()) + "\n"
+    notes = [Text(f"! {printable(line)}") for line in _notes(rows)]
+    return terminal_text([table, *notes], width or _WIDTH, color)
 
 
 def _notes(rows: Sequence[ReproductionRow]) -> list[str]:
@@ -81,7 +71,7 @@ def to_markdown(rows: Sequence[ReproductionRow], command: str, pictures: Mapping
     str
         Ends with a newline; names are escaped, so none can break the table or add HTML.
     """
-    lines = [_HEADINGS, tuple("---:" if heading in _NUMERIC else ":---" for heading in _HEADINGS)]
+    lines = []
     for row in rows:
         link = markdown(row.source, in_link=True)
         if row.url is not None:
@@ -91,24 +81,21 @@ def to_markdown(rows: Sequence[ReproductionRow], command: str, pictures: Mapping
     blocks = [
         "# Published configurations, measured",
         f"Made by `{printable(command).replace('`', ' ')}`.",
-        "\n".join(f"| {' | '.join(line)} |" for line in lines),
+        markdown_table(_HEADINGS, lines),
         "Measured: mean over seeds with its 95 % interval (none below three seeds). A published figure is "
         "mostly one run of unknown luck: it agrees when it lies where 95 of 100 runs here are expected.",
+        markdown_list(_notes(rows)),
     ]
-    notes = [f"- {markdown(note)}" for note in _notes(rows)]
-    if notes:
-        blocks.append("\n".join(notes))
     for label, row in {row.label: row for row in rows}.items():
         blocks.append(f"## {markdown(label)}")
         where = f"{row.model} on {row.dataset}" + (f", protocol {row.protocol}" if row.protocol else "")
         blocks.append(f"{markdown(row.title)} ({markdown(where)}).")
         if row.differs:
-            blocks.append("Not as published:")
-            blocks.append("\n".join(f"- {markdown(sentence)}" for sentence in row.differs))
+            blocks += ["Not as published:", markdown_list(row.differs)]
         if label in pictures:
             title = f"Loss and accuracy by epoch of {markdown(label, in_link=True)}"
             blocks.append(f"![{title}](<{_address(pictures[label])}>)")
-    return "\n\n".join(blocks) + "\n"
+    return "\n\n".join(filter(None, blocks)) + "\n"
 
 
 def to_csv(rows: Sequence[ReproductionRow]) -> str:
@@ -117,12 +104,7 @@ def to_csv(rows: Sequence[ReproductionRow]) -> str:
     Several values in a cell are separated by ``"; "``. Text that a spreadsheet would run as a formula is
     led by an apostrophe.
     """
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(ReproductionRow.model_fields)
-    for row in rows:
-        writer.writerow([csv_cell(value) for value in row.model_dump().values()])
-    return stream.getvalue()
+    return csv_text(list(ReproductionRow.model_fields), [row.model_dump() for row in rows])
 
 
 def _measured(row: ReproductionRow) -> str:
@@ -150,44 +132,3 @@ def _cells(row: ReproductionRow, source: str) -> tuple[str, ...]:
 
 def _address(url: str) -> str:
     return re.sub(r"[<>|\s]", lambda match: f"%{ord(match[0]):02X}", url)
-
-
-def reproduction_png(
-    histories: Sequence[Mapping[str, Sequence[float]]], path: Path | str, title: str
-) -> None:
-    """Draw loss and accuracy by epoch, for training and validation.
-
-    Parameters
-    ----------
-    histories : sequence of mapping of str to sequence of float
-        One of each seed: ``loss``, ``val_loss``, ``accuracy`` (shares in [0, 1]) and ``val_accuracy``,
-        each with a value for each epoch. Several are thin lines around their mean.
-    path : path-like
-        Where the PNG goes.
-    title : str
-        Shown as it is.
-    """
-
-    def draw(axes: Axes, name: str, scale: float) -> None:
-        for own, word, color, dashes in (
-            (name, "training", GREY, (4, 2)),
-            (f"val_{name}", "validation", BLUE, (1, 0)),
-        ):
-            curves = [scale * drawable(history.get(own, ())) for history in histories]
-            _lines(axes, curves, word, color, dashes)
-
-    curves_figure(path, title, draw)
-
-
-def _lines(axes: Axes, curves: list[np.ndarray], word: str, color: str, dashes: tuple[float, float]) -> None:
-    """Draw the curves of all seeds thin, and their mean as far as all of them reach."""
-    curves = [curve for curve in curves if np.isfinite(curve).any()]
-    if not curves:
-        return
-    if len(curves) > 1:
-        for curve in curves:
-            axes.plot(np.arange(1, len(curve) + 1), curve, color=color, linewidth=0.6, alpha=0.45)
-        word = f"{word}, mean of {len(curves)} seeds"
-    mean = np.mean([curve[: min(map(len, curves))] for curve in curves], axis=0)
-    epochs = np.arange(1, len(mean) + 1)
-    axes.plot(epochs, mean, color=color, dashes=dashes, label=word, marker="o", markersize=2.5, linewidth=1.6)

@@ -2,40 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from benchmark.board.ranking import as_printed
 from benchmark.board.rows import Board, BoardRow, Details
+from benchmark.report import plot_style as style
 from benchmark.report.columns import sections
 from benchmark.report.page_searches import section_searches
-from benchmark.report.plot_style import (
-    GREY,
-    INK,
-    LINES,
-    figure,
-    footnote,
-    heading,
-    log_seconds,
-    save,
-    say,
-    short,
-    smoke_left_out,
-    style,
-    subtitle,
-    whole_ticks,
-)
-from benchmark.report.tiers import as_printed
+from benchmark.report.plot_style import GREY, INK, LINES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# Inches.
-_WIDTH, _TOP, _BOTTOM, _PANEL, _APART = 11.0, 0.85, 0.75, 3.6, 0.85
-_LEFT, _RIGHT, _BETWEEN = 0.8, 2.3, 0.35
+_WIDTH, _LEFT, _RIGHT, _BETWEEN = 11.0, 0.8, 2.3, 0.35  # inches
 _DASHES = ((1, 0), (4, 2), (1, 1.5))
+_RINGS = {True: (INK, 1.6), False: (GREY, 0.9)}
+"""Colour and width of a ring where the lead changes, by whether that is sure."""
 
 
 def budget_picture(board: Board, details: Details, path: Path | str) -> None:
@@ -46,7 +32,7 @@ def budget_picture(board: Board, details: Details, path: Path | str) -> None:
     board : Board
         Whose rows were searched.
     details : Details
-        With the trials of the searches.
+        With the trials of the searches, as `benchmark.board.page_content.read_details` gives them.
     path : path-like
         Where the picture goes; ``.png`` or ``.svg``.
 
@@ -60,7 +46,7 @@ def budget_picture(board: Board, details: Details, path: Path | str) -> None:
     A ring marks where another search takes the lead; it is black where the bands of the two part before
     and after, and grey where the change may be chance. Searches of smoke tests are not drawn.
     """
-    board, details = as_printed(board, details)
+    board = as_printed(board)
     places = {id(row): place for place, row in enumerate(board.rows)}
     shown = [row for row in board.rows if not row.watermark]
     parts = []
@@ -71,45 +57,44 @@ def budget_picture(board: Board, details: Details, path: Path | str) -> None:
         )
         if found["trials"]["curves"]:
             parts.append((part.title, rows, found))
-    height = _TOP + _BOTTOM + _PANEL + (_PANEL + _APART) * (max(len(parts), 1) - 1)
-    fig = figure(_WIDTH, height, dpi=150)
     single = f" on {parts[0][0]}" if len(parts) == 1 else ""
-    heading(fig, f"What a search can be expected to find{single}")
-    subtitle(
-        fig,
+    fig, bottoms = style.panels_figure(
+        *(_WIDTH, 0.85, max(len(parts), 1), f"What a search can be expected to find{single}"),
         "Best validation accuracy among so many of its trials, in random order, with 95 % bands; "
         "it says nothing of the test part",
     )
-    panel = (_WIDTH - _LEFT - _RIGHT - _BETWEEN) / 2
-    for number in range(max(len(parts), 1)):
-        bottom = height - _TOP - _PANEL - number * (_PANEL + _APART)
-        for column, unit in enumerate(("trials", "seconds")):
-            left = _LEFT + column * (panel + _BETWEEN)
-            axes = fig.add_axes((left / _WIDTH, bottom / height, panel / _WIDTH, _PANEL / height))
-            if parts:
-                title, rows, found = parts[number]
-                _panel(axes, found[unit], unit)
-                axes.set_ylim(*_limits(found))
-                if column == 0 and len(parts) > 1:
-                    axes.set_title(title, loc="left", fontsize=9, color=GREY, parse_math=False)
-                if column == 1:
-                    axes.tick_params(labelleft=False)
-                    _legend(axes, rows, found)
-            else:
-                axes.set_axis_off()
-                if column == 0:
-                    say(axes, "no search with a result")
+    width = (_WIDTH - _LEFT - _RIGHT - _BETWEEN) / 2
+    panels = [
+        [style.add_panel(fig, left, bottom, width) for left in (_LEFT, _LEFT + width + _BETWEEN)]
+        for bottom in bottoms
+    ]
+    for (title, rows, found), (left, right) in zip(parts, panels, strict=False):
+        style.plain_axes(left, title if len(parts) > 1 else "")
+        style.plain_axes(right)
+        for axes, unit in ((left, "trials"), (right, "seconds")):
+            _draw_curves(axes, found[unit])
+            axes.set_ylim(*_limits(found))
+        left.set_ylabel("expected best validation accuracy (%)", fontsize=9)
+        left.set_xlabel("trials", fontsize=9)
+        style.whole_ticks(left)
+        right.tick_params(labelleft=False)
+        right.set_xlabel("seconds of training (logarithmic)", fontsize=9)
+        seconds = [value for curve in found["seconds"]["curves"].values() for value in curve["x"]]
+        style.log_seconds(right, seconds)
+        _add_legend(right, rows, found)
+    if not parts:
+        style.say_alone(panels[0][0], "no search with a result")
+        panels[0][1].set_axis_off()
     lost = sum(counts[1] for _, _, found in parts for counts in found["counts"].values())
-    notes = [f"Trials without a value, which count as the worst of their search: {lost}" if lost else ""]
-    footnote(fig, ". ".join(filter(None, (*notes, smoke_left_out(board, shown)))))
-    save(fig, path)
+    without = f"Trials without a value, which count as the worst of their search: {lost}" if lost else ""
+    style.footnote(fig, board, shown, without)
+    style.save(fig, path)
 
 
-def _panel(axes: Axes, found: Mapping[str, Any], unit: str) -> None:
-    style(axes)
+def _draw_curves(axes: Axes, found: Mapping[str, Any]) -> None:
     curves = found["curves"]
     for place, curve in curves.items():
-        color, dashes = _look(place, curves)
+        color, dashes = _line_style(place, curves)
         x, mean, low, high = (np.asarray(curve[name]) for name in ("x", "mean", "low", "high"))
         weak = 0.14 if len(curves) < 4 else 0.06
         axes.fill_between(x, 100 * low, 100 * high, color=color, alpha=weak, linewidth=0)
@@ -118,15 +103,12 @@ def _panel(axes: Axes, found: Mapping[str, Any], unit: str) -> None:
     for crossing in found["crossings"]:
         if crossing["first_place"]:
             curve = curves[crossing["ahead"]]
-            y = 100 * np.interp(crossing["budget"], curve["x"], curve["mean"])
-            _ring(axes, crossing["budget"], float(y), sure=_sure(crossing))
-    axes.set_ylabel("expected best validation accuracy (%)" if unit == "trials" else "", fontsize=9)
-    if unit == "trials":
-        axes.set_xlabel("trials", fontsize=9)
-        whole_ticks(axes)
-    else:
-        axes.set_xlabel("seconds of training (logarithmic)", fontsize=9)
-        log_seconds(axes, [value for curve in curves.values() for value in curve["x"]])
+            y = 100 * float(np.interp(crossing["budget"], curve["x"], curve["mean"]))
+            color, width = _RINGS[_sure(crossing)]
+            axes.scatter(
+                *([crossing["budget"]], [y]), s=70, facecolors="none", edgecolors=color, linewidths=width,
+                zorder=6,
+            )  # fmt: skip
 
 
 def _limits(found: Mapping[str, Any]) -> tuple[float, float]:
@@ -141,7 +123,7 @@ def _limits(found: Mapping[str, Any]) -> tuple[float, float]:
     return float(bottom) - 0.05 * room, float(top) + 0.05 * room
 
 
-def _look(place: int, curves: Mapping[int, Any]) -> tuple[str, tuple[float, float]]:
+def _line_style(place: int, curves: Mapping[int, Any]) -> tuple[str, tuple[float, float]]:
     """Colour and dashes of a curve, by its place among them."""
     number = list(curves).index(place)
     return LINES[number % len(LINES)], _DASHES[number // len(LINES) % len(_DASHES)]
@@ -151,45 +133,20 @@ def _sure(crossing: Mapping[str, Any]) -> bool:
     return bool(crossing["apart_before"] and crossing["apart_after"])
 
 
-def _ring(axes: Axes, x: float, y: float, *, sure: bool) -> None:
-    axes.scatter(
-        [x], [y], s=70, facecolors="none", edgecolors=INK if sure else GREY, linewidths=1.6 if sure else 0.9,
-        zorder=6,
-    )  # fmt: skip
-
-
-def _legend(axes: Axes, rows: Mapping[int, BoardRow], found: Mapping[str, Any]) -> None:
+def _add_legend(axes: Axes, rows: Mapping[int, BoardRow], found: Mapping[str, Any]) -> None:
     from matplotlib.lines import Line2D
 
     curves = found["trials"]["curves"]
-    # The highest end first, as the eye meets them.
-    order: Sequence[int] = sorted(curves, key=lambda place: -curves[place]["mean"][-1])
     marks = []
-    for place in order:
-        color, dashes = _look(place, curves)
-        name = short(rows[place].model, 22)
-        marks.append(
-            Line2D(
-                [],
-                [],
-                color=color,
-                dashes=dashes,
-                linewidth=1.8,
-                label=f"{name}, {found['counts'][place][0]} trials",
-            )
-        )
+    # The highest end first, as the eye meets them.
+    for place in sorted(curves, key=lambda place: -curves[place]["mean"][-1]):
+        color, dashes = _line_style(place, curves)
+        label = f"{style.short(rows[place].model, 22)}, {found['counts'][place][0]} trials"
+        marks.append(Line2D([], [], color=color, dashes=dashes, linewidth=1.8, label=label))
     leads = [c for unit in ("trials", "seconds") for c in found[unit]["crossings"] if c["first_place"]]
-    for sure, words in ((True, "the lead changes"), (False, "the lead may change")):
+    for sure, label in ((True, "the lead changes"), (False, "the lead may change")):
         if any(_sure(crossing) == sure for crossing in leads):
-            marks.append(
-                Line2D(
-                    [], [], linestyle="", marker="o", markersize=8, markerfacecolor="none",
-                    markeredgecolor=INK if sure else GREY, markeredgewidth=1.6 if sure else 0.9, label=words,
-                )
-            )  # fmt: skip
-    legend = axes.legend(
-        handles=marks, loc="upper left", bbox_to_anchor=(1.02, 1), frameon=False, fontsize=8, labelcolor=INK,
-        borderaxespad=0, handlelength=2.2,
-    )  # fmt: skip
-    for text in legend.get_texts():
-        text.set_parse_math(False)
+            color, width = _RINGS[sure]
+            marks.append(style.mark(label, "o", color, 8, "none"))
+            marks[-1].set_markeredgewidth(width)
+    style.legend(axes, marks, loc="upper left", bbox_to_anchor=(1.02, 1), handlelength=2.2)

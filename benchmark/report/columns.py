@@ -64,8 +64,8 @@ def sections(rows: Sequence[BoardRow]) -> list[Section]:
 
 
 def captions(board: Board) -> list[str]:
-    """Say what the figures of a board mean, how often test parts were read, and what is not equal."""
-    return [*_data(board), *_looks(board), *_meanings(board), *_ranks(board), *_searches(board.rows)]
+    """Say what the figures of a board mean, how often test splits were read, and what is not equal."""
+    return [*_data(board), *_test_reads(board), *_meanings(board), *_ranks(board), *_searches(board.rows)]
 
 
 def _data(board: Board) -> list[str]:
@@ -78,7 +78,7 @@ def _data(board: Board) -> list[str]:
     ]
 
 
-def _looks(board: Board) -> list[str]:
+def _test_reads(board: Board) -> list[str]:
     groups: dict[str, dict[str, BoardRow]] = defaultdict(dict)
     names: dict[str, str] = {}
     for row in board.rows:
@@ -87,12 +87,12 @@ def _looks(board: Board) -> list[str]:
     lines = []
     for digest, models in groups.items():
         most_first = sorted(models.values(), key=lambda row: (-row.test_looks, row.model))
-        told = ", ".join(f"{row.model} {_least(row)}{row.test_looks}" for row in most_first)
+        counts = ", ".join(f"{row.model} {_least(row)}{row.test_looks}" for row in most_first)
         if shown := board.examples_shown.get(digest):
-            told += f"; examples shown to people {shown}"
+            counts += f"; examples shown to people {shown}"
         if missing := sum(row.test_reads_unrecorded for row in most_first):
-            told += f"; {missing} of these runs have no entry in the ledger of this folder"
-        lines.append(f"{names[digest]} (digest {digest}): looks at the test part: {told}")
+            counts += f"; {missing} of these runs have no entry in the ledger of this folder"
+        lines.append(f"{names[digest]} (digest {digest}): looks at the test part: {counts}")
     return lines
 
 
@@ -134,7 +134,7 @@ def _ranks(board: Board) -> list[str]:
 
 def _margin(board: Board) -> str:
     points = 100 * board.margin
-    # The default is told as in the documentation: 0.5, not 0.50.
+    # The default is written as in the documentation: 0.5, not 0.50.
     return f"{points:.1f} points" if round(points, 1) == round(points, 9) else f"{points:g} points"
 
 
@@ -296,8 +296,8 @@ def seeds(row: BoardRow) -> str:
 def seeds_in_words(row: BoardRow) -> str:
     """Seeds in the mean, and what became of the others: ``3 of 5 (1 diverged, 1 missing)``."""
     lost = (("failed", row.n_failed), ("diverged", row.n_diverged), ("missing", row.n_missing))
-    told = ", ".join(f"{count} {word}" for word, count in lost if count)
-    return f"{seeds(row)} ({told})" if told else seeds(row)
+    what = ", ".join(f"{count} {word}" for word, count in lost if count)
+    return f"{seeds(row)} ({what})" if what else seeds(row)
 
 
 def _interval(low: float | None, high: float | None) -> str:

@@ -6,28 +6,18 @@ import base64
 import hashlib
 import json
 import re
-from collections.abc import Mapping
 from html import escape
 from importlib.resources import files
+from typing import Any
 
+from benchmark.board.ranking import as_printed
 from benchmark.board.rows import Board, Details
-from benchmark.report.columns import EMPTY, Section, captions, columns, noted, sections
-from benchmark.report.page_data import page_data
-from benchmark.report.tiers import as_printed
+from benchmark.report.columns import EMPTY, captions, columns, noted, rank, sections, shared
+from benchmark.report.page_searches import section_searches
+from benchmark.support.printable import redacted
 
 # In this order: each file uses what the ones before it define.
-_SCRIPTS = (
-    "dom.js",
-    "chart.js",
-    "cells.js",
-    "table.js",
-    "detail.js",
-    "curves.js",
-    "cost.js",
-    "search.js",
-    "hard.js",
-    "page.js",
-)
+_SCRIPTS = ("dom", "chart", "cells", "table", "detail", "curves", "cost", "search", "hard", "page")
 
 
 def to_html(board: Board, details: Details | None = None, *, title: str | None = None) -> str:
@@ -38,7 +28,7 @@ def to_html(board: Board, details: Details | None = None, *, title: str | None =
     board : Board
         As `benchmark.board.board.build_board` gives it.
     details : Details, optional
-        Curves, searches, confusion matrices and hard examples; the page says "not recorded" without.
+        As `benchmark.board.page_content.read_details` gives them; the page says "not recorded" without.
     title : str, optional
         Heading of the page; by default it names the data set.
 
@@ -53,25 +43,34 @@ def to_html(board: Board, details: Details | None = None, *, title: str | None =
     script, which writes them as text only. A content security policy admits this one script and this
     one style sheet, by their hashes, and no request at all.
     """
-    board, details = as_printed(board, details)
+    from jinja2 import Environment
+
+    board = as_printed(board)
     if title is None:
         title = ", ".join(dict.fromkeys(row.dataset for row in board.rows))
         title = f"The board of {title}" if title else "An empty board"
     style = _resource("page.css")
-    script = "(() => {\n'use strict';\n" + "\n".join(map(_resource, _SCRIPTS)) + "\n})();\n"
+    script = "\n".join(_resource(f"{name}.js") for name in _SCRIPTS)
+    script = f"(() => {{\n'use strict';\n{script}\n}})();\n"
     policy = (
         f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; img-src data:; "
         "base-uri 'none'; form-action 'none'"
     )
-    values = {
-        "policy": policy,
-        "title": escape(title),
-        "style": style,
-        "plain": _plain(board),
-        "data": _json({"title": title, **page_data(board, details)}),
-        "script": script,
-    }
-    return _filled(_resource("page.html"), values)
+    environment = Environment(
+        autoescape=False,  # here, and not by Jinja: quotes as Python's library writes them
+        finalize=lambda value: value if hasattr(value, "__html__") else escape(str(value)),
+        keep_trailing_newline=True,
+    )
+    return environment.from_string(_resource("page.html")).render(
+        policy=policy,
+        title=title,
+        style=style,
+        empty=EMPTY,
+        sections=[(section, columns(section.rows), noted(section.rows)) for section in sections(board.rows)],
+        captions=captions(board),
+        data=_json({"title": title, **_page_data(board, details or Details())}),
+        script=script,
+    )
 
 
 def _resource(name: str) -> str:
@@ -82,44 +81,63 @@ def _hash(text: str) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
-def _filled(template: str, values: Mapping[str, str]) -> str:
-    """Replace each ``{{name}}`` once; a value that looks like one stays as it is."""
-    return re.sub(r"\{\{(\w+)\}\}", lambda found: values[found[1]], template)
-
-
 def _json(data: object) -> str:
     """Write JSON in which nothing can end the element that it stands in, or a line of JavaScript."""
     text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return re.sub("[<>&\u2028\u2029]", lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
-def _plain(board: Board) -> str:
-    """Write the tables that a browser without JavaScript shows."""
-    if not board.rows:
-        return f"<p>{escape(EMPTY)}</p>"
-    lines = "".join(f"<p>{escape(line)}</p>" for line in captions(board))
-    return "\n".join([*map(_plain_section, sections(board.rows)), lines])
+def _page_data(board: Board, details: Details) -> dict[str, Any]:
+    """Collect what the script shows, as JSON has it.
 
-
-def _plain_section(section: Section) -> str:
-    chosen = columns(section.rows)
-    kinds = [' class="number"' if column.numeric else "" for column in chosen]
-    head = "".join(
-        f'<th scope="col"{kind}>{escape(column.heading)}</th>'
-        for column, kind in zip(chosen, kinds, strict=True)
-    )
-    body = "\n".join(
-        "<tr>"
-        + "".join(
-            f"<td{kind}>{escape(column.text(row))}</td>" for column, kind in zip(chosen, kinds, strict=True)
+    Rows are named by their place in `Board.rows`. Figures have six significant digits, those of curves four,
+    which is more than a screen shows.
+    """
+    places = {id(row): place for place, row in enumerate(board.rows)}
+    ranks: dict[int, str] = {}
+    parts = []
+    for section in sections(board.rows):
+        group = [places[id(row)] for row in section.rows]
+        ties = shared(section.rows)
+        ranks |= {places[id(row)]: rank(row, ties) for row in section.rows}
+        found = {place: details.searches[place] for place in group if details.searches.get(place)}
+        parts.append(
+            {
+                "title": section.title,
+                "rows": group,
+                "watermark": section.watermark,
+                "search": section_searches(found),
+            }
         )
-        + "</tr>"
-        for row in section.rows
-    )
-    banner = f'<p class="watermark">{escape(section.watermark)}</p>' if section.watermark else ""
-    notes = "".join(f"<li>{escape(note)}</li>" for note in noted(section.rows))
-    return (
-        f"<section><h2>{escape(section.title)}</h2>{banner}"
-        f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>\n{body}\n</tbody></table></div>'
-        f"<ul>{notes}</ul></section>"
-    )
+    return {
+        "empty": EMPTY,
+        "captions": captions(board),
+        "margin": board.margin,
+        "level": board.level,
+        "rows": [
+            {**_rounded(row.model_dump(mode="json")), "name": row.name, "rank_text": ranks[place]}
+            for place, row in enumerate(board.rows)
+        ],
+        "sections": parts,
+        "pairs": [list(_rounded(pair.model_dump()).values()) for pair in board.comparisons],
+        "curves": _rounded(details.curves, 4),
+        "confusions": details.confusions,
+        "classes": details.class_names,
+        "hard": details.hard_examples,
+        "hardTotal": details.hard_total,
+        # Other kinds of address can run a script.
+        "links": {
+            place: redacted(link)
+            for place, link in details.links.items()
+            if link.startswith(("http://", "https://"))
+        },
+    }
+
+
+def _rounded(value: Any, digits: int = 6) -> Any:
+    """Round all floats in a value to significant digits."""
+    if isinstance(value, float):
+        return float(f"{value:.{digits}g}")
+    if isinstance(value, dict):
+        return {name: _rounded(item, digits) for name, item in value.items()}
+    return [_rounded(item, digits) for item in value] if isinstance(value, list | tuple) else value

@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
+from benchmark.board.ranking import as_printed
 from benchmark.board.rows import Board
 from benchmark.report.columns import (
     EMPTY,
@@ -18,7 +19,6 @@ from benchmark.report.columns import (
     noted,
     sections,
 )
-from benchmark.report.tiers import as_printed
 
 _HEAD = "% A board of Textbench, to be read with \\input. The preamble needs \\usepackage{booktabs}.\n"
 _PAGE, _GAP = 345.0, 7.0
@@ -86,13 +86,13 @@ def to_latex(board: Board) -> str:
     Returns
     -------
     str
-        A fragment without preamble. Names are escaped; what pdfLaTeX's usual fonts do not have is told by
+        A fragment without preamble. Names are escaped; what pdfLaTeX's usual fonts do not have is written by
         its number, as ``[U+4E2D]``. Each table has a caption, a label (``tab:…``), and notes below. The least
         important columns are left out to fit a page; a comment names them.
     """
     if not board.rows:
         return f"{_HEAD}% {EMPTY}\n"
-    board, _ = as_printed(board)
+    board = as_printed(board)
     labels: list[str] = []
     tables = [_table(board, section, labels) for section in sections(board.rows)]
     return _HEAD + "\n" + "\n".join(tables)
@@ -100,7 +100,7 @@ def to_latex(board: Board) -> str:
 
 def _table(board: Board, section: Section, labels: list[str]) -> str:
     first = section.rows[0]
-    own = board.model_copy(update={"rows": section.rows})
+    alone = board.model_copy(update={"rows": section.rows})
     title = (
         f"{first.dataset} (digest {first.dataset_digest}), budget {first.budget}, protocol {first.protocol}"
     )
@@ -108,7 +108,7 @@ def _table(board: Board, section: Section, labels: list[str]) -> str:
     chosen, hidden = fitting(columns(section.rows), lambda some: _width(some, section) <= _PAGE)
     headings = " & ".join(_heading(column) for column in chosen)
     lines = [" & ".join(_cell(column, column.text(row)) for column in chosen) for row in section.rows]
-    notes = [f"{escaped(line)}.\\par" for line in (*noted(section.rows), *captions(own))]
+    notes = [f"{escaped(line)}.\\par" for line in (*noted(section.rows), *captions(alone))]
     return "\n".join(
         [
             "\\begin{table}[htbp]",

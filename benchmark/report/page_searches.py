@@ -9,20 +9,21 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.board.rows import SearchTrial
 from benchmark.stats.budget_curves import Curve, best_within_seconds, crossings, expected_best
+
+Trial = tuple[float | None, float]
 
 _RESAMPLES = 200  # enough for a band that is drawn, and a board of thirty searches takes seconds
 _SHORTEST = 1e-3  # seconds; a trial that failed at once has still taken some time
 
 
-def section_searches(searches: Mapping[int, Sequence[SearchTrial]]) -> dict[str, Any]:
+def section_searches(searches: Mapping[int, Sequence[Trial]]) -> dict[str, Any]:
     """Compute the curves of expected best validation accuracy, and where they cross.
 
     Parameters
     ----------
-    searches : mapping of int to sequence of SearchTrial
-        By the place of the row.
+    searches : mapping of int to sequence of (float or None, float)
+        By the place of the row, as in `benchmark.board.rows.Details`.
 
     Returns
     -------
@@ -39,7 +40,7 @@ def section_searches(searches: Mapping[int, Sequence[SearchTrial]]) -> dict[str,
     """
     scores = {row: _scores(trials) for row, trials in searches.items()}
     known = {row: values for row, values in scores.items() if values}
-    costs = {row: [max(trial.seconds, _SHORTEST) for trial in searches[row]] for row in known}
+    costs = {row: [max(seconds, _SHORTEST) for _, seconds in searches[row]] for row in known}
     by_trials = {
         row: _accuracies(expected_best(values, resamples=_RESAMPLES)) for row, values in known.items()
     }
@@ -49,17 +50,16 @@ def section_searches(searches: Mapping[int, Sequence[SearchTrial]]) -> dict[str,
     }
     return {
         "counts": {
-            row: [len(trials), sum(trial.value is None for trial in trials)]
-            for row, trials in searches.items()
+            row: [len(trials), sum(value is None for value, _ in trials)] for row, trials in searches.items()
         },
         "trials": _unit(by_trials),
         "seconds": _unit(by_seconds),
     }
 
 
-def _scores(trials: Sequence[SearchTrial]) -> list[float]:
-    values = [trial.value for trial in trials if trial.value is not None]
-    return [min(values) if trial.value is None else trial.value for trial in trials] if values else []
+def _scores(trials: Sequence[Trial]) -> list[float]:
+    known = [value for value, _ in trials if value is not None]
+    return [min(known) if value is None else value for value, _ in trials] if known else []
 
 
 def _accuracies(curve: Curve) -> Curve:
@@ -88,22 +88,22 @@ def _points(curve: Curve) -> dict[str, list[float]]:
 def _crossings(curves: Mapping[int, Curve], first: int, second: int) -> list[dict[str, Any]]:
     """Describe each crossing of two curves: who is ahead from there on, and whether the bands ever part.
 
-    Where two curves meet, their bands overlap. So it is told whether they part on the way to the crossing
+    Where two curves meet, their bands overlap. The record says whether they part on the way to the crossing
     before, and on the way to the next one.
     """
     a, b = curves[first], curves[second]
     found = crossings(a, b)
-    ends = [-np.inf, *(crossing.budget for crossing in found), np.inf]
+    ends = [-np.inf, *(budget for budget, _ in found), np.inf]
     return [
         {
-            "budget": float(f"{crossing.budget:.5g}"),
-            "ahead": first if crossing.leader == "first" else second,
-            "behind": second if crossing.leader == "first" else first,
-            "first_place": _leads(curves, crossing.budget, (first, second)),
-            "apart_before": _apart(a, b, ends[place], crossing.budget),
-            "apart_after": _apart(a, b, crossing.budget, ends[place + 2]),
+            "budget": float(f"{budget:.5g}"),
+            "ahead": first if first_leads else second,
+            "behind": second if first_leads else first,
+            "first_place": _leads(curves, budget, (first, second)),
+            "apart_before": _apart(a, b, ends[place], budget),
+            "apart_after": _apart(a, b, budget, ends[place + 2]),
         }
-        for place, crossing in enumerate(found)
+        for place, (budget, first_leads) in enumerate(found)
     ]
 
 

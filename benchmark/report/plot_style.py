@@ -1,12 +1,12 @@
-"""What the plots share: colours, axes, and writing a PNG or SVG."""
+"""What the plots share: colours, axes, legends, and writing a PNG or SVG."""
 
 from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,10 +15,11 @@ from benchmark.support.files import written_whole
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
 
     from benchmark.board.rows import Board, BoardRow
 
-# Okabe and Ito's palette: told apart with every common colour vision.
+# Okabe and Ito's palette: distinct with every common colour vision.
 BLUE, ORANGE, GREEN = "#0072B2", "#D55E00", "#009E73"
 INK, GREY, PALE = "#1F2933", "#6B7280", "#E5E7EB"
 LINES = (BLUE, ORANGE, GREEN, "#CC79A7", "#E69F00", "#56B4E9", INK)
@@ -28,21 +29,56 @@ TIERS = {"default": (ORANGE, "s"), "tuned": (BLUE, "o"), "default+tuned": (GREEN
 FORMATS = (".png", ".svg")
 """How a picture's file name may end."""
 
+# Inches: the height of a panel, the room between two, and that below the last.
+_PANEL, _APART, _BOTTOM = 3.6, 0.85, 0.75
+
 _svg_lock = threading.Lock()
 
 
-def figure(width: float, height: float, dpi: int = 100) -> Figure:
-    """Make a figure without pyplot: no global state, so any thread may draw."""
+def figure(width: float, height: float, title: str, subtitle: str = "", *, dpi: int = 100) -> Figure:
+    """Make a figure without pyplot: no global state, so any thread may draw.
+
+    Parameters
+    ----------
+    width, height : float
+        In inches.
+    title : str
+        Written at the upper left, where it is not empty; a dollar sign is not mathematics.
+    subtitle : str
+        What the picture shows, below its title.
+    dpi : int
+        Pixels of an inch.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     fig = Figure(figsize=(width, height), dpi=dpi, facecolor="white")
     FigureCanvasAgg(fig)
+    if title:
+        heading: dict[str, Any] = {"fontsize": 12, "fontweight": "bold", "color": INK, "parse_math": False}
+        fig.text(0.012, 1 - 0.12 / height, short(title, 110), va="top", **heading)
+    if subtitle:
+        fig.text(0.012, 1 - 0.4 / height, subtitle, va="top", fontsize=9, color=GREY)
     return fig
 
 
-def style(axes: Axes) -> None:
-    """Quiet axes: no frame but the two sides with numbers, a pale grid behind."""
+def panels_figure(
+    width: float, top: float, count: int, title: str, subtitle: str
+) -> tuple[Figure, list[float]]:
+    """Make a figure with room for panels below each other; return it and the bottom of each, in inches."""
+    height = top + _BOTTOM + _PANEL + (_PANEL + _APART) * (count - 1)
+    bottoms = [height - top - _PANEL - number * (_PANEL + _APART) for number in range(count)]
+    return figure(width, height, title, subtitle, dpi=150), bottoms
+
+
+def add_panel(fig: Figure, left: float, bottom: float, width: float, height: float = _PANEL) -> Axes:
+    """Add axes to a figure, by their place in inches."""
+    across, up = fig.get_figwidth(), fig.get_figheight()
+    return fig.add_axes((left / across, bottom / up, width / across, height / up))
+
+
+def plain_axes(axes: Axes, title: str = "") -> None:
+    """Leave of the frame only the two sides with numbers, with a pale grid behind, and add a title."""
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     for side in ("left", "bottom"):
@@ -52,49 +88,59 @@ def style(axes: Axes) -> None:
     axes.tick_params(length=0, labelcolor=GREY, labelsize=9)
     axes.xaxis.label.set_color(INK)
     axes.yaxis.label.set_color(INK)
+    if title:
+        axes.set_title(title, loc="left", fontsize=9, color=GREY, parse_math=False)
 
 
-def heading(fig: Figure, text: str) -> None:
-    """Write a title at the upper left; a dollar sign is not mathematics."""
-    top = 1 - 0.12 / fig.get_figheight()
-    fig.text(
-        *(0.012, top, short(text, 110)), va="top", fontsize=12, fontweight="bold", color=INK, parse_math=False
-    )
+def say(axes: Axes, text: str) -> None:
+    """Write one line where there is nothing to draw."""
+    axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", color=GREY)
 
 
-def subtitle(fig: Figure, text: str) -> None:
-    """Write what the picture shows below its title."""
-    fig.text(0.012, 1 - 0.4 / fig.get_figheight(), text, va="top", fontsize=9, color=GREY)
+def say_alone(axes: Axes, text: str) -> None:
+    """Write one line in place of the axes."""
+    axes.set_axis_off()
+    say(axes, text)
 
 
-def footnote(fig: Figure, text: str) -> None:
-    """Write what is to be known at the lower left."""
+def footnote(fig: Figure, board: Board, shown: Sequence[BoardRow], *notes: str) -> None:
+    """Write notes at the lower left, and how many smoke tests are not among the rows that are drawn."""
+    count = len(board.rows) - len(shown)
+    smoke = f"Smoke tests, not results, not drawn: {count}" if count else ""
+    text = ". ".join(filter(None, (*notes, smoke)))
     fig.text(0.012, 0.1 / fig.get_figheight(), text, fontsize=8, color=GREY)
 
 
-def smoke_left_out(board: Board, shown: Sequence[BoardRow]) -> str:
-    """Say how many smoke tests are not among the rows that are drawn."""
-    count = len(board.rows) - len(shown)
-    return f"Smoke tests, not results, not drawn: {count}" if count else ""
+def tier_style(row: BoardRow) -> tuple[str, str]:
+    """Return colour and mark of a row's tier."""
+    return TIERS.get(row.tier, TIERS["tuned"])
 
 
-def curves_figure(path: Path | str, title: str, draw: Callable[[Axes, str, float], None]) -> None:
-    """Draw loss and accuracy by epoch side by side: `draw` gets the axes, the name and the scale of each."""
-    fig = figure(9, 3.6)
-    fig.subplots_adjust(left=0.075, right=0.985, top=0.82, bottom=0.15, wspace=0.2)
-    heading(fig, title)
-    panels = (("loss", "loss", 1.0), ("accuracy", "accuracy (%)", 100.0))
-    for axes, (name, label, scale) in zip(fig.subplots(1, 2), panels, strict=True):
-        style(axes)
-        axes.set_xlabel("epoch")
-        axes.set_ylabel(label)
-        draw(axes, name, scale)
-        whole_ticks(axes)
-        if axes.lines:
-            axes.legend(frameon=False, fontsize=8)
-        else:
-            say(axes, "nothing recorded")
-    save(fig, path)
+def hollow(row: BoardRow) -> bool:
+    """Whether seeds are missing or too few for an interval."""
+    return not row.complete or row.test_accuracy_ci_low is None
+
+
+def mark(label: str, marker: str, color: str, size: float = 6, face: str | None = None) -> Line2D:
+    """Make a mark for a legend."""
+    from matplotlib.lines import Line2D
+
+    return Line2D([], [], ls="", marker=marker, color=color, mfc=face or color, markersize=size, label=label)
+
+
+def tier_marks(rows: Sequence[BoardRow], size: float) -> list[Line2D]:
+    """Make the marks of the tiers that are among some rows, for a legend."""
+    there = {row.tier for row in rows if not row.watermark}
+    return [mark(tier, marker, color, size) for tier, (color, marker) in TIERS.items() if tier in there]
+
+
+def legend(axes: Axes, marks: Sequence[Line2D], **layout: Any) -> None:
+    """Add a legend without a frame; a dollar sign in it is not mathematics."""
+    found = axes.legend(
+        handles=marks, frameon=False, fontsize=8, labelcolor=INK, **{"borderaxespad": 0, **layout}
+    )
+    for text in found.get_texts():
+        text.set_parse_math(False)
 
 
 def whole_ticks(axes: Axes) -> None:
@@ -116,14 +162,9 @@ def log_seconds(axes: Axes, seconds: Sequence[float]) -> None:
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
 
 
-def say(axes: Axes, text: str) -> None:
-    """Write one line where there is nothing to draw."""
-    axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", color=GREY)
-
-
 def drawable(values: Sequence[float | None]) -> np.ndarray:
     """Return floats with NaN for what cannot be drawn; MLflow stores infinity as the greatest float."""
-    array = np.array([math.nan if value is None else value for value in values], dtype=np.float64)
+    array = np.array(values, dtype=np.float64)
     return np.where(np.abs(array) < 1e30, array, math.nan)
 
 
@@ -142,6 +183,8 @@ def save(fig: Figure, path: Path | str) -> None:
     ValueError
         When the name ends in something else.
     """
+    import matplotlib
+
     target = Path(path)
     if target.suffix not in FORMATS:
         raise ValueError(
@@ -149,15 +192,9 @@ def save(fig: Figure, path: Path | str) -> None:
         )
     target.parent.mkdir(parents=True, exist_ok=True)
     with written_whole(target) as temporary:
-        if target.suffix == ".svg":
-            _save_svg(fig, temporary)
-        else:
+        if target.suffix == ".png":
             fig.savefig(temporary, format="png", metadata={"Software": None})
-
-
-def _save_svg(fig: Figure, path: Path) -> None:
-    import matplotlib
-
-    # Names inside an SVG come from random numbers unless a global setting says otherwise.
-    with _svg_lock, matplotlib.rc_context({"svg.hashsalt": "textbench"}):
-        fig.savefig(path, format="svg", metadata={"Date": None, "Creator": None})
+            return
+        # Names inside an SVG come from random numbers unless a global setting says otherwise.
+        with _svg_lock, matplotlib.rc_context({"svg.hashsalt": "textbench"}):
+            fig.savefig(temporary, format="svg", metadata={"Date": None, "Creator": None})

@@ -8,21 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmark.report.plot_style import (
-    BLUE,
-    GREY,
-    INK,
-    ORANGE,
-    curves_figure,
-    drawable,
-    figure,
-    heading,
-    save,
-    say,
-    short,
-    style,
-    whole_ticks,
-)
+from benchmark.report import plot_style as style
+from benchmark.report.plot_style import BLUE, GREY, INK, ORANGE, drawable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,42 +19,70 @@ _CELLS_WITH_TEXT = 15
 
 
 def curves_png(
-    history: Mapping[str, Sequence[float]], best_epoch: int | None, path: Path | str, title: str
+    histories: Sequence[Mapping[str, Sequence[float]]],
+    path: Path | str,
+    title: str,
+    *,
+    best_epoch: int | None = None,
 ) -> None:
-    """Draw loss and accuracy by epoch, for training and validation.
+    """Draw loss and accuracy by epoch side by side, for training and validation.
 
     Parameters
     ----------
-    history : mapping of str to sequence of float
-        ``loss``, ``val_loss``, ``accuracy`` (shares in [0, 1]) and ``val_accuracy``, each with a
-        value for each epoch; absent and not finite ones are not drawn.
-    best_epoch : int or None
-        Epoch whose weights were restored, counted from 1.
+    histories : sequence of mapping of str to sequence of float
+        One of each run: ``loss``, ``val_loss``, ``accuracy`` (shares in [0, 1]) and ``val_accuracy``, each
+        with a value for each epoch; absent and not finite ones are not drawn. Several are thin lines around
+        their mean.
     path : path-like
         Where the PNG goes.
     title : str
         Shown as it is.
+    best_epoch : int, optional
+        Epoch whose weights were restored, counted from 1, of a single run.
     """
-
-    def draw(axes: Axes, name: str, scale: float) -> None:
-        validation = drawable(history.get(f"val_{name}", ())) * scale
-        _line(axes, drawable(history.get(name, ())) * scale, "training", color=GREY, dashes=(4, 2))
-        _line(axes, validation, "validation", color=BLUE, dashes=(1, 0))
-        _mark_best(axes, best_epoch, validation)
-
-    curves_figure(path, title, draw)
-
-
-def _line(axes: Axes, values: np.ndarray, label: str, color: str, dashes: tuple[float, float]) -> None:
-    if np.isfinite(values).any():
-        epochs = np.arange(1, len(values) + 1)
-        axes.plot(
-            epochs, values, color=color, dashes=dashes, label=label, marker="o", markersize=3, linewidth=1.6
+    fig = style.figure(9, 3.6, title)
+    fig.subplots_adjust(left=0.075, right=0.985, top=0.82, bottom=0.15, wspace=0.2)
+    panels = (("loss", "loss", 1.0), ("accuracy", "accuracy (%)", 100.0))
+    for axes, (name, label, scale) in zip(fig.subplots(1, 2), panels, strict=True):
+        style.plain_axes(axes)
+        axes.set_xlabel("epoch")
+        axes.set_ylabel(label)
+        training, validation = (
+            [scale * drawable(history.get(one, ())) for history in histories] for one in (name, f"val_{name}")
         )
+        _draw_lines(axes, training, "training", color=GREY, dashes=(4, 2))
+        _draw_lines(axes, validation, "validation", color=BLUE, dashes=(1, 0))
+        if best_epoch is not None:
+            _mark_best(axes, best_epoch, validation[0])
+        style.whole_ticks(axes)
+        if axes.lines:
+            axes.legend(frameon=False, fontsize=8)
+        else:
+            style.say(axes, "nothing recorded")
+    style.save(fig, path)
 
 
-def _mark_best(axes: Axes, best_epoch: int | None, validation: np.ndarray) -> None:
-    if best_epoch is None or not 1 <= best_epoch <= len(validation):
+def _draw_lines(
+    axes: Axes, curves: Sequence[np.ndarray], label: str, color: str, dashes: tuple[float, float]
+) -> None:
+    """Draw the curves of all runs thin, and their mean as far as all of them reach."""
+    curves = [curve for curve in curves if np.isfinite(curve).any()]
+    if not curves:
+        return
+    if len(curves) > 1:
+        for curve in curves:
+            axes.plot(np.arange(1, len(curve) + 1), curve, color=color, linewidth=0.6, alpha=0.45)
+        label = f"{label}, mean of {len(curves)} seeds"
+    mean = np.mean([curve[: min(map(len, curves))] for curve in curves], axis=0)
+    size = 3 if len(curves) == 1 else 2.5
+    axes.plot(
+        *(np.arange(1, len(mean) + 1), mean), color=color, dashes=dashes, label=label, marker="o",
+        markersize=size, linewidth=1.6,
+    )  # fmt: skip
+
+
+def _mark_best(axes: Axes, best_epoch: int, validation: np.ndarray) -> None:
+    if not 1 <= best_epoch <= len(validation):
         return
     value = validation[best_epoch - 1]
     if np.isfinite(value):
@@ -101,7 +116,7 @@ def confusion_png(counts: np.ndarray, class_names: Sequence[str], path: Path | s
         )
     totals = counts.sum(axis=1, keepdims=True)
     shares = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
-    names = [short(name) for name in class_names]
+    names = [style.short(name) for name in class_names]
     cell, longest = _cell(size), max(map(len, names))
     slanted = longest * 0.09 > cell
     left = 0.6 + 0.075 * longest
@@ -126,7 +141,7 @@ def confusion_png(counts: np.ndarray, class_names: Sequence[str], path: Path | s
     bar.outline.set_visible(False)
     bar.set_ticks([0, 0.5, 1], labels=["0%", "50%", "100%"])
     bar.ax.tick_params(length=0, labelsize=8, labelcolor=GREY)
-    save(fig, path)
+    style.save(fig, path)
 
 
 def _cell(size: int) -> float:
@@ -138,11 +153,9 @@ def _cell(size: int) -> float:
 
 def _square(side: float, left: float, bottom: float) -> tuple[Figure, Axes, Axes]:
     """Square axes with room for the class names, and narrow ones for the colour bar; in inches."""
-    width, height = left + side + 0.9, bottom + side + 0.4
-    fig = figure(width, height)
-    axes = fig.add_axes((left / width, bottom / height, side / width, side / height))
-    bar_left = (left + side + 0.15) / width
-    return fig, axes, fig.add_axes((bar_left, bottom / height, 0.12 / width, side / height))
+    fig = style.figure(left + side + 0.9, bottom + side + 0.4, "")
+    axes = style.add_panel(fig, left, bottom, side, side)
+    return fig, axes, style.add_panel(fig, left + side + 0.15, bottom, 0.12, side)
 
 
 def search_png(values: Sequence[float | None], pruned: Sequence[bool], path: Path | str) -> None:
@@ -165,11 +178,10 @@ def search_png(values: Sequence[float | None], pruned: Sequence[bool], path: Pat
     """
     if len(values) != len(pruned):
         raise ValueError(f"pruned: got {len(pruned)} flags, expected {len(values)}: one for each value")
-    fig = figure(8, 3.8)
+    fig = style.figure(8, 3.8, "Search: validation accuracy by trial")
     fig.subplots_adjust(left=0.09, right=0.98, top=0.84, bottom=0.15)
     axes = fig.subplots()
-    style(axes)
-    heading(fig, "Search: validation accuracy by trial")
+    style.plain_axes(axes)
     axes.set_xlabel("trial")
     axes.set_ylabel("validation accuracy (%)")
     trials, stopped = 100 * drawable(values), np.array(pruned, dtype=bool)
@@ -181,7 +193,7 @@ def search_png(values: Sequence[float | None], pruned: Sequence[bool], path: Pat
         best = np.fmax.accumulate(np.where(finished, trials, np.nan))
         axes.step(numbers, best, where="post", color=ORANGE, linewidth=1.8, label="best so far", zorder=1)
     else:
-        say(axes, "no trial finished")
+        style.say(axes, "no trial finished")
     early = stopped & ~nothing
     if early.any():
         axes.plot(numbers[early], trials[early], "x", color=GREY, markersize=6, label="pruned")
@@ -191,8 +203,8 @@ def search_png(values: Sequence[float | None], pruned: Sequence[bool], path: Pat
         axes.plot(numbers[nothing], floor, "|", color=GREY, markersize=8, transform=place, label="no value")
     axes.margins(y=0.12)
     axes.set_xlim(-0.5, max(len(trials), 1) - 0.5)
-    whole_ticks(axes)
+    style.whole_ticks(axes)
     axes.legend(
         frameon=False, fontsize=8, loc="lower right", bbox_to_anchor=(1, 1), ncols=4, borderaxespad=0.2
     )
-    save(fig, path)
+    style.save(fig, path)

@@ -5,18 +5,18 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from benchmark.board.ranking import as_printed
 from benchmark.board.rows import Board, BoardRow
 from benchmark.report.columns import EMPTY, Column, Section, captions, columns, fitting, noted, sections
-from benchmark.report.tiers import as_printed
 from benchmark.support.printable import markdown, printable
 
 if TYPE_CHECKING:
-    from rich.box import Box
-    from rich.console import Console
+    from rich.console import RenderableType
     from rich.table import Table
+    from rich.text import Text
 
 _UNLIMITED = 100_000
 _FORMULA = ("=", "+", "-", "@")
@@ -44,24 +44,17 @@ def to_table(board: Board, *, width: int | None = None, color: bool = False, wid
     """
     if not board.rows:
         return EMPTY + "\n"
-    from rich.text import Text
-
-    board, _ = as_printed(board)
-
-    console = make_console(width or _UNLIMITED, color)
-    with console.capture() as capture:
-        for section in sections(board.rows):
-            _print_section(console, section, wide)
-        for line in captions(board):
-            console.print(Text(printable(line), style="dim"))
-    return "\n".join(line.rstrip() for line in capture.get().splitlines()) + "\n"
+    board = as_printed(board)
+    width = width or _UNLIMITED
+    parts = [part for section in sections(board.rows) for part in _section(section, width, wide)]
+    return terminal_text([*parts, *(_line(line, "dim") for line in captions(board))], width, color)
 
 
-def make_console(width: int, color: bool) -> Console:
-    """Return a console whose output is captured, as wide as it is told, with ANSI escapes or without."""
+def terminal_text(parts: Iterable[RenderableType], width: int, color: bool) -> str:
+    """Write texts and tables as lines of a terminal, as wide as it says, with ANSI escapes or without."""
     from rich.console import Console
 
-    return Console(
+    console = Console(
         file=io.StringIO(),
         width=width,
         height=100,  # with both given, rich asks neither the terminal nor the environment
@@ -69,41 +62,48 @@ def make_console(width: int, color: bool) -> Console:
         color_system="standard" if color else None,
         legacy_windows=False,
     )
+    with console.capture() as capture:
+        for part in parts:
+            console.print(part)
+    return "\n".join(line.rstrip() for line in capture.get().splitlines()) + "\n"
 
 
-def _print_section(console: Console, section: Section, wide: bool) -> None:
+def _line(text: str, style: str) -> Text:
     from rich.text import Text
 
-    if section.watermark:
-        console.print(Text(f"*** {section.watermark} ***", style="bold red"))
-    console.print(Text(printable(section.title), style="bold"))
-    table, hidden = _fitting_table(console, section, columns(section.rows, wide=wide))
-    console.print(table)
-    for note in noted(section.rows):
-        console.print(Text(f"! {printable(note)}", style="yellow"))
-    if hidden:
-        console.print(Text(f"no room for: {', '.join(hidden)}", style="dim"))
-    console.print()
+    return Text(printable(text), style=style)
 
 
-def _fitting_table(console: Console, section: Section, chosen: list[Column]) -> tuple[Table, list[str]]:
-    """Move the columns together, then leave out the least important ones, until the table fits."""
+def _section(section: Section, width: int, wide: bool) -> Iterator[RenderableType]:
+    """Write a section: columns move together, and the least important are left out, until the table fits."""
+    from rich.console import Console
     from rich.measure import Measurement
 
-    unlimited = console.options.update(max_width=_UNLIMITED)
+    unlimited = Console(width=_UNLIMITED, height=100)
 
     def fits(some: Sequence[Column], gap: int = 1) -> bool:
-        return Measurement.get(console, unlimited, _table(section, some, gap)).maximum <= console.width
+        return Measurement.get(unlimited, unlimited.options, _table(section, some, gap)).maximum <= width
 
-    left, hidden = fitting(chosen, fits)
-    return _table(section, left, 2 if fits(left, 2) else 1), hidden
+    chosen, hidden = fitting(columns(section.rows, wide=wide), fits)
+    if section.watermark:
+        yield _line(f"*** {section.watermark} ***", "bold red")
+    yield _line(section.title, "bold")
+    yield _table(section, chosen, 2 if fits(chosen, 2) else 1)
+    yield from (_line(f"! {note}", "yellow") for note in noted(section.rows))
+    if hidden:
+        yield _line(f"no room for: {', '.join(hidden)}", "dim")
+    yield ""
 
 
 def _table(section: Section, chosen: Sequence[Column], gap: int) -> Table:
+    from rich.box import Box
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=_box(), show_edge=False, pad_edge=False, padding=(0, gap - 1, 0, 0))
+    # Lines above, below and under the heading, and one space between columns.
+    rule, empty = " ── ", "    "
+    box = Box("\n".join([rule, empty, rule, empty, empty, empty, empty, rule]) + "\n")
+    table = Table(box=box, show_edge=False, pad_edge=False, padding=(0, gap - 1, 0, 0))
     for column in chosen:
         heading = Text(printable(column.heading).replace(" ", "\n", 1))
         table.add_column(
@@ -111,17 +111,9 @@ def _table(section: Section, chosen: Sequence[Column], gap: int) -> Table:
         )
     for row in section.rows:
         style = "red" if row.watermark else "bold" if row.rank == 1 else ""
-        cells = [Text(printable(column.text(row))) for column in chosen]
+        cells = [_line(column.text(row), "") for column in chosen]
         table.add_row(*cells, style=style if row.complete or row.watermark else "yellow")
     return table
-
-
-def _box() -> Box:
-    """Lines above, below and under the heading, and one space between columns."""
-    from rich.box import Box
-
-    rule, empty = " ── ", "    "
-    return Box("\n".join([rule, empty, rule, empty, empty, empty, empty, rule]) + "\n")
 
 
 def to_markdown(board: Board) -> str:
@@ -139,21 +131,29 @@ def to_markdown(board: Board) -> str:
     """
     if not board.rows:
         return EMPTY + "\n"
-    board, _ = as_printed(board)
+    board = as_printed(board)
     blocks = []
     for section in sections(board.rows):
         blocks.append(f"### {markdown(section.title)}")
         if section.watermark:
             blocks.append(f"> **{section.watermark}**")
         chosen = columns(section.rows)
-        lines = [[markdown(c.heading) for c in chosen], ["---:" if c.numeric else ":---" for c in chosen]]
-        lines += [[markdown(column.text(row)) for column in chosen] for row in section.rows]
-        blocks.append("\n".join(f"| {' | '.join(line)} |" for line in lines))
-        notes = [f"- {markdown(note)}" for note in noted(section.rows)]
-        if notes:
-            blocks.append("\n".join(notes))
+        headings = {markdown(column.heading): column.numeric for column in chosen}
+        cells = [[markdown(column.text(row)) for column in chosen] for row in section.rows]
+        blocks += [markdown_table(headings, cells), markdown_list(noted(section.rows))]
     blocks += [f"*{markdown(line)}.*" for line in captions(board)]
-    return "\n\n".join(blocks) + "\n"
+    return "\n\n".join(filter(None, blocks)) + "\n"
+
+
+def markdown_table(headings: Mapping[str, bool], rows: Iterable[Sequence[str]]) -> str:
+    """Write a table of GitHub's Markdown: headings, each with whether its column is numeric, and cells."""
+    rule = ["---:" if numeric else ":---" for numeric in headings.values()]
+    return "\n".join(f"| {' | '.join(line)} |" for line in (headings, rule, *rows))
+
+
+def markdown_list(items: Iterable[str]) -> str:
+    """Write a list of Markdown; the items are escaped."""
+    return "\n".join(f"- {markdown(item)}" for item in items)
 
 
 def to_csv(board: Board) -> str:
@@ -170,11 +170,15 @@ def to_csv(board: Board) -> str:
         A heading and a line for each row. Several values in a cell are separated by ``"; "``. Text
         that a spreadsheet would run as a formula is led by an apostrophe.
     """
+    return csv_text(list(BoardRow.model_fields), _content(board)["rows"])
+
+
+def csv_text(names: Sequence[str], records: Iterable[Mapping[str, Any]]) -> str:
+    """Write records as CSV: several values as one text, and by an apostrophe what a spreadsheet would run."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(BoardRow.model_fields)
-    for record in _content(board)["rows"]:
-        writer.writerow([csv_cell(record[name]) for name in BoardRow.model_fields])
+    writer.writerow(names)
+    writer.writerows([_csv_cell(record[name]) for name in names] for record in records)
     return stream.getvalue()
 
 
@@ -210,8 +214,7 @@ def _content(board: Board) -> dict[str, Any]:
     return content
 
 
-def csv_cell(value: Any) -> Any:
-    """Write several values as one text, and lead by an apostrophe what a spreadsheet would run."""
+def _csv_cell(value: Any) -> Any:
     text = "; ".join(map(str, value)) if isinstance(value, list | tuple) else value
     if not isinstance(text, str):
         return text

@@ -68,16 +68,18 @@ def to_text(compared: Compared) -> str:
 def _figures(compared: Compared) -> list[tuple[str, str]]:
     found, a = compared.comparison, compared.a.name
     interval = f"{100 * found.level:.4g} % interval"
+    wins = NOTHING if found.win_probability is None else f"{100 * found.win_probability:.0f} %"
+    seeds_of_both = "1 seed" if found.n_seeds == 1 else f"{found.n_seeds} seeds"
     rows = [(row.name, f"{accuracy(row)} %, {seeds(row)} seeds") for row in (compared.a, compared.b)]
     return [
         *rows,
-        ("difference", f"{_signed(found.difference)} points, on {_seeds(found.n_seeds)} of both"),
+        ("difference", f"{_signed(found.difference)} points, on {seeds_of_both} of both"),
         (interval, f"{_ends(found.interval)} (other seeds and other test examples)"),
         ("by bootstrap", _ends(found.bootstrap)),
         ("p-value", p_value(found.p_value)),
         ("sign flips over seeds", _sign_flips(compared)),
         ("McNemar, each seed", "p " + ", ".join(map(p_value, found.mcnemar))),
-        (f"P({a} wins the next run)", _share(found.win_probability)),
+        (f"P({a} wins the next run)", wins),
         (f"seeds that {a} won", f"{found.win_share * found.n_seeds:.4g} of {found.n_seeds}"),
     ]
 
@@ -128,10 +130,6 @@ def _sign_flips(compared: Compared) -> str:
     return f"p {p_value(test.p_value)} (on this test set)"
 
 
-def _seeds(number: int) -> str:
-    return f"{number} seed" if number == 1 else f"{number} seeds"
-
-
 def _signed(share: float) -> str:
     text = f"{100 * share:+.2f}"
     return "0.00" if text in ("-0.00", "+0.00") else text
@@ -141,7 +139,3 @@ def _ends(interval: Interval | None) -> str:
     if interval is None:
         return f"{NOTHING} (needs 3 seeds)"
     return f"{_signed(interval.low)} to {_signed(interval.high)} points"
-
-
-def _share(value: float | None) -> str:
-    return NOTHING if value is None else f"{100 * value:.0f} %"

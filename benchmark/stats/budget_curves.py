@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +15,6 @@ from benchmark.stats.intervals import check_level
 RESAMPLES = 500
 _ORDERS = 200  # random orders whose average stands for all orders
 _POINTS = 50
-
-Order = Literal["exchangeable", "as-run"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,22 +39,6 @@ class Curve:
     low: FloatArray
     high: FloatArray
     level: float
-
-
-@dataclass(frozen=True)
-class Crossing:
-    """A budget at which the order of two curves changes.
-
-    Attributes
-    ----------
-    budget : float
-        Where the lines between the points meet.
-    leader : {"first", "second"}
-        Which curve is higher from there on.
-    """
-
-    budget: float
-    leader: Literal["first", "second"]
 
 
 def expected_best(
@@ -115,7 +96,6 @@ def best_within_seconds(
     scores: Sequence[float] | FloatArray,
     seconds: Sequence[float] | FloatArray,
     *,
-    order: Order = "exchangeable",
     budgets: Sequence[float] | FloatArray | None = None,
     level: float = 0.95,
     resamples: int = RESAMPLES,
@@ -126,11 +106,7 @@ def best_within_seconds(
     Parameters
     ----------
     scores, seconds : sequence of float, shape (B,)
-        Score and positive cost of each trial, in the order in which they were run.
-    order : {"exchangeable", "as-run"}
-        ``exchangeable`` averages over random orders of the trials, as `expected_best` does, and is right
-        for random search. ``as-run`` keeps their order, for samplers that learn: the curve is the best so
-        far, and the band comes from resampled trials in their old order.
+        Score and positive cost of each trial.
     budgets : sequence of float, optional
         Seconds at which to estimate it. By default 50 points, evenly spaced in their logarithm, from the
         longest single trial (before it, an order may have nothing to show) to all trials together.
@@ -140,7 +116,8 @@ def best_within_seconds(
     Returns
     -------
     Curve
-        NaN where some order has no finished trial yet.
+        The average over random orders of the trials, as in `expected_best`: right for random search. NaN
+        where some order has no finished trial yet.
 
     Raises
     ------
@@ -156,9 +133,7 @@ def best_within_seconds(
     generator = np.random.default_rng(seed)
 
     def curve(trials: NDArray[np.intp], orders: int) -> FloatArray:
-        runs = trials[None, :]
-        if order == "exchangeable":
-            runs = generator.permuted(np.repeat(runs, orders, axis=0), axis=1)
+        runs = generator.permuted(np.repeat(trials[None, :], orders, axis=0), axis=1)
         return _mean_best(values[runs], costs[runs], grid)
 
     everything = np.arange(values.size)
@@ -168,7 +143,7 @@ def best_within_seconds(
     return Curve(grid, mean, low, high, level)
 
 
-def crossings(first: Curve, second: Curve) -> tuple[Crossing, ...]:
+def crossings(first: Curve, second: Curve) -> list[tuple[float, bool]]:
     """Find the budgets at which the order of two models changes.
 
     Parameters
@@ -179,26 +154,27 @@ def crossings(first: Curve, second: Curve) -> tuple[Crossing, ...]:
 
     Returns
     -------
-    tuple of Crossing
-        By rising budget. Curves that only touch do not cross; where they run together for a while, they
-        cross where they part. Whether a crossing means anything, the bands must say.
+    list of (float, bool)
+        The budgets, rising, and whether the first curve is higher from there on. Curves that only touch do
+        not cross; where they run together for a while, they cross where they part. Whether a crossing means
+        anything, the bands must say.
     """
     known = [np.isfinite(curve.mean) for curve in (first, second)]
     x = [curve.budgets[ok] for curve, ok in zip((first, second), known, strict=True)]
     if not x[0].size or not x[1].size:
-        return ()
+        return []
     grid = np.union1d(*x)
     grid = grid[(grid >= max(x[0][0], x[1][0])) & (grid <= min(x[0][-1], x[1][-1]))]
     gap = np.interp(grid, x[0], first.mean[known[0]]) - np.interp(grid, x[1], second.mean[known[1]])
-    found = []
+    found: list[tuple[float, bool]] = []
     apart = np.flatnonzero(gap)
     for left, right in pairwise(apart):
         if (gap[left] > 0) == (gap[right] > 0):
             continue
         start = right - 1  # equal to `left`, or the last of the points where the curves run together
         budget = grid[start] + (grid[right] - grid[start]) * gap[start] / (gap[start] - gap[right])
-        found.append(Crossing(float(budget), "first" if gap[right] > 0 else "second"))
-    return tuple(found)
+        found.append((float(budget), bool(gap[right] > 0)))
+    return found
 
 
 def _best_of_weights(size: int) -> FloatArray:

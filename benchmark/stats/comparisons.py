@@ -9,7 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.stats.crossed import hierarchical_bootstrap, interval_of_mean, mean_squares, p_values
+from benchmark.stats.crossed import (
+    MeanSquares,
+    hierarchical_bootstrap,
+    interval_of_mean,
+    mean_squares,
+    p_values,
+)
 from benchmark.stats.intervals import MIN_SEEDS, Interval, check_level, correctness, too_few_seeds
 
 Correctness = NDArray[np.bool_] | NDArray[np.integer]
@@ -149,23 +155,40 @@ def compare(
     k, n = first.shape
     table = first - second
     totals = table.sum(axis=1)
-    squares = mean_squares(table) if k >= MIN_SEEDS else None
+    enough = k >= MIN_SEEDS
+    if enough:
+        (difference,) = differences_of(mean_squares(table[None]), margin, level)
+    else:
+        mean = float(totals.sum()) / (k * n)
+        difference = Difference(k, n, mean, margin, level, None, too_few_seeds(k), None, None)
     return Comparison(
-        n_seeds=k,
-        n_examples=n,
-        difference=float(totals.sum()) / (k * n),
-        margin=margin,
-        level=level,
-        interval=interval_of_mean(squares, level).within(-1, 1) if squares else None,
-        reason=too_few_seeds(k),
-        p_value=float(p_values(squares)) if squares else None,
-        bootstrap=hierarchical_bootstrap(table, level).within(-1, 1) if squares else None,
-        components=Components(*map(float, squares.components)) if squares else None,
+        **vars(difference),
+        bootstrap=hierarchical_bootstrap(table, level).within(-1, 1) if enough else None,
         sign_flip=sign_flip_test(totals, (1 - level) / comparisons),
         mcnemar=tuple(mcnemar_test(int((row > 0).sum()), int((row < 0).sum())) for row in table),
-        win_probability=win_probability(totals / n) if squares else None,
+        win_probability=win_probability(totals / n) if enough else None,
         win_share=win_share(totals),
     )
+
+
+def differences_of(squares: MeanSquares, margin: float, level: float) -> list[Difference]:
+    """Return the difference of each pair of systems from the mean squares of their tables."""
+    ends = interval_of_mean(squares, level)
+    columns = (squares.mean, *ends, p_values(squares), *squares.components)
+    return [
+        Difference(
+            n_seeds=squares.n_seeds,
+            n_examples=squares.n_examples,
+            difference=difference,
+            margin=margin,
+            level=level,
+            interval=Interval(low, high, level).within(-1, 1),
+            reason=None,
+            p_value=p,
+            components=Components(*components),
+        )
+        for difference, low, high, p, *components in np.stack(columns, axis=1).tolist()
+    ]
 
 
 def sign_flip_test(differences: Sequence[int] | NDArray[np.int64], alpha: float = 0.05) -> SignFlip:

@@ -69,10 +69,11 @@ class MeanSquares:
 
 
 def mean_squares(table: NDArray[np.integer] | NDArray[np.bool_]) -> MeanSquares:
-    """Analyse one table of whole numbers, shape (K, N), K and N at least 2."""
+    """Analyse tables of whole numbers, shape (..., K, N), K and N at least 2."""
     cells = np.asarray(table).astype(np.int64)
-    rows, columns = cells.sum(axis=1), cells.sum(axis=0)
-    return mean_squares_from_sums(rows, np.dot(columns, columns), np.vdot(cells, cells), cells.shape[1])
+    rows, columns = cells.sum(axis=-1), cells.sum(axis=-2)
+    squares = np.square(cells).sum(axis=(-2, -1))
+    return mean_squares_from_sums(rows, np.square(columns).sum(axis=-1), squares, cells.shape[-1])
 
 
 def mean_squares_from_sums(
@@ -157,10 +158,10 @@ def critical_value(
     return np.asarray(np.sqrt(z**2 + (t**2 - z**2) * seed_share ** (1 + 2 * z / (3 * t))), dtype=np.float64)
 
 
-def interval_of_mean(squares: MeanSquares, level: float) -> Interval:
-    """Interval of the mean over new seeds and new examples, of a single table."""
+def interval_of_mean(squares: MeanSquares, level: float) -> tuple[FloatArray, FloatArray]:
+    """Ends of the interval of the mean over new seeds and new examples, for each table."""
     half = critical_value(1 - level, squares.n_seeds, squares.seed_share) * np.sqrt(squares.variance)
-    return Interval(float(squares.mean - half), float(squares.mean + half), level)
+    return squares.mean - half, squares.mean + half
 
 
 def p_values(squares: MeanSquares) -> FloatArray:

@@ -97,23 +97,9 @@ def mean_interval(values: Sequence[float] | np.ndarray, level: float = 0.95) -> 
     return Interval(min(mean - half, exact), max(mean + half, exact), level)
 
 
-@dataclass(frozen=True)
-class SamplingError:
-    """What the choice of test examples leaves open in a mean accuracy.
-
-    Attributes
-    ----------
-    standard_error : float
-        Of the mean, over other test sets of the same size and kind, for the same trained models.
-    interval : Interval
-        Of the accuracy that the same trained models would have on all examples of this kind.
-    """
-
-    standard_error: float
-    interval: Interval
-
-
-def sampling_error(correct: NDArray[np.bool_] | NDArray[np.integer], level: float = 0.95) -> SamplingError:
+def sampling_error(
+    correct: NDArray[np.bool_] | NDArray[np.integer], level: float = 0.95
+) -> tuple[float, Interval]:
     """Return how far the mean accuracy of these trained models may be off because of the test set's size.
 
     The spread over seeds is another figure and is not in it: see `mean_interval`.
@@ -127,10 +113,14 @@ def sampling_error(correct: NDArray[np.bool_] | NDArray[np.integer], level: floa
 
     Returns
     -------
-    SamplingError
-        The standard error is ``s / sqrt(N)``, with s the standard deviation over examples of the share
-        of seeds that have an example right. The interval is Wilson's, for as many independent answers
-        as would have this standard error; so it has a width even where every answer is right.
+    float
+        Standard error of the mean over other test sets of the same size and kind, for the same trained
+        models: ``s / sqrt(N)``, with s the standard deviation over examples of the share of seeds that have
+        an example right.
+    Interval
+        Of the accuracy that the same trained models would have on all examples of this kind. It is Wilson's,
+        for as many independent answers as would have this standard error; so it has a width even where
+        every answer is right.
 
     Raises
     ------
@@ -153,9 +143,7 @@ def sampling_error(correct: NDArray[np.bool_] | NDArray[np.integer], level: floa
     weight = float(ndtri((1 + level) / 2)) ** 2 / answers
     centre = (mean + weight / 2) / (1 + weight)
     half = float(np.sqrt(weight * mean * (1 - mean) + weight**2 / 4)) / (1 + weight)
-    return SamplingError(
-        error, Interval(min(centre - half, mean), max(centre + half, mean), level).within(0, 1)
-    )
+    return error, Interval(min(centre - half, mean), max(centre + half, mean), level).within(0, 1)
 
 
 def too_few_seeds(n_seeds: int) -> str | None:

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.stats.comparisons import Components, Difference
-from benchmark.stats.crossed import MeanSquares, critical_value, mean_squares_from_sums, p_values
-from benchmark.stats.intervals import MIN_SEEDS, Interval
+from benchmark.stats.comparisons import Difference, differences_of
+from benchmark.stats.crossed import MeanSquares, mean_squares_from_sums
+from benchmark.stats.intervals import MIN_SEEDS
 
 Answers = Mapping[int, NDArray[np.bool_]]
 """Which test examples the run of each seed has right: by seed, shape (N,)."""
@@ -54,35 +54,9 @@ def differences(
     found: dict[Pair, Difference] = {}
     for seeds, pairs in groups.items():
         if len(seeds) >= MIN_SEEDS:
-            found.update(zip(pairs, _compared(systems, seeds, pairs, margin, level), strict=True))
+            squares = _mean_squares(systems, seeds, pairs)
+            found.update(zip(pairs, differences_of(squares, margin, level), strict=True))
     return dict(sorted(found.items()))
-
-
-def _compared(
-    systems: Sequence[Answers],
-    seeds: Sequence[int],
-    pairs: Sequence[Pair],
-    margin: float,
-    level: float,
-) -> list[Difference]:
-    squares = _mean_squares(systems, seeds, pairs)
-    half = critical_value(1 - level, len(seeds), squares.seed_share) * np.sqrt(squares.variance)
-    mean = squares.mean
-    columns = (mean, mean - half, mean + half, p_values(squares), *squares.components)
-    return [
-        Difference(
-            n_seeds=squares.n_seeds,
-            n_examples=squares.n_examples,
-            difference=difference,
-            margin=margin,
-            level=level,
-            interval=Interval(low, high, level).within(-1, 1),
-            reason=None,
-            p_value=p,
-            components=Components(*components),
-        )
-        for difference, low, high, p, *components in np.stack(columns, axis=1).tolist()
-    ]
 
 
 def _mean_squares(systems: Sequence[Answers], seeds: Sequence[int], pairs: Sequence[Pair]) -> MeanSquares:

@@ -264,28 +264,9 @@ class SequentialPlan:
         return (1 - self.level) * float((seeds / self.max_seeds) ** _POWER)
 
 
-@dataclass(frozen=True)
-class Look:
-    """What one look found.
-
-    Attributes
-    ----------
-    comparison : Comparison
-        At the level of this look: its interval holds although the data are looked at more than once.
-    verdict : Verdict
-        From that interval.
-    stop : bool
-        Whether the verdict is final: decided (``equivalent`` is a decision, too), or no look is left.
-    """
-
-    comparison: Comparison
-    verdict: Verdict
-    stop: bool
-
-
 def take_look(
     a: Correctness, b: Correctness, plan: SequentialPlan, look: int, *, margin: float = 0.005
-) -> Look:
+) -> tuple[Comparison, Verdict, bool]:
     """Compare the seeds that this look is about, and say whether to go on.
 
     Parameters
@@ -299,6 +280,15 @@ def take_look(
     margin : float
         The smallest difference of accuracy that matters.
 
+    Returns
+    -------
+    comparison : Comparison
+        At the level of this look: its interval holds although the data are looked at more than once.
+    verdict : Verdict
+        From that interval.
+    stop : bool
+        Whether the verdict is final: decided (``equivalent`` is a decision, too), or no look is left.
+
     Raises
     ------
     ValueError
@@ -309,4 +299,4 @@ def take_look(
         raise ValueError(f"look {look}: got {min(len(a), len(b))} seeds, expected {seeds}")
     comparison = compare(a[:seeds], b[:seeds], margin=margin, level=plan.level_at(look))
     found = verdict(comparison)
-    return Look(comparison, found, found.outcome != "undecided" or seeds == plan.max_seeds)
+    return comparison, found, found.outcome != "undecided" or seeds == plan.max_seeds

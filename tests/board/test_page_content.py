@@ -9,6 +9,7 @@ from ledgers import looks
 
 from benchmark import leaderboard, ui
 from benchmark.board.page_content import compare_address, read_details
+from benchmark.board.ranking import as_printed
 from benchmark.board.stored_board import read_board
 from benchmark.data.ledger_chain import SHOWN, read_test_texts
 from benchmark.data.prepare import find_prepared
@@ -39,7 +40,7 @@ def test_answers_are_those_of_the_predictions_and_kept(store, board, own_cache):
     assert expected.mean() == pytest.approx(board.rows[0].test_accuracies[0])
     assert (AnswerReader(None)(run_id) == expected).all()  # asks no store again
     (kept,) = (own_cache / "answers").iterdir()
-    kept.write_bytes(kept.read_bytes()[:-1])  # cut short: read anew
+    kept.write_bytes(kept.read_bytes()[:-1])  # cut short: read again
     lazy = open_store(resolve_uri(None, Path("mlruns")))
     assert (AnswerReader(lazy)(run_id) == expected).all()
     assert "_client" not in vars(lazy)  # a file on this disk is read without MLflow
@@ -59,18 +60,18 @@ def test_a_run_without_predictions_has_no_answers(store):
 
 def test_curves_trials_and_confusions(store, board, sample):
     details = read_details(store, "sample", board)
-    for place, row in enumerate(board.rows):
+    for place, row in enumerate(as_printed(board).rows):
         counts = np.array(details.confusions[place])
         assert counts.shape == (2, 2)
         assert counts.sum() == row.n_seeds * sample.sizes["test"]
         assert np.trace(counts) / counts.sum() == pytest.approx(row.test_accuracy_mean)
         curves = details.curves[place]
         epochs = 2 if row.model == "avg-pool" else 1
-        assert [one.seed for one in curves] == [0, 1, 2]
-        assert all(len(one.val_accuracy) == len(one.loss) == epochs for one in curves)
-        if row.tier == "tuned":
+        assert [one["seed"] for one in curves] == [0, 1, 2]
+        assert all(len(one["val_accuracy"]) == len(one["loss"]) == epochs for one in curves)
+        if "tuned" in row.tier:
             assert len(details.searches[place]) == (2 if row.model == "avg-pool" else 1)
-            assert all(trial.status == "ok" and trial.seconds > 0 for trial in details.searches[place])
+            assert all(value is not None and seconds > 0 for value, seconds in details.searches[place])
         else:
             assert place not in details.searches
     assert details.class_names == {sample.digest: sample.class_names}
@@ -79,17 +80,17 @@ def test_curves_trials_and_confusions(store, board, sample):
 
 def test_hard_examples_are_wrong_in_every_row(store, board, sample):
     details = read_details(store, "sample", board)
-    learned = [row for row in board.rows if row.model != "majority"]
+    learned = [row for row in as_printed(board).rows if row.model != "majority"]
     examples = details.hard_examples[sample.digest]
     assert 0 < len(examples) <= details.hard_total[sample.digest]
     for example in examples:
-        assert example.text is None
-        assert set(example.answers) == {row.name for row in learned}
-        assert example.label not in example.answers.values()
+        assert example["text"] is None
+        assert set(example["answers"]) == {row.name for row in learned}
+        assert example["label"] not in example["answers"].values()
     wrong = np.logical_and.reduce(
         [np.mean([AnswerReader(store)(run_id) for run_id in row.run_ids], axis=0) < 0.5 for row in learned]
     )
-    assert {example.index for example in examples} <= set(np.flatnonzero(wrong))
+    assert {example["index"] for example in examples} <= set(np.flatnonzero(wrong))
     assert details.hard_total[sample.digest] == wrong.sum()
 
 
@@ -109,7 +110,7 @@ def test_the_page_has_texts_where_the_data_is_at_hand(store, board, sample, caps
     assert leaderboard.main(["--dataset", "sample", "--format", "html", "--output", "board.html"]) == 0
     page = Path("board.html").read_text()
     example = read_details(store, "sample", board).hard_examples[sample.digest][0]
-    (text,) = read_test_texts(sample, np.array([example.index]), LEDGER)
+    (text,) = read_test_texts(sample, np.array([example["index"]]), LEDGER)
     assert text.partition("<")[0] in page
     assert looks(LEDGER)[SHOWN] == before + 2  # one for the page, one here
 

@@ -1,6 +1,6 @@
 """Boards for the tests of exports and pictures, made by hand: each field is what the test says."""
 
-from benchmark.board.rows import WATERMARK, Board, BoardRow, Details, SearchTrial
+from benchmark.board.rows import WATERMARK, Board, BoardRow, Details
 
 
 def row(model="lstm", accuracy=0.87, **changes):
@@ -100,12 +100,4 @@ def hostile(name):
 
 def searches(*columns):
     """Searches by place of the row: each a list of (value, seconds), without a value a failed trial."""
-    return Details(
-        searches={
-            place: tuple(
-                SearchTrial(value=value, seconds=seconds, status="failed" if value is None else "ok")
-                for value, seconds in column
-            )
-            for place, column in enumerate(columns)
-        }
-    )
+    return Details(searches={place: list(column) for place, column in enumerate(columns)})

@@ -3,7 +3,7 @@
 import numpy as np
 from export_samples import row, versus
 
-from benchmark.board.rows import Board, Details, HardExample, Pair, SearchTrial, SeedCurves
+from benchmark.board.rows import Board, Details, Pair
 
 HOSTILE = "</script><img src=x onerror=alert(1)>"
 CLASSES = ("neg", "pos")
@@ -21,23 +21,20 @@ def curves(seeds=3, epochs=5, top=0.87):
         loss = [round(float(value), 4) for value in 1.2 - rising]
         broken = [None if (seed, epoch) == (1, 2) else value for epoch, value in enumerate(loss)]
         found.append(
-            SeedCurves(
-                seed=seed,
-                loss=tuple(broken),
-                accuracy=tuple(np.minimum(rising + 0.05, 0.999).round(4).tolist()),
-                val_loss=tuple((1.25 - rising).round(4).tolist()),
-                val_accuracy=tuple(rising.round(4).tolist()),
-            )
+            {
+                "seed": seed,
+                "loss": broken,
+                "accuracy": np.minimum(rising + 0.05, 0.999).round(4).tolist(),
+                "val_loss": (1.25 - rising).round(4).tolist(),
+                "val_accuracy": rising.round(4).tolist(),
+            }
         )
-    return tuple(found)
+    return found
 
 
 def trials(*columns):
     """A search from (value, seconds) of each trial; one without a value has failed."""
-    return tuple(
-        SearchTrial(value=value, seconds=seconds, status="ok" if value is not None else "failed")
-        for value, seconds in columns
-    )
+    return list(columns)
 
 
 def small():
@@ -71,10 +68,13 @@ def small():
         class_names={"d1": CLASSES},
         hard_examples={
             "d1": (
-                HardExample(
-                    index=7, label="pos", text="Not bad at all. " * 40, answers={"late (tuned)": "neg"}
-                ),
-                HardExample(index=9, label="neg", text=None, answers={"late (tuned)": "pos"}),
+                {
+                    "index": 7,
+                    "label": "pos",
+                    "text": "Not bad at all. " * 40,
+                    "answers": {"late (tuned)": "neg"},
+                },
+                {"index": 9, "label": "neg", "text": None, "answers": {"late (tuned)": "pos"}},
             )
         },
         hard_total={"d1": 31},
@@ -92,7 +92,7 @@ def hostile():
     second = board.rows[1].model_copy(update={"tier": name, "model": "{{script}}", "dataset": name})
     third = board.rows[2].model_copy(update={"model": "x" * 90, "study": "y" * 200})
     board = board.model_copy(update={"rows": (first, second, third, *board.rows[3:])})
-    example = HardExample(index=1, label=name, text=f"{name}\u2028--><!--", answers={first.name: name})
+    example = {"index": 1, "label": name, "text": f"{name}\u2028--><!--", "answers": {first.name: name}}
     return board, details.model_copy(
         update={"class_names": {"d1": (name, "pos")}, "hard_examples": {"d1": (example,)}}
     )
@@ -154,10 +154,10 @@ def large(count=26, seeds=6, epochs=20, n_trials=20, every_search=True):
         class_names={"d1": CLASSES},
         hard_examples={
             "d1": tuple(
-                HardExample(
-                    index=17 * number, label=CLASSES[number % 2], text=text[: 120 + 60 * number],
-                    answers={one.name: CLASSES[1 - number % 2] for one in rows},
-                )
+                {
+                    "index": 17 * number, "label": CLASSES[number % 2], "text": text[: 120 + 60 * number],
+                    "answers": {one.name: CLASSES[1 - number % 2] for one in rows},
+                }
                 for number in range(8)
             )
         },

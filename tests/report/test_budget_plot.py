@@ -6,7 +6,7 @@ from export_samples import board, row, searches
 from pictures import BLUE, ORANGE, count, ink, pixels, texts
 
 from benchmark.board.rows import Details
-from benchmark.report import budget_plot
+from benchmark.report import plot_style
 from benchmark.report.budget_plot import budget_picture
 
 STEADY = [(0.80, 10.0)] * 6
@@ -17,8 +17,8 @@ RISKY = [(0.70, 10.0), (0.72, 12.0), (0.71, 11.0), (0.90, 10.0), (0.73, 10.0), (
 def drawn(monkeypatch):
     """The figures that were drawn, so that a test can read their data and not guess by colours."""
     figures = []
-    save = budget_plot.save
-    monkeypatch.setattr(budget_plot, "save", lambda fig, path: (figures.append(fig), save(fig, path)))
+    save = plot_style.save
+    monkeypatch.setattr(plot_style, "save", lambda fig, path: (figures.append(fig), save(fig, path)))
     return figures
 
 

@@ -5,8 +5,8 @@ from export_samples import board, row, usual
 from matplotlib.figure import Figure
 from pictures import BLUE, ORANGE, count, ink, pixels, texts
 
-from benchmark.report import cost_plot
-from benchmark.report.cost_plot import cost_picture
+from benchmark.report import plot_style
+from benchmark.report.board_plots import cost_picture
 
 SOME = (
     row("slow", 0.90, train_seconds_median=100.0),
@@ -21,8 +21,8 @@ SOME = (
 def drawn(monkeypatch):
     """The figures that were drawn, so that a test can read their data and not guess by colours."""
     figures = []
-    save = cost_plot.save
-    monkeypatch.setattr(cost_plot, "save", lambda fig, path: (figures.append(fig), save(fig, path)))
+    save = plot_style.save
+    monkeypatch.setattr(plot_style, "save", lambda fig, path: (figures.append(fig), save(fig, path)))
     return figures
 
 

@@ -51,8 +51,7 @@ def test_rows_that_are_the_same_runs_are_one_with_what_is_known_of_both():
     late, steady, *rest = sample.rows
     twin = steady.model_copy(update={"tier": "default", "search_trials": 0})  # the default has won its search
     later = [row.model_copy(update={"baseline": twin.name}) for row in rest]
-    places = {place + (place > 0): trials for place, trials in details.searches.items()}
-    known = details.model_copy(update={"searches": places, "links": {3: "http://here"}})
+    known = details.model_copy(update={"links": {2: "http://here"}})
     data = data_of(to_html(sample.model_copy(update={"rows": (late, twin, steady, *later)}), known))
     names = [row["name"] for row in data["rows"]]
     assert len(names) == len(sample.rows)
@@ -206,9 +205,8 @@ class TestSearches:
         (joined,) = section_searches({0: steady, 1: rare})["trials"]["crossings"]
         assert not joined["apart_after"]
 
-    def test_pruned_trials_keep_their_value_and_a_search_without_values_has_no_curve(self):
-        pruned = [trial.model_copy(update={"status": "pruned"}) for trial in trials((0.6, 1.0), (0.8, 1.0))]
-        found = section_searches({3: pruned, 4: trials((None, 0.0), (None, 0.0))})
+    def test_a_search_without_values_has_no_curve(self):
+        found = section_searches({3: trials((0.6, 1.0), (0.8, 1.0)), 4: trials((None, 0.0), (None, 0.0))})
         assert found["trials"]["curves"][3]["mean"] == [pytest.approx(0.7), pytest.approx(0.8)]
         assert list(found["trials"]["curves"]) == [3]
         assert found["counts"] == {3: [2, 0], 4: [2, 2]}

@@ -20,19 +20,19 @@ HISTORY = {
 
 def test_curves(tmp_path):
     path = tmp_path / "new folder" / "curves.png"
-    curves_png(HISTORY, 2, path, "lstm, trial 3")
+    curves_png([HISTORY], path, "lstm, trial 3", best_epoch=2)
     picture = pixels(path)
     assert 300 < picture.shape[0] < 800 < picture.shape[1] < 1500
     assert count(picture, BLUE) > 200  # validation
     with_best = count(picture, ORANGE)
-    curves_png(HISTORY, None, path, "lstm, trial 3")
+    curves_png([HISTORY], path, "lstm, trial 3")
     assert with_best > count(pixels(path), ORANGE) + 50
     assert [file.name for file in path.parent.iterdir()] == ["curves.png"]  # no temporary file stays
 
 
 def test_curves_show_the_data(tmp_path):
-    curves_png(HISTORY, 2, tmp_path / "a.png", "t")
-    curves_png({**HISTORY, "val_loss": [0.5, 0.45, 0.9]}, 2, tmp_path / "b.png", "t")
+    curves_png([HISTORY], tmp_path / "a.png", "t", best_epoch=2)
+    curves_png([{**HISTORY, "val_loss": [0.5, 0.45, 0.9]}], tmp_path / "b.png", "t", best_epoch=2)
     assert (pixels(tmp_path / "a.png") != pixels(tmp_path / "b.png")).any()
 
 
@@ -50,7 +50,7 @@ def test_curves_show_the_data(tmp_path):
     ],
 )
 def test_curves_of_odd_runs(tmp_path, history):
-    curves_png(history, 1, tmp_path / "c.png", "not mathematics: $\\frac{$")
+    curves_png([history], tmp_path / "c.png", "not mathematics: $\\frac{$", best_epoch=1)
     assert ink(pixels(tmp_path / "c.png")) > 0.002
 
 
@@ -58,15 +58,15 @@ def test_infinity_does_not_flatten_the_rest(tmp_path):
     for number, value in enumerate(
         (float("nan"), float("inf"), sys.float_info.max)
     ):  # the last is MLflow's infinity
-        curves_png({**HISTORY, "val_loss": [0.5, 0.45, value]}, None, tmp_path / f"{number}.png", "t")
+        curves_png([{**HISTORY, "val_loss": [0.5, 0.45, value]}], tmp_path / f"{number}.png", "t")
     without = (tmp_path / "0.png").read_bytes()
     assert (tmp_path / "1.png").read_bytes() == without
     assert (tmp_path / "2.png").read_bytes() == without
 
 
 def test_curves_without_data_say_so(tmp_path):
-    curves_png({}, None, tmp_path / "none.png", "t")
-    curves_png({"loss": [], "accuracy": []}, None, tmp_path / "empty.png", "t")
+    curves_png([{}], tmp_path / "none.png", "t")
+    curves_png([{"loss": [], "accuracy": []}], tmp_path / "empty.png", "t")
     assert (pixels(tmp_path / "none.png") == pixels(tmp_path / "empty.png")).all()
     centre = pixels(tmp_path / "none.png")[150:230, 150:350]
     assert ink(centre) > 0.005
@@ -134,7 +134,7 @@ def test_a_failed_write_leaves_the_old_picture(tmp_path, monkeypatch):
     from matplotlib.figure import Figure
 
     path = tmp_path / "curves.png"
-    curves_png(HISTORY, 2, path, "t")
+    curves_png([HISTORY], path, "t", best_epoch=2)
     before = path.read_bytes()
 
     def half(self, target, **named):
@@ -143,16 +143,16 @@ def test_a_failed_write_leaves_the_old_picture(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Figure, "savefig", half)
     with pytest.raises(OSError, match="disk full"):
-        curves_png(HISTORY, 2, path, "other")
+        curves_png([HISTORY], path, "other", best_epoch=2)
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
 
 
 @pytest.mark.long
 def test_threads_draw_at_once(tmp_path):
-    curves_png(HISTORY, 2, tmp_path / "alone.png", "t")
+    curves_png([HISTORY], tmp_path / "alone.png", "t")
     threads = [
-        threading.Thread(target=curves_png, args=(HISTORY, 2, tmp_path / f"{i}.png", "t")) for i in range(4)
+        threading.Thread(target=curves_png, args=([HISTORY], tmp_path / f"{i}.png", "t")) for i in range(4)
     ]
     for thread in threads:
         thread.start()
@@ -167,7 +167,7 @@ def test_pyplot_stays_out(tmp_path):
         "import sys\n"
         "from benchmark.report.plots import curves_png\n"
         "assert 'matplotlib' not in sys.modules\n"
-        f"curves_png({HISTORY!r}, 1, {str(tmp_path / 'c.png')!r}, 't')\n"
+        f"curves_png([{HISTORY!r}], {str(tmp_path / 'c.png')!r}, 't', best_epoch=1)\n"
         "print('matplotlib.pyplot' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

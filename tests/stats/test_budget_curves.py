@@ -75,18 +75,8 @@ def test_default_seconds_reach_from_the_longest_trial_to_all():
 def test_all_trials_fit_into_all_their_seconds():
     for seed in range(20):  # a sum of seconds depends on their order, in the last digit
         seconds = np.random.default_rng(seed).random(30)
-        curve = best_within_seconds(np.arange(30.0), seconds, order="as-run", resamples=2)
+        curve = best_within_seconds(np.arange(30.0), seconds, resamples=2)
         assert curve.mean[-1] == 29
-
-
-def test_as_run_keeps_the_order():
-    curve = best_within_seconds(SCORES, [1.0] * 5, order="as-run", budgets=[1, 2, 3, 4, 5])
-    assert curve.mean.tolist() == [0.80, 0.86, 0.86, 0.90, 0.90]
-    # A search that learns: good trials come late, and random orders would move them forward.
-    learning = np.linspace(0.5, 0.9, 30)
-    early = best_within_seconds(learning, np.ones(30), order="as-run", budgets=[5], resamples=5).mean[0]
-    shuffled = best_within_seconds(learning, np.ones(30), budgets=[5], resamples=5).mean[0]
-    assert early < 0.6 < shuffled
 
 
 def test_same_seed_same_curve():
@@ -133,7 +123,6 @@ def curve(budgets, mean):
 )
 def test_crossings(first, second, expected):
     found = crossings(curve(*first), curve(*second))
-    assert [(crossing.budget, crossing.leader) for crossing in found] == expected
-    other = {"first": "second", "second": "first"}
+    assert [(budget, "first" if leads else "second") for budget, leads in found] == expected
     mirrored = crossings(curve(*second), curve(*first))
-    assert [(crossing.budget, other[crossing.leader]) for crossing in mirrored] == expected
+    assert [(budget, "second" if leads else "first") for budget, leads in mirrored] == expected

@@ -36,8 +36,9 @@ def test_the_spending_of_three_looks_by_hand():
 
 def until_stopped(a, b, plan, **options):
     for look, seeds in enumerate(plan.looks):
-        found = take_look(a[:seeds], b[:seeds], plan, look, **options)
-        if found.stop:
+        comparison, found, stop = take_look(a[:seeds], b[:seeds], plan, look, **options)
+        assert comparison.n_seeds == seeds
+        if stop:
             return seeds, found
     raise AssertionError("the last look must stop")
 
@@ -46,8 +47,7 @@ def test_stops_early_where_the_difference_is_clear():
     a, b = two_systems(n_seeds=10, n_examples=3000, gap=0.15, seed_sd=0.005)
     seeds, found = until_stopped(a, b, SequentialPlan(10))
     assert seeds < 10
-    assert found.verdict.outcome == "better"
-    assert found.comparison.n_seeds == seeds
+    assert found.outcome == "better"
 
 
 def test_stops_where_the_two_are_equivalent():
@@ -56,21 +56,21 @@ def test_stops_where_the_two_are_equivalent():
     b = np.where(generator.random((10, 4000)) < 0.005, ~a, a)
     seeds, found = until_stopped(a, b, SequentialPlan(10), margin=0.01)
     assert seeds < 10
-    assert found.verdict.outcome == "equivalent"
+    assert found.outcome == "equivalent"
 
 
 def test_goes_on_to_the_last_look_and_stops_there():
     a, b = two_systems(n_seeds=6, gap=0.0, n_examples=500)
     seeds, found = until_stopped(a, b, SequentialPlan(6))
     assert seeds == 6
-    assert found.verdict.outcome == "undecided"
+    assert found.outcome == "undecided"
 
 
 def test_a_look_is_stricter_than_a_single_comparison():
     a, b = two_systems(n_seeds=10)
-    found = take_look(a, b, SequentialPlan(10), 2)  # further rows are not read
-    assert found.comparison == compare(a[:5], b[:5], level=SequentialPlan(10).level_at(2))
-    assert found.comparison.interval.low < compare(a[:5], b[:5]).interval.low
+    comparison, *_ = take_look(a, b, SequentialPlan(10), 2)  # further rows are not read
+    assert comparison == compare(a[:5], b[:5], level=SequentialPlan(10).level_at(2))
+    assert comparison.interval.low < compare(a[:5], b[:5]).interval.low
 
 
 def test_a_look_needs_its_seeds():

@@ -1,9 +1,9 @@
-"""The curves of a published configuration: real PNG files that show every seed."""
+"""The curves of several runs in one picture: real PNG files that show every seed."""
 
 import numpy as np
 from matplotlib.image import imread
 
-from benchmark.publications.rendering import reproduction_png
+from benchmark.report.plots import curves_png
 
 BLUE = (0x00, 0x72, 0xB2)
 FIRST = {
@@ -16,7 +16,7 @@ SECOND = {name: [0.5 * value for value in values] for name, values in FIRST.item
 
 
 def draw(path, *histories):
-    reproduction_png(histories, path, "a $title$")
+    curves_png(histories, path, "a $title$")
     assert path.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
     return np.rint(255 * imread(path)[..., :3]).astype(int)
 

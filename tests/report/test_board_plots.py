@@ -6,7 +6,7 @@ from export_samples import board, row, usual
 from pictures import BLUE, ORANGE, count, ink, pixels, texts
 
 from benchmark.board.rows import WATERMARK
-from benchmark.report.board_plot import board_picture
+from benchmark.report.board_plots import board_picture
 
 
 def test_board(tmp_path):
