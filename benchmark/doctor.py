@@ -37,8 +37,8 @@ def parser() -> cli.Parser:
 @cli.command(parser)
 def main(options: Namespace) -> int:
     """Carry out the command; see `parser` for its arguments."""
+    from benchmark.checks import run_checks
     from benchmark.checks.findings import Setup
-    from benchmark.checks.run import run_checks
 
     if options.data_dir is not None:
         cli.data_dir(options.data_dir)

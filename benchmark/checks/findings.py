@@ -27,7 +27,7 @@ class Finding:
     fix : str
         A command or an edit; "" where nothing is to be done.
     check : str
-        Name of the check; filled in by `benchmark.checks.run.run_checks`.
+        Name of the check; filled in by `benchmark.checks.run_checks`.
     """
 
     level: Level

@@ -24,12 +24,13 @@ from benchmark.spec.config import (
     Resource,
     RunSpec,
     Scalar,
+    SeedBundle,
     SweepConfig,
     TrainSettings,
     ViewSettings,
+    seed_bundle,
     without_later,
 )
-from benchmark.spec.seeds import SeedBundle, seed_bundle
 from benchmark.support.errors import MissingResource, UserError
 from benchmark.support.registry import load_target
 from benchmark.support.yaml_file import first_problem

@@ -1,11 +1,15 @@
-"""Search spaces: the default of a model and the ranges around it; budgets: the limits of a sweep."""
+"""Search spaces: the default of a model and the ranges around it; budgets: the limits of a sweep.
+
+``python -m benchmark.plan.space`` writes their JSON schemas, which editors read.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
@@ -306,3 +310,29 @@ def get_budget(name: str) -> Budget:
     if name not in budgets:
         raise UserError(f"there is no budget named '{name}'; {did_you_mean(name, budgets)}")
     return budgets[name]
+
+
+SCHEMAS: dict[str, tuple[str, Any]] = {
+    "schema.json": ("Textbench search space", Space),
+    "budgets.schema.json": ("Textbench budgets", dict[str, Budget]),
+}
+
+
+def schema_text(name: str) -> str:
+    """Return the content of one of the files in `SCHEMAS`."""
+    title, kind = SCHEMAS[name]
+    schema = TypeAdapter(kind).json_schema()
+    head = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
+    return json.dumps({**head, **schema, "title": title}, indent=2) + "\n"
+
+
+def main() -> None:
+    """Write the schemas beside the packaged search spaces."""
+    for name in SCHEMAS:
+        path = spaces_folder() / name
+        path.write_text(schema_text(name), encoding="utf-8")
+        print(f"{path}: written")
+
+
+if __name__ == "__main__":
+    main()

@@ -15,9 +15,8 @@ from benchmark.data.prepare import prepare
 from benchmark.data.source import SourceOptions
 from benchmark.execution.engine import Engine, Job, Workplace
 from benchmark.models.task import Task
-from benchmark.spec.config import RunSpec, TrainSettings, ViewSettings
+from benchmark.spec.config import RunSpec, TrainSettings, ViewSettings, seed_bundle
 from benchmark.spec.result import EpochReport, Result, Status
-from benchmark.spec.seeds import seed_bundle
 from benchmark.support.registry import load_target
 from benchmark.testing.suite import Suite, last_line
 from benchmark.testing.toy_data import ToyData

@@ -25,9 +25,8 @@ from benchmark.models.source_description import Description, describe
 from benchmark.models.task import Task
 from benchmark.plan.run_specs import resolve_space
 from benchmark.plan.space import Space
-from benchmark.spec.config import TRAIN_KEYS, VIEW_KEYS, CompileMode, RunSpec, Scalar
+from benchmark.spec.config import TRAIN_KEYS, VIEW_KEYS, CompileMode, RunSpec, Scalar, seed_bundle
 from benchmark.spec.result import Result
-from benchmark.spec.seeds import seed_bundle
 from benchmark.testing.suite import Suite, last_line, name_of
 from benchmark.testing.toy_data import ToyData
 
