@@ -4,20 +4,35 @@ from __future__ import annotations
 
 import gc
 import json
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
+from benchmark.data.dataset import Dataset, View
 from benchmark.models import load_builder
 from benchmark.models.task import Task
-from benchmark.spec.config import Mode, Precision, RunSpec, TrainSettings
+from benchmark.spec.config import CompileMode, Mode, Precision, RunSpec, TrainSettings
+from benchmark.spec.result import Result
 from benchmark.support.tensorflow_setup import quiet_stderr
-from benchmark.training.epochs import TrainEpoch, make_epoch, prepare
+from benchmark.training.compile_mode import fastest_mode
+from benchmark.training.epochs import (
+    TrainEpoch,
+    bucketed,
+    make_epoch,
+    prepare,
+    shuffled,
+    text_lengths,
+    trimmed,
+)
+from benchmark.training.saving import save_servable
 from benchmark.training.scores import Predict, make_predict
 
 _kept: list[Network] = []
@@ -41,6 +56,78 @@ class Network:
     model: keras.Model
     epoch: TrainEpoch
     predict: Predict
+
+
+class NetworkLearner:
+    """A Keras model that is trained on ids, or on raw texts.
+
+    Parameters
+    ----------
+    spec : RunSpec
+        The run.
+    task : Task
+        Shapes and classes.
+    dataset : Dataset
+        Where the training texts are from.
+    train : View
+        Training texts.
+    result : Result
+        Receives what is known of the network.
+    compile : {"auto", "fit", "graph", "xla"}
+        How epochs are run; ``auto`` is the fastest.
+    """
+
+    def __init__(
+        self, spec: RunSpec, task: Task, dataset: Dataset, train: View, result: Result, compile: CompileMode
+    ) -> None:
+        training = spec.training
+        assert training is not None
+        self.dataset, self.view, self.size = dataset, spec.view, training.batch_size
+        self.side = spec.view.padding if spec.view and training.trim else ""
+        x = self._inputs(train)
+        self.lengths = text_lengths(x) if self.side else None
+
+        def build() -> keras.Model:
+            return build_model(spec, task, -(-len(x) // self.size))
+
+        mode = compile if compile != "auto" else fastest_mode(spec, result.device, build, x, train.y)
+        self.data = tf.constant(x), tf.constant(train.y)
+        self.network = make_network(spec, mode, build, *self.data)
+        self.model = self.network.model
+        result.parameters, result.compile = int(self.model.count_params()), mode
+        self.shuffle = np.random.default_rng(spec.seeds.shuffle)
+
+    def epoch(self) -> dict[str, float]:
+        """Train one epoch; return its loss and accuracy, its learning rate and its seconds."""
+        rate = float(self.model.optimizer.learning_rate)
+        started = time.perf_counter()
+        if self.lengths is None:
+            batches = shuffled(self.shuffle, len(self.data[0]), self.size)
+        else:
+            batches = bucketed(self.shuffle, self.lengths, self.size, self.side)
+        logs = self.network.epoch(*self.data, batches)
+        seconds = time.perf_counter() - started
+        return {
+            "loss": logs["loss"],
+            "accuracy": logs["accuracy"],
+            "learning_rate": rate,
+            "epoch_seconds": seconds,
+        }
+
+    def logits(self, view: View) -> NDArray[np.float32]:
+        """Return the logits of a view's texts, [n, n_outputs]."""
+        inputs = self._inputs(view)
+        return trimmed(self.network.predict, self.side, inputs) if self.side else self.network.predict(inputs)
+
+    def save(self, folder: Path) -> None:
+        """Write the network with its text processing."""
+        save_servable(folder, self.model, self.dataset, self.view)
+
+    def _inputs(self, view: View) -> NDArray[Any]:
+        """Return what the network reads: ids int32 [n, length], or raw texts as UTF-8, object [n]."""
+        if self.view is not None:
+            return view.x
+        return np.array([text.encode("utf-8") for text in view.texts()], dtype=object)
 
 
 def make_network(
