@@ -14,8 +14,7 @@ from postgres import free_port, running
 
 import benchmark
 from benchmark import doctor
-from benchmark.checks import CHECKS, machine, run_checks, stores
-from benchmark.checks.findings import Setup, ok
+from benchmark.checks import Setup, all_checks, machine, ok, run_checks, stores
 from benchmark.support import databases
 from benchmark.support.errors import UserError
 
@@ -138,7 +137,7 @@ def test_a_check_that_hangs_is_a_finding():
 
 def test_every_check_says_something_on_any_machine(tensorflow):
     said = {finding.check for finding in run_checks(Setup(Path("mlruns")))}
-    assert said == {check.__name__.replace("_", " ") for check in CHECKS}
+    assert said == {check.__name__.replace("_", " ") for check in all_checks()}
 
 
 # The machine
@@ -150,7 +149,7 @@ def test_a_different_python(monkeypatch):
 
 
 def test_a_container_with_little_memory(tmp_path, monkeypatch):
-    monkeypatch.setattr(machine, "_CONTROL_GROUPS", tmp_path)
+    monkeypatch.setattr(machine, "_CONTROL_GROUP", tmp_path)
     (tmp_path / "memory.max").write_text("max\n")
     (tmp_path / "memory.current").write_text(f"{2 << 30}\n")
     assert [finding.fix for finding in look(machine.memory) if finding.message.startswith("only 1.0")] == []

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmark import cli
-from benchmark.checks.findings import Finding, Level, Setup, ok, problem, refusal
+from benchmark.checks import Finding, Level, Setup, ok, problem, refusal
 from benchmark.data.cache import cache_root
 from benchmark.data.imdb import ImdbSource
 from benchmark.data.ledger_chain import read_entries

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self
@@ -95,13 +95,6 @@ class Space(Frozen):
                 f"conditions go round in a circle: {way}", "search", cycle[0], "when", cycle[1]
             ) from None
 
-    def _resolve(self, pick: Callable[[str], Scalar]) -> dict[str, Scalar]:
-        values: dict[str, Scalar] = dict(self.default)
-        for name in self._order():
-            if self.search[name].active(values):
-                values[name] = pick(name)
-        return values
-
     def suggest(self, trial: BaseTrial) -> dict[str, Scalar]:
         """Ask a trial for a configuration.
 
@@ -116,17 +109,15 @@ class Space(Frozen):
             Every parameter in the order of `default`. One whose condition does not hold is not
             suggested and has its default.
         """
-        return self._resolve(lambda name: self.search[name].suggest(trial, name))
+        values: dict[str, Scalar] = dict(self.default)
+        for name in self._order():
+            if self.search[name].active(values):
+                values[name] = self.search[name].suggest(trial, name)
+        return values
 
     def enqueue_params(self) -> dict[str, Scalar]:
         """Return the parameters for ``study.enqueue_trial``, so that this trial is the default."""
-        active: list[str] = []
-
-        def pick(name: str) -> Scalar:
-            active.append(name)
-            return self.default[name]
-
-        self._resolve(pick)
+        active = (name for name in self._order() if self.search[name].active(self.default))
         return {name: self.default[name] for name in active}
 
     def grid(self) -> dict[str, list[Scalar]]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from functools import partial
+from timeit import timeit
 from typing import Any
 
 import keras
@@ -98,9 +98,9 @@ def _measure(
                 model = build()
                 prepare(model, data, labels)
                 epoch = partial(make_epoch(model, mode), data, labels, batches)
-                first = step = _seconds(epoch)
+                first = step = timeit(epoch, number=1)
                 if all(first <= _PATIENCE * start for start, _ in speeds.values()):
-                    step = min(_seconds(epoch), _seconds(epoch))
+                    step = min(timeit(epoch, number=1), timeit(epoch, number=1))
         except Exception:
             if mode == "graph":  # then the model itself is wrong, and its run will say so
                 return {"graph": [0.0, 0.0]}
@@ -108,9 +108,3 @@ def _measure(
         step /= -(-count // size)
         speeds[mode] = [max(first - step, 0.0), step]
     return speeds
-
-
-def _seconds(call: Callable[[], Any]) -> float:
-    started = time.perf_counter()
-    call()
-    return time.perf_counter() - started

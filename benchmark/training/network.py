@@ -32,7 +32,7 @@ from benchmark.training.epochs import (
     text_lengths,
     trimmed,
 )
-from benchmark.training.saving import save_servable
+from benchmark.training.saving import is_known, save_servable
 from benchmark.training.scores import Predict, make_predict
 
 _kept: list[Network] = []
@@ -155,11 +155,12 @@ def make_network(
     prepare(model, x, y)
     key = _key(spec, mode, model, x)
     if _kept and _kept[0].key == key:
-        _take_over(_kept[0].model, model)
+        for old, new in zip(_state(_kept[0].model), _state(model), strict=True):
+            old.assign(new.value)
         return _kept[0]
     release()
     network = Network(key, model, make_epoch(model, mode), make_predict(model))
-    if _is_plain(model):
+    if all(is_known(layer) for layer in model._flatten_layers(include_self=False)):
         _kept.append(network)
     return network
 
@@ -183,26 +184,8 @@ def _key(spec: RunSpec, mode: Mode, model: keras.Model, x: tf.Tensor) -> str:
     return json.dumps(parts)
 
 
-def _take_over(kept: keras.Model, fresh: keras.Model) -> None:
-    """Give a kept model the whole state of a fresh one of the same key."""
-    for old, new in zip(_state(kept), _state(fresh), strict=True):
-        old.assign(new.value)
-
-
 def _state(model: keras.Model) -> list[keras.Variable]:
     return [*model.variables, *model.optimizer.variables]
-
-
-def _is_plain(model: keras.Model) -> bool:
-    """Whether all that a model remembers is in Keras's variables: its layers are Keras's or ours."""
-    layers = model._flatten_layers(include_self=False)
-    return all(
-        type(layer).__module__.startswith(("keras.", "benchmark.models.")) and not isinstance(layer, _FOREIGN)
-        for layer in layers
-    )
-
-
-_FOREIGN = (keras.layers.Lambda, keras.layers.TFSMLayer)
 
 
 _OPTIMIZERS = {

@@ -37,7 +37,7 @@ def train(
     ledger: Recorder | None = None,
     servable: Path | None = None,
 ) -> Result:
-    """Train one run and, for a final run, measure it on the test part.
+    """Train one run and, for a final run, measure it on the test split.
 
     The same spec on the same machine gives bit-equal curves.
 
@@ -48,7 +48,7 @@ def train(
     dataset : Dataset
         The prepared data set of the spec.
     on_epoch : callable
-        Told about each epoch; its answer is None, or the status with which the run is to end now, such
+        Gets a report of each epoch; its answer is None, or the status with which the run is to end now, such
         as ``pruned``.
     device : {"auto", "cpu", "gpu"}
         Where to train.
@@ -82,9 +82,7 @@ def train(
         needed = (dataset.folder, Path(tempfile.gettempdir()))
         if isinstance(error, OSError) and not all(folder.exists() for folder in needed):
             raise
-        result.status = "oom" if _out_of_memory(error) else "failed"
-        result.error = traceback.format_exc()
-        _forget()
+        _record_failure(result, error)
     if not result.train_seconds:
         result.train_seconds = time.perf_counter() - started
     return result
@@ -221,14 +219,13 @@ def share_of(part: View, spec: RunSpec) -> View:
     return View(part.x[rows], part.y[rows], part.rows[rows], part.store)
 
 
-def _forget() -> None:
-    """Give back the memory of a run that failed, and what was kept for the next one."""
-    from benchmark.training.network import release
-
-    release()
-
-
-def _out_of_memory(error: Exception) -> bool:
+def _record_failure(result: Result, error: Exception) -> None:
+    """Record an error, and give back the memory of the run and what was kept for the next one."""
     import tensorflow as tf
 
-    return isinstance(error, MemoryError | tf.errors.ResourceExhaustedError)
+    from benchmark.training.network import release
+
+    out_of_memory = isinstance(error, MemoryError | tf.errors.ResourceExhaustedError)
+    result.status = "oom" if out_of_memory else "failed"
+    result.error = traceback.format_exc()
+    release()
