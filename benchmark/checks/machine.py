@@ -86,10 +86,8 @@ def memory(setup: Setup) -> Iterator[Finding]:
     """Measure the memory that is free, and that a container leaves."""
     free = psutil.virtual_memory().available
     with contextlib.suppress(OSError, ValueError):  # there is none, or it is "max"
-        allowed, taken = (
-            int((_CONTROL_GROUP / name).read_text()) for name in ("memory.max", "memory.current")
-        )
-        free = min(free, allowed - taken)
+        taken = int((_CONTROL_GROUP / "memory.current").read_text())
+        free = min(free, int((_CONTROL_GROUP / "memory.max").read_text()) - taken)
     message = f"{free / _GIB:.1f} GiB of memory are free"
     if free < _LITTLE_MEMORY:
         fix = "end other programs, or use fewer --workers"

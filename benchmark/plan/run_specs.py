@@ -232,7 +232,7 @@ def _check_trim(model: Description, space: Space, config: SweepConfig) -> None:
         )
     if not model.ignores_padding:
         raise UserError(
-            f"trim: '{model.name}' gives other answers when padding is left off; expected false, or a model "
+            f"trim: '{model.name}' gives different answers when padding is left off; expected false, or a model "
             "that ignores padding and says so with IGNORES_PADDING"
         )
     name = model.ignores_padding

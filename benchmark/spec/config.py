@@ -152,7 +152,7 @@ def seed_bundle(base: int, branch: Branch, index: int) -> SeedBundle:
 VIEW_KEYS = frozenset(ViewSettings.model_fields)
 TRAIN_KEYS = frozenset(TrainSettings.model_fields)
 LATER: dict[str, Scalar] = {"trim": False, "precision": "float32", "mask_zero": False}
-"""Settings that came after there were runs; where they have these values, they are no part of an id."""
+"""Settings that came after there were runs; where they have these values, they are not part of an id."""
 
 
 class RunSpec(Frozen):

@@ -32,7 +32,7 @@ def stoppable(give_up: Callable[[], None]) -> Iterator[threading.Event]:
     """Turn the first signal into a request, and the second into an end of the process at once.
 
     Python runs signal handlers between two of its own instructions. An epoch is one call into TensorFlow,
-    which may take minutes, so a thread is told of the signals: it waits for the main thread for some
+    which may take minutes, so a thread receives the signals: it waits for the main thread for some
     seconds, then records what is to be recorded itself, and ends the process.
 
     Parameters
@@ -53,13 +53,13 @@ def stoppable(give_up: Callable[[], None]) -> Iterator[threading.Event]:
     os.set_blocking(writer, False)
     earlier = {number: signal.signal(number, lambda *_: None) for number in _SIGNALS}
     wakeup = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
-    ended = threading.Event()
-    watcher = threading.Thread(target=_watch, args=(reader, stop, ended, give_up), daemon=True)
+    finished = threading.Event()
+    watcher = threading.Thread(target=_watch, args=(reader, stop, finished, give_up), daemon=True)
     watcher.start()
     try:
         yield stop
     finally:
-        ended.set()
+        finished.set()
         signal.set_wakeup_fd(wakeup)
         for number, handler in earlier.items():
             signal.signal(number, handler)
@@ -67,7 +67,9 @@ def stoppable(give_up: Callable[[], None]) -> Iterator[threading.Event]:
         watcher.join()
 
 
-def _watch(reader: int, stop: threading.Event, ended: threading.Event, give_up: Callable[[], None]) -> None:
+def _watch(
+    reader: int, stop: threading.Event, finished: threading.Event, give_up: Callable[[], None]
+) -> None:
     """Wait for signals until the pipe is closed at its other end."""
     with open(reader, "rb", buffering=0) as pipe:
         while numbers := pipe.read(1):
@@ -76,11 +78,11 @@ def _watch(reader: int, stop: threading.Event, ended: threading.Event, give_up: 
             if stop.is_set():
                 os._exit(INTERRUPTED)
             stop.set()
-            threading.Thread(target=_insist, args=(ended, give_up), daemon=True).start()
+            threading.Thread(target=_insist, args=(finished, give_up), daemon=True).start()
 
 
-def _insist(ended: threading.Event, give_up: Callable[[], None]) -> None:
-    if not ended.wait(_GRACE):
+def _insist(finished: threading.Event, give_up: Callable[[], None]) -> None:
+    if not finished.wait(_GRACE):
         try:
             give_up()
         finally:

@@ -145,7 +145,7 @@ def read_yaml(path: str | Path) -> Located:
     Raises
     ------
     UserError
-        When the file cannot be read, is no YAML mapping, has a key twice or a key that is not text,
+        When the file cannot be read, is not a YAML mapping, has a key twice or a key that is not text,
         or contains itself. The message is one line.
     """
     path = Path(path)

@@ -39,7 +39,7 @@ def scripted(task: Task, *, do: str = "train") -> Any:
 
 
 class Recorder:
-    """A handler that hands out jobs and records what it is told.
+    """A handler that hands out jobs and records what is reported to it.
 
     Parameters
     ----------

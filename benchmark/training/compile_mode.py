@@ -21,7 +21,7 @@ from benchmark.training.epochs import make_epoch, prepare, shuffled
 Speeds = dict[str, list[float]]
 """Of each way that works: seconds until the first step is done, and seconds of a further one."""
 
-_METHOD = 2  # of measuring and of running epochs; another one makes what was measured worthless
+_METHOD = 2  # of measuring and of running epochs; a different one makes what was measured worthless
 _STEPS = 5
 _WORTH_MEASURING = 20_000_000  # ids that a run may read; a smaller one is over before it could pay
 _PATIENCE = 10.0  # times as long as the first way; another one that takes longer is not measured further

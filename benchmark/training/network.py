@@ -222,17 +222,14 @@ def build_model(spec: RunSpec, task: Task, steps_per_epoch: int) -> keras.Model:
     if isinstance(model.layers[-1], keras.layers.Dense):  # logits are worth all their digits
         model.layers[-1].dtype_policy = "float32"
     _seed_dropout(model, spec.seeds.dropout)
-    binary = task.n_outputs == 1
+    if task.n_outputs == 1:
+        loss = keras.losses.BinaryCrossentropy
+        accuracy = keras.metrics.BinaryAccuracy("accuracy", threshold=0.0)
+    else:
+        loss = keras.losses.SparseCategoricalCrossentropy
+        accuracy = keras.metrics.SparseCategoricalAccuracy("accuracy")
     model.compile(
-        optimizer=_OPTIMIZERS[spec.training.optimizer](_learning_rate(spec.training, steps_per_epoch)),
-        loss=keras.losses.BinaryCrossentropy(from_logits=True)
-        if binary
-        else keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        metrics=[
-            keras.metrics.BinaryAccuracy(threshold=0.0, name="accuracy")
-            if binary
-            else keras.metrics.SparseCategoricalAccuracy(name="accuracy")
-        ],
+        optimizer=_optimizer(spec.training, steps_per_epoch), loss=loss(from_logits=True), metrics=[accuracy]
     )
     return model
 
@@ -273,12 +270,10 @@ def _seed_dropout(model: keras.Model, seed: int) -> None:
         state.assign(child.generate_state(2).astype(state.dtype))
 
 
-def _learning_rate(
-    settings: TrainSettings, steps_per_epoch: int
-) -> float | keras.optimizers.schedules.LearningRateSchedule:
-    steps = settings.epochs * steps_per_epoch
+def _optimizer(settings: TrainSettings, steps_per_epoch: int) -> keras.optimizers.Optimizer:
+    rate, steps = settings.learning_rate, settings.epochs * steps_per_epoch
     if settings.schedule == "cosine":
-        return keras.optimizers.schedules.CosineDecay(settings.learning_rate, steps)
-    if settings.schedule == "exponential":
-        return keras.optimizers.schedules.ExponentialDecay(settings.learning_rate, steps, 0.1)
-    return settings.learning_rate
+        rate = keras.optimizers.schedules.CosineDecay(rate, steps)
+    elif settings.schedule == "exponential":
+        rate = keras.optimizers.schedules.ExponentialDecay(rate, steps, 0.1)
+    return _OPTIMIZERS[settings.optimizer](rate)

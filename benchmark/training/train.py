@@ -203,20 +203,20 @@ def _run_epochs(spec: RunSpec, result: Result, learner: Learner, validation: Vie
         result.best_epoch, result.best_val_accuracy, result.best_val_loss = number, val_accuracy, val_loss
 
 
-def share_of(part: View, spec: RunSpec) -> View:
+def share_of(view: View, spec: RunSpec) -> View:
     """Draw the spec's share or number of training texts, stratified, from the ``fewshot`` stream."""
-    wanted = spec.train_examples or round(spec.train_share * len(part.y))
-    if wanted >= len(part.y):
-        return part
+    wanted = spec.train_examples or round(spec.train_share * len(view.y))
+    if wanted >= len(view.y):
+        return view
     generator = np.random.default_rng(spec.seeds.fewshot)
-    order = generator.permutation(len(part.y))
-    classes, counts = np.unique(part.y, return_counts=True)
-    exact = wanted * counts / len(part.y)
+    order = generator.permutation(len(view.y))
+    classes, counts = np.unique(view.y, return_counts=True)
+    exact = wanted * counts / len(view.y)
     quotas = np.floor(exact).astype(int)
     quotas[np.argsort(quotas - exact, kind="stable")[: wanted - quotas.sum()]] += 1
-    chosen = [order[part.y[order] == label][:quota] for label, quota in zip(classes, quotas, strict=True)]
+    chosen = [order[view.y[order] == label][:quota] for label, quota in zip(classes, quotas, strict=True)]
     rows = np.sort(np.concatenate(chosen))
-    return View(part.x[rows], part.y[rows], part.rows[rows], part.store)
+    return View(view.x[rows], view.y[rows], view.rows[rows], view.store)
 
 
 def _record_failure(result: Result, error: Exception) -> None:
