@@ -232,8 +232,8 @@ def _check_trim(model: Description, space: Space, config: SweepConfig) -> None:
         )
     if not model.ignores_padding:
         raise UserError(
-            f"trim: '{model.name}' gives different answers when padding is left off; expected false, or a model "
-            "that ignores padding and says so with IGNORES_PADDING"
+            f"trim: '{model.name}' gives different answers when padding is left off; expected false, or a "
+            "model that ignores padding, with IGNORES_PADDING in its file"
         )
     name = model.ignores_padding
     if isinstance(name, str) and not (space.default.get(name) is True and name not in space.search):

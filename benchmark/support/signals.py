@@ -53,13 +53,13 @@ def stoppable(give_up: Callable[[], None]) -> Iterator[threading.Event]:
     os.set_blocking(writer, False)
     earlier = {number: signal.signal(number, lambda *_: None) for number in _SIGNALS}
     wakeup = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
-    finished = threading.Event()
-    watcher = threading.Thread(target=_watch, args=(reader, stop, finished, give_up), daemon=True)
+    done = threading.Event()
+    watcher = threading.Thread(target=_watch, args=(reader, stop, done, give_up), daemon=True)
     watcher.start()
     try:
         yield stop
     finally:
-        finished.set()
+        done.set()
         signal.set_wakeup_fd(wakeup)
         for number, handler in earlier.items():
             signal.signal(number, handler)
@@ -67,9 +67,7 @@ def stoppable(give_up: Callable[[], None]) -> Iterator[threading.Event]:
         watcher.join()
 
 
-def _watch(
-    reader: int, stop: threading.Event, finished: threading.Event, give_up: Callable[[], None]
-) -> None:
+def _watch(reader: int, stop: threading.Event, done: threading.Event, give_up: Callable[[], None]) -> None:
     """Wait for signals until the pipe is closed at its other end."""
     with open(reader, "rb", buffering=0) as pipe:
         while numbers := pipe.read(1):
@@ -78,11 +76,11 @@ def _watch(
             if stop.is_set():
                 os._exit(INTERRUPTED)
             stop.set()
-            threading.Thread(target=_insist, args=(finished, give_up), daemon=True).start()
+            threading.Thread(target=_insist, args=(done, give_up), daemon=True).start()
 
 
-def _insist(finished: threading.Event, give_up: Callable[[], None]) -> None:
-    if not finished.wait(_GRACE):
+def _insist(done: threading.Event, give_up: Callable[[], None]) -> None:
+    if not done.wait(_GRACE):
         try:
             give_up()
         finally:
