@@ -13,7 +13,7 @@ from benchmark import cli
 if TYPE_CHECKING:
     from argparse import Namespace
 
-    from benchmark.checks.findings import Finding
+    from benchmark.checks import Finding
 
 _DESCRIPTION = """\
 Check what a sweep needs: packages, cores, memory, device, folders, locks, stores, data sets and search
@@ -37,8 +37,7 @@ def parser() -> cli.Parser:
 @cli.command(parser)
 def main(options: Namespace) -> int:
     """Carry out the command; see `parser` for its arguments."""
-    from benchmark.checks.findings import Setup
-    from benchmark.checks.run import run_checks
+    from benchmark.checks import Setup, run_checks
 
     if options.data_dir is not None:
         cli.data_dir(options.data_dir)

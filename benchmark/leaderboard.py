@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmark import cli
 from benchmark.support.errors import UserError, file_errors
-from benchmark.support.runs_folder import RunsFolder
+from benchmark.support.files import RunsFolder
 
 if TYPE_CHECKING:
     from argparse import Namespace

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 from benchmark import cli
 from benchmark.driver.sweep_options import check_together, parser, sweep_config
 from benchmark.support.errors import MissingResource, UserError, did_you_mean
-from benchmark.support.runs_folder import RunsFolder
+from benchmark.support.files import RunsFolder
 
 if TYPE_CHECKING:
     from argparse import Namespace

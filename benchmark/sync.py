@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from benchmark import cli
-from benchmark.support.runs_folder import RunsFolder
+from benchmark.support.files import RunsFolder
 
 if TYPE_CHECKING:
     from argparse import Namespace

@@ -17,7 +17,7 @@ from typing import Any
 
 from benchmark import cli
 from benchmark.support.errors import UserError
-from benchmark.support.runs_folder import RunsFolder
+from benchmark.support.files import RunsFolder
 from benchmark.support.signals import INTERRUPTED
 
 # With these, MLflow's web server would listen at other addresses, too.

@@ -14,9 +14,7 @@ from postgres import free_port, running
 
 import benchmark
 from benchmark import doctor
-from benchmark.checks import machine, resources, stores
-from benchmark.checks.findings import Setup, ok
-from benchmark.checks.run import CHECKS, run_checks
+from benchmark.checks import Setup, all_checks, machine, ok, run_checks, stores
 from benchmark.support import databases
 from benchmark.support.errors import UserError
 
@@ -139,7 +137,7 @@ def test_a_check_that_hangs_is_a_finding():
 
 def test_every_check_says_something_on_any_machine(tensorflow):
     said = {finding.check for finding in run_checks(Setup(Path("mlruns")))}
-    assert said == {check.__name__.replace("_", " ") for check in CHECKS}
+    assert said == {check.__name__.replace("_", " ") for check in all_checks()}
 
 
 # The machine
@@ -151,7 +149,7 @@ def test_a_different_python(monkeypatch):
 
 
 def test_a_container_with_little_memory(tmp_path, monkeypatch):
-    monkeypatch.setattr(machine, "_CONTROL_GROUPS", tmp_path)
+    monkeypatch.setattr(machine, "_CONTROL_GROUP", tmp_path)
     (tmp_path / "memory.max").write_text("max\n")
     (tmp_path / "memory.current").write_text(f"{2 << 30}\n")
     assert [finding.fix for finding in look(machine.memory) if finding.message.startswith("only 1.0")] == []
@@ -341,7 +339,7 @@ def test_data_sets_tell_where_they_come_from(own_cache, tmp_path, monkeypatch):
     (tmp_path / "data" / "keras").mkdir(parents=True)
     for name in ("imdb.npz", "imdb_word_index.json"):
         (tmp_path / "data" / "keras" / name).touch()
-    found = look(resources.data_sets, data_dir=str(tmp_path / "data"))
+    found = look(stores.data_sets, data_dir=str(tmp_path / "data"))
     told = {finding.message.split("'")[1]: finding for finding in found}
     assert "can be read from this machine" in told["imdb-int"].message
     assert "can be read from this machine" in told["sample"].message
@@ -350,18 +348,18 @@ def test_data_sets_tell_where_they_come_from(own_cache, tmp_path, monkeypatch):
         assert told[name].message.endswith("is not on this machine, and there is no network")
     monkeypatch.delenv("BENCHMARK_DATA_DIR")
     monkeypatch.setattr("benchmark.data.tfds_source.reachable", lambda *host: True)
-    told = {finding.message.split("'")[1]: finding for finding in look(resources.data_sets)}
+    told = {finding.message.split("'")[1]: finding for finding in look(stores.data_sets)}
     assert "would be fetched" in told["imdb"].message
     assert told["imdb-int"].level == "note"
 
 
 def test_a_prepared_data_set_and_a_folder_that_is_gone(sample, monkeypatch):
-    assert "data set 'sample' is prepared" in [finding.message for finding in look(resources.data_sets)]
+    assert "data set 'sample' is prepared" in [finding.message for finding in look(stores.data_sets)]
     monkeypatch.setenv("BENCHMARK_DATA_DIR", "gone")
-    assert "BENCHMARK_DATA_DIR gone" in the_problem(look(resources.data_sets)).message
+    assert "BENCHMARK_DATA_DIR gone" in the_problem(look(stores.data_sets)).message
 
 
 def test_a_damaged_space(tmp_path, monkeypatch):
     (tmp_path / "lstm.yaml").write_text("model: lstm\nunitz: 3\n")
     monkeypatch.setattr("benchmark.plan.run_specs.find_space", lambda name: tmp_path / "lstm.yaml")
-    assert "lstm.yaml, line 2" in the_problem(look(resources.spaces)).message
+    assert "lstm.yaml, line 2" in the_problem(look(stores.spaces)).message

@@ -17,12 +17,12 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 import benchmark
-from benchmark.checks.findings import Finding, Setup, ok, problem
+from benchmark.checks import Finding, Setup, ok, problem
 from benchmark.support.errors import UserError
 from benchmark.training.devices import cores, nvidia_smi, threads
 
 _ROOT = Path(benchmark.__file__).parents[1]
-_CONTROL_GROUPS = Path("/sys/fs/cgroup")
+_CONTROL_GROUP = Path("/sys/fs/cgroup")
 _GIB = 1 << 30
 _LITTLE_MEMORY = 2 * _GIB  # TensorFlow alone takes 0.7 GB
 _PROBE_SECONDS = 120.0
@@ -85,13 +85,9 @@ def processors(setup: Setup) -> Iterator[Finding]:
 def memory(setup: Setup) -> Iterator[Finding]:
     """Measure the memory that is free, and that a container leaves."""
     free = psutil.virtual_memory().available
-    for limit, used in (
-        ("memory.max", "memory.current"),
-        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
-    ):
-        with contextlib.suppress(OSError, ValueError):  # there is none, or it is "max"
-            allowed, taken = (int((_CONTROL_GROUPS / name).read_text()) for name in (limit, used))
-            free = min(free, allowed - taken)
+    with contextlib.suppress(OSError, ValueError):  # there is none, or it is "max"
+        taken = int((_CONTROL_GROUP / "memory.current").read_text())
+        free = min(free, int((_CONTROL_GROUP / "memory.max").read_text()) - taken)
     message = f"{free / _GIB:.1f} GiB of memory are free"
     if free < _LITTLE_MEMORY:
         fix = "end other programs, or use fewer --workers"

@@ -12,8 +12,7 @@ from typing import Any
 
 from benchmark.data.cache import cache_root, remembered
 from benchmark.plan.run_specs import Plan
-from benchmark.spec.config import RunSpec
-from benchmark.spec.seeds import seed_bundle
+from benchmark.spec.config import RunSpec, seed_bundle
 from benchmark.support.errors import UserError
 from benchmark.training.devices import threads
 

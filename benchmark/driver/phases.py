@@ -23,7 +23,7 @@ from benchmark.serving.stored_models import pack_model
 from benchmark.spec.config import RunSpec
 from benchmark.spec.result import EpochReport, Result, Status
 from benchmark.support.errors import one_line
-from benchmark.support.signals import MESSAGE, Stop, stoppable
+from benchmark.support.signals import MESSAGE, stoppable
 from benchmark.tracking import names
 from benchmark.tracking.tracker import Tracker
 
@@ -62,7 +62,7 @@ class Phase:
         self.gave_up = False
         self._max_failures = session.max_failures
         self._failures_in_a_row = 0
-        self._stop = Stop()
+        self._stop = threading.Event()
         self._lost: Counter[str] = Counter()
         self._runs: dict[int, str] = {}
         self._under_way: dict[int, Job] = {}
@@ -81,10 +81,10 @@ class Phase:
             try:
                 engine.run(self)
             except KeyboardInterrupt:
-                self._stop.ask()
+                self._stop.set()
             finally:
                 self._interrupt()
-        if self._stop.asked:
+        if self._stop.is_set():
             raise KeyboardInterrupt
 
     def give_up(self) -> None:
@@ -103,7 +103,7 @@ class Phase:
     @property
     def stopping(self) -> bool:
         """Whether the runs under way are to end as soon as they can."""
-        return self._stop.asked
+        return self._stop.is_set()
 
     @property
     def finished(self) -> bool:

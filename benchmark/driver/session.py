@@ -17,7 +17,7 @@ from benchmark.execution.processes import ProcessEngine
 from benchmark.plan.run_specs import Plan
 from benchmark.support.databases import sqlite_path
 from benchmark.support.errors import Unfinished
-from benchmark.support.runs_folder import RunsFolder
+from benchmark.support.files import RunsFolder
 from benchmark.tracking.drafts import clean
 from benchmark.tracking.outbox import Outbox
 from benchmark.tracking.patient_client import PatientClient

@@ -47,9 +47,8 @@ def load_builder(name: str, digest: str = "") -> Callable[..., Any]:
     UserError
         For an unknown name, with the nearest one, or a file that cannot be used.
     """
-    if not is_file_target(name):
-        return cast(Callable[..., Any], MODELS.load(name))
-    return cast(Callable[..., Any], load_target(name, "model", digest))
+    target = name if is_file_target(name) else MODELS.target(name)
+    return cast(Callable[..., Any], load_target(target, "model", digest))
 
 
 def importing(name: str, digest: str = "") -> AbstractContextManager[None]:

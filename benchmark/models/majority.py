@@ -1,4 +1,4 @@
-"""Majority: the class frequencies of the training part, whatever the text. The floor of every board.
+"""Majority: the class frequencies of the training split, whatever the text. The floor of every board.
 
 Source: scikit-learn, `sklearn.dummy.DummyClassifier` with strategy "prior".
 """

@@ -17,7 +17,7 @@ from benchmark.support.source_files import Source, keep, parse_python, read_sour
 
 @dataclass(frozen=True)
 class Description:
-    """A model as its source file tells it.
+    """A model as its source file describes it.
 
     Attributes
     ----------

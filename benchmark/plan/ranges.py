@@ -162,6 +162,11 @@ class _Interval(_Range):
         """Return the number of values of a range with a step."""
         return int((Decimal(str(self.high)) - Decimal(str(self.low))) // Decimal(str(self.step))) + 1
 
+    def suggest(self, trial: BaseTrial, name: str) -> Scalar:
+        """Ask a trial for a value."""
+        ask: Any = trial.suggest_int if isinstance(self.low, int) else trial.suggest_float
+        return self.clean(ask(name, self.low, self.high, step=self.step, log=self.log))
+
     def clean(self, value: Scalar) -> Scalar:
         """Return the value of the range that is nearest: Optuna computes 0.30000000000000004."""
         assert isinstance(value, int | float)
@@ -209,10 +214,6 @@ class IntRange(_Interval):
     step: Annotated[Whole, Field(gt=0)] = 1
     """Distance of the values."""
 
-    def suggest(self, trial: BaseTrial, name: str) -> Scalar:
-        """Ask a trial for a value."""
-        return self.clean(trial.suggest_int(name, self.low, self.high, step=self.step, log=self.log))
-
 
 class FloatRange(_Interval):
     """Numbers from low to high, both included."""
@@ -225,10 +226,6 @@ class FloatRange(_Interval):
     """Greatest value, itself searched."""
     step: Annotated[Number, Field(gt=0)] | None = None
     """Distance of the values; none for a continuous range."""
-
-    def suggest(self, trial: BaseTrial, name: str) -> Scalar:
-        """Ask a trial for a value."""
-        return self.clean(trial.suggest_float(name, self.low, self.high, step=self.step, log=self.log))
 
 
 Range = Annotated[Categorical | IntRange | FloatRange, Field(discriminator="type")]

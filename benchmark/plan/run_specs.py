@@ -24,15 +24,19 @@ from benchmark.spec.config import (
     Resource,
     RunSpec,
     Scalar,
+    SeedBundle,
     SweepConfig,
     TrainSettings,
     ViewSettings,
+    seed_bundle,
     without_later,
 )
-from benchmark.spec.seeds import SeedBundle, seed_bundle
 from benchmark.support.errors import MissingResource, UserError
 from benchmark.support.registry import load_target
 from benchmark.support.yaml_file import first_problem
+
+# Settings that make a different search.
+_SEARCH = {"budget", "epochs", "epochs_exact", "train_share", "train_examples", "sampler", "pruner", "seed"}
 
 
 @dataclass(frozen=True)
@@ -66,22 +70,12 @@ class Plan:
                 **self.space.model_dump(mode="json", exclude={"source", "note"}),
                 "default": without_later(self.space.default),
             },
-            **({"resources": resources} if (resources := self._resource_digests()) else {}),
-            **({"precision": self.config.precision} if self.config.precision and self._is_network else {}),
-            "config": self.config.model_dump(
-                mode="json",
-                include={
-                    "budget",
-                    "epochs",
-                    "epochs_exact",
-                    "train_share",
-                    "train_examples",
-                    "sampler",
-                    "pruner",
-                    "seed",
-                },
-            ),
+            "config": self.config.model_dump(mode="json", include=_SEARCH),
         }
+        if resources := self._resources(self.default):
+            content["resources"] = {name: resource.digest for name, resource in resources.items()}
+        if self.config.precision and self._is_network:
+            content["precision"] = self.config.precision
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
     @property
@@ -109,7 +103,6 @@ class Plan:
     def spec(self, hparams: Mapping[str, Scalar], kind: str, seeds: SeedBundle) -> RunSpec:
         """Return the run spec of a configuration with a seed bundle."""
         values = dict(hparams)
-        reads_ids = self.model.input == "ids"
         if self._is_network:
             own = values.pop("epochs", TrainSettings().epochs)
             limit = self.config.epochs
@@ -117,6 +110,7 @@ class Plan:
             values["epochs"] = limit if self.config.epochs_exact else min(own, limit)
             if self.config.precision:
                 values["precision"] = self.config.precision
+        view, training = ({k: v for k, v in values.items() if k in keys} for keys in (VIEW_KEYS, TRAIN_KEYS))
         return RunSpec.model_validate(
             {
                 "model": self.model.name,
@@ -124,10 +118,8 @@ class Plan:
                 "dataset": self.dataset.name,
                 "dataset_digest": self.dataset.digest,
                 "kind": kind,
-                "view": {key: values[key] for key in values if key in VIEW_KEYS} if reads_ids else None,
-                "training": {key: values[key] for key in values if key in TRAIN_KEYS}
-                if self._is_network
-                else None,
+                "view": view if self.model.input == "ids" else None,
+                "training": training if self._is_network else None,
                 "hparams": {k: v for k, v in values.items() if k not in VIEW_KEYS | TRAIN_KEYS},
                 "seeds": seeds,
                 "train_share": self.config.train_share,
@@ -135,9 +127,6 @@ class Plan:
                 "resources": self._resources(values),
             }
         )
-
-    def _resource_digests(self) -> dict[str, str]:
-        return {name: resource.digest for name, resource in (self._resources(self.default) or {}).items()}
 
     def _resources(self, values: Mapping[str, Scalar]) -> dict[str, Resource] | None:
         """Find the files and modules that a configuration names."""
@@ -243,8 +232,8 @@ def _check_trim(model: Description, space: Space, config: SweepConfig) -> None:
         )
     if not model.ignores_padding:
         raise UserError(
-            f"trim: '{model.name}' gives other answers when padding is left off; expected false, or a model "
-            "that ignores padding and says so with IGNORES_PADDING"
+            f"trim: '{model.name}' gives different answers when padding is left off; expected false, or a "
+            "model that ignores padding, with IGNORES_PADDING in its file"
         )
     name = model.ignores_padding
     if isinstance(name, str) and not (space.default.get(name) is True and name not in space.search):

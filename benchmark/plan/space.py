@@ -1,11 +1,15 @@
-"""Search spaces: the default of a model and the ranges around it; budgets: the limits of a sweep."""
+"""Search spaces: the default of a model and the ranges around it; budgets: the limits of a sweep.
+
+``python -m benchmark.plan.space`` writes their JSON schemas, which editors read.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import json
+from collections.abc import Iterable, Mapping
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
@@ -91,13 +95,6 @@ class Space(Frozen):
                 f"conditions go round in a circle: {way}", "search", cycle[0], "when", cycle[1]
             ) from None
 
-    def _resolve(self, pick: Callable[[str], Scalar]) -> dict[str, Scalar]:
-        values: dict[str, Scalar] = dict(self.default)
-        for name in self._order():
-            if self.search[name].active(values):
-                values[name] = pick(name)
-        return values
-
     def suggest(self, trial: BaseTrial) -> dict[str, Scalar]:
         """Ask a trial for a configuration.
 
@@ -112,17 +109,15 @@ class Space(Frozen):
             Every parameter in the order of `default`. One whose condition does not hold is not
             suggested and has its default.
         """
-        return self._resolve(lambda name: self.search[name].suggest(trial, name))
+        values: dict[str, Scalar] = dict(self.default)
+        for name in self._order():
+            if self.search[name].active(values):
+                values[name] = self.search[name].suggest(trial, name)
+        return values
 
     def enqueue_params(self) -> dict[str, Scalar]:
         """Return the parameters for ``study.enqueue_trial``, so that this trial is the default."""
-        active: list[str] = []
-
-        def pick(name: str) -> Scalar:
-            active.append(name)
-            return self.default[name]
-
-        self._resolve(pick)
+        active = (name for name in self._order() if self.search[name].active(self.default))
         return {name: self.default[name] for name in active}
 
     def grid(self) -> dict[str, list[Scalar]]:
@@ -306,3 +301,29 @@ def get_budget(name: str) -> Budget:
     if name not in budgets:
         raise UserError(f"there is no budget named '{name}'; {did_you_mean(name, budgets)}")
     return budgets[name]
+
+
+SCHEMAS: dict[str, tuple[str, Any]] = {
+    "schema.json": ("Textbench search space", Space),
+    "budgets.schema.json": ("Textbench budgets", dict[str, Budget]),
+}
+
+
+def schema_text(name: str) -> str:
+    """Return the content of one of the files in `SCHEMAS`."""
+    title, kind = SCHEMAS[name]
+    schema = TypeAdapter(kind).json_schema()
+    head = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
+    return json.dumps({**head, **schema, "title": title}, indent=2) + "\n"
+
+
+def main() -> None:
+    """Write the schemas beside the packaged search spaces."""
+    for name in SCHEMAS:
+        path = spaces_folder() / name
+        path.write_text(schema_text(name), encoding="utf-8")
+        print(f"{path}: written")
+
+
+if __name__ == "__main__":
+    main()

@@ -11,7 +11,7 @@ from optuna.distributions import BaseDistribution
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
-from benchmark.spec.seeds import seed_bundle
+from benchmark.spec.config import seed_bundle
 from benchmark.support.errors import UserError
 
 

@@ -14,7 +14,7 @@ from benchmark.support.databases import (
     Contents,
     check_database,
     engine_url,
-    looked_into,
+    inspected,
     parse,
     reason,
     sqlite_file,
@@ -48,7 +48,7 @@ def open_storage(storage: str | None, journal: Path) -> BaseStorage:
     """
     if storage is None:
         return open_journal(journal)
-    with _named(storage), looked_into(parse(storage)) as contents:
+    with _named(storage), inspected(parse(storage)) as contents:
         _check_owner(contents, redacted(storage))
         return RDBStorage(engine_url(storage), _engine_settings(storage))
 

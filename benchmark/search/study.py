@@ -25,9 +25,8 @@ from benchmark.search.presence import Presence
 from benchmark.search.samplers import make_pruner, make_sampler
 from benchmark.search.storage import open_storage, patiently
 from benchmark.search.trials import CHANGED, SEAL, check_study, check_trials, is_done, seal
-from benchmark.spec.config import RunSpec, Scalar
+from benchmark.spec.config import RunSpec, Scalar, seed_bundle
 from benchmark.spec.result import Result, TrialEnd
-from benchmark.spec.seeds import seed_bundle
 from benchmark.support.errors import UserError
 from benchmark.support.retries import awaited
 

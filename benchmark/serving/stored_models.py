@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmark import cli
 from benchmark.support.errors import UserError, did_you_mean, one_line
-from benchmark.support.runs_folder import RunsFolder
+from benchmark.support.files import RunsFolder
 
 if TYPE_CHECKING:
     from benchmark.board.rows import BoardRow

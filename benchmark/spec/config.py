@@ -1,4 +1,4 @@
-"""Frozen configuration: what a run is (`RunSpec`) and what a sweep is (`SweepConfig`)."""
+"""Frozen configuration: what a run is (`RunSpec`), its seeds, and what a sweep is (`SweepConfig`)."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ import json
 from collections.abc import Mapping
 from typing import Any, Literal
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
-
-from benchmark.spec.seeds import SeedBundle
 
 Scalar = str | int | float | bool | None
 Side = Literal["pre", "post"]
@@ -18,6 +17,9 @@ Protocol = Literal["inductive", "unlabelled", "pretrained"]
 Mode = Literal["fit", "graph", "xla"]
 CompileMode = Literal["auto", "fit", "graph", "xla"]
 Precision = Literal["float32", "bfloat16", "float16"]
+Branch = Literal["search", "final", "sampler"]
+
+_BRANCHES: dict[str, int] = {"search": 0, "final": 1, "sampler": 2}
 
 
 class Frozen(BaseModel):
@@ -98,10 +100,59 @@ class Resource(Frozen):
     dataset: str | None = None
 
 
+class SeedBundle(Frozen):
+    """The seeds of one repetition; each stream is independent of the others.
+
+    Attributes
+    ----------
+    branch : {"search", "final", "sampler"}
+        Search and final runs draw from different branches, so a winner cannot win by its seed.
+    index : int
+        Number of the repetition in its branch, from 0.
+    init, shuffle, dropout, fewshot, split : int
+        Seeds in [0, 2**31) for weight initialisation, order of examples, dropout masks, the drawing
+        of few training examples, and splits.
+    """
+
+    branch: Branch
+    index: int
+    init: int
+    shuffle: int
+    dropout: int
+    fewshot: int
+    split: int
+
+
+def seed_bundle(base: int, branch: Branch, index: int) -> SeedBundle:
+    """Derive the seed bundle of one repetition.
+
+    Parameters
+    ----------
+    base : int
+        The user's ``--seed``; 0 is a seed like any other.
+    branch : {"search", "final", "sampler"}
+        Which branch of the seed tree.
+    index : int
+        Number of the repetition, from 0.
+
+    Returns
+    -------
+    SeedBundle
+        The same for the same arguments on every machine (`numpy.random.SeedSequence` is stable
+        across versions by NumPy's compatibility policy).
+    """
+    sequence = np.random.SeedSequence(entropy=base, spawn_key=(_BRANCHES[branch], index))
+    words = sequence.generate_state(5) >> 1
+    init, shuffle, dropout, fewshot, split = (int(word) for word in words)
+    return SeedBundle(
+        branch=branch, index=index, init=init, shuffle=shuffle, dropout=dropout, fewshot=fewshot, split=split
+    )
+
+
 VIEW_KEYS = frozenset(ViewSettings.model_fields)
 TRAIN_KEYS = frozenset(TrainSettings.model_fields)
 LATER: dict[str, Scalar] = {"trim": False, "precision": "float32", "mask_zero": False}
-"""Settings that came after there were runs; where they have these values, they are no part of an id."""
+"""Settings that came after there were runs; where they have these values, they are not part of an id."""
 
 
 class RunSpec(Frozen):

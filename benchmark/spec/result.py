@@ -71,7 +71,7 @@ class Result:
     test_accuracy, test_loss : float or None
         Final runs only.
     test_probabilities : ndarray of float32, shape [n, classes], or None
-        Of every test text, in the order of the part.
+        Of every test text, in the order of the split.
     test_labels : ndarray of int32, shape [n], or None
         True classes.
     parameters : int or None

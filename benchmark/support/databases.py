@@ -167,8 +167,8 @@ def sqlite_file(url: URL) -> Path | None:
 
 
 @contextlib.contextmanager
-def looked_into(url: URL) -> Iterator[Contents]:
-    """Tell what is in a database; until the block ends, no other process of ours makes its tables.
+def inspected(url: URL) -> Iterator[Contents]:
+    """Give what is in a database; until the block ends, no other process of ours makes its tables.
 
     Two that make them at the same time would fail both.
 
@@ -195,12 +195,12 @@ def check_database(url: URL) -> Contents:
     Raises
     ------
     Exception
-        As `looked_into` does, also where the database is damaged or cannot be written.
+        As `inspected` does, also where the database is damaged or cannot be written.
     """
     from sqlalchemy import text
 
     sqlite, file = url.get_backend_name() == "sqlite", sqlite_file(url)
-    with looked_into(url) as contents:
+    with inspected(url) as contents:
         if url.get_backend_name() not in _WRITES or (sqlite and (file is None or not file.exists())):
             return contents
         with _engine(url).connect() as connection:
@@ -268,11 +268,11 @@ def lock_key(*words: str) -> int:
 
 
 def reason(error: BaseException) -> str:
-    """Say in one line why a database cannot be used, and what to do about it, without credentials."""
+    """Return in one line why a database cannot be used, and what to do about it, without credentials."""
     if isinstance(error, ImportError):
         return f"its driver is not installed ({error}); for PostgreSQL: pip install 'textbench[postgres]'"
-    told = next((told for cause in causes(error) if (told := getattr(cause, "orig", None))), error)
-    text = str(told).strip().partition("\n")[0]
+    original = next((found for cause in causes(error) if (found := getattr(cause, "orig", None))), error)
+    text = str(original).strip().partition("\n")[0]
     shown = redacted(text)[:240] or type(error).__name__
     fix = next((fix for pattern, fix in _FIXES.items() if re.search(pattern, text)), None)
     return f"{shown}; {fix}" if fix else shown

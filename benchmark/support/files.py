@@ -1,4 +1,4 @@
-"""Files that several processes share: written whole or not at all, and locked.
+"""Files that several processes share: written whole or not at all, locked, and where they are in ``mlruns``.
 
 Locks are `filelock`'s: they disappear with the process that holds them.
 """
@@ -11,6 +11,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import BaseFileLock, FileLock, Timeout
@@ -134,3 +135,31 @@ def is_locked(path: Path) -> bool:
         return False
     with held(path, _ASKING_SECONDS) as free:
         return not free
+
+
+@dataclass(frozen=True)
+class RunsFolder:
+    """What lies where in ``mlruns``.
+
+    Attributes
+    ----------
+    path : Path
+        The folder.
+    """
+
+    path: Path
+
+    @property
+    def ledger(self) -> Path:
+        """The ledger of test reads."""
+        return self.path / "ledger.jsonl"
+
+    @property
+    def studies(self) -> Path:
+        """Journals and locks of the studies."""
+        return self.path / "studies"
+
+    @property
+    def spool(self) -> Path:
+        """Records of runs that are not in MLflow yet."""
+        return self.path / "spool"

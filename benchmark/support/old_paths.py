@@ -1,4 +1,4 @@
-"""Modules under the names that they had in version 0.1.0: what was stored or written then goes on loading."""
+"""Modules that plug-ins and stored models of version 0.1.0 name, under the names that they had then."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from types import ModuleType
 
 _PACKAGE = "benchmark."
 _MOVED = {
-    "boards": "board.stored_board",
     "config": "spec.config",
     "data.archived": "data.archive",
     "data.columns": "data.table",
@@ -29,47 +28,24 @@ _MOVED = {
     "data.train_vectors": "vectors.word2vec",
     "data.vectors": "vectors.text_files",
     "databases": "support.databases",
-    "details": "board.page_content",
     "errors": "support.errors",
-    "estimate": "driver.estimate",
     "interrupts": "support.signals",
     "locks": "support.files",
-    "measure": "publications.measurement",
     "models.describe": "models.source_description",
     "models.hub_layer": "models.hub",
     "models.masked_average": "models.avg_pool",
     "models.zero_padding": "models.cnn",
-    "more_seeds": "driver.further_seeds",
-    "phases": "driver.phases",
     "printable": "support.printable",
     "quiet": "support.tensorflow_setup",
     "registry": "support.registry",
-    "report.board": "board.board",
-    "report.display": "display.events",
-    "report.export": "report.tables",
-    "report.live": "display.live",
-    "report.live_view": "display.live",
-    "report.printed": "board.ranking",
-    "report.progress": "display.events",
-    "report.ranking": "board.ranking",
-    "report.reproduction": "publications.reproduction",
-    "report.reproduction_plot": "report.plots",
-    "report.reproduction_table": "publications.rendering",
-    "report.rows": "board.rows",
     "search.budget": "plan.space",
     "search.folders": "plan.space",
     "search.ranges": "plan.ranges",
-    "search.schema": "plan.schema",
+    "search.schema": "plan.space",
     "search.space": "plan.space",
-    "seeds": "spec.seeds",
+    "seeds": "spec.config",
     "source_files": "support.source_files",
-    "stored": "serving.stored_models",
-    "sweep_options": "driver.sweep_options",
-    "tracking.answers": "tracking.predictions",
-    "tracking.earlier": "tracking.runs",
-    "tracking.looked": "tracking.runs",
-    "tracking.published": "tracking.runs",
-    "tracking.records": "tracking.runs",
+    "spec.seeds": "spec.config",
     "training.batches": "training.epochs",
     "training.build": "training.network",
     "training.modes": "training.compile_mode",
@@ -79,7 +55,7 @@ _MOVED = {
     "urls": "support.printable",
     "yamlfile": "support.yaml_file",
 }
-"""Old names and present ones, below the package."""
+"""Old names and present ones, below the package: of what models, data sets, engines and stored models use."""
 
 
 class _OldPaths(MetaPathFinder, Loader):

@@ -6,7 +6,6 @@ import importlib
 from collections.abc import Iterator, Mapping
 from importlib.metadata import entry_points
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from benchmark.support.errors import UserError, did_you_mean, one_line
@@ -99,26 +98,14 @@ def load_target(target: str, kind: str = "object", digest: str = "") -> Any:
         When the module or the attribute is not there, or the module fails at import.
     """
     place, attribute = split_target(target)
-    module = _load_file(Path(place), kind, digest) if place.endswith(".py") else _load_module(place, kind)
+    source = source_of(Path(place), digest, kind) if place.endswith(".py") else None
+    try:
+        module = helpers_of(source, kind).module() if source else importlib.import_module(place)
+    except Exception as error:
+        what = f"{place} fails at import" if source else f"the {kind} in '{place}' cannot be imported"
+        raise UserError(f"{what}: {one_line(error, named=True)}") from error
     try:
         return getattr(module, attribute)
     except AttributeError:
         public = [name for name in vars(module) if callable(getattr(module, name)) and name[0] != "_"]
         raise UserError(f"{place} has no '{attribute}'; {did_you_mean(attribute, public)}") from None
-
-
-def _load_module(name: str, kind: str) -> ModuleType:
-    try:
-        return importlib.import_module(name)
-    except Exception as error:
-        raise UserError(
-            f"the {kind} in '{name}' cannot be imported: {one_line(error, named=True)}"
-        ) from error
-
-
-def _load_file(path: Path, kind: str, digest: str) -> ModuleType:
-    source = source_of(path, digest, kind)
-    try:
-        return helpers_of(source, kind).module()
-    except Exception as error:
-        raise UserError(f"{path} fails at import: {one_line(error, named=True)}") from error

@@ -27,34 +27,12 @@ def interrupt_on_terminate() -> None:
         return
 
 
-class Stop:
-    """Whether somebody asked for an end.
-
-    Attributes
-    ----------
-    asked : bool
-        True from the first signal on.
-    """
-
-    def __init__(self) -> None:
-        self._event = threading.Event()
-
-    @property
-    def asked(self) -> bool:
-        """Whether a signal has come."""
-        return self._event.is_set()
-
-    def ask(self) -> None:
-        """Ask for an end, as a signal does."""
-        self._event.set()
-
-
 @contextmanager
-def stoppable(give_up: Callable[[], None]) -> Iterator[Stop]:
+def stoppable(give_up: Callable[[], None]) -> Iterator[threading.Event]:
     """Turn the first signal into a request, and the second into an end of the process at once.
 
     Python runs signal handlers between two of its own instructions. An epoch is one call into TensorFlow,
-    which may take minutes, so a thread is told of the signals: it waits for the main thread for some
+    which may take minutes, so a thread receives the signals: it waits for the main thread for some
     seconds, then records what is to be recorded itself, and ends the process.
 
     Parameters
@@ -64,10 +42,10 @@ def stoppable(give_up: Callable[[], None]) -> Iterator[Stop]:
 
     Yields
     ------
-    Stop
-        To be asked between epochs.
+    threading.Event
+        Set from the first signal on; to be read between epochs.
     """
-    stop = Stop()
+    stop = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
@@ -75,13 +53,13 @@ def stoppable(give_up: Callable[[], None]) -> Iterator[Stop]:
     os.set_blocking(writer, False)
     earlier = {number: signal.signal(number, lambda *_: None) for number in _SIGNALS}
     wakeup = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
-    ended = threading.Event()
-    watcher = threading.Thread(target=_watch, args=(reader, stop, ended, give_up), daemon=True)
+    done = threading.Event()
+    watcher = threading.Thread(target=_watch, args=(reader, stop, done, give_up), daemon=True)
     watcher.start()
     try:
         yield stop
     finally:
-        ended.set()
+        done.set()
         signal.set_wakeup_fd(wakeup)
         for number, handler in earlier.items():
             signal.signal(number, handler)
@@ -89,20 +67,20 @@ def stoppable(give_up: Callable[[], None]) -> Iterator[Stop]:
         watcher.join()
 
 
-def _watch(reader: int, stop: Stop, ended: threading.Event, give_up: Callable[[], None]) -> None:
+def _watch(reader: int, stop: threading.Event, done: threading.Event, give_up: Callable[[], None]) -> None:
     """Wait for signals until the pipe is closed at its other end."""
     with open(reader, "rb", buffering=0) as pipe:
         while numbers := pipe.read(1):
             if numbers[0] not in _SIGNALS:
                 continue
-            if stop.asked:
+            if stop.is_set():
                 os._exit(INTERRUPTED)
-            stop.ask()
-            threading.Thread(target=_insist, args=(ended, give_up), daemon=True).start()
+            stop.set()
+            threading.Thread(target=_insist, args=(done, give_up), daemon=True).start()
 
 
-def _insist(ended: threading.Event, give_up: Callable[[], None]) -> None:
-    if not ended.wait(_GRACE):
+def _insist(done: threading.Event, give_up: Callable[[], None]) -> None:
+    if not done.wait(_GRACE):
         try:
             give_up()
         finally:

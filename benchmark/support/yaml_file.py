@@ -63,10 +63,10 @@ class _Constructor(RoundTripConstructor):
         **{
             _CORE + kind: getattr(base, f"construct_yaml_{kind}")
             for base, kinds in (
-                (RoundTripConstructor, "map seq"),
-                (SafeConstructor, "str int float bool null"),
+                (RoundTripConstructor, ("map", "seq")),
+                (SafeConstructor, ("str", "int", "float", "bool", "null")),
             )
-            for kind in kinds.split()
+            for kind in kinds
         },
     }
     construct_scalar = BaseConstructor.construct_scalar
@@ -120,13 +120,9 @@ class Located:
                 found.append(key)
         return tuple(found), line + 1
 
-    def line(self, *keys: str | int) -> int:
-        """Return the line of a key, counted from 1: ``located.line("search", "units", "low")``."""
-        return self.find(*keys)[1]
-
     def error(self, message: str, *keys: str | int) -> UserError:
         """Return the error to raise about a key: ``search_spaces/lstm.yaml, line 12: …``."""
-        return _error(self.path, message, self.line(*keys))
+        return _error(self.path, message, self.find(*keys)[1])
 
 
 def read_yaml(path: str | Path) -> Located:
@@ -145,7 +141,7 @@ def read_yaml(path: str | Path) -> Located:
     Raises
     ------
     UserError
-        When the file cannot be read, is no YAML mapping, has a key twice or a key that is not text,
+        When the file cannot be read, is not a YAML mapping, has a key twice or a key that is not text,
         or contains itself. The message is one line.
     """
     path = Path(path)

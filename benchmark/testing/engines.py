@@ -9,18 +9,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from benchmark.data.dataset import Dataset
 from benchmark.data.ledger_chain import read_entries
-from benchmark.data.prepare import prepare
-from benchmark.data.source import SourceOptions
 from benchmark.execution.engine import Engine, Job, Workplace
 from benchmark.models.task import Task
-from benchmark.spec.config import RunSpec, TrainSettings, ViewSettings
+from benchmark.spec.config import RunSpec, TrainSettings, ViewSettings, seed_bundle
 from benchmark.spec.result import EpochReport, Result, Status
-from benchmark.spec.seeds import seed_bundle
 from benchmark.support.registry import load_target
 from benchmark.testing.suite import Suite, last_line
-from benchmark.testing.toy_data import ToyData
 
 
 def scripted(task: Task, *, do: str = "train") -> Any:
@@ -44,7 +39,7 @@ def scripted(task: Task, *, do: str = "train") -> Any:
 
 
 class Recorder:
-    """A handler that hands out jobs and records what it is told.
+    """A handler that hands out jobs and records what is reported to it.
 
     Parameters
     ----------
@@ -115,13 +110,7 @@ class EngineSuite(Suite):
     @cache
     def place(cls) -> Workplace:
         """Return where runs take place."""
-        return Workplace(cls.dataset(), cls.folder / "ledger.jsonl", compile="graph")
-
-    @classmethod
-    @cache
-    def dataset(cls) -> Dataset:
-        """Return the data set of all runs."""
-        return prepare(ToyData(SourceOptions()))
+        return Workplace(cls.toy_data(), cls.folder / "ledger.jsonl", compile="graph")
 
     @classmethod
     @cache
@@ -136,8 +125,8 @@ class EngineSuite(Suite):
         """Return a job that takes a moment."""
         spec = RunSpec(
             model=f"{__file__}:scripted",
-            dataset=cls.dataset().name,
-            dataset_digest=cls.dataset().digest,
+            dataset=cls.toy_data().name,
+            dataset_digest=cls.toy_data().digest,
             kind=kind,
             view=ViewSettings(vocabulary_size=60, sequence_length=12),
             training=TrainSettings(epochs=epochs, batch_size=128, learning_rate=0.05, patience=None),
@@ -181,7 +170,7 @@ class EngineSuite(Suite):
         recorder = self.run(*jobs)
         assert recorder.statuses() == ["ok"] * 3, f"three sound runs ended as {recorder.statuses()}"
         losses = recorder.losses[0]
-        expected = train(jobs[0].spec, self.dataset(), compile="graph").history["loss"]
+        expected = train(jobs[0].spec, self.toy_data(), compile="graph").history["loss"]
         same = np.shape(losses) == np.shape(expected) and np.allclose(losses, expected, rtol=1e-4)
         assert same, f"the losses of a run are {losses}, those of train() {expected}"
 
@@ -219,7 +208,7 @@ class EngineSuite(Suite):
         result = self.run(job).results[8]
         why = last_line(result.error or result.status)
         assert result.test_probabilities is not None, f"a final run has no test probabilities ({why})"
-        assert result.test_probabilities.shape == (self.dataset().sizes["test"], 3)
+        assert result.test_probabilities.shape == (self.toy_data().sizes["test"], 3)
         read = [entry["spec_id"] for entry in read_entries(self.place().ledger)]
         assert read == [job.spec.spec_id], f"test reads on record are {read}, expected that of the final run"
         assert result.servable is not None, "its model was not kept"

@@ -17,19 +17,22 @@ from unittest import SkipTest
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.data.dataset import Dataset, Store
-from benchmark.data.prepare import prepare
-from benchmark.data.source import SourceOptions
+from benchmark.data.dataset import Store
 from benchmark.models import importing, load_builder
 from benchmark.models.source_description import Description, describe
 from benchmark.models.task import Task
-from benchmark.plan.run_specs import resolve_space
-from benchmark.plan.space import Space
-from benchmark.spec.config import TRAIN_KEYS, VIEW_KEYS, CompileMode, RunSpec, Scalar
+from benchmark.plan.run_specs import Plan, make_plan
+from benchmark.spec.config import (
+    TRAIN_KEYS,
+    VIEW_KEYS,
+    CompileMode,
+    RunSpec,
+    Scalar,
+    SweepConfig,
+    seed_bundle,
+)
 from benchmark.spec.result import Result
-from benchmark.spec.seeds import seed_bundle
 from benchmark.testing.suite import Suite, last_line, name_of
-from benchmark.testing.toy_data import ToyData
 
 _SHAPES = tuple(product((2, 3), (1, 12)))  # classes, words
 _CURVES = ("loss", "accuracy", "val_loss", "val_accuracy")
@@ -79,15 +82,12 @@ class ModelSuite(Suite):
 
     @classmethod
     @cache
-    def space(cls) -> Space:
-        """Return the space of the model, with `hparams` in it."""
-        return resolve_space(cls.description()).fix(cls.hparams)
-
-    @classmethod
-    @cache
-    def dataset(cls) -> Dataset:
-        """Return the data set of all runs."""
-        return prepare(ToyData(SourceOptions()))
+    def plan(cls) -> Plan:
+        """Return the plan of a sweep of the model, with `hparams` for its defaults."""
+        config = SweepConfig(
+            budget="suite", trials=1, seeds=1, epochs=_EPOCHS, train_share=1, overrides=dict(cls.hparams)
+        )
+        return make_plan(name_of(cls.model), cls.toy_data(), config)
 
     @classmethod
     def build(cls, classes: int, length: int, trim: bool = False, **hparams: Scalar) -> Any:
@@ -115,22 +115,9 @@ class ModelSuite(Suite):
     @classmethod
     def spec(cls, kind: str = "trial", **training: Scalar) -> RunSpec:
         """Return a short run."""
-        default, reads = cls.space().default, cls.description().input
-        view = {key: value for key, value in default.items() if key in VIEW_KEYS}
-        settings = {"batch_size": 32, "learning_rate": _LEARNING_RATE, "patience": None, "epochs": 2}
-        return RunSpec.model_validate(
-            {
-                "model": cls.description().name,
-                "model_digest": cls.description().digest,
-                "dataset": cls.dataset().name,
-                "dataset_digest": cls.dataset().digest,
-                "kind": kind,
-                "view": view if reads == "ids" else None,
-                "training": None if reads == "texts" else {**settings, **training},
-                "hparams": {k: v for k, v in default.items() if k not in VIEW_KEYS | TRAIN_KEYS},
-                "seeds": seed_bundle(0, "search", 0),
-            }
-        )
+        short = {"batch_size": 32, "learning_rate": _LEARNING_RATE, "patience": None, "epochs": 2, **training}
+        values = {name: value for name, value in cls.plan().default.items() if name not in TRAIN_KEYS}
+        return cls.plan().spec({**values, **short}, kind, seed_bundle(0, "search", 0))
 
     @classmethod
     def train(
@@ -147,7 +134,7 @@ class ModelSuite(Suite):
         release()  # a network that was kept would hide what differs between two
         result = train(
             spec,
-            cls.dataset(),
+            cls.toy_data(),
             on_epoch=lambda report: "pruned" if report.best_val_accuracy > enough else None,
             compile=compile,
             ledger=cls.folder / "ledger.jsonl",
@@ -182,7 +169,7 @@ class ModelSuite(Suite):
 
     def test_space(self) -> None:
         """The space is readable, and its default lies in the ranges."""
-        self.space()
+        self.plan()
 
     def test_builds(self) -> None:
         """Models are built for two and three classes, for texts of any length."""
@@ -253,11 +240,11 @@ class ModelSuite(Suite):
 
     def test_learns(self) -> None:
         """It learns the toy data beyond the most frequent class."""
-        labels = self.dataset().view("validation", None).y
+        labels = self.toy_data().view("validation", None).y
         majority = np.bincount(labels).max() / len(labels)
         needed = majority + 3 * math.sqrt(majority * (1 - majority) / len(labels))
         best = 0.0
-        for rate in {_LEARNING_RATE, self.space().default.get("learning_rate") or _LEARNING_RATE}:
+        for rate in {_LEARNING_RATE, self.plan().default.get("learning_rate") or _LEARNING_RATE}:
             if best <= needed:
                 spec = self.spec(epochs=_EPOCHS, learning_rate=rate)
                 best = max(self.train(spec, enough=needed).history["val_accuracy"])
@@ -266,7 +253,7 @@ class ModelSuite(Suite):
 
     def test_trial_does_not_read_test(self) -> None:
         """Trials do not read the test split."""
-        test = (self.dataset().folder / "test").resolve()
+        test = (self.toy_data().folder / "test").resolve()
         read = {path.name for path in self.trial()[1] if path.is_relative_to(test)}
         assert not read, f"the test split was read while a trial was trained ({', '.join(sorted(read))})"
 
@@ -274,8 +261,8 @@ class ModelSuite(Suite):
         """Stored, and loaded in another process, it gives the probabilities that were evaluated."""
         result = self.train(self.spec("final"), servable=self.folder / "servable")
         assert result.servable is not None, f"the model cannot be stored ({last_line(result.error)})"
-        store, texts = Store(self.dataset().folder / "test"), self.folder / "texts.json"
-        texts.write_text(json.dumps(store.texts(np.arange(self.dataset().sizes["test"]))))
+        store, texts = Store(self.toy_data().folder / "test"), self.folder / "texts.json"
+        texts.write_text(json.dumps(store.texts(np.arange(self.toy_data().sizes["test"]))))
         loaded = self.run_python(_ANSWER, result.servable, texts)
         difference = np.abs(np.array(loaded) - result.test_probabilities).max()
         assert difference < 1e-4, f"loaded again its probabilities differ by up to {difference:.2g}"

@@ -10,13 +10,18 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
 from unittest import SkipTest, mock
 
 import benchmark
 from benchmark.cli import spelled
+from benchmark.data.dataset import Dataset
+from benchmark.data.prepare import prepare
+from benchmark.data.source import SourceOptions
 from benchmark.support.errors import UserError, one_line
+from benchmark.testing.toy_data import ToyData
 
 
 class Suite:
@@ -52,6 +57,12 @@ class Suite:
     def teardown_class(cls) -> None:
         """Delete the scratch folder."""
         cls.resources.close()
+
+    @classmethod
+    @cache
+    def toy_data(cls) -> Dataset:
+        """Return the data set of all runs."""
+        return prepare(ToyData(SourceOptions()))
 
     @classmethod
     def run_tests(cls) -> Iterator[tuple[str, str, str, Exception | None]]:

@@ -20,7 +20,7 @@ from benchmark.support.databases import (
     Contents,
     check_database,
     engine_url,
-    looked_into,
+    inspected,
     parse,
     reason,
     sqlite_file,
@@ -185,7 +185,7 @@ def _database_client(uri: str) -> Any:
     file = sqlite_file(url)
     if file is not None:
         file.parent.mkdir(parents=True, exist_ok=True)
-    with looked_into(url) as contents:
+    with inspected(url) as contents:
         if file is not None and not contents.tables:
             _make_file(file)
         else:

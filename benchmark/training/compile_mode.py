@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from functools import partial
+from timeit import timeit
 from typing import Any
 
 import keras
@@ -21,7 +21,7 @@ from benchmark.training.epochs import make_epoch, prepare, shuffled
 Speeds = dict[str, list[float]]
 """Of each way that works: seconds until the first step is done, and seconds of a further one."""
 
-_METHOD = 2  # of measuring and of running epochs; another one makes what was measured worthless
+_METHOD = 2  # of measuring and of running epochs; a different one makes what was measured worthless
 _STEPS = 5
 _WORTH_MEASURING = 20_000_000  # ids that a run may read; a smaller one is over before it could pay
 _PATIENCE = 10.0  # times as long as the first way; another one that takes longer is not measured further
@@ -98,9 +98,9 @@ def _measure(
                 model = build()
                 prepare(model, data, labels)
                 epoch = partial(make_epoch(model, mode), data, labels, batches)
-                first = step = _seconds(epoch)
+                first = step = timeit(epoch, number=1)
                 if all(first <= _PATIENCE * start for start, _ in speeds.values()):
-                    step = min(_seconds(epoch), _seconds(epoch))
+                    step = min(timeit(epoch, number=1), timeit(epoch, number=1))
         except Exception:
             if mode == "graph":  # then the model itself is wrong, and its run will say so
                 return {"graph": [0.0, 0.0]}
@@ -108,9 +108,3 @@ def _measure(
         step /= -(-count // size)
         speeds[mode] = [max(first - step, 0.0), step]
     return speeds
-
-
-def _seconds(call: Callable[[], Any]) -> float:
-    started = time.perf_counter()
-    call()
-    return time.perf_counter() - started

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,20 +13,13 @@ from benchmark.data.dataset import View
 from benchmark.models import load_builder
 from benchmark.models.task import Task
 from benchmark.spec.config import RunSpec
-from benchmark.spec.result import EpochReport, Result, Status
+from benchmark.spec.result import Result
 from benchmark.training.saving import save_pipeline
 from benchmark.training.scores import log_probabilities, score
 
 
-def fit_pipeline(
-    spec: RunSpec,
-    task: Task,
-    train: View,
-    validation: View,
-    result: Result,
-    on_epoch: Callable[[EpochReport], Status | None],
-) -> tuple[Callable[[View], NDArray[np.float32]], Callable[[Path], None]]:
-    """Fit a pipeline in one step, which counts as one epoch, and note its scores.
+class PipelineLearner:
+    """A pipeline that is fitted in one step, which counts as one epoch.
 
     Parameters
     ----------
@@ -36,53 +27,41 @@ def fit_pipeline(
         Model, hyper-parameters and seeds; every ``random_state`` of the pipeline is set from them.
     task : Task
         Classes.
-    train, validation : View
-        Parts with their texts.
+    train : View
+        Training texts.
     result : Result
-        Receives history and summaries.
-    on_epoch : callable
-        Told about the only epoch; its answer is of no use any more.
-
-    Returns
-    -------
-    answer, save : callable
-        How the pipeline answers a view, and how it is written into a folder.
+        Receives what is known of the pipeline.
     """
-    pipeline = load_builder(spec.model, spec.model_digest)(task, **spec.hparams)
-    state = np.random.RandomState(spec.seeds.init)
-    seeded = {
-        name: int(state.randint(2**31 - 1))
-        for name in sorted(pipeline.get_params())
-        if name.endswith("random_state")
-    }
-    pipeline.set_params(**seeded)
-    texts = train.texts()
-    started = time.perf_counter()
-    pipeline.fit(texts, train.y)
-    seconds = time.perf_counter() - started
 
-    def answer(view: View) -> NDArray[np.float32]:
-        return log_probabilities(pipeline, view.texts(), len(task.class_names))
+    def __init__(self, spec: RunSpec, task: Task, train: View, result: Result) -> None:
+        self.class_names, self.train, self.result = task.class_names, train, result
+        self.model = load_builder(spec.model, spec.model_digest)(task, **spec.hparams)
+        state = np.random.RandomState(spec.seeds.init)
+        seeded = {
+            name: int(state.randint(2**31 - 1))
+            for name in sorted(self.model.get_params())
+            if name.endswith("random_state")
+        }
+        self.model.set_params(**seeded)
+        result.compile, result.device = "scikit-learn", "cpu"
 
-    loss, accuracy = score(answer(train), train.y)
-    val_loss, val_accuracy = score(answer(validation), validation.y)
-    if not (math.isfinite(loss) and math.isfinite(val_loss)):
-        result.status = "diverged"
-    metrics = {
-        "loss": loss,
-        "accuracy": accuracy,
-        "val_loss": val_loss,
-        "val_accuracy": val_accuracy,
-        "epoch_seconds": seconds,
-    }
-    result.history = {name: [value] for name, value in metrics.items()}
-    result.best_epoch, result.best_val_accuracy, result.best_val_loss = 1, val_accuracy, val_loss
-    result.train_seconds = time.perf_counter() - started
-    result.examples_per_second = len(train.y) / seconds
-    result.parameters = _weights(pipeline)
-    result.compile, result.device = "scikit-learn", "cpu"
-    on_epoch(EpochReport(1, 1, metrics, val_accuracy))
-    return answer, lambda folder: save_pipeline(folder, pipeline, task.class_names)
+    def epoch(self) -> dict[str, float]:
+        """Fit the pipeline; return its scores on the training texts."""
+        texts = self.train.texts()
+        started = time.perf_counter()
+        self.model.fit(texts, self.train.y)
+        seconds = time.perf_counter() - started
+        self.result.parameters = _weights(self.model)
+        loss, accuracy = score(self.logits(self.train), self.train.y)
+        return {"loss": loss, "accuracy": accuracy, "epoch_seconds": seconds}
+
+    def logits(self, view: View) -> NDArray[np.float32]:
+        """Return log probabilities, [n, classes]."""
+        return log_probabilities(self.model, view.texts(), len(self.class_names))
+
+    def save(self, folder: Path) -> None:
+        """Write the pipeline, which brings its own text processing."""
+        save_pipeline(folder, self.model, self.class_names)
 
 
 def _weights(pipeline: Any) -> int:

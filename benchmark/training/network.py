@@ -4,20 +4,35 @@ from __future__ import annotations
 
 import gc
 import json
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
+from benchmark.data.dataset import Dataset, View
 from benchmark.models import load_builder
 from benchmark.models.task import Task
-from benchmark.spec.config import Mode, Precision, RunSpec, TrainSettings
+from benchmark.spec.config import CompileMode, Mode, Precision, RunSpec, TrainSettings
+from benchmark.spec.result import Result
 from benchmark.support.tensorflow_setup import quiet_stderr
-from benchmark.training.epochs import TrainEpoch, make_epoch, prepare
+from benchmark.training.compile_mode import fastest_mode
+from benchmark.training.epochs import (
+    TrainEpoch,
+    bucketed,
+    make_epoch,
+    prepare,
+    shuffled,
+    text_lengths,
+    trimmed,
+)
+from benchmark.training.saving import is_known, save_servable
 from benchmark.training.scores import Predict, make_predict
 
 _kept: list[Network] = []
@@ -41,6 +56,78 @@ class Network:
     model: keras.Model
     epoch: TrainEpoch
     predict: Predict
+
+
+class NetworkLearner:
+    """A Keras model that is trained on ids, or on raw texts.
+
+    Parameters
+    ----------
+    spec : RunSpec
+        The run.
+    task : Task
+        Shapes and classes.
+    dataset : Dataset
+        Where the training texts are from.
+    train : View
+        Training texts.
+    result : Result
+        Receives what is known of the network.
+    compile : {"auto", "fit", "graph", "xla"}
+        How epochs are run; ``auto`` is the fastest.
+    """
+
+    def __init__(
+        self, spec: RunSpec, task: Task, dataset: Dataset, train: View, result: Result, compile: CompileMode
+    ) -> None:
+        training = spec.training
+        assert training is not None
+        self.dataset, self.view, self.size = dataset, spec.view, training.batch_size
+        self.side = spec.view.padding if spec.view and training.trim else ""
+        x = self._inputs(train)
+        self.lengths = text_lengths(x) if self.side else None
+
+        def build() -> keras.Model:
+            return build_model(spec, task, -(-len(x) // self.size))
+
+        mode = compile if compile != "auto" else fastest_mode(spec, result.device, build, x, train.y)
+        self.data = tf.constant(x), tf.constant(train.y)
+        self.network = make_network(spec, mode, build, *self.data)
+        self.model = self.network.model
+        result.parameters, result.compile = int(self.model.count_params()), mode
+        self.shuffle = np.random.default_rng(spec.seeds.shuffle)
+
+    def epoch(self) -> dict[str, float]:
+        """Train one epoch; return its loss and accuracy, its learning rate and its seconds."""
+        rate = float(self.model.optimizer.learning_rate)
+        started = time.perf_counter()
+        if self.lengths is None:
+            batches = shuffled(self.shuffle, len(self.data[0]), self.size)
+        else:
+            batches = bucketed(self.shuffle, self.lengths, self.size, self.side)
+        logs = self.network.epoch(*self.data, batches)
+        seconds = time.perf_counter() - started
+        return {
+            "loss": logs["loss"],
+            "accuracy": logs["accuracy"],
+            "learning_rate": rate,
+            "epoch_seconds": seconds,
+        }
+
+    def logits(self, view: View) -> NDArray[np.float32]:
+        """Return the logits of a view's texts, [n, n_outputs]."""
+        inputs = self._inputs(view)
+        return trimmed(self.network.predict, self.side, inputs) if self.side else self.network.predict(inputs)
+
+    def save(self, folder: Path) -> None:
+        """Write the network with its text processing."""
+        save_servable(folder, self.model, self.dataset, self.view)
+
+    def _inputs(self, view: View) -> NDArray[Any]:
+        """Return what the network reads: ids int32 [n, length], or raw texts as UTF-8, object [n]."""
+        if self.view is not None:
+            return view.x
+        return np.array([text.encode("utf-8") for text in view.texts()], dtype=object)
 
 
 def make_network(
@@ -68,11 +155,12 @@ def make_network(
     prepare(model, x, y)
     key = _key(spec, mode, model, x)
     if _kept and _kept[0].key == key:
-        _take_over(_kept[0].model, model)
+        for old, new in zip(_state(_kept[0].model), _state(model), strict=True):
+            old.assign(new.value)
         return _kept[0]
     release()
     network = Network(key, model, make_epoch(model, mode), make_predict(model))
-    if _is_plain(model):
+    if all(is_known(layer) for layer in model._flatten_layers(include_self=False)):
         _kept.append(network)
     return network
 
@@ -96,26 +184,8 @@ def _key(spec: RunSpec, mode: Mode, model: keras.Model, x: tf.Tensor) -> str:
     return json.dumps(parts)
 
 
-def _take_over(kept: keras.Model, fresh: keras.Model) -> None:
-    """Give a kept model the whole state of a fresh one of the same key."""
-    for old, new in zip(_state(kept), _state(fresh), strict=True):
-        old.assign(new.value)
-
-
 def _state(model: keras.Model) -> list[keras.Variable]:
     return [*model.variables, *model.optimizer.variables]
-
-
-def _is_plain(model: keras.Model) -> bool:
-    """Whether all that a model remembers is in Keras's variables: its layers are Keras's or ours."""
-    layers = model._flatten_layers(include_self=False)
-    return all(
-        type(layer).__module__.startswith(("keras.", "benchmark.models.")) and not isinstance(layer, _FOREIGN)
-        for layer in layers
-    )
-
-
-_FOREIGN = (keras.layers.Lambda, keras.layers.TFSMLayer)
 
 
 _OPTIMIZERS = {
@@ -152,17 +222,14 @@ def build_model(spec: RunSpec, task: Task, steps_per_epoch: int) -> keras.Model:
     if isinstance(model.layers[-1], keras.layers.Dense):  # logits are worth all their digits
         model.layers[-1].dtype_policy = "float32"
     _seed_dropout(model, spec.seeds.dropout)
-    binary = task.n_outputs == 1
+    if task.n_outputs == 1:
+        loss = keras.losses.BinaryCrossentropy
+        accuracy = keras.metrics.BinaryAccuracy("accuracy", threshold=0.0)
+    else:
+        loss = keras.losses.SparseCategoricalCrossentropy
+        accuracy = keras.metrics.SparseCategoricalAccuracy("accuracy")
     model.compile(
-        optimizer=_OPTIMIZERS[spec.training.optimizer](_learning_rate(spec.training, steps_per_epoch)),
-        loss=keras.losses.BinaryCrossentropy(from_logits=True)
-        if binary
-        else keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        metrics=[
-            keras.metrics.BinaryAccuracy(threshold=0.0, name="accuracy")
-            if binary
-            else keras.metrics.SparseCategoricalAccuracy(name="accuracy")
-        ],
+        optimizer=_optimizer(spec.training, steps_per_epoch), loss=loss(from_logits=True), metrics=[accuracy]
     )
     return model
 
@@ -203,12 +270,10 @@ def _seed_dropout(model: keras.Model, seed: int) -> None:
         state.assign(child.generate_state(2).astype(state.dtype))
 
 
-def _learning_rate(
-    settings: TrainSettings, steps_per_epoch: int
-) -> float | keras.optimizers.schedules.LearningRateSchedule:
-    steps = settings.epochs * steps_per_epoch
+def _optimizer(settings: TrainSettings, steps_per_epoch: int) -> keras.optimizers.Optimizer:
+    rate, steps = settings.learning_rate, settings.epochs * steps_per_epoch
     if settings.schedule == "cosine":
-        return keras.optimizers.schedules.CosineDecay(settings.learning_rate, steps)
-    if settings.schedule == "exponential":
-        return keras.optimizers.schedules.ExponentialDecay(settings.learning_rate, steps, 0.1)
-    return settings.learning_rate
+        rate = keras.optimizers.schedules.CosineDecay(rate, steps)
+    elif settings.schedule == "exponential":
+        rate = keras.optimizers.schedules.ExponentialDecay(rate, steps, 0.1)
+    return _OPTIMIZERS[settings.optimizer](rate)

@@ -69,7 +69,7 @@ def save_servable(folder: Path, model: keras.Model, dataset: Dataset, view: View
 
 def _save_network(path: Path, model: keras.Model, count: int, length: int) -> bool:
     """Write a network as a Keras file without its optimizer; return whether that gives it back."""
-    if not all(_is_known(layer) for layer in model._flatten_layers()):
+    if not all(is_known(layer) for layer in model._flatten_layers()):
         return False
     ids = np.random.default_rng(0).integers(0, count, (4, length), dtype=np.int32)
     try:
@@ -85,8 +85,13 @@ def _save_network(path: Path, model: keras.Model, count: int, length: int) -> bo
     return False
 
 
-def _is_known(layer: Any) -> bool:
-    """Whether a layer and the functions that it calls, of which a file has the names, are Keras's or ours."""
+def is_known(layer: Any) -> bool:
+    """Whether a layer and the functions that it calls are Keras's or ours: it remembers variables alone.
+
+    A file has the names of both; a layer around a TensorFlow program has what Keras does not know.
+    """
+    if isinstance(layer, keras.layers.TFSMLayer):
+        return False
     functions = [value for value in vars(layer).values() if isinstance(value, types.FunctionType)]
     return all(thing.__module__.startswith(("keras.", _OURS)) for thing in (type(layer), *functions))
 

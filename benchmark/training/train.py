@@ -8,7 +8,7 @@ import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,11 +18,11 @@ from benchmark.data.dataset import Dataset, View
 from benchmark.data.ledger_chain import Recorder, read_test
 from benchmark.models import importing
 from benchmark.models.task import Task, reporter
-from benchmark.spec.config import CompileMode, Device, RunSpec, TrainSettings, ViewSettings
+from benchmark.spec.config import CompileMode, Device, RunSpec, TrainSettings
 from benchmark.spec.result import EpochReport, Result, Status
 from benchmark.support.errors import Unfinished
 from benchmark.training.devices import set_up_device, threads
-from benchmark.training.scores import Score, probabilities, score
+from benchmark.training.scores import probabilities, score
 
 OnEpoch = Callable[[EpochReport], Status | None]
 
@@ -37,7 +37,7 @@ def train(
     ledger: Recorder | None = None,
     servable: Path | None = None,
 ) -> Result:
-    """Train one run and, for a final run, measure it on the test part.
+    """Train one run and, for a final run, measure it on the test split.
 
     The same spec on the same machine gives bit-equal curves.
 
@@ -48,7 +48,7 @@ def train(
     dataset : Dataset
         The prepared data set of the spec.
     on_epoch : callable
-        Told about each epoch; its answer is None, or the status with which the run is to end now, such
+        Gets a report of each epoch; its answer is None, or the status with which the run is to end now, such
         as ``pruned``.
     device : {"auto", "cpu", "gpu"}
         Where to train.
@@ -82,12 +82,31 @@ def train(
         needed = (dataset.folder, Path(tempfile.gettempdir()))
         if isinstance(error, OSError) and not all(folder.exists() for folder in needed):
             raise
-        result.status = "oom" if _out_of_memory(error) else "failed"
-        result.error = traceback.format_exc()
-        _forget()
+        _record_failure(result, error)
     if not result.train_seconds:
         result.train_seconds = time.perf_counter() - started
     return result
+
+
+class Learner(Protocol):
+    """What is trained: a network or a pipeline, with its training texts.
+
+    Attributes
+    ----------
+    model : keras.Model or sklearn.pipeline.Pipeline
+        The one of both that it is.
+    """
+
+    model: Any
+
+    def epoch(self) -> dict[str, float]:
+        """Train one epoch; return its ``loss``, ``accuracy`` and ``epoch_seconds``, a network's rate, too."""
+
+    def logits(self, view: View) -> NDArray[np.float32]:
+        """Return the logits of a view's texts, [n, n_outputs]."""
+
+    def save(self, folder: Path) -> None:
+        """Write it with its text processing."""
 
 
 def _train(
@@ -99,22 +118,28 @@ def _train(
     ledger: Recorder | None,
     servable: Path | None,
 ) -> None:
-    train_part = share_of(dataset.view("train", spec.view), spec)
+    train = share_of(dataset.view("train", spec.view), spec)
     validation = dataset.view("validation", spec.view)
+    task = _task(dataset, spec, result)
+    learner: Learner
     if spec.training is None:
-        from benchmark.training.estimators import fit_pipeline
+        from benchmark.training.estimators import PipelineLearner
 
-        task = _task(dataset, spec, result)
-        answer, save = fit_pipeline(spec, task, train_part, validation, result, on_epoch)
+        learner = PipelineLearner(spec, task, train, result)
     else:
-        answer, save = _fit_network(spec, dataset, result, train_part, validation, on_epoch, compile)
+        from benchmark.training.network import NetworkLearner
+
+        learner = NetworkLearner(spec, task, dataset, train, result, compile)
+    _run_epochs(spec, result, learner, validation, on_epoch)
+    speeds = [len(train.y) / seconds for seconds in result.history.get("epoch_seconds", ())]
+    result.examples_per_second = float(np.median(speeds[1:] or speeds)) if speeds else None
     if result.status != "ok":
         return
     if spec.kind == "final":
         if ledger is None:
             raise ValueError("a final run needs the ledger of test reads")
         test = read_test(dataset, spec, ledger)
-        logits = answer(test)
+        logits = learner.logits(test)
         if not np.isfinite(logits).all():  # not a number is not the first class
             result.status = "diverged"
             return
@@ -122,71 +147,12 @@ def _train(
         result.test_probabilities, result.test_labels = probabilities(logits), test.y
     if servable is not None:
         try:
-            save(servable)
+            learner.save(servable)
             result.servable = servable
         except Exception as error:  # a model that cannot be stored has been measured all the same
             if disk_is_full(error):
                 raise
             result.error = traceback.format_exc()
-
-
-Answer = Callable[[View], NDArray[np.float32]]
-Save = Callable[[Path], None]
-
-
-def _fit_network(
-    spec: RunSpec,
-    dataset: Dataset,
-    result: Result,
-    train: View,
-    validation: View,
-    on_epoch: OnEpoch,
-    compile: CompileMode,
-) -> tuple[Answer, Save]:
-    """Train a Keras model; return how it answers a view, and how it is stored."""
-    import tensorflow as tf
-
-    from benchmark.training.compile_mode import fastest_mode
-    from benchmark.training.epochs import Batches, bucketed, shuffled, text_lengths, trimmed
-    from benchmark.training.network import build_model, make_network
-    from benchmark.training.saving import save_servable
-
-    settings, training = spec.view, spec.training
-    assert training is not None
-    count, size = len(train.y), training.batch_size
-    side = settings.padding if settings and training.trim else ""
-    task = _task(dataset, spec, result)
-    x = _inputs(train, settings)
-
-    def build() -> Any:
-        return build_model(spec, task, math.ceil(count / size))
-
-    mode = fastest_mode(spec, result.device or "cpu", build, x, train.y) if compile == "auto" else compile
-    data, labels = tf.constant(x), tf.constant(train.y)
-    network = make_network(spec, mode, build, data, labels)
-    result.parameters, result.compile = int(network.model.count_params()), mode
-    shuffle = np.random.default_rng(spec.seeds.shuffle)
-    lengths = text_lengths(x) if side else None
-
-    def next_batches() -> Batches:
-        if lengths is None:
-            return shuffled(shuffle, count, size)
-        return bucketed(shuffle, lengths, size, side)
-
-    def train_epoch() -> dict[str, float]:
-        return network.epoch(data, labels, next_batches())
-
-    def answer(view: View) -> NDArray[np.float32]:
-        inputs = _inputs(view, settings)
-        return trimmed(network.predict, side, inputs) if side else network.predict(inputs)
-
-    def validate() -> Score:
-        return score(answer(validation), validation.y)
-
-    _run_epochs(training, result, network.model, train_epoch, validate, on_epoch)
-    speeds = [count / seconds for seconds in result.history.get("epoch_seconds", ())]
-    result.examples_per_second = float(np.median(speeds[1:] or speeds)) if speeds else None
-    return answer, lambda folder: save_servable(folder, network.model, dataset, settings)
 
 
 def _task(dataset: Dataset, spec: RunSpec, result: Result) -> Task:
@@ -205,84 +171,61 @@ def _task(dataset: Dataset, spec: RunSpec, result: Result) -> Task:
     )
 
 
-def _inputs(view: View, settings: ViewSettings | None) -> NDArray[Any]:
-    """Return what a network reads: ids int32 [n, length], or raw texts as UTF-8, object [n]."""
-    if settings is not None:
-        return view.x
-    return np.array([text.encode("utf-8") for text in view.texts()], dtype=object)
-
-
-def _run_epochs(
-    settings: TrainSettings,
-    result: Result,
-    model: Any,
-    train_epoch: Callable[[], dict[str, float]],
-    validate: Callable[[], Score],
-    on_epoch: OnEpoch,
-) -> None:
+def _run_epochs(spec: RunSpec, result: Result, learner: Learner, validation: View, on_epoch: OnEpoch) -> None:
     """Train; with early stopping (``patience``), the best epoch's weights are restored at the end."""
+    settings = spec.training or TrainSettings(epochs=1, patience=None)
     best, best_weights = (-math.inf, -math.inf), None
     started = time.perf_counter()
     for number in range(1, settings.epochs + 1):
-        rate = float(model.optimizer.learning_rate)
-        epoch_started = time.perf_counter()
-        logs = train_epoch()
-        seconds = time.perf_counter() - epoch_started
-        val_loss, val_accuracy = validate()
-        metrics = {
-            "loss": logs["loss"],
-            "accuracy": logs["accuracy"],
-            "val_loss": val_loss,
-            "val_accuracy": val_accuracy,
-            "learning_rate": rate,
-            "epoch_seconds": seconds,
-        }
+        metrics = learner.epoch()
+        val_loss, val_accuracy = score(learner.logits(validation), validation.y)
+        metrics |= {"val_loss": val_loss, "val_accuracy": val_accuracy}
         for name, value in metrics.items():
             result.history.setdefault(name, []).append(value)
         result.train_seconds = time.perf_counter() - started
-        if not (math.isfinite(logs["loss"]) and math.isfinite(val_loss)):
+        if not (math.isfinite(metrics["loss"]) and math.isfinite(val_loss)):
             result.status = "diverged"
             return
-        # Accuracy is coarse on a small validation part: the lower loss decides between equal ones.
+        # Accuracy is coarse on a small validation split: the lower loss decides between equal ones.
         if (val_accuracy, -val_loss) > best:
-            best, best_weights = (val_accuracy, -val_loss), model.get_weights()
+            best = (val_accuracy, -val_loss)
+            best_weights = learner.model.get_weights() if settings.patience else None
             result.best_epoch, result.best_val_accuracy, result.best_val_loss = number, val_accuracy, val_loss
         end = on_epoch(EpochReport(number, settings.epochs, metrics, best[0]))
-        if end is not None:
+        if end is not None and spec.training is not None:  # a pipeline has nothing left to do
             result.status = end
             return
         if settings.patience and number - (result.best_epoch or number) >= settings.patience:
             break
     if settings.patience:
-        model.set_weights(best_weights)
+        learner.model.set_weights(best_weights)
     else:
         result.best_epoch, result.best_val_accuracy, result.best_val_loss = number, val_accuracy, val_loss
 
 
-def share_of(part: View, spec: RunSpec) -> View:
+def share_of(view: View, spec: RunSpec) -> View:
     """Draw the spec's share or number of training texts, stratified, from the ``fewshot`` stream."""
-    wanted = spec.train_examples or round(spec.train_share * len(part.y))
-    if wanted >= len(part.y):
-        return part
+    wanted = spec.train_examples or round(spec.train_share * len(view.y))
+    if wanted >= len(view.y):
+        return view
     generator = np.random.default_rng(spec.seeds.fewshot)
-    order = generator.permutation(len(part.y))
-    classes, counts = np.unique(part.y, return_counts=True)
-    exact = wanted * counts / len(part.y)
+    order = generator.permutation(len(view.y))
+    classes, counts = np.unique(view.y, return_counts=True)
+    exact = wanted * counts / len(view.y)
     quotas = np.floor(exact).astype(int)
     quotas[np.argsort(quotas - exact, kind="stable")[: wanted - quotas.sum()]] += 1
-    chosen = [order[part.y[order] == label][:quota] for label, quota in zip(classes, quotas, strict=True)]
+    chosen = [order[view.y[order] == label][:quota] for label, quota in zip(classes, quotas, strict=True)]
     rows = np.sort(np.concatenate(chosen))
-    return View(part.x[rows], part.y[rows], part.rows[rows], part.store)
+    return View(view.x[rows], view.y[rows], view.rows[rows], view.store)
 
 
-def _forget() -> None:
-    """Give back the memory of a run that failed, and what was kept for the next one."""
-    from benchmark.training.network import release
-
-    release()
-
-
-def _out_of_memory(error: Exception) -> bool:
+def _record_failure(result: Result, error: Exception) -> None:
+    """Record an error, and give back the memory of the run and what was kept for the next one."""
     import tensorflow as tf
 
-    return isinstance(error, MemoryError | tf.errors.ResourceExhaustedError)
+    from benchmark.training.network import release
+
+    out_of_memory = isinstance(error, MemoryError | tf.errors.ResourceExhaustedError)
+    result.status = "oom" if out_of_memory else "failed"
+    result.error = traceback.format_exc()
+    release()

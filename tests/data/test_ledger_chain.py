@@ -9,8 +9,7 @@ from ledgers import looks
 
 from benchmark.data.ledger_chain import append, examine, read_test
 from benchmark.data.prepare import prepare
-from benchmark.spec.config import RunSpec, TrainSettings, ViewSettings
-from benchmark.spec.seeds import seed_bundle
+from benchmark.spec.config import RunSpec, TrainSettings, ViewSettings, seed_bundle
 from benchmark.support.errors import UserError
 
 

@@ -18,8 +18,7 @@ from benchmark.data.prepare import prepare
 from benchmark.execution.engine import Job, Workplace
 from benchmark.execution.inline import InlineEngine
 from benchmark.execution.processes import ProcessEngine
-from benchmark.spec.config import RunSpec, TrainSettings, ViewSettings
-from benchmark.spec.seeds import seed_bundle
+from benchmark.spec.config import RunSpec, TrainSettings, ViewSettings, seed_bundle
 from benchmark.support.errors import UserError
 from benchmark.testing import EngineSuite
 

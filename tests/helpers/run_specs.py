@@ -1,7 +1,6 @@
 """Small run specs for tests of training."""
 
-from benchmark.spec.config import RunSpec, TrainSettings, ViewSettings
-from benchmark.spec.seeds import seed_bundle
+from benchmark.spec.config import RunSpec, TrainSettings, ViewSettings, seed_bundle
 
 
 def make_spec(

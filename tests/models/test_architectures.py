@@ -17,8 +17,7 @@ from benchmark.models.task import Task
 from benchmark.plan.space import find_space, load_space
 from benchmark.serving.mlflow_model import Servable
 from benchmark.serving.stored_models import pack_model
-from benchmark.spec.config import TRAIN_KEYS, VIEW_KEYS, RunSpec, TrainSettings, ViewSettings
-from benchmark.spec.seeds import seed_bundle
+from benchmark.spec.config import TRAIN_KEYS, VIEW_KEYS, RunSpec, TrainSettings, ViewSettings, seed_bundle
 from benchmark.training.train import train
 
 # Those that read ids and nothing else; models with files of their own have tests of their own.

@@ -13,8 +13,7 @@ from benchmark.models.source_description import describe
 from benchmark.models.task import Task
 from benchmark.plan.space import find_space, load_space
 from benchmark.serving.mlflow_model import Servable
-from benchmark.spec.config import TRAIN_KEYS, VIEW_KEYS, RunSpec, TrainSettings, ViewSettings
-from benchmark.spec.seeds import seed_bundle
+from benchmark.spec.config import TRAIN_KEYS, VIEW_KEYS, RunSpec, TrainSettings, ViewSettings, seed_bundle
 from benchmark.training.train import train
 from benchmark.vectors.text_files import write_vectors
 

@@ -16,8 +16,7 @@ from benchmark.models.source_description import describe
 from benchmark.models.task import Task
 from benchmark.plan.space import find_space, load_space
 from benchmark.serving.stored_models import pack_model
-from benchmark.spec.config import TRAIN_KEYS, RunSpec, TrainSettings
-from benchmark.spec.seeds import seed_bundle
+from benchmark.spec.config import TRAIN_KEYS, RunSpec, TrainSettings, seed_bundle
 from benchmark.training.train import train
 
 WORDS = ["tea", "coffee", "water", *(f"word{number}" for number in range(40)), "unused"]

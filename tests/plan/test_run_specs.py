@@ -81,7 +81,7 @@ def overridden(**values):
 
 
 def test_trim_is_for_models_that_ignore_padding(sample):
-    with pytest.raises(UserError, match=r"^trim: 'flatten' gives other answers when padding is left off"):
+    with pytest.raises(UserError, match=r"^trim: 'flatten' gives different answers when padding is left off"):
         make_plan("flatten", sample, overridden(trim=True))
     with pytest.raises(
         UserError,

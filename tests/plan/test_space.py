@@ -14,8 +14,7 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from benchmark.plan.schema import SCHEMAS, main, schema_text
-from benchmark.plan.space import Space, find_space, load_space, spaces_folder
+from benchmark.plan.space import SCHEMAS, Space, find_space, load_space, main, schema_text, spaces_folder
 from benchmark.support.errors import UserError
 
 SHIPPED = ("avg-pool", "bilstm", "cnn", "fasttext", "flatten", "gru", "lstm", "transformer")
@@ -539,11 +538,11 @@ def test_packaged_folder_wins_over_the_checkout(tmp_path, monkeypatch):
 def test_schemas_are_current():
     for name in SCHEMAS:
         now = (spaces_folder() / name).read_text("utf-8")
-        assert now == schema_text(name), "run `python -m benchmark.plan.schema`"
+        assert now == schema_text(name), "run `python -m benchmark.plan.space`"
 
 
 def test_schema_command(tmp_path, monkeypatch):
-    monkeypatch.setattr("benchmark.plan.schema.spaces_folder", lambda: tmp_path)
+    monkeypatch.setattr("benchmark.plan.space.spaces_folder", lambda: tmp_path)
     main()
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(SCHEMAS)
     assert (tmp_path / "schema.json").read_text() == schema_text("schema.json")
@@ -567,7 +566,7 @@ def test_shipped_files_read_the_same_with_any_yaml_reader():
 
 def test_imports_nothing_heavy():
     code = (
-        "import sys, benchmark.support.yaml_file, benchmark.plan.schema;"
+        "import sys, benchmark.support.yaml_file, benchmark.plan.space;"
         "print(sorted({'tensorflow', 'keras', 'mlflow', 'optuna', 'ray'} & set(sys.modules)))"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -4,8 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from benchmark.driver.sweep_options import PRUNERS, SAMPLERS
-from benchmark.spec.config import Resource, RunSpec, SweepConfig, TrainSettings, ViewSettings
-from benchmark.spec.seeds import seed_bundle
+from benchmark.spec.config import Resource, RunSpec, SweepConfig, TrainSettings, ViewSettings, seed_bundle
 
 
 @pytest.fixture

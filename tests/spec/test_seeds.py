@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from benchmark.spec.seeds import SeedBundle, seed_bundle
+from benchmark.spec.config import SeedBundle, seed_bundle
 
 STREAMS = ("init", "shuffle", "dropout", "fewshot", "split")
 

@@ -28,9 +28,9 @@ with interrupts.stoppable(give_up) as stop:
 def test_the_first_signal_is_a_request(number):
     before = signal.getsignal(number)
     with stoppable(lambda: pytest.fail("it stopped in time")) as stop:
-        assert not stop.asked
+        assert not stop.is_set()
         os.kill(os.getpid(), number)
-        while not stop.asked:  # a thread is told
+        while not stop.is_set():  # a thread is told
             threading.Event().wait(0.01)
     assert signal.getsignal(number) is before
     assert signal.set_wakeup_fd(-1) == -1
@@ -60,7 +60,7 @@ def test_other_threads_leave_signals_alone():
 
     def enter():
         with stoppable(lambda: None) as stop:
-            found.append((stop.asked, signal.getsignal(signal.SIGINT)))
+            found.append((stop.is_set(), signal.getsignal(signal.SIGINT)))
 
     before = signal.getsignal(signal.SIGINT)
     thread = threading.Thread(target=enter)

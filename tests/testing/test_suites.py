@@ -262,7 +262,7 @@ def test_a_large_data_set_that_is_streamed():
 
 
 ON_EPOCH = "on_epoch=lambda report, job=job: handler.epoch(job, report)"
-OTHER = "__import__('benchmark.spec.seeds').spec.seeds.seed_bundle(0, 'search', 9)"
+OTHER = "__import__('benchmark.spec.config').spec.config.seed_bundle(0, 'search', 9)"
 
 
 @pytest.mark.parametrize(

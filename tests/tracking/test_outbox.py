@@ -15,7 +15,7 @@ from tracked import Faulty, a_record, contents, fill, half_the_time, runs_of
 from benchmark.display.events import Display
 from benchmark.driver.session import Session
 from benchmark.support.errors import Unfinished
-from benchmark.support.runs_folder import RunsFolder
+from benchmark.support.files import RunsFolder
 from benchmark.tracking import names
 from benchmark.tracking.outbox import Outbox
 from benchmark.tracking.runs import find_runs

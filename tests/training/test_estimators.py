@@ -12,8 +12,7 @@ from sklearn.preprocessing import FunctionTransformer
 
 from benchmark.data.dataset import Store
 from benchmark.serving.mlflow_model import Servable
-from benchmark.spec.config import RunSpec
-from benchmark.spec.seeds import seed_bundle
+from benchmark.spec.config import RunSpec, seed_bundle
 from benchmark.training.saving import save_pipeline
 from benchmark.training.scores import log_probabilities
 from benchmark.training.train import train
