@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import sys
+from functools import partial
 from typing import TYPE_CHECKING
 
 from benchmark import cli
@@ -34,25 +34,26 @@ examples:
   python -m benchmark.compare avg-pool fasttext --until-decided --max-seeds 12"""
 
 
-def parser() -> cli.Parser:
-    """Return the command's argument parser."""
-    parser = cli.make_parser("compare", _DESCRIPTION, _EPILOG)
-    add = parser.add_argument
-    add("a", metavar="A", help="model, or model:tier")
-    add("b", metavar="B", help="what it is compared with")
-    add("--dataset", type=cli.data_set, metavar="D", help=cli.DATASET_HELP)
-    add("--budget", metavar="B", help="rows of this budget (default: the largest that both have)")
-    cli.add_margin_option(parser)
-    add("--until-decided", action="store_true", help="train further seeds until the verdict is clear")
-    add(
+parser = partial(
+    cli.make_parser,
+    "compare",
+    _DESCRIPTION,
+    cli.option("a", "A", str, "model, or model:tier"),
+    cli.option("b", "B", str, "what it is compared with"),
+    cli.BOARD_DATASET,
+    cli.option("--budget", "B", str, "rows of this budget (default: the largest that both have)"),
+    cli.MARGIN,
+    cli.switch("--until-decided", "train further seeds until the verdict is clear"),
+    cli.option(
         "--max-seeds",
-        type=cli.whole_number(3),
-        metavar="N",
-        help="with --until-decided: most seeds of each, those there are included (default: 20)",
-    )
-    add("--json", action="store_true", help="print the verdict and its figures as JSON")
-    cli.add_store_options(parser)
-    return parser
+        "N",
+        cli.whole_number(3),
+        "with --until-decided: most seeds of each, those there are included (default: 20)",
+    ),
+    cli.switch("--json", "print the verdict and its figures as JSON"),
+    cli.TRACKING_URI,
+    epilog=_EPILOG,
+)
 
 
 @cli.command(parser)
@@ -67,16 +68,12 @@ def main(options: Namespace) -> int:
 
     uri = resolve_uri(options.tracking_uri, cli.RUNS)
     cli.check_embedded_store(uri)
-    display = make_display(options.json, sys.stderr if options.json else sys.stdout)
-    try:
-        with open_session(cli.RUNS, options.tracking_uri, display) as session:
-            compared = _until_decided(options, session) if options.until_decided else _once(options, session)
-    finally:
-        display.close()
-    if options.json:
-        print(json.dumps(compared.record(), indent=1, allow_nan=False))
-    else:
-        cli.say(to_text(compared))
+    with (
+        make_display(options.json) as display,
+        open_session(cli.RUNS, options.tracking_uri, display) as session,
+    ):
+        compared = _until_decided(options, session) if options.until_decided else _once(options, session)
+    cli.show(compared.record(), to_text(compared), options.json)
     return cli.DONE
 
 

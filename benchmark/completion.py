@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import sys
+from functools import partial
 
 from benchmark import cli
 from benchmark.datasets import ACTIONS as DATASET_ACTIONS
@@ -20,16 +21,14 @@ in zsh, after compinit:
   echo 'eval "$(<~/.textbench-completion)"' >> ~/.zshrc"""
 
 
-def parser() -> cli.Parser:
-    """Return the command's argument parser."""
-    parser = cli.make_parser(
-        "completion",
-        "Print a script that completes commands, options, models, data sets, budgets and the like of "
-        "'textbench COMMAND'. Plug-ins installed later are known once the script is made again.",
-        _EPILOG,
-    )
-    parser.add_argument("shell", metavar="SHELL", type=cli.choice("shell", SHELLS), help="bash or zsh")
-    return parser
+parser = partial(
+    cli.make_parser,
+    "completion",
+    "Print a script that completes commands, options, models, data sets, budgets and the like of "
+    "'textbench COMMAND'. Plug-ins installed later are known once the script is made again.",
+    cli.option("shell", "SHELL", cli.choice("shell", SHELLS), "bash or zsh"),
+    epilog=_EPILOG,
+)
 
 
 @cli.command(parser)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import traceback
+from functools import partial
 from pathlib import Path
 from symtable import symtable
 from typing import TYPE_CHECKING
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from benchmark.testing.suite import Suite
 
 _FUNCTIONS = {"build": "model", "source": "dataset", "engine": "engine"}
-_KINDS = tuple(_FUNCTIONS.values())
 _TEMPLATES = {
     "model": "models/avg_pool.py",
     "dataset": "testing/toy_data.py",
@@ -35,25 +34,26 @@ examples:
   python -m benchmark.conformance my_data.py:source --json"""
 
 
-def parser() -> cli.Parser:
-    """Return the command's argument parser."""
-    parser = cli.make_parser(
-        "conformance",
-        "Check whether a model, data set or engine does what Textbench asks of one. The exit code is 0\n"
-        "where all tests pass, and 1 where one fails. Nothing of it is recorded.",
-        _EPILOG,
-    )
-    add = parser.add_argument
-    file = "a Python file, FILE:NAME, package.module:NAME, or a name"
-    kind = cli.choice("kind", _KINDS)
-    add("target", type=cli.possible_path, nargs="?", metavar="FILE", help=file)
-    add("--kind", type=kind, metavar="K", help="model, dataset or engine (default: seen)")
-    template = "print a file to start from: model, dataset or engine"
-    add("--template", type=kind, metavar="K", help=template)
-    add("--set", action="append", default=[], metavar="NAME=VALUE", help="fix a hyper-parameter of a model")
-    cli.add_data_dir_option(parser)
-    add("--json", action="store_true", help="print JSON")
-    return parser
+_KIND = cli.choice("kind", tuple(_FUNCTIONS.values()))
+parser = partial(
+    cli.make_parser,
+    "conformance",
+    "Check whether a model, data set or engine does what Textbench asks of one. The exit code is 0\n"
+    "where all tests pass, and 1 where one fails. Nothing of it is recorded.",
+    cli.option(
+        "target",
+        "FILE",
+        cli.possible_path,
+        "a Python file, FILE:NAME, package.module:NAME, or a name",
+        nargs="?",
+    ),
+    cli.option("--kind", "K", _KIND, "model, dataset or engine (default: seen)"),
+    cli.option("--template", "K", _KIND, "print a file to start from: model, dataset or engine"),
+    cli.option("--set", "NAME=VALUE", str, "fix a hyper-parameter of a model", action="append", default=[]),
+    cli.DATA_DIR,
+    cli.JSON,
+    epilog=_EPILOG,
+)
 
 
 @cli.command(parser)
@@ -84,10 +84,9 @@ def main(options: Namespace) -> int:
         if options.debug and status == "failed":
             traceback.print_exception(error)
     failed = sum(check["status"] == "failed" for check in checks)
-    if options.json:
-        print(json.dumps({"target": target, "kind": kind, "failed": failed, "checks": checks}, indent=1))
-    else:
-        print(f"\n{kind} {target}: {f'{failed} of {len(checks)} tests failed' if failed else 'passed'}")
+    record = {"target": target, "kind": kind, "failed": failed, "checks": checks}
+    result = f"{failed} of {len(checks)} tests failed" if failed else "passed"
+    cli.show(record, f"\n{kind} {target}: {result}", options.json)
     return cli.SOME_FAILED if failed else cli.DONE
 
 
@@ -120,7 +119,7 @@ def resolve(target: str, kind: str | None = None) -> tuple[str, str]:
     if target in DATASETS or target.partition(":")[0] in PREFIXES:
         return target, "dataset"
     if ":" in target:
-        raise UserError(f"{target}: say what it is: --kind {', '.join(_KINDS)}")
+        raise UserError(f"{target}: say what it is: --kind {', '.join(_KIND.choices)}")
     hint = did_you_mean(target, [*MODELS, *DATASETS])
     raise UserError(f"there is no file, model or data set '{target}'; {hint}")
 

@@ -7,6 +7,7 @@ import shlex
 import sys
 import time
 from argparse import Namespace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,47 +21,39 @@ _METHODS = ("skipgram", "cbow")
 _SETTINGS = ("dim", "epochs", "words", "min_count", "window", "method", "workers", "seed")
 
 
-def parser() -> cli.Parser:
-    """Return the command's argument parser."""
-    parser = cli.make_parser(
-        "embeddings",
-        "Learn word vectors (word2vec) from the training texts of a data set, and from its unlabelled texts "
-        "where it has some. Texts of the validation and test parts are left out. The folder that is written "
-        "has vectors.txt, for the architecture 'glove', and module/, for the architecture 'hub'. Needs "
-        "gensim: pip install 'textbench[vectors]'.",
-        "example:\n  python -m benchmark.embeddings --dataset imdb --output imdb-vectors\n"
-        "  python -m benchmark.sweep --model glove --set vectors=imdb-vectors/vectors.txt --dataset imdb",
-    )
-    parser.add_argument(
-        "--dataset",
-        type=cli.data_set,
-        required=True,
-        metavar="D",
-        help="a name, dir:PATH, csv:PATH, tfds:NAME",
-    )
-    parser.add_argument(
-        "--output", type=cli.local_path, required=True, metavar="DIR", help="the folder to make"
-    )
+_NUMBERS = [
+    cli.option(f"--{name}", "N", cli.whole_number(low), f"{text} (default: {default})", default=default)
     for name, low, default, text in (
-        ("--dim", 1, 50, "numbers of a vector"),
-        ("--epochs", 1, 5, "passes over the texts"),
-        ("--words", 1, 50_000, "most words that get a vector, the most frequent first"),
-        ("--min-count", 1, 5, "times a word must occur"),
-        ("--window", 1, 5, "words looked at on each side"),
-        ("--workers", 1, 1, "threads; with more than one, two trainings give different vectors"),
-        ("--seed", 0, 0, "of weights and draws"),
-    ):
-        help_text = f"{text} (default: {default})"
-        parser.add_argument(name, type=cli.whole_number(low), default=default, metavar="N", help=help_text)
-    parser.add_argument(
-        "--method",
-        type=cli.choice("method", _METHODS),
-        default="skipgram",
-        metavar="M",
-        help="skipgram, or cbow, which is several times as fast (default: skipgram)",
+        ("dim", 1, 50, "numbers of a vector"),
+        ("epochs", 1, 5, "passes over the texts"),
+        ("words", 1, 50_000, "most words that get a vector, the most frequent first"),
+        ("min-count", 1, 5, "times a word must occur"),
+        ("window", 1, 5, "words looked at on each side"),
+        ("workers", 1, 1, "threads; with more than one, two trainings give different vectors"),
+        ("seed", 0, 0, "of weights and draws"),
     )
-    cli.add_data_options(parser)
-    return parser
+]
+parser = partial(
+    cli.make_parser,
+    "embeddings",
+    "Learn word vectors (word2vec) from the training texts of a data set, and from its unlabelled texts "
+    "where it has some. Texts of the validation and test parts are left out. The folder that is written "
+    "has vectors.txt, for the architecture 'glove', and module/, for the architecture 'hub'. Needs "
+    "gensim: pip install 'textbench[vectors]'.",
+    cli.option("--dataset", "D", cli.data_set, "a name, dir:PATH, csv:PATH, tfds:NAME", required=True),
+    cli.option("--output", "DIR", cli.local_path, "the folder to make", required=True),
+    *_NUMBERS,
+    cli.option(
+        "--method",
+        "M",
+        cli.choice("method", _METHODS),
+        "skipgram, or cbow, which is several times as fast (default: skipgram)",
+        default="skipgram",
+    ),
+    *cli.DATA_OPTIONS,
+    epilog="example:\n  python -m benchmark.embeddings --dataset imdb --output imdb-vectors\n"
+    "  python -m benchmark.sweep --model glove --set vectors=imdb-vectors/vectors.txt --dataset imdb",
+)
 
 
 @cli.command(parser)

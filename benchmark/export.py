@@ -4,27 +4,23 @@ from __future__ import annotations
 
 import sys
 from argparse import Namespace
+from functools import partial
 from pathlib import Path
 
 from benchmark import __version__, cli
 from benchmark.serving.stored_models import find_model
 from benchmark.support.errors import UserError
 
-
-def parser() -> cli.Parser:
-    """Return the command's argument parser."""
-    parser = cli.make_parser(
-        "export",
-        "Write a trained model for use without Textbench: a TensorFlow SavedModel from raw texts to\n"
-        "probabilities, a plain Keras file from word ids, and a README that shows how to use both.",
-        "examples:\n  python -m benchmark.export --best imdb --output my-model\n"
-        "  python -m benchmark.export --model-uri runs:/RUN_ID/model --output my-model",
-    )
-    cli.add_model_options(parser)
-    parser.add_argument(
-        "--output", type=cli.local_path, metavar="DIR", required=True, help="new folder for the model"
-    )
-    return parser
+parser = partial(
+    cli.make_parser,
+    "export",
+    "Write a trained model for use without Textbench: a TensorFlow SavedModel from raw texts to\n"
+    "probabilities, a plain Keras file from word ids, and a README that shows how to use both.",
+    *cli.MODEL_OPTIONS,
+    cli.option("--output", "DIR", cli.local_path, "new folder for the model", required=True),
+    epilog="examples:\n  python -m benchmark.export --best imdb --output my-model\n"
+    "  python -m benchmark.export --model-uri runs:/RUN_ID/model --output my-model",
+)
 
 
 @cli.command(parser)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,46 +20,38 @@ if TYPE_CHECKING:
 _FORMATS = ("table", "md", "csv", "json", "tex", "html")
 
 
-def parser() -> cli.Parser:
-    """Return the command's argument parser."""
-    parser = cli.make_parser(
-        "leaderboard",
-        "Print the board of a data set: mean test accuracy of each model and tier over fresh seeds, with "
-        "its 95 % interval, and ranks that rows share where nothing separates them.",
-        "examples:\n  python -m benchmark.leaderboard --dataset imdb\n"
-        "  python -m benchmark.leaderboard --dataset imdb --format html --output board.html\n"
-        "  python -m benchmark.leaderboard --dataset imdb --format json --output board.json",
-    )
-    parser.add_argument("--dataset", type=cli.data_set, metavar="D", help=cli.DATASET_HELP)
-    parser.add_argument(
+parser = partial(
+    cli.make_parser,
+    "leaderboard",
+    "Print the board of a data set: mean test accuracy of each model and tier over fresh seeds, with "
+    "its 95 % interval, and ranks that rows share where nothing separates them.",
+    cli.BOARD_DATASET,
+    cli.option(
         "--format",
-        type=cli.choice("format", _FORMATS),
+        "F",
+        cli.choice("format", _FORMATS),
+        f"{', '.join(_FORMATS)} (default: table)",
         default="table",
-        metavar="F",
-        help=f"{', '.join(_FORMATS)} (default: table)",
-    )
-    parser.add_argument(
-        "--output", type=cli.local_path, metavar="FILE", help="write to a file instead of the terminal"
-    )
-    parser.add_argument("--wide", action="store_true", help="all columns of the table")
-    parser.add_argument(
+    ),
+    cli.option("--output", "FILE", cli.local_path, "write to a file instead of the terminal"),
+    cli.switch("--wide", "all columns of the table"),
+    cli.option(
         "--baseline",
-        metavar="M",
-        help="model or model:tier that rows are compared with (default: tfidf-logreg, else avg-pool, else "
-        "the last default row)",
-    )
-    cli.add_margin_option(parser)
-    parser.add_argument(
-        "--picture", type=cli.local_path, metavar="FILE", help="also draw the board as a PNG or SVG"
-    )
-    parser.add_argument(
-        "--pictures",
-        type=cli.local_path,
-        metavar="DIR",
-        help="also draw board, cost and budget curves, as PNG and SVG",
-    )
-    cli.add_store_options(parser)
-    return parser
+        "M",
+        str,
+        "model or model:tier that rows are compared with (default: tfidf-logreg, else avg-pool, else the "
+        "last default row)",
+    ),
+    cli.MARGIN,
+    cli.option("--picture", "FILE", cli.local_path, "also draw the board as a PNG or SVG"),
+    cli.option(
+        "--pictures", "DIR", cli.local_path, "also draw board, cost and budget curves, as PNG and SVG"
+    ),
+    cli.TRACKING_URI,
+    epilog="examples:\n  python -m benchmark.leaderboard --dataset imdb\n"
+    "  python -m benchmark.leaderboard --dataset imdb --format html --output board.html\n"
+    "  python -m benchmark.leaderboard --dataset imdb --format json --output board.json",
+)
 
 
 @cli.command(parser)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,29 +17,24 @@ if TYPE_CHECKING:
 
     from benchmark.tracking.runs import StoredRun
 
-_VERIFY = "verify"
-
-
-def parser() -> cli.Parser:
-    """Return the command's argument parser."""
-    parser = cli.make_parser(
-        "ledger",
-        "Print how often each model has read each test part. With 'verify': find entries of "
-        "mlruns/ledger.jsonl that were changed, removed or reordered. Their hashes show what happened in the "
-        "middle; what is missing at the end shows when the ledger is held against the store, whose final and "
-        "published runs must each have an entry. Runs that were made from another folder, on a tracking "
-        "server that several share, have theirs in that folder's ledger and are reported here.",
-        "exit codes of verify: 0 intact, 1 damaged or incomplete, 2 the request is wrong",
-    )
-    parser.add_argument(
+parser = partial(
+    cli.make_parser,
+    "ledger",
+    "Print how often each model has read each test part. With 'verify': find entries of "
+    "mlruns/ledger.jsonl that were changed, removed or reordered. Their hashes show what happened in the "
+    "middle; what is missing at the end shows when the ledger is held against the store, whose final and "
+    "published runs must each have an entry. Runs that were made from another folder, on a tracking "
+    "server that several share, have theirs in that folder's ledger and are reported here.",
+    cli.option(
         "action",
+        "verify",
+        cli.choice("word", ("verify",)),
+        "hold the entries against their hashes and the store (default: print the looks)",
         nargs="?",
-        type=cli.choice("word", (_VERIFY,)),
-        metavar=_VERIFY,
-        help="hold the entries against their hashes and the store (default: print the looks)",
-    )
-    cli.add_store_options(parser)
-    return parser
+    ),
+    cli.TRACKING_URI,
+    epilog="exit codes of verify: 0 intact, 1 damaged or incomplete, 2 the request is wrong",
+)
 
 
 @cli.command(parser)

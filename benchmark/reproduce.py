@@ -7,6 +7,7 @@ import re
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,44 +36,40 @@ examples:
   python -m benchmark.reproduce tf-hub glove-200 --vectors FOLDER_OF_THE_EMBEDDINGS_COMMAND"""
 
 
-def parser() -> cli.Parser:
-    """Return the command's argument parser; nothing heavy is imported for it."""
-    parser = cli.make_parser("reproduce", _DESCRIPTION, _EPILOG)
-    add = parser.add_argument
-    add("names", nargs="*", metavar="NAME", help="published configurations (default: all)")
-    add(
+parser = partial(
+    cli.make_parser,
+    "reproduce",
+    _DESCRIPTION,
+    cli.option("names", "NAME", str, "published configurations (default: all)", nargs="*"),
+    cli.option(
         "--seeds",
-        type=cli.whole_number(1),
-        metavar="K",
-        help="runs of each in total (default: 5; with few labels at least 20 draws; of a slow one 1, unless "
-        "it is named)",
-    )
-    cli.add_data_dir_option(parser)
-    add(
+        "K",
+        cli.whole_number(1),
+        "runs of each in total (default: 5; with few labels at least 20 draws; of a slow one 1, unless it is "
+        "named)",
+    ),
+    cli.DATA_DIR,
+    cli.option(
         "--vectors",
-        type=cli.local_path,
-        metavar="DIR",
-        help="folder of the embeddings command: what reads vectors or a module is measured with these, too",
-    )
-    add(
+        "DIR",
+        cli.local_path,
+        "folder of the embeddings command: what reads vectors or a module is measured with these, too",
+    ),
+    cli.option(
         "--output",
-        type=cli.local_path,
-        metavar="DIR",
+        "DIR",
+        cli.local_path,
+        "folder of reproduction.md, reproduction.csv and the curves (default: mlruns/reproduce)",
         default=str(cli.RUNS / "reproduce"),
-        help="folder of reproduction.md, reproduction.csv and the curves (default: mlruns/reproduce)",
-    )
-    add(
-        "--published",
-        type=cli.local_path,
-        metavar="DIR",
-        help="folder of other published configurations (YAML files)",
-    )
-    add("--seed", type=cli.whole_number(0), default=0, metavar="S", help="root of all seeds (default: 0)")
-    cli.add_device_option(parser)
-    cli.add_store_options(parser)
-    add("--list", action="store_true", help="list the published configurations, run nothing")
-    add("--json", action="store_true", help="print one JSON document at the end; progress goes to stderr")
-    return parser
+    ),
+    cli.option("--published", "DIR", cli.local_path, "folder of other published configurations (YAML files)"),
+    cli.SEED,
+    cli.DEVICE,
+    cli.TRACKING_URI,
+    cli.switch("--list", "list the published configurations, run nothing"),
+    cli.JSON_AT_END,
+    epilog=_EPILOG,
+)
 
 
 @cli.command(parser)
@@ -99,14 +96,15 @@ def _chosen(options: Namespace) -> dict[str, Publication]:
 def _list(publications: Mapping[str, Publication], as_json: bool) -> int:
     from benchmark.publications.reproduction import FIGURES, published_text
 
-    if as_json:
-        print(json.dumps([item.model_dump(mode="json") for item in publications.values()], indent=1))
-        return cli.DONE
+    lines = []
     for item in publications.values():
         figures = ", ".join(f"{FIGURES[each.metric]} {published_text(each)}" for each in item.published)
-        cli.say(f"{item.name}: {item.title} ({item.model} on {item.dataset.label}, {item.cost})")
-        cli.say(f"  {item.source.title}" + (f", {item.source.url}" if item.source.url else ""))
-        print(f"  published: {figures or 'no figure'}")
+        lines += [
+            f"{item.name}: {item.title} ({item.model} on {item.dataset.label}, {item.cost})",
+            f"  {item.source.title}" + (f", {item.source.url}" if item.source.url else ""),
+            f"  published: {figures or 'no figure'}",
+        ]
+    cli.show([item.model_dump(mode="json") for item in publications.values()], "\n".join(lines), as_json)
     return cli.DONE
 
 
@@ -152,20 +150,19 @@ def _run(to_do: Sequence[Case], options: Namespace, command: str) -> int:
     data_dir = cli.data_dir(options.data_dir)
     set_up_device(options.device)
     output = _output_folder(options.output)
-    display = make_display(json=options.json, stream=sys.stderr if options.json else sys.stdout)
     rows: list[ReproductionRow] = []
     pictures: dict[str, str] = {}
-    try:
-        with open_session(cli.RUNS, options.tracking_uri, display) as session:
-            for case in to_do:
-                measured, runs = measure(
-                    case, session, data_dir=data_dir, seed=options.seed, device=options.device
-                )
-                rows += (own := reproduction_rows(case, measured))
-                if runs:
-                    pictures[own[0].label] = _draw(case, runs, output)
-    finally:
-        display.close()
+    with (
+        make_display(options.json) as display,
+        open_session(cli.RUNS, options.tracking_uri, display) as session,
+    ):
+        for case in to_do:
+            measured, runs = measure(
+                case, session, data_dir=data_dir, seed=options.seed, device=options.device
+            )
+            rows += (own := reproduction_rows(case, measured))
+            if runs:
+                pictures[own[0].label] = _draw(case, runs, output)
     write_whole(output / "reproduction.md", to_markdown(rows, command, pictures))
     write_whole(output / "reproduction.csv", to_csv(rows))
     if options.json:

@@ -45,8 +45,7 @@ def main(options: Namespace) -> int:
     config = sweep_config(options)
     models = _model_names(options.model)
     space_file = _space_file(options, models)
-    display = make_display(json=options.json, stream=sys.stderr if options.json else sys.stdout)
-    try:
+    with make_display(options.json) as display:
         source = cli.source_options(options)
         _check_names(models, options, config, space_file, source)
         if options.dry_run:
@@ -58,8 +57,6 @@ def main(options: Namespace) -> int:
             return _dry_run(plans, display, options.json)
         with _cluster(options) as ray:
             return _run(plans, dataset, options, display, ray)
-    finally:
-        display.close()
 
 
 def _cluster(options: Namespace) -> AbstractContextManager[RayOptions | None]:

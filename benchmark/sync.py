@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import partial
 from typing import TYPE_CHECKING
 
 from benchmark import cli
@@ -22,11 +23,7 @@ and those that it refused. Every sweep does so, too; nothing is delivered twice.
 nothing is left for this store, with 1 when something is."""
 
 
-def parser() -> cli.Parser:
-    """Return the command's argument parser."""
-    parser = cli.make_parser("sync", _DESCRIPTION)
-    cli.add_store_options(parser)
-    return parser
+parser = partial(cli.make_parser, "sync", _DESCRIPTION, cli.TRACKING_URI)
 
 
 @cli.command(parser)

@@ -12,6 +12,7 @@ import time
 from argparse import Namespace
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -43,12 +44,13 @@ sys.exit(server.returncode)
 """
 
 
-def parser() -> cli.Parser:
-    """Return the command's argument parser."""
-    parser = cli.make_parser("ui", "Open the MLflow UI on the runs of this folder, for this machine only.")
-    parser.add_argument("--port", type=cli.whole_number(1), default=5000, metavar="N", help="default: 5000")
-    cli.add_store_options(parser)
-    return parser
+parser = partial(
+    cli.make_parser,
+    "ui",
+    "Open the MLflow UI on the runs of this folder, for this machine only.",
+    cli.option("--port", "N", cli.whole_number(1), "default: 5000", default=5000),
+    cli.TRACKING_URI,
+)
 
 
 @cli.command(parser)

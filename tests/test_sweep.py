@@ -145,7 +145,7 @@ def test_a_network_that_reads_raw_texts_and_a_file_of_its_own(tmp_path, monkeypa
 
 def test_all_leaves_out_what_needs_vectors_that_are_not_there(sample, capsys, monkeypatch):
     monkeypatch.setenv("BENCHMARK_CACHE_DIR", "a-cache-without-vectors")
-    display = make_display(json=False, stream=sys.stdout)
+    display = make_display()
     plan = partial(
         make_plan,
         dataset=sample,

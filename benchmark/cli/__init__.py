@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import errno
 import functools
+import json
 import os
 import re
 import select
@@ -143,6 +144,14 @@ def run_command(run: Callable[[Sequence[str]], int], arguments: Sequence[str] | 
 def say(text: str, *, error: bool = False) -> None:
     """Print a text that may quote anything, line breaks as they are; with `error`, to standard error."""
     print(printable(redacted(text), keep="\n"), file=sys.stderr if error else sys.stdout, flush=True)
+
+
+def show(record: object, text: str, as_json: bool) -> None:
+    """Print a result: a record as one JSON document, or a text; see `say`."""
+    if as_json:
+        print(json.dumps(record, indent=1))
+    else:
+        say(text)
 
 
 def error_line(error: Exception) -> str:

@@ -169,7 +169,7 @@ class LiveDisplay(Display):
             return view(self._state, width, height, ascii_only=ascii_only)
 
 
-def make_display(json: bool, stream: TextIO) -> Display:
+def make_display(json: bool = False) -> Display:
     """Choose how a sweep is shown.
 
     Parameters
@@ -177,16 +177,13 @@ def make_display(json: bool, stream: TextIO) -> Display:
     json : bool
         Whether standard output is kept for one JSON document; the display then goes to standard
         error.
-    stream : text file
-        Where to show it.
 
     Returns
     -------
     Display
         `LiveDisplay` on a terminal, `PlainDisplay` anywhere else and where ``TERM`` is ``dumb``.
     """
-    if json and stream is sys.stdout:
-        stream = sys.stderr
+    stream = sys.stderr if json else sys.stdout
     if stream.isatty() and os.environ.get("TERM", "") not in ("dumb", "unknown"):
         from rich.console import Console
 

@@ -51,7 +51,6 @@ _HELP = {
     "space": "search space instead of the model's own (YAML)",
     "set": "fix a hyper-parameter, in the default and in the search; MODEL.NAME=VALUE is for one model of "
     "several; may be repeated",
-    "seed": "root of all seeds (default: 0)",
     "study": "name of the study (default: one that says what is searched)",
     "storage": "Optuna storage (default: a journal file in mlruns/studies)",
     "join": "help another process with its sweep, on a --storage and a tracking store that both reach",
@@ -72,13 +71,12 @@ _HELP = {
     "precision": "what networks compute in: float32, bfloat16, float16, or auto, bfloat16 on a GPU made for "
     "it (default: what the configuration says, float32 as published)",
     "dry-run": "print the plan and an estimate of its time, run nothing",
-    "json": "print one JSON document at the end; progress goes to stderr",
 }
 
 
 def parser() -> cli.Parser:
     """Return the command's argument parser; nothing heavy is imported for it."""
-    parser = cli.make_parser("sweep", _DESCRIPTION, _EPILOG)
+    parser = cli.make_parser("sweep", _DESCRIPTION, epilog=_EPILOG)
 
     def add(name: str, metavar: str, type: Callable[[str], Any] = str, **more: Any) -> None:
         parser.add_argument(f"--{name}", metavar=metavar, type=type, help=_HELP[name], **more)
@@ -99,7 +97,7 @@ def parser() -> cli.Parser:
     add("pruner", "X", cli.choice("pruner", PRUNERS), default="median")
     add("space", "FILE", cli.local_path)
     add("set", "NAME=VALUE", action="append", default=[])
-    add("seed", "S", cli.whole_number(0), default=0)
+    cli.add_options(parser, cli.SEED)
     add("study", "NAME", _study)
     add("storage", "URL", cli.possible_path)
     add_switch("join")
@@ -112,13 +110,12 @@ def parser() -> cli.Parser:
     add("run-timeout", "S", cli.positive_number)
     add("recycle", "N", count, default=100)
     add("max-failures", "N", count, default=5)
-    cli.add_device_option(parser)
+    cli.add_options(parser, cli.DEVICE)
     add("compile", "X", cli.choice("way to compile", COMPILE_MODES), default="auto")
     add("precision", "X", cli.choice("precision", PRECISIONS))
-    cli.add_data_options(parser)
-    cli.add_store_options(parser)
+    cli.add_options(parser, *cli.DATA_OPTIONS, cli.TRACKING_URI)
     add_switch("dry-run")
-    add_switch("json")
+    cli.add_options(parser, cli.JSON_AT_END)
     return parser
 
 
