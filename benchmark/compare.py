@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import sys
-from functools import partial
+from argparse import Namespace
 from typing import TYPE_CHECKING
 
 from benchmark import cli
 from benchmark.support.errors import UserError
 
 if TYPE_CHECKING:
-    from argparse import Namespace
-
     import numpy as np
     from numpy.typing import NDArray
 
@@ -21,44 +19,34 @@ if TYPE_CHECKING:
 
 _MOST_SEEDS = 20
 
-_DESCRIPTION = """\
-Say which of two models is better on a data set: the verdict in one sentence, and the figures behind it.
-Each is MODEL or MODEL:TIER, as on the board; without a tier, the tuned row. --until-decided trains further
-seeds of both, one by one, until the verdict is clear or there are --max-seeds of them. The error rate of
-5 % holds although the data are compared after each seed (docs/statistics.md)."""
 
-_EPILOG = """\
-examples:
-  python -m benchmark.compare nbsvm avg-pool --dataset imdb
-  python -m benchmark.compare avg-pool:tuned avg-pool:default
-  python -m benchmark.compare avg-pool fasttext --until-decided --max-seeds 12"""
-
-
-parser = partial(
-    cli.make_parser,
+@cli.command(
     "compare",
-    _DESCRIPTION,
-    cli.option("a", "A", str, "model, or model:tier"),
-    cli.option("b", "B", str, "what it is compared with"),
+    cli.option("a A", "model, or model:tier"),
+    cli.option("b B", "what it is compared with"),
     cli.BOARD_DATASET,
-    cli.option("--budget", "B", str, "rows of this budget (default: the largest that both have)"),
+    cli.option("--budget B", "rows of this budget (default: the largest that both have)"),
     cli.MARGIN,
     cli.switch("--until-decided", "train further seeds until the verdict is clear"),
     cli.option(
-        "--max-seeds",
-        "N",
-        cli.whole_number(3),
+        "--max-seeds N",
         "with --until-decided: most seeds of each, those there are included (default: 20)",
+        cli.whole_number(3),
     ),
     cli.switch("--json", "print the verdict and its figures as JSON"),
     cli.TRACKING_URI,
-    epilog=_EPILOG,
 )
-
-
-@cli.command(parser)
 def main(options: Namespace) -> int:
-    """Carry out the command; see `parser` for its arguments."""
+    """Say which of two models is better on a data set: the verdict in one sentence, and the figures behind
+    it. Each is MODEL or MODEL:TIER, as on the board; without a tier, the tuned row. --until-decided
+    trains further seeds of both, one by one, until the verdict is clear or there are --max-seeds of them.
+    The error rate of 5 % holds although the data are compared after each seed (docs/statistics.md).
+
+    examples:
+      python -m benchmark.compare nbsvm avg-pool --dataset imdb
+      python -m benchmark.compare avg-pool:tuned avg-pool:default
+      python -m benchmark.compare avg-pool fasttext --until-decided --max-seeds 12
+    """
     if options.max_seeds is not None and not options.until_decided:
         raise UserError("--max-seeds: goes with --until-decided")
     from benchmark.display.live import make_display

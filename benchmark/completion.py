@@ -5,35 +5,28 @@ from __future__ import annotations
 import argparse
 import importlib
 import sys
-from functools import partial
 
 from benchmark import cli
 from benchmark.datasets import ACTIONS as DATASET_ACTIONS
 
 SHELLS = ("bash", "zsh")
 
-_EPILOG = """\
-in bash:
-  textbench completion bash > ~/.textbench-completion
-  echo 'source ~/.textbench-completion' >> ~/.bashrc
-in zsh, after compinit:
-  textbench completion zsh > ~/.textbench-completion
-  echo 'eval "$(<~/.textbench-completion)"' >> ~/.zshrc"""
 
-
-parser = partial(
-    cli.make_parser,
+@cli.command(
     "completion",
-    "Print a script that completes commands, options, models, data sets, budgets and the like of "
-    "'textbench COMMAND'. Plug-ins installed later are known once the script is made again.",
-    cli.option("shell", "SHELL", cli.choice("shell", SHELLS), "bash or zsh"),
-    epilog=_EPILOG,
+    cli.option("shell SHELL", "bash or zsh", cli.choice("shell", SHELLS)),
 )
-
-
-@cli.command(parser)
 def main(options: argparse.Namespace) -> int:
-    """Carry out the command; see `parser` for its arguments."""
+    """Print a script that completes commands, options, models, data sets, budgets and the like of 'textbench
+    COMMAND'. Plug-ins installed later are known once the script is made again.
+
+    in bash:
+      textbench completion bash > ~/.textbench-completion
+      echo 'source ~/.textbench-completion' >> ~/.bashrc
+    in zsh, after compinit:
+      textbench completion zsh > ~/.textbench-completion
+      echo 'eval "$(<~/.textbench-completion)"' >> ~/.zshrc
+    """
     print(script(options.shell))
     return cli.DONE
 
@@ -67,7 +60,7 @@ def script(shell: str) -> str:
     whole.add_argument("--version", action="store_true", help="print the version")
     commands = whole.add_subparsers(metavar="COMMAND")
     for name, (module, summary) in COMMANDS.items():
-        command: argparse.ArgumentParser = importlib.import_module(module).parser()
+        command: argparse.ArgumentParser = importlib.import_module(module).main.parser()
         for action in command._actions:  # argparse has no public list of them
             known = {str(action.metavar), action.dest}
             if isinstance(action.type, cli.Choice):

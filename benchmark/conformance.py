@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import traceback
-from functools import partial
+from argparse import Namespace
 from pathlib import Path
 from symtable import symtable
 from typing import TYPE_CHECKING
@@ -17,8 +17,6 @@ from benchmark.support.registry import is_file_target
 from benchmark.support.source_files import parse_python
 
 if TYPE_CHECKING:
-    from argparse import Namespace
-
     from benchmark.testing.suite import Suite
 
 _FUNCTIONS = {"build": "model", "source": "dataset", "engine": "engine"}
@@ -27,38 +25,34 @@ _TEMPLATES = {
     "dataset": "testing/toy_data.py",
     "engine": "execution/inline.py",
 }
-_EPILOG = """\
-examples:
-  python -m benchmark.conformance --template model > my_model.py
-  python -m benchmark.conformance my_model.py
-  python -m benchmark.conformance my_data.py:source --json"""
 
 
 _KIND = cli.choice("kind", tuple(_FUNCTIONS.values()))
-parser = partial(
-    cli.make_parser,
+
+
+@cli.command(
     "conformance",
-    "Check whether a model, data set or engine does what Textbench asks of one. The exit code is 0\n"
-    "where all tests pass, and 1 where one fails. Nothing of it is recorded.",
     cli.option(
-        "target",
-        "FILE",
-        cli.possible_path,
+        "target FILE",
         "a Python file, FILE:NAME, package.module:NAME, or a name",
+        cli.possible_path,
         nargs="?",
     ),
-    cli.option("--kind", "K", _KIND, "model, dataset or engine (default: seen)"),
-    cli.option("--template", "K", _KIND, "print a file to start from: model, dataset or engine"),
-    cli.option("--set", "NAME=VALUE", str, "fix a hyper-parameter of a model", action="append", default=[]),
+    cli.option("--kind K", "model, dataset or engine (default: seen)", _KIND),
+    cli.option("--template K", "print a file to start from: model, dataset or engine", _KIND),
+    cli.option("--set NAME=VALUE", "fix a hyper-parameter of a model", action="append", default=[]),
     cli.DATA_DIR,
     cli.JSON,
-    epilog=_EPILOG,
 )
-
-
-@cli.command(parser)
 def main(options: Namespace) -> int:
-    """Carry out the command; see `parser` for its arguments."""
+    """Check whether a model, data set or engine does what Textbench asks of one. The exit code is 0
+    where all tests pass, and 1 where one fails. Nothing of it is recorded.
+
+    examples:
+      python -m benchmark.conformance --template model > my_model.py
+      python -m benchmark.conformance my_model.py
+      python -m benchmark.conformance my_data.py:source --json
+    """
     if (options.template is None) == (options.target is None):
         raise UserError("name a file to be checked, or --template model, dataset or engine")
     if options.template:

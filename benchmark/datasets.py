@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from functools import partial
+from argparse import Namespace
 from typing import TYPE_CHECKING
 
 from benchmark import cli
@@ -11,33 +11,30 @@ from benchmark.support.errors import UserError, did_you_mean
 from benchmark.support.printable import redacted
 
 if TYPE_CHECKING:
-    from argparse import Namespace
-
     from benchmark.data.source import SourceOptions
 
 ACTIONS = ("list", "show", "prepare")
 
 
-parser = partial(
-    cli.make_parser,
+@cli.command(
     "datasets",
-    "List the data sets, prepare one (read and tokenise it once), or show what is in one: sizes, class "
-    "counts, lengths, repeated texts, and three examples of train. Showing is not a test read.",
-    cli.option("action", "ACTION", str, "list, show or prepare", nargs="?", default="list"),
+    cli.option("action ACTION", "list, show or prepare", nargs="?", default="list"),
     cli.option(
-        "name", "D", cli.data_set, "a name, dir:PATH, csv:PATH or tfds:NAME, for show and prepare", nargs="?"
+        "name D", "a name, dir:PATH, csv:PATH or tfds:NAME, for show and prepare", cli.data_set, nargs="?"
     ),
     cli.JSON,
     *cli.DATA_OPTIONS,
-    epilog="examples:\n  python -m benchmark.datasets\n  python -m benchmark.datasets show sample\n"
-    "  python -m benchmark.datasets show dir:path/to/20news --encoding latin-1\n"
-    "  python -m benchmark.datasets show csv:reviews.csv --text-column body --label-column stars",
 )
-
-
-@cli.command(parser)
 def main(options: Namespace) -> int:
-    """Carry out the command; see `parser` for its arguments."""
+    """List the data sets, prepare one (read and tokenise it once), or show what is in one: sizes, class
+    counts, lengths, repeated texts, and three examples of train. Showing is not a test read.
+
+    examples:
+      python -m benchmark.datasets
+      python -m benchmark.datasets show sample
+      python -m benchmark.datasets show dir:path/to/20news --encoding latin-1
+      python -m benchmark.datasets show csv:reviews.csv --text-column body --label-column stars
+    """
     from benchmark.data.choose import choose_dataset
     from benchmark.data.description import describe, to_text
 

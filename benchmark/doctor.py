@@ -3,36 +3,25 @@
 from __future__ import annotations
 
 import sys
+from argparse import Namespace
 from dataclasses import asdict
-from functools import partial
-from typing import TYPE_CHECKING
 
 from benchmark import cli
 
-if TYPE_CHECKING:
-    from argparse import Namespace
 
-_DESCRIPTION = """\
-Check what a sweep needs: packages, cores, memory, device, folders, locks, stores, data sets and search
-spaces. What is wrong is printed with its fix. Nothing is changed, and nothing is left behind. The exit code
-is 0 where there is no problem, and 1 where there is one."""
-
-
-parser = partial(
-    cli.make_parser,
+@cli.command(
     "doctor",
-    _DESCRIPTION,
     cli.DATA_DIR,
     cli.TRACKING_URI,
-    cli.option("--storage", "URL", cli.possible_path, "Optuna storage that is to be used"),
+    cli.option("--storage URL", "Optuna storage that is to be used", cli.possible_path),
     cli.DEVICE,
     cli.JSON,
 )
-
-
-@cli.command(parser)
 def main(options: Namespace) -> int:
-    """Carry out the command; see `parser` for its arguments."""
+    """Check what a sweep needs: packages, cores, memory, device, folders, locks, stores, data sets and
+    search spaces. What is wrong is printed with its fix. Nothing is changed, and nothing is left behind.
+    The exit code is 0 where there is no problem, and 1 where there is one.
+    """
     from benchmark.checks.findings import Setup
     from benchmark.checks.run import run_checks
 
@@ -42,12 +31,13 @@ def main(options: Namespace) -> int:
     findings = run_checks(setup)
     problems = sum(finding.level == "problem" for finding in findings)
     record = {"problems": problems, "findings": [asdict(finding) for finding in findings]}
-    lines = [
-        f"{each.level:<8} {each.message}" + f"\n{'':<8} fix: {each.fix}" * bool(each.fix) for each in findings
-    ]
-    cli.show(
-        record, "\n".join([*lines, "", f"{problems or 'no'} problem{'s' * (problems != 1)}"]), options.json
-    )
+    lines = []
+    for finding in findings:
+        lines.append(f"{finding.level:<8} {finding.message}")
+        if finding.fix:
+            lines.append(f"{'':<8} fix: {finding.fix}")
+    lines.append(f"\n{problems or 'no'} problem{'s' * (problems != 1)}")
+    cli.show(record, "\n".join(lines), options.json)
     return cli.SOME_FAILED if problems else cli.DONE
 
 

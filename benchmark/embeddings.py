@@ -7,7 +7,6 @@ import shlex
 import sys
 import time
 from argparse import Namespace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +21,7 @@ _SETTINGS = ("dim", "epochs", "words", "min_count", "window", "method", "workers
 
 
 _NUMBERS = [
-    cli.option(f"--{name}", "N", cli.whole_number(low), f"{text} (default: {default})", default=default)
+    cli.option(f"--{name} N", f"{text} (default: {default})", cli.whole_number(low), default=default)
     for name, low, default, text in (
         ("dim", 1, 50, "numbers of a vector"),
         ("epochs", 1, 5, "passes over the texts"),
@@ -33,32 +32,31 @@ _NUMBERS = [
         ("seed", 0, 0, "of weights and draws"),
     )
 ]
-parser = partial(
-    cli.make_parser,
+
+
+@cli.command(
     "embeddings",
-    "Learn word vectors (word2vec) from the training texts of a data set, and from its unlabelled texts "
-    "where it has some. Texts of the validation and test parts are left out. The folder that is written "
-    "has vectors.txt, for the architecture 'glove', and module/, for the architecture 'hub'. Needs "
-    "gensim: pip install 'textbench[vectors]'.",
-    cli.option("--dataset", "D", cli.data_set, "a name, dir:PATH, csv:PATH, tfds:NAME", required=True),
-    cli.option("--output", "DIR", cli.local_path, "the folder to make", required=True),
+    cli.option("--dataset D", "a name, dir:PATH, csv:PATH, tfds:NAME", cli.data_set, required=True),
+    cli.option("--output DIR", "the folder to make", cli.local_path, required=True),
     *_NUMBERS,
     cli.option(
-        "--method",
-        "M",
-        cli.choice("method", _METHODS),
+        "--method M",
         "skipgram, or cbow, which is several times as fast (default: skipgram)",
+        cli.choice("method", _METHODS),
         default="skipgram",
     ),
     *cli.DATA_OPTIONS,
-    epilog="example:\n  python -m benchmark.embeddings --dataset imdb --output imdb-vectors\n"
-    "  python -m benchmark.sweep --model glove --set vectors=imdb-vectors/vectors.txt --dataset imdb",
 )
-
-
-@cli.command(parser)
 def main(options: Namespace) -> int:
-    """Carry out the command; see `parser` for its arguments."""
+    """Learn word vectors (word2vec) from the training texts of a data set, and from its unlabelled texts
+    where it has some. Texts of the validation and test parts are left out. The folder that is written has
+    vectors.txt, for the architecture 'glove', and module/, for the architecture 'hub'. Needs gensim: pip
+    install 'textbench[vectors]'.
+
+    example:
+      python -m benchmark.embeddings --dataset imdb --output imdb-vectors
+      python -m benchmark.sweep --model glove --set vectors=imdb-vectors/vectors.txt --dataset imdb
+    """
     output = Path(options.output).expanduser().absolute()
     cli.check_free(output)
     from benchmark.vectors.word2vec import VectorSettings, need_gensim

@@ -4,28 +4,26 @@ from __future__ import annotations
 
 import sys
 from argparse import Namespace
-from functools import partial
 from pathlib import Path
 
 from benchmark import __version__, cli
 from benchmark.serving.stored_models import find_model
 from benchmark.support.errors import UserError
 
-parser = partial(
-    cli.make_parser,
+
+@cli.command(
     "export",
-    "Write a trained model for use without Textbench: a TensorFlow SavedModel from raw texts to\n"
-    "probabilities, a plain Keras file from word ids, and a README that shows how to use both.",
     *cli.MODEL_OPTIONS,
-    cli.option("--output", "DIR", cli.local_path, "new folder for the model", required=True),
-    epilog="examples:\n  python -m benchmark.export --best imdb --output my-model\n"
-    "  python -m benchmark.export --model-uri runs:/RUN_ID/model --output my-model",
+    cli.option("--output DIR", "new folder for the model", cli.local_path, required=True),
 )
-
-
-@cli.command(parser)
 def main(options: Namespace) -> int:
-    """Carry out the command; see `parser` for its arguments."""
+    """Write a trained model for use without Textbench: a TensorFlow SavedModel from raw texts to
+    probabilities, a plain Keras file from word ids, and a README that shows how to use both.
+
+    examples:
+      python -m benchmark.export --best imdb --output my-model
+      python -m benchmark.export --model-uri runs:/RUN_ID/model --output my-model
+    """
     cli.check_model_options(options)
     target = Path(options.output)
     cli.check_free(target)

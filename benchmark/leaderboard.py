@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
-from functools import partial
+from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,50 +13,41 @@ from benchmark.support.errors import UserError, file_errors
 from benchmark.support.runs_folder import RunsFolder
 
 if TYPE_CHECKING:
-    from argparse import Namespace
-
     from benchmark.board.rows import Board, Details
 
 _FORMATS = ("table", "md", "csv", "json", "tex", "html")
 
 
-parser = partial(
-    cli.make_parser,
+@cli.command(
     "leaderboard",
-    "Print the board of a data set: mean test accuracy of each model and tier over fresh seeds, with "
-    "its 95 % interval, and ranks that rows share where nothing separates them.",
     cli.BOARD_DATASET,
     cli.option(
-        "--format",
-        "F",
-        cli.choice("format", _FORMATS),
+        "--format F",
         f"{', '.join(_FORMATS)} (default: table)",
+        cli.choice("format", _FORMATS),
         default="table",
     ),
-    cli.option("--output", "FILE", cli.local_path, "write to a file instead of the terminal"),
+    cli.option("--output FILE", "write to a file instead of the terminal", cli.local_path),
     cli.switch("--wide", "all columns of the table"),
     cli.option(
-        "--baseline",
-        "M",
-        str,
+        "--baseline M",
         "model or model:tier that rows are compared with (default: tfidf-logreg, else avg-pool, else the "
         "last default row)",
     ),
     cli.MARGIN,
-    cli.option("--picture", "FILE", cli.local_path, "also draw the board as a PNG or SVG"),
-    cli.option(
-        "--pictures", "DIR", cli.local_path, "also draw board, cost and budget curves, as PNG and SVG"
-    ),
+    cli.option("--picture FILE", "also draw the board as a PNG or SVG", cli.local_path),
+    cli.option("--pictures DIR", "also draw board, cost and budget curves, as PNG and SVG", cli.local_path),
     cli.TRACKING_URI,
-    epilog="examples:\n  python -m benchmark.leaderboard --dataset imdb\n"
-    "  python -m benchmark.leaderboard --dataset imdb --format html --output board.html\n"
-    "  python -m benchmark.leaderboard --dataset imdb --format json --output board.json",
 )
-
-
-@cli.command(parser)
 def main(options: Namespace) -> int:
-    """Carry out the command; see `parser` for its arguments."""
+    """Print the board of a data set: mean test accuracy of each model and tier over fresh seeds, with its
+    95 % interval, and ranks that rows share where nothing separates them.
+
+    examples:
+      python -m benchmark.leaderboard --dataset imdb
+      python -m benchmark.leaderboard --dataset imdb --format html --output board.html
+      python -m benchmark.leaderboard --dataset imdb --format json --output board.json
+    """
     from benchmark.board.stored_board import chosen_dataset, experiment_of, read_board
     from benchmark.tracking.store import resolve_uri
     from benchmark.tracking.tables import open_store

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
+from argparse import Namespace
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,33 +13,28 @@ from benchmark import cli
 from benchmark.support.printable import printable
 
 if TYPE_CHECKING:
-    from argparse import Namespace
-
     from benchmark.tracking.runs import StoredRun
 
-parser = partial(
-    cli.make_parser,
+
+@cli.command(
     "ledger",
-    "Print how often each model has read each test part. With 'verify': find entries of "
-    "mlruns/ledger.jsonl that were changed, removed or reordered. Their hashes show what happened in the "
-    "middle; what is missing at the end shows when the ledger is held against the store, whose final and "
-    "published runs must each have an entry. Runs that were made from another folder, on a tracking "
-    "server that several share, have theirs in that folder's ledger and are reported here.",
     cli.option(
-        "action",
-        "verify",
-        cli.choice("word", ("verify",)),
+        "action verify",
         "hold the entries against their hashes and the store (default: print the looks)",
+        cli.choice("word", ("verify",)),
         nargs="?",
     ),
     cli.TRACKING_URI,
-    epilog="exit codes of verify: 0 intact, 1 damaged or incomplete, 2 the request is wrong",
 )
-
-
-@cli.command(parser)
 def main(options: Namespace) -> int:
-    """Carry out the command; see `parser` for its arguments."""
+    """Print how often each model has read each test part. With 'verify': find entries of mlruns/ledger.jsonl
+    that were changed, removed or reordered. Their hashes show what happened in the middle; what is
+    missing at the end shows when the ledger is held against the store, whose final and published runs
+    must each have an entry. Runs that were made from another folder, on a tracking server that several
+    share, have theirs in that folder's ledger and are reported here.
+
+    exit codes of verify: 0 intact, 1 damaged or incomplete, 2 the request is wrong
+    """
     file = cli.RUNS / "ledger.jsonl"
     if options.action is None:
         print(_looks(file))

@@ -6,8 +6,8 @@ import json
 import re
 import shlex
 import sys
+from argparse import Namespace
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,64 +17,50 @@ from benchmark.support.files import write_whole, written_whole
 from benchmark.support.printable import redacted
 
 if TYPE_CHECKING:
-    from argparse import Namespace
-
     from benchmark.publications.configurations import Case, Publication
     from benchmark.publications.reproduction import ReproductionRow
     from benchmark.tracking.runs import StoredRun
 
-_DESCRIPTION = """\
-Run the published configurations of the tutorials exactly as published, over seeds, and print what
-comes out beside the published figures. Without a name: all of them, the cheapest first; slow ones
-then have one seed. The same command again trains nothing that is there; --seeds is a total."""
 
-_EPILOG = """\
-examples:
-  python -m benchmark.reproduce --list
-  python -m benchmark.reproduce --data-dir DATA
-  python -m benchmark.reproduce tf-basic keras-flatten --seeds 10
-  python -m benchmark.reproduce tf-hub glove-200 --vectors FOLDER_OF_THE_EMBEDDINGS_COMMAND"""
-
-
-parser = partial(
-    cli.make_parser,
+@cli.command(
     "reproduce",
-    _DESCRIPTION,
-    cli.option("names", "NAME", str, "published configurations (default: all)", nargs="*"),
+    cli.option("names NAME", "published configurations (default: all)", nargs="*"),
     cli.option(
-        "--seeds",
-        "K",
-        cli.whole_number(1),
+        "--seeds K",
         "runs of each in total (default: 5; with few labels at least 20 draws; of a slow one 1, unless it is "
         "named)",
+        cli.whole_number(1),
     ),
     cli.DATA_DIR,
     cli.option(
-        "--vectors",
-        "DIR",
-        cli.local_path,
+        "--vectors DIR",
         "folder of the embeddings command: what reads vectors or a module is measured with these, too",
+        cli.local_path,
     ),
     cli.option(
-        "--output",
-        "DIR",
-        cli.local_path,
+        "--output DIR",
         "folder of reproduction.md, reproduction.csv and the curves (default: mlruns/reproduce)",
+        cli.local_path,
         default=str(cli.RUNS / "reproduce"),
     ),
-    cli.option("--published", "DIR", cli.local_path, "folder of other published configurations (YAML files)"),
+    cli.option("--published DIR", "folder of other published configurations (YAML files)", cli.local_path),
     cli.SEED,
     cli.DEVICE,
     cli.TRACKING_URI,
     cli.switch("--list", "list the published configurations, run nothing"),
     cli.JSON_AT_END,
-    epilog=_EPILOG,
 )
-
-
-@cli.command(parser)
 def main(options: Namespace) -> int:
-    """Carry out the command; see `parser` for its arguments."""
+    """Run the published configurations of the tutorials exactly as published, over seeds, and print what
+    comes out beside the published figures. Without a name: all of them, the cheapest first; slow ones
+    then have one seed. The same command again trains nothing that is there; --seeds is a total.
+
+    examples:
+      python -m benchmark.reproduce --list
+      python -m benchmark.reproduce --data-dir DATA
+      python -m benchmark.reproduce tf-basic keras-flatten --seeds 10
+      python -m benchmark.reproduce tf-hub glove-200 --vectors FOLDER_OF_THE_EMBEDDINGS_COMMAND
+    """
     if options.list:
         return _list(_chosen(options), options.json)
     command = redacted(shlex.join(["python", "-m", "benchmark.reproduce", *options.arguments]))

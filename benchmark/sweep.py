@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from benchmark import cli
-from benchmark.driver.sweep_options import check_together, parser, sweep_config
+from benchmark.driver.sweep_options import OPTIONS, check_together, sweep_config
 from benchmark.support.errors import MissingResource, UserError, did_you_mean
 from benchmark.support.runs_folder import RunsFolder
 
@@ -32,9 +32,18 @@ if TYPE_CHECKING:
 _SESSION_OPTIONS = ("storage", "run_timeout", "recycle", "max_failures", "join")
 
 
-@cli.command(parser)
+@cli.command("sweep", *OPTIONS)
 def main(options: Namespace) -> int:
-    """Carry out the command; see `parser` for its arguments."""
+    """Search hyper-parameters of one or more architectures with Optuna, retrain the published default and
+    the winner on fresh seeds, measure them once on the test split, log everything to MLflow, and print
+    the board. The same command again continues where it stopped: --trials and --seeds are totals.
+
+    examples:
+      python -m benchmark.sweep --model lstm
+      python -m benchmark.sweep --model avg-pool --model lstm --dataset imdb --budget standard
+      python -m benchmark.sweep --model avg-pool --set embedding_dim=32 --trials 20 --seeds 5
+      python -m benchmark.sweep --model path/to/file.py:build --dry-run
+    """
     from benchmark.data.choose import choose_dataset
     from benchmark.display.live import make_display
     from benchmark.plan.run_specs import make_plan

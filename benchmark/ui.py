@@ -12,7 +12,6 @@ import time
 from argparse import Namespace
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -44,18 +43,13 @@ sys.exit(server.returncode)
 """
 
 
-parser = partial(
-    cli.make_parser,
+@cli.command(
     "ui",
-    "Open the MLflow UI on the runs of this folder, for this machine only.",
-    cli.option("--port", "N", cli.whole_number(1), "default: 5000", default=5000),
+    cli.option("--port N", "default: 5000", cli.whole_number(1), default=5000),
     cli.TRACKING_URI,
 )
-
-
-@cli.command(parser)
 def main(options: Namespace) -> int:
-    """Carry out the command: it becomes the MLflow server until it is stopped."""
+    """Open the MLflow UI on the runs of this folder, for this machine only."""
     from benchmark.support.databases import engine_url
     from benchmark.tracking.store import connect, resolve_uri
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import errno
-import functools
+import inspect
 import json
 import os
 import re
@@ -19,7 +19,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from benchmark.cli.options import *  # noqa: F403  # commands name all of it as cli.NAME
-from benchmark.cli.options import Parser
+from benchmark.cli.options import Option, Parser, make_parser
 from benchmark.support.errors import Unfinished, UserError, file_errors
 from benchmark.support.files import written_whole
 from benchmark.support.printable import open_streams, printable, redacted
@@ -27,7 +27,6 @@ from benchmark.support.signals import INTERRUPTED, MESSAGE, interrupt_on_termina
 
 if TYPE_CHECKING:
     Run = Callable[[argparse.Namespace], int]
-    Main = Callable[..., int]
 
 RUNS = Path("mlruns")
 """Everything that a sweep leaves behind lies here, below the current folder."""
@@ -37,31 +36,42 @@ DONE, SOME_FAILED, WRONG_REQUEST = 0, 1, 2
 _SETTING = re.compile("`([a-z]+(?:_[a-z]+)*)`")
 
 
-def command(parser: Callable[[], Parser]) -> Callable[[Run], Main]:
+class Command:
+    """A function of options that is a command, by the decorator `command`.
+
+    Called with arguments, by default those of the process, it returns the exit code; see `run_command`.
+    """
+
+    def __init__(self, run: Run, name: str, options: Sequence[Option]) -> None:
+        self._run, self._name, self._options = run, name, options
+
+    def parser(self) -> Parser:
+        """Return the parser of the command's arguments."""
+        description, _, epilog = inspect.cleandoc(self._run.__doc__ or "").partition("\n\n")
+        return make_parser(self._name, description, *self._options, epilog=epilog)
+
+    def __call__(self, arguments: Sequence[str] | None = None) -> int:
+        """Carry out the command."""
+
+        def parse_and_run(words: Sequence[str]) -> int:
+            return self._run(self.parser().parse_args(words, argparse.Namespace(arguments=words)))
+
+        return run_command(parse_and_run, arguments)
+
+
+def command(name: str, *options: Option) -> Callable[[Run], Command]:
     """Make a command of a function from options to an exit code: a decorator.
+
+    The function's docstring is what ``--help`` prints: what the command does, a blank line, examples.
 
     Parameters
     ----------
-    parser : callable
-        Returns the parser of the command's arguments; the options have these, too, as `arguments`.
-
-    Returns
-    -------
-    callable
-        What takes arguments, by default those of the process, and returns the exit code; see `run_command`.
+    name : str
+        What is typed after ``python -m benchmark.``.
+    *options : Option
+        Its options, which are the attributes of the function's argument; `arguments` is what was typed.
     """
-
-    def decorate(run: Run) -> Main:
-        def parse_and_run(arguments: Sequence[str]) -> int:
-            return run(parser().parse_args(arguments, argparse.Namespace(arguments=arguments)))
-
-        @functools.wraps(run)
-        def main(arguments: Sequence[str] | None = None) -> int:
-            return run_command(parse_and_run, arguments)
-
-        return main
-
-    return decorate
+    return lambda run: Command(run, name, options)
 
 
 def check_free(folder: Path) -> None:

@@ -38,8 +38,9 @@ Option = tuple[str, dict[str, Any]]
 """Name and settings of an argument, as `argparse.ArgumentParser.add_argument` takes them."""
 
 
-def option(name: str, metavar: str, type: Callable[[str], Any], help: str, **settings: Any) -> Option:
-    """Return an argument that has a value; without dashes it is positional."""
+def option(name: str, help: str, type: Callable[[str], Any] = str, **settings: Any) -> Option:
+    """Return an argument that has a value, from ``--name VALUE``; without dashes it is positional."""
+    name, metavar = name.split(" ")
     return name, {"metavar": metavar, "type": type, "help": help, **settings}
 
 
@@ -57,14 +58,9 @@ def make_parser(command: str, description: str, *options: Option, epilog: str = 
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    add_options(parser, switch("--debug", "show tracebacks"), *options)
-    return parser
-
-
-def add_options(parser: Parser, *options: Option) -> None:
-    """Add options to a parser."""
-    for name, settings in options:
+    for name, settings in (switch("--debug", "show tracebacks"), *options):
         parser.add_argument(name, **settings)
+    return parser
 
 
 @dataclass(frozen=True)
@@ -171,65 +167,58 @@ def _points(value: str) -> float:
 
 JSON = switch("--json", "print JSON")
 JSON_AT_END = switch("--json", "print one JSON document at the end; progress goes to stderr")
-SEED = option("--seed", "S", whole_number(0), "root of all seeds (default: 0)", default=0)
+SEED = option("--seed S", "root of all seeds (default: 0)", whole_number(0), default=0)
 DEVICE = option(
-    "--device", "X", choice("device", ("auto", "cpu", "gpu")), "auto (default), cpu or gpu", default="auto"
+    "--device X", "auto (default), cpu or gpu", choice("device", ("auto", "cpu", "gpu")), default="auto"
 )
 BOARD_DATASET = option(
-    "--dataset",
-    "D",
-    data_set,
+    "--dataset D",
     "data set, or NAME@DIGEST where several have its name (default: that of the newest sweep)",
+    data_set,
 )
 MARGIN = option(
-    "--margin",
-    "POINTS",
-    _points,
+    "--margin POINTS",
     "smallest difference worth talking about, in points of accuracy (default: 0.5)",
+    _points,
     default=0.005,
 )
 TRACKING_URI = option(
-    "--tracking-uri",
-    "URI",
-    possible_path,
+    "--tracking-uri URI",
     "MLflow store (default: MLFLOW_TRACKING_URI, otherwise sqlite:///mlruns/mlflow.db)",
+    possible_path,
 )
 DATA_DIR = option(
-    "--data-dir",
-    "DIR",
-    local_path,
+    "--data-dir DIR",
     "folder with tensorflow_datasets/ and other data that need not be fetched (default: BENCHMARK_DATA_DIR)",
+    local_path,
 )
 _COLUMN = "column that is the {}, for csv:PATH and tfds:NAME (default: found by its name)"
 DATA_OPTIONS = (
     DATA_DIR,
     option(
-        "--validation-share",
-        "X",
-        positive_number,
+        "--validation-share X",
         "share of train that becomes validation, below 1 (default: 0.2; part of the data digest)",
+        positive_number,
     ),
-    option("--encoding", "X", str, "of text files, for example latin-1 (default: utf-8)"),
-    option("--text-column", "NAME", str, _COLUMN.format("text")),
-    option("--label-column", "NAME", str, _COLUMN.format("label")),
+    option("--encoding X", "of text files, for example latin-1 (default: utf-8)"),
+    option("--text-column NAME", _COLUMN.format("text")),
+    option("--label-column NAME", _COLUMN.format("label")),
     option(
-        "--quoting",
-        "X",
-        choice("way to quote", ("minimal", "none")),
+        "--quoting X",
         "of CSV and TSV: minimal, a field may stand in quotes; none, quotes are text "
         "(default: minimal, unless quotes seem to be text, which is an error)",
+        choice("way to quote", ("minimal", "none")),
     ),
 )
 """They say where data is and how it is read; see `source_options`."""
 MODEL_OPTIONS = (
     option(
-        "--best",
-        "D",
-        data_set,
+        "--best D",
         "use the first row of this data set's board; NAME@DIGEST where several data sets have its name",
+        data_set,
     ),
-    option("--model", "M", str, "with --best: the first row of this architecture"),
-    option("--model-uri", "URI", possible_path, "use this MLflow model, or folder"),
+    option("--model M", "with --best: the first row of this architecture"),
+    option("--model-uri URI", "use this MLflow model, or folder", possible_path),
     switch("--trust", "run the program of a model that no sweep of this store has made"),
     TRACKING_URI,
 )

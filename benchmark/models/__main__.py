@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import sys
 from argparse import Namespace
-from functools import partial
 
 from benchmark import cli
 
-parser = partial(
-    cli.make_parser,
+
+@cli.command(
     "models",
-    "List the architectures, or describe one with its search space.",
-    cli.option("name", "M", str, "a registered name, or path/to/file.py:build", nargs="?"),
+    cli.option("name M", "a registered name, or path/to/file.py:build", nargs="?"),
     cli.JSON,
 )
-
-
-@cli.command(parser)
 def main(options: Namespace) -> int:
-    """Carry out the command; see `parser` for its arguments."""
+    """List the architectures, or describe one with its search space."""
     from benchmark.models import MODELS
     from benchmark.models.source_description import describe
     from benchmark.plan.run_specs import resolve_space
