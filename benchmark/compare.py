@@ -48,7 +48,7 @@ def main(options: Namespace) -> int:
       python -m benchmark.compare avg-pool fasttext --until-decided --max-seeds 12
     """
     if options.max_seeds is not None and not options.until_decided:
-        raise UserError("--max-seeds: goes with --until-decided")
+        raise UserError("goes with `until_decided`", setting="max_seeds")
     from benchmark.display.live import make_display
     from benchmark.driver.session import open_session
     from benchmark.report.verdict import to_text
@@ -88,7 +88,9 @@ def _until_decided(options: Namespace, session: Session) -> Compared:
     plan = SequentialPlan(options.max_seeds or _MOST_SEEDS)
     a, b, first, second = _read(options, session)
     if len(first) > plan.max_seeds:
-        raise UserError(f"--max-seeds {plan.max_seeds}: there are {len(first)} seeds already; allow more")
+        raise UserError(
+            f"there are {len(first)} seeds already; allow more", setting="max_seeds", value=plan.max_seeds
+        )
     tried, ready = len(first), False
     while True:
         before = len(first)
@@ -120,9 +122,7 @@ def _read(
     from benchmark.tracking.predictions import AnswerReader
 
     dataset = chosen_dataset(session.client, options.dataset)
-    board = read_board(
-        session.client, dataset, session.runs.ledger, margin=options.margin, single="--dataset"
-    )
+    board = read_board(session.client, dataset, session.runs.ledger, margin=options.margin, single="dataset")
     if rows is None:
         a, b = find_pair(board.rows, options.a, options.b, options.budget)
     else:

@@ -7,7 +7,7 @@ from argparse import Namespace
 from typing import TYPE_CHECKING
 
 from benchmark import cli
-from benchmark.support.errors import UserError, did_you_mean
+from benchmark.support.errors import UserError, did_you_mean, spelled
 from benchmark.support.printable import redacted
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def _list(options: SourceOptions, as_json: bool) -> int:
             source = get_source(name, SourceOptions(options.data_dir))
             prepared, home = cached(source) is not None, redacted(source.home)
         except UserError as error:
-            prepared, home = False, f"not usable: {error}"
+            prepared, home = False, f"not usable: {spelled(error)}"
         records.append({"name": name, "prepared": prepared, "home": home})
     lines = [
         f"{record['name']:<16} {'prepared' if record['prepared'] else '-':<10} {record['home']}"

@@ -7,6 +7,7 @@ from argparse import Namespace
 from dataclasses import asdict
 
 from benchmark import cli
+from benchmark.support.errors import spelled
 
 
 @cli.command(
@@ -30,14 +31,14 @@ def main(options: Namespace) -> int:
     setup = Setup(cli.RUNS, options.data_dir, options.tracking_uri, options.storage, options.device)
     findings = run_checks(setup)
     problems = sum(finding.level == "problem" for finding in findings)
-    record = {"problems": problems, "findings": [asdict(finding) for finding in findings]}
+    records = [{name: spelled(value) for name, value in asdict(finding).items()} for finding in findings]
     lines = []
-    for finding in findings:
-        lines.append(f"{finding.level:<8} {finding.message}")
-        if finding.fix:
-            lines.append(f"{'':<8} fix: {finding.fix}")
+    for record in records:
+        lines.append(f"{record['level']:<8} {record['message']}")
+        if record["fix"]:
+            lines.append(f"{'':<8} fix: {record['fix']}")
     lines.append(f"\n{problems or 'no'} problem{'s' * (problems != 1)}")
-    cli.show(record, "\n".join(lines), options.json)
+    cli.show({"problems": problems, "findings": records}, "\n".join(lines), options.json)
     return cli.SOME_FAILED if problems else cli.DONE
 
 

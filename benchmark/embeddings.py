@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmark import cli
+from benchmark.support.errors import spelled
 from benchmark.support.signals import INTERRUPTED
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def _fill(folder: Path, options: Namespace, settings: VectorSettings) -> None:
     from benchmark.vectors.word2vec import Corpus, own_texts, train_vectors
 
     source_options = cli.source_options(options)
-    dataset = choose_dataset(options.dataset, source_options, cli.say)
+    dataset = choose_dataset(options.dataset, source_options, lambda text: cli.say(spelled(text)))
     training, unlabelled = own_texts(get_source(options.dataset, source_options), dataset)
     tokens = folder / "tokens.txt"
     corpus = Corpus(tokens, (text for texts in (training, unlabelled) for text in texts))

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark import cli
-from benchmark.support.errors import UserError
+from benchmark.support.errors import UserError, spelled
 from benchmark.support.runs_folder import RunsFolder
 from benchmark.support.signals import INTERRUPTED
 
@@ -131,7 +131,7 @@ def addresses(client: Any, address: str) -> list[str]:
         try:
             rows = read_board(client, experiment.name, RunsFolder(cli.RUNS).ledger).rows
         except UserError as error:  # a damaged ledger is no reason to show no runs
-            lines.append(f"  no board: {error}")
+            lines.append(f"  no board: {spelled(error)}")
             continue
         first: dict[str, dict[str, None]] = defaultdict(dict)
         for row in rows:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from benchmark.cli import spelled
 from benchmark.spec.config import Device
+from benchmark.support.errors import spelled
 from benchmark.support.printable import redacted
 
 Level = Literal["ok", "note", "problem"]

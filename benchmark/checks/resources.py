@@ -41,7 +41,7 @@ def _state(name: str, source: Source, network: bool) -> Finding:
     return Finding(
         "note",
         f"data set '{name}' is not on this machine" + ("" if network else ", and there is no network"),
-        f"give a folder that has it with --data-dir (docs/adding.md), or fetch it elsewhere: {prepare}",
+        f"give a folder that has it with `data_dir` (docs/adding.md), or fetch it elsewhere: {prepare}",
     )
 
 

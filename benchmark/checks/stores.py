@@ -75,11 +75,11 @@ def tracking_store(setup: Setup) -> Iterator[Finding]:
 def search_store(setup: Setup) -> Iterator[Finding]:
     """Ask the store of searches, where one is named."""
     if setup.storage is None:
-        yield ok("searches are kept as journal files in the folder of runs (no --storage)")
+        yield ok("searches are kept as journal files in the folder of runs (no `storage`)")
         return
     from benchmark.search.storage import check_storage
 
-    yield _found("--storage", setup.storage, check_storage(setup.storage))
+    yield _found("`storage`", setup.storage, check_storage(setup.storage))
 
 
 def _found(kind: str, uri: str, has_tables: bool) -> Finding:

@@ -7,7 +7,6 @@ import errno
 import inspect
 import json
 import os
-import re
 import select
 import shutil
 import sys
@@ -20,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from benchmark.cli.options import *  # noqa: F403  # commands name all of it as cli.NAME
 from benchmark.cli.options import Option, Parser, make_parser
-from benchmark.support.errors import Unfinished, UserError, file_errors
+from benchmark.support.errors import Unfinished, UserError, file_errors, spelled
 from benchmark.support.files import written_whole
 from benchmark.support.printable import open_streams, printable, redacted
 from benchmark.support.signals import INTERRUPTED, MESSAGE, interrupt_on_terminate
@@ -32,8 +31,6 @@ RUNS = Path("mlruns")
 """Everything that a sweep leaves behind lies here, below the current folder."""
 
 DONE, SOME_FAILED, WRONG_REQUEST = 0, 1, 2
-
-_SETTING = re.compile("`([a-z]+(?:_[a-z]+)*)`")
 
 
 class Command:
@@ -167,11 +164,6 @@ def show(record: object, text: str, as_json: bool) -> None:
 def error_line(error: Exception) -> str:
     """Return what a person reads of an error: one line, whatever names it quotes, without passwords."""
     return f"error: {printable(redacted(spelled(error)))}"
-
-
-def spelled(error: object) -> str:
-    """Return a message with the options of the settings that it names: ``--data-dir`` for `data_dir`."""
-    return _SETTING.sub(lambda setting: "--" + setting[1].replace("_", "-"), str(error))
 
 
 def check_embedded_store(uri: str) -> None:

@@ -22,6 +22,7 @@ from benchmark.display.events import (
     roughly,
     sparkline,
 )
+from benchmark.support.errors import spelled
 from benchmark.support.printable import printable
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class PlainDisplay(Display):
 
     def line(self, text: str) -> None:
         """Write a line, at once."""
-        self._stream.write(printable(text, keep="\n") + "\n")
+        self._stream.write(printable(spelled(text), keep="\n") + "\n")
         self._stream.flush()
 
     def show(self, event: Event) -> None:
@@ -115,7 +116,7 @@ class LiveDisplay(Display):
 
         self._console.print(
             Panel(
-                Text(printable(text, keep="\n"), style="bold"),
+                Text(printable(spelled(text), keep="\n"), style="bold"),
                 title="NOTICE",
                 border_style="bold yellow",
                 expand=False,
@@ -126,7 +127,7 @@ class LiveDisplay(Display):
         """Print a line, above the table where there is one."""
         from rich.text import Text
 
-        self._console.print(Text(printable(text, keep="\n")))
+        self._console.print(Text(printable(spelled(text), keep="\n")))
 
     def show(self, event: Event) -> None:
         """Renew the table; it appears with the first run, as there may be none."""

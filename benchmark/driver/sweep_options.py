@@ -167,25 +167,31 @@ def check_together(options: Namespace) -> None:
     """Refuse options that do not go together, or an engine that is not installed."""
     if options.sampler == "cmaes" and options.storage:
         raise UserError(
-            "--sampler cmaes: Optuna keeps its state pickled in the storage, so who writes to a shared one "
-            "could run code here; leave out --storage, or use tpe, random, qmc or gp"
+            "`sampler` cmaes: Optuna keeps its state pickled in the storage, so who writes to a shared one "
+            "could run code here; leave out `storage`, or use tpe, random, qmc or gp"
         )
     if options.join and not options.storage:
-        raise UserError("--join: two processes share a study through a database; name it with --storage URL")
+        raise UserError(
+            "two processes share a study through a database; name it with `storage` URL", setting="join"
+        )
     if options.engine == "local":
         for name in ("address", "cpus_per_run", "gpus_per_run", "no_send_data"):
             if getattr(options, name):
-                raise UserError(f"--{name.replace('_', '-')}: only with --engine ray")
+                raise UserError("only with `engine` ray", setting=name)
         return
     if importlib.util.find_spec("ray") is None:
-        raise UserError("--engine ray: Ray is not installed; install it with: pip install 'textbench[ray]'")
+        raise UserError(
+            "Ray is not installed; install it with: pip install 'textbench[ray]'",
+            setting="engine",
+            value="ray",
+        )
     if options.workers == "auto":
         raise UserError(
-            "--workers auto: it measures processes of this machine; with --engine ray give a number, or "
+            "`workers` auto: it measures processes of this machine; with `engine` ray give a number, or "
             "leave it out for as many as the cluster has room for"
         )
     if options.gpus_per_run and options.device == "cpu":
-        raise UserError("--gpus-per-run: not with --device cpu; use --device auto or gpu")
+        raise UserError("not with `device` cpu; use `device` auto or gpu", setting="gpus_per_run")
 
 
 def sweep_config(options: Namespace) -> SweepConfig:

@@ -53,7 +53,7 @@ def make_sampler(
             return optuna.samplers.CmaEsSampler(seed=own, warn_independent_sampling=False)
         if name == "gp":
             if importlib.util.find_spec("torch") is None:
-                raise UserError("--sampler gp needs PyTorch; install it with: pip install 'textbench[gp]'")
+                raise UserError("`sampler` gp needs PyTorch; install it with: pip install 'textbench[gp]'")
             return optuna.samplers.GPSampler(seed=own, warn_independent_sampling=False)
         return optuna.samplers.TPESampler(seed=own)
 

@@ -410,7 +410,7 @@ def _open_study(plan: Plan, storage: str | None, studies: Path) -> optuna.Study:
         study.set_user_attr("identity", plan.identity)
     elif known != plan.identity:
         raise UserError(
-            f"--study {plan.study}: this study was begun with another model, data set, space, budget, "
-            "sampler or seed; choose another name, or leave --study out"
+            f"`study` {plan.study}: this study was begun with another model, data set, space, budget, "
+            "sampler or seed; choose another name, or leave `study` out"
         )
     return study

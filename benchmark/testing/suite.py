@@ -15,8 +15,7 @@ from typing import Any, ClassVar
 from unittest import SkipTest, mock
 
 import benchmark
-from benchmark.cli import spelled
-from benchmark.support.errors import UserError, one_line
+from benchmark.support.errors import UserError, one_line, spelled
 
 
 class Suite:
