@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from benchmark.board.rows import Board
     from benchmark.data.dataset import Dataset
     from benchmark.data.source import SourceOptions
-    from benchmark.display.events import Display
+    from benchmark.display import Display
     from benchmark.driver.session import Session
     from benchmark.driver.sweep_driver import Outcome
     from benchmark.execution.cluster import RayOptions

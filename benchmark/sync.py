@@ -42,7 +42,7 @@ def _deliver(uri: str, spool: Spool) -> int:
     """Deliver what waits; return the number of runs that are left."""
     waiting = _runs(spool)
     if waiting:
-        from benchmark.display.events import delivery_progress
+        from benchmark.display import delivery_progress
         from benchmark.tracking.outbox import Outbox
         from benchmark.tracking.store import connect
 

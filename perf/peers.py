@@ -26,7 +26,7 @@ from pathlib import Path
 import numpy as np
 from sweeps import RANDOM_SEARCH, planned, runs_of_kind, sweep
 
-from benchmark.search.study import Search
+from benchmark.search import Search
 from benchmark.tracking import names
 
 HERE = Path(__file__).resolve().parent

@@ -265,7 +265,7 @@ def test_a_failing_model_is_recorded_and_the_exit_code_says_so(tmp_path, capsys)
 
 @pytest.mark.long
 def test_an_interrupt_is_recorded_and_the_same_command_goes_on(monkeypatch, tmp_path, capsys):
-    from benchmark.search.study import Search
+    from benchmark.search import Search
 
     report = Search.report
 

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TextIO
 
-from benchmark.display.events import (
+from benchmark.display import (
     Display,
     Event,
     RunEnded,

@@ -13,12 +13,12 @@ from typing import Literal
 
 import numpy as np
 
-from benchmark.display.events import EpochEnded, RunEnded, RunStarted
+from benchmark.display import EpochEnded, RunEnded, RunStarted
 from benchmark.driver.session import LAST_PATIENCE, Session
 from benchmark.execution.engine import Engine, Job
 from benchmark.plan.run_specs import Plan
 from benchmark.report.plots import confusion_png, curves_png
-from benchmark.search.study import Proposal, Search
+from benchmark.search import Proposal, Search
 from benchmark.serving.stored_models import pack_model
 from benchmark.spec.config import RunSpec
 from benchmark.spec.result import EpochReport, Result, Status

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.data.ledger_chain import read_entries
-from benchmark.display.events import Display, delivery_progress, kept_line
+from benchmark.display import Display, delivery_progress, kept_line
 from benchmark.execution.cluster import RayOptions
 from benchmark.execution.engine import Engine, Workplace
 from benchmark.execution.inline import InlineEngine

@@ -9,14 +9,14 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmark.display.events import FinalsPlanned, SweepEnded, SweepStarted
+from benchmark.display import FinalsPlanned, SweepEnded, SweepStarted
 from benchmark.driver.phases import Configurations, FinalPhase, SearchPhase
 from benchmark.driver.session import Session
 from benchmark.execution.engine import Engine
 from benchmark.plan.run_specs import Plan
 from benchmark.report.plots import search_png
+from benchmark.search import Search
 from benchmark.search.presence import open_presence
-from benchmark.search.study import Search
 from benchmark.spec.config import RunSpec, Scalar
 from benchmark.support.errors import Unfinished, UserError
 from benchmark.tracking import names

@@ -8,7 +8,7 @@ import sys
 import pytest
 from rich.console import Console
 
-from benchmark.display.events import (
+from benchmark.display import (
     Display,
     EpochEnded,
     FinalsPlanned,

@@ -11,8 +11,8 @@ from benchmark.data.dataset import Dataset
 from benchmark.models.source_description import describe
 from benchmark.plan.run_specs import Plan, make_plan
 from benchmark.plan.space import Space
+from benchmark.search import Search
 from benchmark.search.samplers import make_sampler
-from benchmark.search.study import Search
 from benchmark.search.trials import check_trials
 from benchmark.spec.config import SweepConfig
 from benchmark.spec.result import Result, TrialEnd
@@ -233,7 +233,7 @@ def test_a_database_remembers_like_a_journal(dataset, tmp_path):
 
 def test_another_search_under_the_same_name_is_refused(dataset, tmp_path):
     Search(make(dataset, study="mine"), None, tmp_path)
-    with pytest.raises(UserError, match="`study` mine: this study was begun with another"):
+    with pytest.raises(UserError, match="`study` mine: this study was started with another"):
         Search(make(dataset, study="mine", seed=1), None, tmp_path)
 
 

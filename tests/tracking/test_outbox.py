@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import pytest
 from tracked import Faulty, a_record, contents, fill, half_the_time, runs_of
 
-from benchmark.display.events import Display
+from benchmark.display import Display
 from benchmark.driver.session import Session
 from benchmark.support.errors import Unfinished
 from benchmark.support.runs_folder import RunsFolder
