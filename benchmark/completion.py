@@ -14,7 +14,7 @@ SHELLS = ("bash", "zsh")
 
 @cli.command(
     "completion",
-    cli.option("shell SHELL", "bash or zsh", cli.choice("shell", SHELLS)),
+    cli.option("shell SHELL", "bash or zsh", cli.Choice("shell", SHELLS)),
 )
 def main(options: argparse.Namespace) -> int:
     """Print a script that completes commands, options, models, data sets, budgets and the like of 'textbench

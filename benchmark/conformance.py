@@ -27,7 +27,7 @@ _TEMPLATES = {
 }
 
 
-_KIND = cli.choice("kind", tuple(_FUNCTIONS.values()))
+_KIND = cli.Choice("kind", tuple(_FUNCTIONS.values()))
 
 
 @cli.command(

@@ -19,9 +19,7 @@ ACTIONS = ("list", "show", "prepare")
 @cli.command(
     "datasets",
     cli.option("action ACTION", "list, show or prepare", nargs="?", default="list"),
-    cli.option(
-        "name D", "a name, dir:PATH, csv:PATH or tfds:NAME, for show and prepare", cli.data_set, nargs="?"
-    ),
+    cli.option("name D", "a name, dir:PATH, csv:PATH or tfds:NAME, for show and prepare", nargs="?"),
     cli.JSON,
     *cli.DATA_OPTIONS,
 )

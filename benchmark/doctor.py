@@ -14,7 +14,7 @@ from benchmark.support.errors import spelled
     "doctor",
     cli.DATA_DIR,
     cli.TRACKING_URI,
-    cli.option("--storage URL", "Optuna storage that is to be used", cli.possible_path),
+    cli.option("--storage URL", "Optuna storage that is to be used"),
     cli.DEVICE,
     cli.JSON,
 )

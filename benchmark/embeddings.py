@@ -37,13 +37,13 @@ _NUMBERS = [
 
 @cli.command(
     "embeddings",
-    cli.option("--dataset D", "a name, dir:PATH, csv:PATH, tfds:NAME", cli.data_set, required=True),
-    cli.option("--output DIR", "the folder to make", cli.local_path, required=True),
+    cli.option("--dataset D", "a name, dir:PATH, csv:PATH, tfds:NAME", required=True),
+    cli.option("--output DIR", "the folder to make", required=True),
     *_NUMBERS,
     cli.option(
         "--method M",
         "skipgram, or cbow, which is several times as fast (default: skipgram)",
-        cli.choice("method", _METHODS),
+        cli.Choice("method", _METHODS),
         default="skipgram",
     ),
     *cli.DATA_OPTIONS,
@@ -59,13 +59,12 @@ def main(options: Namespace) -> int:
       python -m benchmark.sweep --model glove --set vectors=imdb-vectors/vectors.txt --dataset imdb
     """
     output = Path(options.output).expanduser().absolute()
-    cli.check_free(output)
     from benchmark.vectors.word2vec import VectorSettings, need_gensim
 
-    need_gensim()
     settings = VectorSettings(**{name: getattr(options, name) for name in _SETTINGS})
     try:
         with cli.new_folder(output) as folder:
+            need_gensim()
             _fill(folder, options, settings)
     except KeyboardInterrupt:
         print("interrupted: nothing was written", file=sys.stderr)

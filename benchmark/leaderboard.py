@@ -24,10 +24,10 @@ _FORMATS = ("table", "md", "csv", "json", "tex", "html")
     cli.option(
         "--format F",
         f"{', '.join(_FORMATS)} (default: table)",
-        cli.choice("format", _FORMATS),
+        cli.Choice("format", _FORMATS),
         default="table",
     ),
-    cli.option("--output FILE", "write to a file instead of the terminal", cli.local_path),
+    cli.option("--output FILE", "write to a file instead of the terminal"),
     cli.switch("--wide", "all columns of the table"),
     cli.option(
         "--baseline M",
@@ -35,8 +35,8 @@ _FORMATS = ("table", "md", "csv", "json", "tex", "html")
         "last default row)",
     ),
     cli.MARGIN,
-    cli.option("--picture FILE", "also draw the board as a PNG or SVG", cli.local_path),
-    cli.option("--pictures DIR", "also draw board, cost and budget curves, as PNG and SVG", cli.local_path),
+    cli.option("--picture FILE", "also draw the board as a PNG or SVG"),
+    cli.option("--pictures DIR", "also draw board, cost and budget curves, as PNG and SVG"),
     cli.TRACKING_URI,
 )
 def main(options: Namespace) -> int:
@@ -49,12 +49,15 @@ def main(options: Namespace) -> int:
       python -m benchmark.leaderboard --dataset imdb --format json --output board.json
     """
     from benchmark.board.stored_board import chosen_dataset, experiment_of, read_board
+    from benchmark.report.board_plot import board_picture
     from benchmark.tracking.store import resolve_uri
     from benchmark.tracking.tables import open_store
 
-    _check_picture(options.picture)
+    if options.picture is not None and Path(options.picture).suffix not in (".png", ".svg"):
+        raise UserError("expected a name that ends in .png or .svg", setting="picture", value=options.picture)
     if options.output is not None and not Path(options.output).parent.is_dir():
-        raise UserError(f"--output {options.output}: there is no folder {Path(options.output).parent}")
+        reason = f"there is no folder {Path(options.output).parent}"
+        raise UserError(reason, setting="output", value=options.output)
     uri = resolve_uri(options.tracking_uri, cli.RUNS)
     cli.check_embedded_store(uri)
     client = open_store(uri)
@@ -68,7 +71,7 @@ def main(options: Namespace) -> int:
     text = _text(board, details, options)
     if options.picture:
         with file_errors(options.picture, setting="picture"):
-            _draw_board(board, Path(options.picture))
+            board_picture(board, Path(options.picture))
     if options.pictures:
         with file_errors(options.pictures, setting="pictures"):
             _draw_all(board, details, Path(options.pictures))
@@ -116,23 +119,13 @@ def _details(client: Any, dataset: str, board: Board, uri: str, *, with_texts: b
     return read_details(client, dataset, board, texts=texts if with_texts else None, address=ui_address(uri))
 
 
-def _check_picture(picture: str | None) -> None:
-    if picture is not None and Path(picture).suffix not in (".png", ".svg"):
-        raise UserError(f"--picture {picture}: expected a name that ends in .png or .svg")
-
-
-def _draw_board(board: Board, path: Path) -> None:
-    from benchmark.report.board_plot import board_picture
-
-    board_picture(board, path)
-
-
 def _draw_all(board: Board, details: Details | None, folder: Path) -> None:
+    from benchmark.report.board_plot import board_picture
     from benchmark.report.budget_plot import budget_picture
     from benchmark.report.cost_plot import cost_picture
 
     for suffix in (".png", ".svg"):
-        _draw_board(board, folder / f"board{suffix}")
+        board_picture(board, folder / f"board{suffix}")
         cost_picture(board, folder / f"cost{suffix}")
         if details is not None:
             budget_picture(board, details, folder / f"budget{suffix}")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     cli.option(
         "action verify",
         "hold the entries against their hashes and the store (default: print the looks)",
-        cli.choice("word", ("verify",)),
+        cli.Choice("word", ("verify",)),
         nargs="?",
     ),
     cli.TRACKING_URI,

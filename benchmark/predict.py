@@ -19,7 +19,7 @@ from benchmark.support.printable import printable
     "predict",
     cli.option("texts TEXT", "texts to label", nargs="*"),
     *cli.MODEL_OPTIONS,
-    cli.option("--file FILE", "read texts from a file, one a line", cli.local_path),
+    cli.option("--file FILE", "read texts from a file, one a line"),
     cli.switch("--json", "print JSON lines with all probabilities"),
 )
 def main(options: Namespace) -> int:

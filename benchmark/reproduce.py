@@ -35,15 +35,13 @@ if TYPE_CHECKING:
     cli.option(
         "--vectors DIR",
         "folder of the embeddings command: what reads vectors or a module is measured with these, too",
-        cli.local_path,
     ),
     cli.option(
         "--output DIR",
         "folder of reproduction.md, reproduction.csv and the curves (default: mlruns/reproduce)",
-        cli.local_path,
         default=str(cli.RUNS / "reproduce"),
     ),
-    cli.option("--published DIR", "folder of other published configurations (YAML files)", cli.local_path),
+    cli.option("--published DIR", "folder of other published configurations (YAML files)"),
     cli.SEED,
     cli.DEVICE,
     cli.TRACKING_URI,
@@ -113,9 +111,10 @@ def cases(options: Namespace) -> list[Case]:
     vectors = None if options.vectors is None else Path(options.vectors)
     if vectors is not None:
         if not vectors.is_dir():
-            raise UserError(f"--vectors {vectors}: there is no such folder")
+            raise UserError("there is no such folder", setting="vectors", value=vectors)
         if not any(item.own_vectors for item in publications.values()):
-            raise UserError(f"--vectors: none of {', '.join(publications)} reads vectors or a module")
+            reason = f"none of {', '.join(publications)} reads vectors or a module"
+            raise UserError(reason, setting="vectors")
     found = []
     for name, item in publications.items():
         seeds = item.runs(options.seeds, name in options.names)

@@ -6,8 +6,9 @@ import json
 import shlex
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from benchmark import cli
@@ -17,7 +18,6 @@ from benchmark.support.runs_folder import RunsFolder
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from pathlib import Path
 
     from benchmark.board.rows import Board
     from benchmark.data.dataset import Dataset
@@ -53,7 +53,9 @@ def main(options: Namespace) -> int:
     threads()  # which every run reads from the environment
     config = sweep_config(options)
     models = _model_names(options.model)
-    space_file = _space_file(options, models)
+    if options.space and len(models) > 1:
+        raise UserError("one file belongs to one model; sweep the models one by one", setting="space")
+    space_file = Path(options.space) if options.space else None
     with make_display(options.json) as display:
         source = cli.source_options(options)
         _check_names(models, options, config, space_file, source)
@@ -102,16 +104,6 @@ def _plans(
     return plans
 
 
-def _space_file(options: Namespace, models: Sequence[str]) -> Path | None:
-    from pathlib import Path
-
-    if options.space is None:
-        return None
-    if len(models) > 1:
-        raise UserError("--space: one file belongs to one model; sweep the models one by one")
-    return Path(options.space)
-
-
 def _check_names(
     models: Sequence[str],
     options: Namespace,
@@ -132,7 +124,8 @@ def _check_names(
     for name in config.overrides:
         label, dot, _ = name.rpartition(".")
         if dot and label not in labels:
-            raise UserError(f"--set {name}: no model '{label}' in this sweep; {did_you_mean(label, labels)}")
+            reason = f"no model '{label}' in this sweep; {did_you_mean(label, labels)}"
+            raise UserError(reason, setting="set", value=name)
     if options.dataset is not None:
         get_source(options.dataset, source)
     make_sampler(options.sampler, 0, 0)
@@ -182,8 +175,6 @@ def _number_of_workers(options: Namespace, most_expensive: Plan, display: Displa
 
 def _sweep_all(plans: Sequence[Plan], session: Session) -> list[Outcome]:
     """Carry out all sweeps, one after another, by the same workers."""
-    from contextlib import ExitStack, closing
-
     from benchmark.driver.sweep_driver import Sweep
 
     with ExitStack() as stack:
@@ -208,10 +199,9 @@ def _show(outcomes: Sequence[Outcome], dataset: Dataset, session: Session, optio
     kept = kept_model(session.client, [row for row in board.rows if row.model in swept])
     uri = f"runs:/{kept[1]}/{names.SERVABLE}" if kept else ""
     if options.json:
-        sweeps = [vars(outcome) for outcome in outcomes]
         record = {
             "dataset": dataset.name,
-            "sweeps": sweeps,
+            "sweeps": [vars(outcome) for outcome in outcomes],
             "model_uri": uri or None,
             "board": board.model_dump(mode="json"),
         }
@@ -220,12 +210,8 @@ def _show(outcomes: Sequence[Outcome], dataset: Dataset, session: Session, optio
     print()
     print(to_table(board, width=cli.terminal_width(), color=sys.stdout.isatty()))
     if kept:
-        words = [
-            "--model-uri",
-            uri,
-            *(["--tracking-uri", redacted(session.uri)] if options.tracking_uri else []),
-        ]
-        command = f"python -m benchmark.predict {shlex.join(words)} 'a text'"
+        store = ["--tracking-uri", redacted(session.uri)] if options.tracking_uri else []
+        command = f"python -m benchmark.predict {shlex.join(['--model-uri', uri, *store])} 'a text'"
         print(f"Label texts with the best model of this sweep: {command}")
     print("Compare the runs in the MLflow UI with: python -m benchmark.ui")
 

@@ -60,7 +60,7 @@ def main(options: Namespace) -> int:
         return cli.DONE
     cli.check_embedded_store(uri)
     if options.port > 65535:
-        raise UserError(f"--port {options.port}: expected a number from 1 to 65535")
+        raise UserError("expected a number from 1 to 65535", setting="port", value=options.port)
     if not _free(options.port):
         raise UserError(f"--port {options.port} is taken; choose another, for example {options.port + 1}")
     client = connect(uri)

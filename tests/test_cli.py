@@ -26,7 +26,7 @@ def parser():
         "Try something.",
         cli.option("--trials N", "how many", cli.whole_number(1), required=True),
         cli.option("--timeout S", "seconds", cli.positive_number),
-        cli.option("--sampler X", "which", cli.choice("sampler", ("tpe", "random"))),
+        cli.option("--sampler X", "which", cli.Choice("sampler", ("tpe", "random"))),
     )
 
 

@@ -71,14 +71,6 @@ def command(name: str, *options: Option) -> Callable[[Run], Command]:
     return lambda run: Command(run, name, options)
 
 
-def check_free(folder: Path) -> None:
-    """Refuse to write into the folder of ``--output`` where there is something else."""
-    if folder.is_dir() and any(folder.iterdir()):
-        raise UserError("the folder is not empty; name a new one", setting="output", value=folder)
-    if folder.exists() and not folder.is_dir():
-        raise UserError("this is a file; name a new folder", setting="output", value=folder)
-
-
 @contextmanager
 def new_folder(target: Path) -> Iterator[Path]:
     """Give a folder that becomes that of ``--output`` when all is written, and is gone otherwise.
@@ -86,10 +78,14 @@ def new_folder(target: Path) -> Iterator[Path]:
     Raises
     ------
     UserError
-        Where it cannot be made.
+        Where it cannot be made, or there is something else.
     """
     with ExitStack() as stack:
         with file_errors(target, setting="output"):
+            if target.is_dir() and any(target.iterdir()):
+                raise UserError("the folder is not empty; name a new one", setting="output", value=target)
+            if target.exists() and not target.is_dir():
+                raise UserError("this is a file; name a new folder", setting="output", value=target)
             folder = stack.enter_context(written_whole(target))
             folder.mkdir(parents=True)
         yield folder

@@ -38,10 +38,22 @@ Option = tuple[str, dict[str, Any]]
 """Name and settings of an argument, as `argparse.ArgumentParser.add_argument` takes them."""
 
 
-def option(name: str, help: str, type: Callable[[str], Any] = str, **settings: Any) -> Option:
-    """Return an argument that has a value, from ``--name VALUE``; without dashes it is positional."""
+def option(name: str, help: str, type: Callable[[str], Any] | None = None, **settings: Any) -> Option:
+    """Return an argument that has a value.
+
+    Parameters
+    ----------
+    name : str
+        Of the form ``--name VALUE``; without dashes the argument is positional.
+    help : str
+        What ``--help`` says of it.
+    type : callable, optional
+        Converts the value; by default what VALUE stands for in all commands, otherwise it is any text.
+    **settings
+        More of `argparse.ArgumentParser.add_argument`.
+    """
     name, metavar = name.split(" ")
-    return name, {"metavar": metavar, "type": type, "help": help, **settings}
+    return name, {"metavar": metavar, "type": type or _TYPES.get(metavar, str), "help": help, **settings}
 
 
 def switch(name: str, help: str) -> Option:
@@ -65,7 +77,7 @@ def make_parser(command: str, description: str, *options: Option, epilog: str = 
 
 @dataclass(frozen=True)
 class Choice:
-    """An argument type that accepts one of some words; see `choice`."""
+    """An argument type that accepts one of some words, with did-you-mean."""
 
     name: str
     choices: tuple[str, ...]
@@ -76,11 +88,6 @@ class Choice:
             hint = did_you_mean(value, self.choices)
             raise argparse.ArgumentTypeError(f"'{value}' is not a {self.name}; {hint}")
         return value
-
-
-def choice(name: str, choices: Sequence[str]) -> Choice:
-    """Return an argument type that accepts one of some words, with did-you-mean."""
-    return Choice(name, tuple(choices))
 
 
 def whole_number(low: int) -> Callable[[str], int]:
@@ -152,7 +159,7 @@ def fixed_settings(texts: Sequence[str]) -> dict[str, str]:
     for text in texts:
         name, equals, value = text.partition("=")
         if not equals or not name:
-            raise UserError(f"--set {text}: expected NAME=VALUE, for example --set units=64")
+            raise UserError("expected NAME=VALUE, for example `set` units=64", setting="set", value=text)
         found[name.strip()] = value
     return found
 
@@ -165,16 +172,21 @@ def _points(value: str) -> float:
     return points / 100
 
 
+_TYPES: dict[str, Callable[[str], Any]] = {
+    "DIR": local_path,
+    "FILE": local_path,
+    "URI": possible_path,
+    "URL": possible_path,
+    "D": data_set,
+}
 JSON = switch("--json", "print JSON")
 JSON_AT_END = switch("--json", "print one JSON document at the end; progress goes to stderr")
 SEED = option("--seed S", "root of all seeds (default: 0)", whole_number(0), default=0)
 DEVICE = option(
-    "--device X", "auto (default), cpu or gpu", choice("device", ("auto", "cpu", "gpu")), default="auto"
+    "--device X", "auto (default), cpu or gpu", Choice("device", ("auto", "cpu", "gpu")), default="auto"
 )
 BOARD_DATASET = option(
-    "--dataset D",
-    "data set, or NAME@DIGEST where several have its name (default: that of the newest sweep)",
-    data_set,
+    "--dataset D", "data set, or NAME@DIGEST where several have its name (default: that of the newest sweep)"
 )
 MARGIN = option(
     "--margin POINTS",
@@ -183,14 +195,11 @@ MARGIN = option(
     default=0.005,
 )
 TRACKING_URI = option(
-    "--tracking-uri URI",
-    "MLflow store (default: MLFLOW_TRACKING_URI, otherwise sqlite:///mlruns/mlflow.db)",
-    possible_path,
+    "--tracking-uri URI", "MLflow store (default: MLFLOW_TRACKING_URI, otherwise sqlite:///mlruns/mlflow.db)"
 )
 DATA_DIR = option(
     "--data-dir DIR",
     "folder with tensorflow_datasets/ and other data that need not be fetched (default: BENCHMARK_DATA_DIR)",
-    local_path,
 )
 _COLUMN = "column that is the {}, for csv:PATH and tfds:NAME (default: found by its name)"
 DATA_OPTIONS = (
@@ -207,7 +216,7 @@ DATA_OPTIONS = (
         "--quoting X",
         "of CSV and TSV: minimal, a field may stand in quotes; none, quotes are text "
         "(default: minimal, unless quotes seem to be text, which is an error)",
-        choice("way to quote", ("minimal", "none")),
+        Choice("way to quote", ("minimal", "none")),
     ),
 )
 """They say where data is and how it is read; see `source_options`."""
@@ -215,10 +224,9 @@ MODEL_OPTIONS = (
     option(
         "--best D",
         "use the first row of this data set's board; NAME@DIGEST where several data sets have its name",
-        data_set,
     ),
     option("--model M", "with --best: the first row of this architecture"),
-    option("--model-uri URI", "use this MLflow model, or folder", possible_path),
+    option("--model-uri URI", "use this MLflow model, or folder"),
     switch("--trust", "run the program of a model that no sweep of this store has made"),
     TRACKING_URI,
 )
@@ -228,7 +236,7 @@ MODEL_OPTIONS = (
 def check_model_options(options: argparse.Namespace) -> None:
     """Refuse no model and two models."""
     if (options.best is None) == (options.model_uri is None):
-        raise UserError("name one model: --best DATASET or --model-uri URI")
+        raise UserError("name one model: `best` DATASET or `model_uri` URI")
     if options.model and options.best is None:
         raise UserError(
             "goes with `best` DATASET, not with `model_uri`", setting="model", value=options.model

@@ -61,7 +61,6 @@ OPTIONS = (
         "--dataset D",
         "data set: a name, dir:PATH, csv:PATH or tfds:NAME (default: imdb where it is available, "
         "otherwise sample)",
-        cli.data_set,
     ),
     cli.option("--budget B", "smoke, quick (default), standard or full", default="quick"),
     cli.option("--trials N", "trials of the search in total; without the budget's time limit", _COUNT),
@@ -78,15 +77,15 @@ OPTIONS = (
         cli.positive_number,
     ),
     cli.option(
-        "--sampler X", f"{', '.join(SAMPLERS)} (default: tpe)", cli.choice("sampler", SAMPLERS), default="tpe"
+        "--sampler X", f"{', '.join(SAMPLERS)} (default: tpe)", cli.Choice("sampler", SAMPLERS), default="tpe"
     ),
     cli.option(
         "--pruner X",
         f"{', '.join(PRUNERS)} (default: median)",
-        cli.choice("pruner", PRUNERS),
+        cli.Choice("pruner", PRUNERS),
         default="median",
     ),
-    cli.option("--space FILE", "search space instead of the model's own (YAML)", cli.local_path),
+    cli.option("--space FILE", "search space instead of the model's own (YAML)"),
     cli.option(
         "--set NAME=VALUE",
         "fix a hyper-parameter, in the default and in the search; MODEL.NAME=VALUE is for one model of "
@@ -96,9 +95,7 @@ OPTIONS = (
     ),
     cli.SEED,
     cli.option("--study NAME", "name of the study (default: one that says what is searched)", _study),
-    cli.option(
-        "--storage URL", "Optuna storage (default: a journal file in mlruns/studies)", cli.possible_path
-    ),
+    cli.option("--storage URL", "Optuna storage (default: a journal file in mlruns/studies)"),
     cli.switch(
         "--join", "help another process with its sweep, on a --storage and a tracking store that both reach"
     ),
@@ -111,7 +108,7 @@ OPTIONS = (
     cli.option(
         "--engine X",
         "local (default): this machine; ray: a Ray cluster, or one of this machine that ends with the sweep",
-        cli.choice("kind of engine", ENGINES),
+        cli.Choice("kind of engine", ENGINES),
         default="local",
     ),
     cli.option("--address HOST:PORT", "Ray cluster that this machine is a node of, or auto"),
@@ -146,14 +143,14 @@ OPTIONS = (
     cli.option(
         "--compile X",
         "how epochs are run: fit, graph, xla, or auto (default): the fastest, once it was measured",
-        cli.choice("way to compile", COMPILE_MODES),
+        cli.Choice("way to compile", COMPILE_MODES),
         default="auto",
     ),
     cli.option(
         "--precision X",
         "what networks compute in: float32, bfloat16, float16, or auto, bfloat16 on a GPU made for "
         "it (default: what the configuration says, float32 as published)",
-        cli.choice("precision", PRECISIONS),
+        cli.Choice("precision", PRECISIONS),
     ),
     *cli.DATA_OPTIONS,
     cli.TRACKING_URI,
