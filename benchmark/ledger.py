@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmark import cli
 from benchmark.support.printable import printable
+from benchmark.support.runs_folder import RunsFolder
 
 if TYPE_CHECKING:
     from benchmark.tracking.runs import StoredRun
@@ -35,7 +36,7 @@ def main(options: Namespace) -> int:
 
     exit codes of verify: 0 intact, 1 damaged or incomplete, 2 the request is wrong
     """
-    file = cli.RUNS / "ledger.jsonl"
+    file = RunsFolder(cli.RUNS).ledger
     if options.action is None:
         print(_looks(file))
         return cli.DONE
@@ -52,12 +53,9 @@ def main(options: Namespace) -> int:
     entries, damage = examine(file)
     problems = [f"{file}, line {found.line}: {found.what}" for found in damage]
     problems += _unaccounted(file, entries, runs)
-    cli.say("\n".join(map(printable, problems)) or _intact(entries, runs))
+    intact = f"ledger intact: {len(entries):,} entries, {len(runs):,} final runs accounted for"
+    cli.say("\n".join(map(printable, problems)) or intact)
     return cli.SOME_FAILED if problems else cli.DONE
-
-
-def _intact(entries: Sequence[dict[str, Any]], runs: Sequence[StoredRun]) -> str:
-    return f"ledger intact: {len(entries):,} entries, {len(runs):,} final runs accounted for"
 
 
 def _unaccounted(file: Path, entries: Sequence[dict[str, Any]], runs: Sequence[StoredRun]) -> list[str]:

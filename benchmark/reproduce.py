@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from benchmark import cli
 from benchmark.support.errors import UserError, did_you_mean, file_errors
-from benchmark.support.files import write_whole, written_whole
+from benchmark.support.files import write_whole
 from benchmark.support.printable import redacted
 
 if TYPE_CHECKING:
@@ -173,8 +173,7 @@ def _output_folder(name: str) -> Path:
     folder = Path(name)
     with file_errors(folder, setting="output"):
         folder.mkdir(parents=True, exist_ok=True)
-        with written_whole(folder / ".probe") as probe:
-            probe.touch()
+        write_whole(folder / ".probe", "")
         (folder / ".probe").unlink()
     return folder
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from benchmark.data.dataset import Dataset
     from benchmark.data.source import SourceOptions
     from benchmark.display import Display
+    from benchmark.driver.estimate import Estimate
     from benchmark.driver.session import Session
     from benchmark.driver.sweep_driver import Outcome
     from benchmark.execution.cluster import RayOptions
@@ -235,49 +236,43 @@ def _dry_run(plans: Sequence[Plan], display: Display, as_json: bool) -> int:
     """Print what would be done, and about how long it would take."""
     from benchmark.driver.estimate import estimate
 
-    records: list[dict[str, Any]] = []
-    for plan in plans:
-        cost = estimate(plan, display.line)
-        config = plan.config
-        trials, seeds = plan.trials, config.seeds
-        records.append(
-            {
-                "model": plan.model.name,
-                "dataset": plan.dataset.name,
-                "study": plan.study,
-                "budget": config.budget,
-                "trials": trials,
-                "final_runs": 2 * seeds,
-                "seeds": seeds,
-                "max_epochs": plan.max_epochs,
-                "timeout": config.timeout,
-                "epoch_seconds": _rough(cost.epoch_seconds),
-                "estimated_seconds_at_most": _rough(cost.search_seconds + cost.final_seconds),
-                "estimated_seconds_at_least": _rough(cost.least_seconds),
-                "searched": sorted(plan.space.search),
-            }
-        )
-        if as_json:
-            continue
-        display.line(
-            f"{plan.model.name} on {plan.dataset.name} (study {plan.study}): "
-            f"search of {trials} trials over {len(plan.space.search)} hyper-parameters, then "
-            f"{seeds} seeds of each tier ({2 * seeds} final runs), at most {plan.max_epochs} epochs each"
-        )
-        ended = f" (no trial starts after {config.timeout:g} s of training)" if config.timeout else ""
-        epoch, search, finals, least = map(
-            _duration, (cost.epoch_seconds, cost.search_seconds, cost.final_seconds, cost.least_seconds)
-        )
-        display.line(
-            f"  about {epoch} an epoch of the default configuration here (measured); in one process the "
-            f"search takes at most {search}{ended}, the final runs {finals}; {least} together if early "
-            "stopping ends each run as soon as it may"
-        )
-    if as_json:
-        print(json.dumps({"plan": records}, indent=1))
-    else:
-        display.line("dry run: nothing was started")
+    costs = [estimate(plan, display.line) for plan in plans]
+    lines = [line for plan, cost in zip(plans, costs, strict=True) for line in _planned_lines(plan, cost)]
+    records = [_planned_record(plan, cost) for plan, cost in zip(plans, costs, strict=True)]
+    cli.show({"plan": records}, "\n".join([*lines, "dry run: nothing was started"]), as_json)
     return cli.DONE
+
+
+def _planned_record(plan: Plan, cost: Estimate) -> dict[str, Any]:
+    return {
+        "model": plan.model.name,
+        "dataset": plan.dataset.name,
+        "study": plan.study,
+        "budget": plan.config.budget,
+        "trials": plan.trials,
+        "final_runs": 2 * plan.config.seeds,
+        "seeds": plan.config.seeds,
+        "max_epochs": plan.max_epochs,
+        "timeout": plan.config.timeout,
+        "epoch_seconds": _rough(cost.epoch_seconds),
+        "estimated_seconds_at_most": _rough(cost.search_seconds + cost.final_seconds),
+        "estimated_seconds_at_least": _rough(cost.least_seconds),
+        "searched": sorted(plan.space.search),
+    }
+
+
+def _planned_lines(plan: Plan, cost: Estimate) -> list[str]:
+    limit, seeds = plan.config.timeout, plan.config.seeds
+    ended = f" (no trial starts after {limit:g} s of training)" if limit else ""
+    return [
+        f"{plan.model.name} on {plan.dataset.name} (study {plan.study}): "
+        f"search of {plan.trials} trials over {len(plan.space.search)} hyper-parameters, then "
+        f"{seeds} seeds of each tier ({2 * seeds} final runs), at most {plan.max_epochs} epochs each",
+        f"  about {_duration(cost.epoch_seconds)} an epoch of the default configuration here (measured); in "
+        f"one process the search takes at most {_duration(cost.search_seconds)}{ended}, the final runs "
+        f"{_duration(cost.final_seconds)}; {_duration(cost.least_seconds)} together if early stopping ends "
+        "each run as soon as it may",
+    ]
 
 
 def _rough(seconds: float) -> float:

@@ -145,20 +145,14 @@ class Search:
         for trial in self._trials(TrialState.RUNNING):
             if not self._is_under_way(trial):
                 self._close(trial)
-        trials = self._trials()
-        settled = {
-            trial.user_attrs["slot"]
-            for trial in trials
-            if is_done(trial)
-            or (trial.state in (TrialState.WAITING, TrialState.RUNNING) and "slot" in trial.user_attrs)
-        }
-        lost = {
-            trial.user_attrs["slot"]: trial
-            for trial in trials
-            if "slot" in trial.user_attrs and trial.user_attrs["slot"] not in settled
-        }
-        for slot in sorted(lost):
-            self._queue(lost[slot])
+        slots: defaultdict[int, list[FrozenTrial]] = defaultdict(list)
+        for trial in self._trials():
+            if "slot" in trial.user_attrs:
+                slots[trial.user_attrs["slot"]].append(trial)
+        open_states = (TrialState.WAITING, TrialState.RUNNING)
+        for _, trials in sorted(slots.items()):
+            if not any(is_done(trial) or trial.state in open_states for trial in trials):
+                self._queue(trials[-1])
 
     def _is_under_way(self, trial: FrozenTrial) -> bool:
         """Whether a process that is there works on a trial."""

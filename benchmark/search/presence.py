@@ -16,11 +16,10 @@ from typing import TYPE_CHECKING, Any
 from filelock import BaseFileLock
 
 from benchmark.data.cache import disk_is_full
-from benchmark.search.storage import patiently
+from benchmark.search.storage import named, patiently
 from benchmark.support import files
-from benchmark.support.databases import lock_key, parse, reason, sqlite_file
+from benchmark.support.databases import lock_key, parse, sqlite_file
 from benchmark.support.errors import UserError, one_line
-from benchmark.support.printable import redacted
 from benchmark.support.retries import awaited
 
 if TYPE_CHECKING:
@@ -318,15 +317,11 @@ def open_presence(storage: str | None, folder: Path, study: str) -> Presence:
     PostgreSQL keeps the locks itself. For SQLite they are files beside the database, for a journal and any
     other database files in `folder`: processes on such a database see each other only if they share it.
     """
-    try:
-        url = None if storage is None else parse(storage)
-    except UserError as error:
-        raise UserError(error, setting="storage") from error
-    if url is not None and url.get_backend_name() == "postgresql":
-        try:
+    if storage is None:
+        return FilePresence(folder, study)
+    with named(storage):
+        url = parse(storage)
+        if url.get_backend_name() == "postgresql":
             return DatabasePresence(url, study)
-        except Exception as error:
-            shown = f"{redacted(str(storage))} cannot be used ({reason(error)})"
-            raise UserError(shown, setting="storage") from error
-    database = None if url is None else sqlite_file(url)
+    database = sqlite_file(url)
     return FilePresence(folder if database is None else database.parent, study)

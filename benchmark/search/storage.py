@@ -50,7 +50,7 @@ def open_storage(storage: str | None, journal: Path) -> BaseStorage:
     """
     if storage is None:
         return open_journal(journal)
-    with _named(storage), looked_into(parse(storage)) as contents:
+    with named(storage), looked_into(parse(storage)) as contents:
         _check_owner(contents, redacted(storage))
         return RDBStorage(engine_url(storage), _engine_settings(storage))
 
@@ -128,7 +128,7 @@ def check_storage(storage: str) -> bool:
     UserError
         Where a sweep could not use it.
     """
-    with _named(storage):
+    with named(storage):
         url = parse(storage)
         contents = check_database(url)
         _check_owner(contents, redacted(storage))
@@ -139,7 +139,7 @@ def check_storage(storage: str) -> bool:
 
 
 @contextmanager
-def _named(storage: str) -> Iterator[None]:
+def named(storage: str) -> Iterator[None]:
     """Let errors name the storage, without the credentials of its URL."""
     try:
         yield
