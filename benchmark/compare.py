@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import sys
+from argparse import Namespace
 from typing import TYPE_CHECKING
 
 from benchmark import cli
 from benchmark.support.errors import UserError
 
 if TYPE_CHECKING:
-    from argparse import Namespace
-
     import numpy as np
     from numpy.typing import NDArray
 
@@ -21,45 +19,36 @@ if TYPE_CHECKING:
 
 _MOST_SEEDS = 20
 
-_DESCRIPTION = """\
-Say which of two models is better on a data set: the verdict in one sentence, and the figures behind it.
-Each is MODEL or MODEL:TIER, as on the board; without a tier, the tuned row. --until-decided trains further
-seeds of both, one by one, until the verdict is clear or there are --max-seeds of them. The error rate of
-5 % holds although the data are compared after each seed (docs/statistics.md)."""
 
-_EPILOG = """\
-examples:
-  python -m benchmark.compare nbsvm avg-pool --dataset imdb
-  python -m benchmark.compare avg-pool:tuned avg-pool:default
-  python -m benchmark.compare avg-pool fasttext --until-decided --max-seeds 12"""
-
-
-def parser() -> cli.Parser:
-    """Return the command's argument parser."""
-    parser = cli.make_parser("compare", _DESCRIPTION, _EPILOG)
-    add = parser.add_argument
-    add("a", metavar="A", help="model, or model:tier")
-    add("b", metavar="B", help="what it is compared with")
-    add("--dataset", type=cli.data_set, metavar="D", help=cli.DATASET_HELP)
-    add("--budget", metavar="B", help="rows of this budget (default: the largest that both have)")
-    cli.add_margin_option(parser)
-    add("--until-decided", action="store_true", help="train further seeds until the verdict is clear")
-    add(
-        "--max-seeds",
-        type=cli.whole_number(3),
-        metavar="N",
-        help="with --until-decided: most seeds of each, those there are included (default: 20)",
-    )
-    add("--json", action="store_true", help="print the verdict and its figures as JSON")
-    cli.add_store_options(parser)
-    return parser
-
-
-@cli.command(parser)
+@cli.command(
+    "compare",
+    cli.option("a A", "model, or model:tier"),
+    cli.option("b B", "what it is compared with"),
+    cli.BOARD_DATASET,
+    cli.option("--budget B", "rows of this budget (default: the largest that both have)"),
+    cli.MARGIN,
+    cli.switch("--until-decided", "train further seeds until the verdict is clear"),
+    cli.option(
+        "--max-seeds N",
+        "with --until-decided: most seeds of each, those there are included (default: 20)",
+        cli.whole_number(3),
+    ),
+    cli.switch("--json", "print the verdict and its figures as JSON"),
+    cli.TRACKING_URI,
+)
 def main(options: Namespace) -> int:
-    """Carry out the command; see `parser` for its arguments."""
+    """Say which of two models is better on a data set: the verdict in one sentence, and the figures behind
+    it. Each is MODEL or MODEL:TIER, as on the board; without a tier, the tuned row. --until-decided
+    trains further seeds of both, one by one, until the verdict is clear or there are --max-seeds of them.
+    The error rate of 5 % holds although the data are compared after each seed (docs/statistics.md).
+
+    examples:
+      python -m benchmark.compare nbsvm avg-pool --dataset imdb
+      python -m benchmark.compare avg-pool:tuned avg-pool:default
+      python -m benchmark.compare avg-pool fasttext --until-decided --max-seeds 12
+    """
     if options.max_seeds is not None and not options.until_decided:
-        raise UserError("--max-seeds: goes with --until-decided")
+        raise UserError("goes with `until_decided`", setting="max_seeds")
     from benchmark.display.live import make_display
     from benchmark.driver.session import open_session
     from benchmark.report.verdict import to_text
@@ -67,16 +56,12 @@ def main(options: Namespace) -> int:
 
     uri = resolve_uri(options.tracking_uri, cli.RUNS)
     cli.check_embedded_store(uri)
-    display = make_display(options.json, sys.stderr if options.json else sys.stdout)
-    try:
-        with open_session(cli.RUNS, options.tracking_uri, display) as session:
-            compared = _until_decided(options, session) if options.until_decided else _once(options, session)
-    finally:
-        display.close()
-    if options.json:
-        print(json.dumps(compared.record(), indent=1, allow_nan=False))
-    else:
-        cli.say(to_text(compared))
+    with (
+        make_display(options.json) as display,
+        open_session(cli.RUNS, options.tracking_uri, display) as session,
+    ):
+        compared = _until_decided(options, session) if options.until_decided else _once(options, session)
+    cli.show(compared.record(), to_text(compared), options.json)
     return cli.DONE
 
 
@@ -103,7 +88,9 @@ def _until_decided(options: Namespace, session: Session) -> Compared:
     plan = SequentialPlan(options.max_seeds or _MOST_SEEDS)
     a, b, first, second = _read(options, session)
     if len(first) > plan.max_seeds:
-        raise UserError(f"--max-seeds {plan.max_seeds}: there are {len(first)} seeds already; allow more")
+        raise UserError(
+            f"there are {len(first)} seeds already; allow more", setting="max_seeds", value=plan.max_seeds
+        )
     tried, ready = len(first), False
     while True:
         before = len(first)
@@ -135,9 +122,7 @@ def _read(
     from benchmark.tracking.predictions import AnswerReader
 
     dataset = chosen_dataset(session.client, options.dataset)
-    board = read_board(
-        session.client, dataset, session.runs.ledger, margin=options.margin, single="--dataset"
-    )
+    board = read_board(session.client, dataset, session.runs.ledger, margin=options.margin, single="dataset")
     if rows is None:
         a, b = find_pair(board.rows, options.a, options.b, options.budget)
     else:

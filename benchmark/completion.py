@@ -11,30 +11,22 @@ from benchmark.datasets import ACTIONS as DATASET_ACTIONS
 
 SHELLS = ("bash", "zsh")
 
-_EPILOG = """\
-in bash:
-  textbench completion bash > ~/.textbench-completion
-  echo 'source ~/.textbench-completion' >> ~/.bashrc
-in zsh, after compinit:
-  textbench completion zsh > ~/.textbench-completion
-  echo 'eval "$(<~/.textbench-completion)"' >> ~/.zshrc"""
 
-
-def parser() -> cli.Parser:
-    """Return the command's argument parser."""
-    parser = cli.make_parser(
-        "completion",
-        "Print a script that completes commands, options, models, data sets, budgets and the like of "
-        "'textbench COMMAND'. Plug-ins installed later are known once the script is made again.",
-        _EPILOG,
-    )
-    parser.add_argument("shell", metavar="SHELL", type=cli.choice("shell", SHELLS), help="bash or zsh")
-    return parser
-
-
-@cli.command(parser)
+@cli.command(
+    "completion",
+    cli.option("shell SHELL", "bash or zsh", cli.Choice("shell", SHELLS)),
+)
 def main(options: argparse.Namespace) -> int:
-    """Carry out the command; see `parser` for its arguments."""
+    """Print a script that completes commands, options, models, data sets, budgets and the like of 'textbench
+    COMMAND'. Plug-ins installed later are known once the script is made again.
+
+    in bash:
+      textbench completion bash > ~/.textbench-completion
+      echo 'source ~/.textbench-completion' >> ~/.bashrc
+    in zsh, after compinit:
+      textbench completion zsh > ~/.textbench-completion
+      echo 'eval "$(<~/.textbench-completion)"' >> ~/.zshrc
+    """
     print(script(options.shell))
     return cli.DONE
 
@@ -68,7 +60,7 @@ def script(shell: str) -> str:
     whole.add_argument("--version", action="store_true", help="print the version")
     commands = whole.add_subparsers(metavar="COMMAND")
     for name, (module, summary) in COMMANDS.items():
-        command: argparse.ArgumentParser = importlib.import_module(module).parser()
+        command: argparse.ArgumentParser = importlib.import_module(module).main.parser()
         for action in command._actions:  # argparse has no public list of them
             known = {str(action.metavar), action.dest}
             if isinstance(action.type, cli.Choice):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import traceback
+from argparse import Namespace
 from pathlib import Path
 from symtable import symtable
 from typing import TYPE_CHECKING
@@ -17,48 +17,42 @@ from benchmark.support.registry import is_file_target
 from benchmark.support.source_files import parse_python
 
 if TYPE_CHECKING:
-    from argparse import Namespace
-
     from benchmark.testing.suite import Suite
 
 _FUNCTIONS = {"build": "model", "source": "dataset", "engine": "engine"}
-_KINDS = tuple(_FUNCTIONS.values())
 _TEMPLATES = {
     "model": "models/avg_pool.py",
     "dataset": "testing/toy_data.py",
     "engine": "execution/inline.py",
 }
-_EPILOG = """\
-examples:
-  python -m benchmark.conformance --template model > my_model.py
-  python -m benchmark.conformance my_model.py
-  python -m benchmark.conformance my_data.py:source --json"""
 
 
-def parser() -> cli.Parser:
-    """Return the command's argument parser."""
-    parser = cli.make_parser(
-        "conformance",
-        "Check whether a model, data set or engine does what Textbench asks of one. The exit code is 0\n"
-        "where all tests pass, and 1 where one fails. Nothing of it is recorded.",
-        _EPILOG,
-    )
-    add = parser.add_argument
-    file = "a Python file, FILE:NAME, package.module:NAME, or a name"
-    kind = cli.choice("kind", _KINDS)
-    add("target", type=cli.possible_path, nargs="?", metavar="FILE", help=file)
-    add("--kind", type=kind, metavar="K", help="model, dataset or engine (default: seen)")
-    template = "print a file to start from: model, dataset or engine"
-    add("--template", type=kind, metavar="K", help=template)
-    add("--set", action="append", default=[], metavar="NAME=VALUE", help="fix a hyper-parameter of a model")
-    cli.add_data_dir_option(parser)
-    add("--json", action="store_true", help="print JSON")
-    return parser
+_KIND = cli.Choice("kind", tuple(_FUNCTIONS.values()))
 
 
-@cli.command(parser)
+@cli.command(
+    "conformance",
+    cli.option(
+        "target FILE",
+        "a Python file, FILE:NAME, package.module:NAME, or a name",
+        cli.possible_path,
+        nargs="?",
+    ),
+    cli.option("--kind K", "model, dataset or engine (default: seen)", _KIND),
+    cli.option("--template K", "print a file to start from: model, dataset or engine", _KIND),
+    cli.option("--set NAME=VALUE", "fix a hyper-parameter of a model", action="append", default=[]),
+    cli.DATA_DIR,
+    cli.JSON,
+)
 def main(options: Namespace) -> int:
-    """Carry out the command; see `parser` for its arguments."""
+    """Check whether a model, data set or engine does what Textbench asks of one. The exit code is 0
+    where all tests pass, and 1 where one fails. Nothing of it is recorded.
+
+    examples:
+      python -m benchmark.conformance --template model > my_model.py
+      python -m benchmark.conformance my_model.py
+      python -m benchmark.conformance my_data.py:source --json
+    """
     if (options.template is None) == (options.target is None):
         raise UserError("name a file to be checked, or --template model, dataset or engine")
     if options.template:
@@ -84,10 +78,9 @@ def main(options: Namespace) -> int:
         if options.debug and status == "failed":
             traceback.print_exception(error)
     failed = sum(check["status"] == "failed" for check in checks)
-    if options.json:
-        print(json.dumps({"target": target, "kind": kind, "failed": failed, "checks": checks}, indent=1))
-    else:
-        print(f"\n{kind} {target}: {f'{failed} of {len(checks)} tests failed' if failed else 'passed'}")
+    record = {"target": target, "kind": kind, "failed": failed, "checks": checks}
+    result = f"{failed} of {len(checks)} tests failed" if failed else "passed"
+    cli.show(record, f"\n{kind} {target}: {result}", options.json)
     return cli.SOME_FAILED if failed else cli.DONE
 
 
@@ -120,7 +113,7 @@ def resolve(target: str, kind: str | None = None) -> tuple[str, str]:
     if target in DATASETS or target.partition(":")[0] in PREFIXES:
         return target, "dataset"
     if ":" in target:
-        raise UserError(f"{target}: say what it is: --kind {', '.join(_KINDS)}")
+        raise UserError(f"{target}: say what it is: --kind {', '.join(_KIND.choices)}")
     hint = did_you_mean(target, [*MODELS, *DATASETS])
     raise UserError(f"there is no file, model or data set '{target}'; {hint}")
 

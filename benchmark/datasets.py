@@ -2,48 +2,37 @@
 
 from __future__ import annotations
 
-import json
 import sys
+from argparse import Namespace
 from typing import TYPE_CHECKING
 
 from benchmark import cli
-from benchmark.support.errors import UserError, did_you_mean
+from benchmark.support.errors import UserError, did_you_mean, spelled
 from benchmark.support.printable import redacted
 
 if TYPE_CHECKING:
-    from argparse import Namespace
-
     from benchmark.data.source import SourceOptions
 
 ACTIONS = ("list", "show", "prepare")
 
 
-def parser() -> cli.Parser:
-    """Return the command's argument parser."""
-    parser = cli.make_parser(
-        "datasets",
-        "List the data sets, prepare one (read and tokenise it once), or show what is in one: sizes, class "
-        "counts, lengths, repeated texts, and three examples of train. Showing is not a test read.",
-        "examples:\n  python -m benchmark.datasets\n  python -m benchmark.datasets show sample\n"
-        "  python -m benchmark.datasets show dir:path/to/20news --encoding latin-1\n"
-        "  python -m benchmark.datasets show csv:reviews.csv --text-column body --label-column stars",
-    )
-    parser.add_argument("action", nargs="?", default="list", metavar="ACTION", help="list, show or prepare")
-    parser.add_argument(
-        "name",
-        type=cli.data_set,
-        nargs="?",
-        metavar="D",
-        help="a name, dir:PATH, csv:PATH or tfds:NAME, for show and prepare",
-    )
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    cli.add_data_options(parser)
-    return parser
-
-
-@cli.command(parser)
+@cli.command(
+    "datasets",
+    cli.option("action ACTION", "list, show or prepare", nargs="?", default="list"),
+    cli.option("name D", "a name, dir:PATH, csv:PATH or tfds:NAME, for show and prepare", nargs="?"),
+    cli.JSON,
+    *cli.DATA_OPTIONS,
+)
 def main(options: Namespace) -> int:
-    """Carry out the command; see `parser` for its arguments."""
+    """List the data sets, prepare one (read and tokenise it once), or show what is in one: sizes, class
+    counts, lengths, repeated texts, and three examples of train. Showing is not a test read.
+
+    examples:
+      python -m benchmark.datasets
+      python -m benchmark.datasets show sample
+      python -m benchmark.datasets show dir:path/to/20news --encoding latin-1
+      python -m benchmark.datasets show csv:reviews.csv --text-column body --label-column stars
+    """
     from benchmark.data.choose import choose_dataset
     from benchmark.data.description import describe, to_text
 
@@ -55,7 +44,7 @@ def main(options: Namespace) -> int:
     if options.name is None:
         raise UserError(f"datasets {options.action}: name a data set, for example 'sample'")
     facts = describe(choose_dataset(options.name, source_options, lambda _: None))  # notices are among them
-    print(json.dumps(facts, indent=1) if options.json else to_text(facts))
+    cli.show(facts, to_text(facts), options.json)
     return cli.DONE
 
 
@@ -69,15 +58,14 @@ def _list(options: SourceOptions, as_json: bool) -> int:
             source = get_source(name, SourceOptions(options.data_dir))
             prepared, home = cached(source) is not None, redacted(source.home)
         except UserError as error:
-            prepared, home = False, f"not usable: {error}"
+            prepared, home = False, f"not usable: {spelled(error)}"
         records.append({"name": name, "prepared": prepared, "home": home})
-    if as_json:
-        print(json.dumps(records, indent=1))
-        return cli.DONE
-    for record in records:
-        state = "prepared" if record["prepared"] else "-"
-        cli.say(f"{record['name']:<16} {state:<10} {record['home']}")
-    print("also: dir:PATH (a folder per class), csv:PATH (also TSV, JSON Lines, Parquet), tfds:NAME")
+    lines = [
+        f"{record['name']:<16} {'prepared' if record['prepared'] else '-':<10} {record['home']}"
+        for record in records
+    ]
+    lines.append("also: dir:PATH (a folder per class), csv:PATH (also TSV, JSON Lines, Parquet), tfds:NAME")
+    cli.show(records, "\n".join(lines), as_json)
     return cli.DONE
 
 

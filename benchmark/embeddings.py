@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmark import cli
+from benchmark.support.errors import spelled
 from benchmark.support.signals import INTERRUPTED
 
 if TYPE_CHECKING:
@@ -20,60 +21,50 @@ _METHODS = ("skipgram", "cbow")
 _SETTINGS = ("dim", "epochs", "words", "min_count", "window", "method", "workers", "seed")
 
 
-def parser() -> cli.Parser:
-    """Return the command's argument parser."""
-    parser = cli.make_parser(
-        "embeddings",
-        "Learn word vectors (word2vec) from the training texts of a data set, and from its unlabelled texts "
-        "where it has some. Texts of the validation and test parts are left out. The folder that is written "
-        "has vectors.txt, for the architecture 'glove', and module/, for the architecture 'hub'. Needs "
-        "gensim: pip install 'textbench[vectors]'.",
-        "example:\n  python -m benchmark.embeddings --dataset imdb --output imdb-vectors\n"
-        "  python -m benchmark.sweep --model glove --set vectors=imdb-vectors/vectors.txt --dataset imdb",
-    )
-    parser.add_argument(
-        "--dataset",
-        type=cli.data_set,
-        required=True,
-        metavar="D",
-        help="a name, dir:PATH, csv:PATH, tfds:NAME",
-    )
-    parser.add_argument(
-        "--output", type=cli.local_path, required=True, metavar="DIR", help="the folder to make"
-    )
+_NUMBERS = [
+    cli.option(f"--{name} N", f"{text} (default: {default})", cli.whole_number(low), default=default)
     for name, low, default, text in (
-        ("--dim", 1, 50, "numbers of a vector"),
-        ("--epochs", 1, 5, "passes over the texts"),
-        ("--words", 1, 50_000, "most words that get a vector, the most frequent first"),
-        ("--min-count", 1, 5, "times a word must occur"),
-        ("--window", 1, 5, "words looked at on each side"),
-        ("--workers", 1, 1, "threads; with more than one, two trainings give different vectors"),
-        ("--seed", 0, 0, "of weights and draws"),
-    ):
-        help_text = f"{text} (default: {default})"
-        parser.add_argument(name, type=cli.whole_number(low), default=default, metavar="N", help=help_text)
-    parser.add_argument(
-        "--method",
-        type=cli.choice("method", _METHODS),
-        default="skipgram",
-        metavar="M",
-        help="skipgram, or cbow, which is several times as fast (default: skipgram)",
+        ("dim", 1, 50, "numbers of a vector"),
+        ("epochs", 1, 5, "passes over the texts"),
+        ("words", 1, 50_000, "most words that get a vector, the most frequent first"),
+        ("min-count", 1, 5, "times a word must occur"),
+        ("window", 1, 5, "words looked at on each side"),
+        ("workers", 1, 1, "threads; with more than one, two trainings give different vectors"),
+        ("seed", 0, 0, "of weights and draws"),
     )
-    cli.add_data_options(parser)
-    return parser
+]
 
 
-@cli.command(parser)
+@cli.command(
+    "embeddings",
+    cli.option("--dataset D", "a name, dir:PATH, csv:PATH, tfds:NAME", required=True),
+    cli.option("--output DIR", "the folder to make", required=True),
+    *_NUMBERS,
+    cli.option(
+        "--method M",
+        "skipgram, or cbow, which is several times as fast (default: skipgram)",
+        cli.Choice("method", _METHODS),
+        default="skipgram",
+    ),
+    *cli.DATA_OPTIONS,
+)
 def main(options: Namespace) -> int:
-    """Carry out the command; see `parser` for its arguments."""
+    """Learn word vectors (word2vec) from the training texts of a data set, and from its unlabelled texts
+    where it has some. Texts of the validation and test parts are left out. The folder that is written has
+    vectors.txt, for the architecture 'glove', and module/, for the architecture 'hub'. Needs gensim: pip
+    install 'textbench[vectors]'.
+
+    example:
+      python -m benchmark.embeddings --dataset imdb --output imdb-vectors
+      python -m benchmark.sweep --model glove --set vectors=imdb-vectors/vectors.txt --dataset imdb
+    """
     output = Path(options.output).expanduser().absolute()
-    cli.check_free(output)
     from benchmark.vectors.word2vec import VectorSettings, need_gensim
 
-    need_gensim()
     settings = VectorSettings(**{name: getattr(options, name) for name in _SETTINGS})
     try:
         with cli.new_folder(output) as folder:
+            need_gensim()
             _fill(folder, options, settings)
     except KeyboardInterrupt:
         print("interrupted: nothing was written", file=sys.stderr)
@@ -91,7 +82,7 @@ def _fill(folder: Path, options: Namespace, settings: VectorSettings) -> None:
     from benchmark.vectors.word2vec import Corpus, own_texts, train_vectors
 
     source_options = cli.source_options(options)
-    dataset = choose_dataset(options.dataset, source_options, cli.say)
+    dataset = choose_dataset(options.dataset, source_options, lambda text: cli.say(spelled(text)))
     training, unlabelled = own_texts(get_source(options.dataset, source_options), dataset)
     tokens = folder / "tokens.txt"
     corpus = Corpus(tokens, (text for texts in (training, unlabelled) for text in texts))

@@ -5,52 +5,33 @@ from __future__ import annotations
 import sys
 from argparse import Namespace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from benchmark import __version__, cli
-from benchmark.serving.stored_models import find_model
+from benchmark.serving.stored_models import StoredModel, find_model
 from benchmark.support.errors import UserError
 
-
-def parser() -> cli.Parser:
-    """Return the command's argument parser."""
-    parser = cli.make_parser(
-        "export",
-        "Write a trained model for use without Textbench: a TensorFlow SavedModel from raw texts to\n"
-        "probabilities, a plain Keras file from word ids, and a README that shows how to use both.",
-        "examples:\n  python -m benchmark.export --best imdb --output my-model\n"
-        "  python -m benchmark.export --model-uri runs:/RUN_ID/model --output my-model",
-    )
-    cli.add_model_options(parser)
-    parser.add_argument(
-        "--output", type=cli.local_path, metavar="DIR", required=True, help="new folder for the model"
-    )
-    return parser
+if TYPE_CHECKING:
+    from benchmark.serving.saved_model import Exported
 
 
-@cli.command(parser)
+@cli.command(
+    "export",
+    *cli.MODEL_OPTIONS,
+    cli.option("--output DIR", "new folder for the model", required=True),
+)
 def main(options: Namespace) -> int:
-    """Carry out the command; see `parser` for its arguments."""
+    """Write a trained model for use without Textbench: a TensorFlow SavedModel from raw texts to
+    probabilities, a plain Keras file from word ids, and a README that shows how to use both.
+
+    examples:
+      python -m benchmark.export --best imdb --output my-model
+      python -m benchmark.export --model-uri runs:/RUN_ID/model --output my-model
+    """
     cli.check_model_options(options)
     target = Path(options.output)
-    cli.check_free(target)
-    stored = find_model(options)
-    from benchmark.serving.mlflow_model import NoAnswer, is_pipeline
-
-    if is_pipeline(stored.folder):
-        raise UserError(
-            f"{stored.asked}: a scikit-learn pipeline cannot be a TensorFlow or Keras model; use it with "
-            "python -m benchmark.predict or as MLflow's pyfunc model, or name another by --model M or "
-            "--model-uri URI"
-        )
-    served = stored.load()
-    from benchmark.serving.saved_model import export_model, readme
-
     with cli.new_folder(target) as folder:
-        try:
-            exported = export_model(stored.folder, served, folder)
-        except NoAnswer as error:
-            raise UserError(f"{stored.asked}: {error}") from error
-        (folder / "README.md").write_text(readme(exported, stored.facts, __version__), encoding="utf-8")
+        exported = _write(find_model(options), folder)
     cli.say(f"{target / 'saved_model'}: raw texts to probabilities, with TensorFlow alone")
     if exported.no_keras:
         cli.say(f"no model.keras: {exported.no_keras}")
@@ -61,6 +42,27 @@ def main(options: Namespace) -> int:
         )
     cli.say(f"{target / 'README.md'}: how to use them")
     return cli.DONE
+
+
+def _write(stored: StoredModel, folder: Path) -> Exported:
+    """Write all files of an export into a folder."""
+    from benchmark.serving.mlflow_model import NoAnswer, is_pipeline
+
+    if is_pipeline(stored.folder):
+        raise UserError(
+            f"{stored.asked}: a scikit-learn pipeline cannot be a TensorFlow or Keras model; use it with "
+            "python -m benchmark.predict or as MLflow's pyfunc model, or name a different one by `model` M "
+            "or `model_uri` URI"
+        )
+    served = stored.load()
+    from benchmark.serving.saved_model import export_model, readme
+
+    try:
+        exported = export_model(stored.folder, served, folder)
+    except NoAnswer as error:
+        raise UserError(f"{stored.asked}: {error}") from error
+    (folder / "README.md").write_text(readme(exported, stored.facts, __version__), encoding="utf-8")
+    return exported
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,65 +13,51 @@ from benchmark.support.errors import UserError, file_errors
 from benchmark.support.files import RunsFolder
 
 if TYPE_CHECKING:
-    from argparse import Namespace
-
     from benchmark.board.rows import Board, Details
 
 _FORMATS = ("table", "md", "csv", "json", "tex", "html")
 
 
-def parser() -> cli.Parser:
-    """Return the command's argument parser."""
-    parser = cli.make_parser(
-        "leaderboard",
-        "Print the board of a data set: mean test accuracy of each model and tier over fresh seeds, with "
-        "its 95 % interval, and ranks that rows share where nothing separates them.",
-        "examples:\n  python -m benchmark.leaderboard --dataset imdb\n"
-        "  python -m benchmark.leaderboard --dataset imdb --format html --output board.html\n"
-        "  python -m benchmark.leaderboard --dataset imdb --format json --output board.json",
-    )
-    parser.add_argument("--dataset", type=cli.data_set, metavar="D", help=cli.DATASET_HELP)
-    parser.add_argument(
-        "--format",
-        type=cli.choice("format", _FORMATS),
+@cli.command(
+    "leaderboard",
+    cli.BOARD_DATASET,
+    cli.option(
+        "--format F",
+        f"{', '.join(_FORMATS)} (default: table)",
+        cli.Choice("format", _FORMATS),
         default="table",
-        metavar="F",
-        help=f"{', '.join(_FORMATS)} (default: table)",
-    )
-    parser.add_argument(
-        "--output", type=cli.local_path, metavar="FILE", help="write to a file instead of the terminal"
-    )
-    parser.add_argument("--wide", action="store_true", help="all columns of the table")
-    parser.add_argument(
-        "--baseline",
-        metavar="M",
-        help="model or model:tier that rows are compared with (default: tfidf-logreg, else avg-pool, else "
-        "the last default row)",
-    )
-    cli.add_margin_option(parser)
-    parser.add_argument(
-        "--picture", type=cli.local_path, metavar="FILE", help="also draw the board as a PNG or SVG"
-    )
-    parser.add_argument(
-        "--pictures",
-        type=cli.local_path,
-        metavar="DIR",
-        help="also draw board, cost and budget curves, as PNG and SVG",
-    )
-    cli.add_store_options(parser)
-    return parser
-
-
-@cli.command(parser)
+    ),
+    cli.option("--output FILE", "write to a file instead of the terminal"),
+    cli.switch("--wide", "all columns of the table"),
+    cli.option(
+        "--baseline M",
+        "model or model:tier that rows are compared with (default: tfidf-logreg, else avg-pool, else the "
+        "last default row)",
+    ),
+    cli.MARGIN,
+    cli.option("--picture FILE", "also draw the board as a PNG or SVG"),
+    cli.option("--pictures DIR", "also draw board, cost and budget curves, as PNG and SVG"),
+    cli.TRACKING_URI,
+)
 def main(options: Namespace) -> int:
-    """Carry out the command; see `parser` for its arguments."""
+    """Print the board of a data set: mean test accuracy of each model and tier over fresh seeds, with its
+    95 % interval, and ranks that rows share where nothing separates them.
+
+    examples:
+      python -m benchmark.leaderboard --dataset imdb
+      python -m benchmark.leaderboard --dataset imdb --format html --output board.html
+      python -m benchmark.leaderboard --dataset imdb --format json --output board.json
+    """
     from benchmark.board.stored_board import chosen_dataset, experiment_of, read_board
+    from benchmark.report.board_plots import board_picture
     from benchmark.tracking.store import resolve_uri
     from benchmark.tracking.tables import open_store
 
-    _check_picture(options.picture)
+    if options.picture is not None and Path(options.picture).suffix not in (".png", ".svg"):
+        raise UserError("expected a name that ends in .png or .svg", setting="picture", value=options.picture)
     if options.output is not None and not Path(options.output).parent.is_dir():
-        raise UserError(f"--output {options.output}: there is no folder {Path(options.output).parent}")
+        reason = f"there is no folder {Path(options.output).parent}"
+        raise UserError(reason, setting="output", value=options.output)
     uri = resolve_uri(options.tracking_uri, cli.RUNS)
     cli.check_embedded_store(uri)
     client = open_store(uri)
@@ -132,11 +119,6 @@ def _details(client: Any, dataset: str, board: Board, uri: str, *, with_texts: b
         return None if prepared is None else read_test_texts(prepared, rows, RunsFolder(cli.RUNS).ledger)
 
     return read_details(client, dataset, board, texts=texts if with_texts else None, address=ui_address(uri))
-
-
-def _check_picture(picture: str | None) -> None:
-    if picture is not None and Path(picture).suffix not in (".png", ".svg"):
-        raise UserError(f"--picture {picture}: expected a name that ends in .png or .svg")
 
 
 def _draw_all(board: Board, details: Details | None, folder: Path) -> None:

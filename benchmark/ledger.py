@@ -3,48 +3,40 @@
 from __future__ import annotations
 
 import sys
+from argparse import Namespace
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark import cli
+from benchmark.support.files import RunsFolder
 from benchmark.support.printable import printable
 
 if TYPE_CHECKING:
-    from argparse import Namespace
-
     from benchmark.tracking.runs import StoredRun
 
-_VERIFY = "verify"
 
-
-def parser() -> cli.Parser:
-    """Return the command's argument parser."""
-    parser = cli.make_parser(
-        "ledger",
-        "Print how often each model has read each test part. With 'verify': find entries of "
-        "mlruns/ledger.jsonl that were changed, removed or reordered. Their hashes show what happened in the "
-        "middle; what is missing at the end shows when the ledger is held against the store, whose final and "
-        "published runs must each have an entry. Runs that were made from another folder, on a tracking "
-        "server that several share, have theirs in that folder's ledger and are reported here.",
-        "exit codes of verify: 0 intact, 1 damaged or incomplete, 2 the request is wrong",
-    )
-    parser.add_argument(
-        "action",
+@cli.command(
+    "ledger",
+    cli.option(
+        "action verify",
+        "hold the entries against their hashes and the store (default: print the looks)",
+        cli.Choice("word", ("verify",)),
         nargs="?",
-        type=cli.choice("word", (_VERIFY,)),
-        metavar=_VERIFY,
-        help="hold the entries against their hashes and the store (default: print the looks)",
-    )
-    cli.add_store_options(parser)
-    return parser
-
-
-@cli.command(parser)
+    ),
+    cli.TRACKING_URI,
+)
 def main(options: Namespace) -> int:
-    """Carry out the command; see `parser` for its arguments."""
-    file = cli.RUNS / "ledger.jsonl"
+    """Print how often each model has read each test part. With 'verify': find entries of mlruns/ledger.jsonl
+    that were changed, removed or reordered. Their hashes show what happened in the middle; what is
+    missing at the end shows when the ledger is held against the store, whose final and published runs
+    must each have an entry. Runs that were made from another folder, on a tracking server that several
+    share, have theirs in that folder's ledger and are reported here.
+
+    exit codes of verify: 0 intact, 1 damaged or incomplete, 2 the request is wrong
+    """
+    file = RunsFolder(cli.RUNS).ledger
     if options.action is None:
         print(_looks(file))
         return cli.DONE
@@ -61,12 +53,9 @@ def main(options: Namespace) -> int:
     entries, damage = examine(file)
     problems = [f"{file}, line {found.line}: {found.what}" for found in damage]
     problems += _unaccounted(file, entries, runs)
-    cli.say("\n".join(map(printable, problems)) or _intact(entries, runs))
+    intact = f"ledger intact: {len(entries):,} entries, {len(runs):,} final runs accounted for"
+    cli.say("\n".join(map(printable, problems)) or intact)
     return cli.SOME_FAILED if problems else cli.DONE
-
-
-def _intact(entries: Sequence[dict[str, Any]], runs: Sequence[StoredRun]) -> str:
-    return f"ledger intact: {len(entries):,} entries, {len(runs):,} final runs accounted for"
 
 
 def _unaccounted(file: Path, entries: Sequence[dict[str, Any]], runs: Sequence[StoredRun]) -> list[str]:

@@ -6,39 +6,30 @@ import codecs
 import json
 import os
 import sys
+from argparse import Namespace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from benchmark import cli
 from benchmark.serving.stored_models import find_model
 from benchmark.support.errors import UserError, file_errors
 from benchmark.support.printable import printable
 
-if TYPE_CHECKING:
-    from argparse import Namespace
 
-
-def parser() -> cli.Parser:
-    """Return the command's argument parser."""
-    parser = cli.make_parser(
-        "predict",
-        "Label raw texts: from the arguments, a file with one text a line, or standard input. Each gets one "
-        "line, in their order, an empty text too; control characters in it are shown as escapes such as \\n.",
-        "examples:\n  echo 'a dull, lifeless film' | python -m benchmark.predict --best imdb\n"
-        "  python -m benchmark.predict --model-uri runs:/RUN_ID/model 'a dull film' 'a great one'",
-    )
-    parser.add_argument("texts", nargs="*", metavar="TEXT", help="texts to label")
-    cli.add_model_options(parser)
-    parser.add_argument(
-        "--file", type=cli.local_path, metavar="FILE", help="read texts from a file, one a line"
-    )
-    parser.add_argument("--json", action="store_true", help="print JSON lines with all probabilities")
-    return parser
-
-
-@cli.command(parser)
+@cli.command(
+    "predict",
+    cli.option("texts TEXT", "texts to label", nargs="*"),
+    *cli.MODEL_OPTIONS,
+    cli.option("--file FILE", "read texts from a file, one a line"),
+    cli.switch("--json", "print JSON lines with all probabilities"),
+)
 def main(options: Namespace) -> int:
-    """Carry out the command; see `parser` for its arguments."""
+    r"""Label raw texts: from the arguments, a file with one text a line, or standard input. Each gets one
+    line, in their order, an empty text too; control characters in it are shown as escapes such as \n.
+
+    examples:
+      echo 'a dull, lifeless film' | python -m benchmark.predict --best imdb
+      python -m benchmark.predict --model-uri runs:/RUN_ID/model 'a dull film' 'a great one'
+    """
     cli.check_model_options(options)
     texts = _texts(options)
     if not texts:

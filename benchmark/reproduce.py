@@ -6,78 +6,59 @@ import json
 import re
 import shlex
 import sys
+from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmark import cli
 from benchmark.support.errors import UserError, did_you_mean, file_errors
-from benchmark.support.files import write_whole, written_whole
+from benchmark.support.files import write_whole
 from benchmark.support.printable import redacted
 
 if TYPE_CHECKING:
-    from argparse import Namespace
-
     from benchmark.publications.configurations import Case, Publication
     from benchmark.publications.reproduction import ReproductionRow
     from benchmark.tracking.runs import StoredRun
 
-_DESCRIPTION = """\
-Run the published configurations of the tutorials exactly as published, over seeds, and print what
-comes out beside the published figures. Without a name: all of them, the cheapest first; slow ones
-then have one seed. The same command again trains nothing that is there; --seeds is a total."""
 
-_EPILOG = """\
-examples:
-  python -m benchmark.reproduce --list
-  python -m benchmark.reproduce --data-dir DATA
-  python -m benchmark.reproduce tf-basic keras-flatten --seeds 10
-  python -m benchmark.reproduce tf-hub glove-200 --vectors FOLDER_OF_THE_EMBEDDINGS_COMMAND"""
-
-
-def parser() -> cli.Parser:
-    """Return the command's argument parser; nothing heavy is imported for it."""
-    parser = cli.make_parser("reproduce", _DESCRIPTION, _EPILOG)
-    add = parser.add_argument
-    add("names", nargs="*", metavar="NAME", help="published configurations (default: all)")
-    add(
-        "--seeds",
-        type=cli.whole_number(1),
-        metavar="K",
-        help="runs of each in total (default: 5; with few labels at least 20 draws; of a slow one 1, unless "
-        "it is named)",
-    )
-    cli.add_data_dir_option(parser)
-    add(
-        "--vectors",
-        type=cli.local_path,
-        metavar="DIR",
-        help="folder of the embeddings command: what reads vectors or a module is measured with these, too",
-    )
-    add(
-        "--output",
-        type=cli.local_path,
-        metavar="DIR",
+@cli.command(
+    "reproduce",
+    cli.option("names NAME", "published configurations (default: all)", nargs="*"),
+    cli.option(
+        "--seeds K",
+        "runs of each in total (default: 5; with few labels at least 20 draws; of a slow one 1, unless it is "
+        "named)",
+        cli.whole_number(1),
+    ),
+    cli.DATA_DIR,
+    cli.option(
+        "--vectors DIR",
+        "folder of the embeddings command: what reads vectors or a module is measured with these, too",
+    ),
+    cli.option(
+        "--output DIR",
+        "folder of reproduction.md, reproduction.csv and the curves (default: mlruns/reproduce)",
         default=str(cli.RUNS / "reproduce"),
-        help="folder of reproduction.md, reproduction.csv and the curves (default: mlruns/reproduce)",
-    )
-    add(
-        "--published",
-        type=cli.local_path,
-        metavar="DIR",
-        help="folder of other published configurations (YAML files)",
-    )
-    add("--seed", type=cli.whole_number(0), default=0, metavar="S", help="root of all seeds (default: 0)")
-    cli.add_device_option(parser)
-    cli.add_store_options(parser)
-    add("--list", action="store_true", help="list the published configurations, run nothing")
-    add("--json", action="store_true", help="print one JSON document at the end; progress goes to stderr")
-    return parser
-
-
-@cli.command(parser)
+    ),
+    cli.option("--published DIR", "folder of other published configurations (YAML files)"),
+    cli.SEED,
+    cli.DEVICE,
+    cli.TRACKING_URI,
+    cli.switch("--list", "list the published configurations, run nothing"),
+    cli.JSON_AT_END,
+)
 def main(options: Namespace) -> int:
-    """Carry out the command; see `parser` for its arguments."""
+    """Run the published configurations of the tutorials exactly as published, over seeds, and print what
+    comes out beside the published figures. Without a name: all of them, the cheapest first; slow ones
+    then have one seed. The same command again trains nothing that is there; --seeds is a total.
+
+    examples:
+      python -m benchmark.reproduce --list
+      python -m benchmark.reproduce --data-dir DATA
+      python -m benchmark.reproduce tf-basic keras-flatten --seeds 10
+      python -m benchmark.reproduce tf-hub glove-200 --vectors FOLDER_OF_THE_EMBEDDINGS_COMMAND
+    """
     if options.list:
         return _list(_chosen(options), options.json)
     command = redacted(shlex.join(["python", "-m", "benchmark.reproduce", *options.arguments]))
@@ -99,14 +80,15 @@ def _chosen(options: Namespace) -> dict[str, Publication]:
 def _list(publications: Mapping[str, Publication], as_json: bool) -> int:
     from benchmark.publications.reproduction import FIGURES, published_text
 
-    if as_json:
-        print(json.dumps([item.model_dump(mode="json") for item in publications.values()], indent=1))
-        return cli.DONE
+    lines = []
     for item in publications.values():
         figures = ", ".join(f"{FIGURES[each.metric]} {published_text(each)}" for each in item.published)
-        cli.say(f"{item.name}: {item.title} ({item.model} on {item.dataset.label}, {item.cost})")
-        cli.say(f"  {item.source.title}" + (f", {item.source.url}" if item.source.url else ""))
-        print(f"  published: {figures or 'no figure'}")
+        lines += [
+            f"{item.name}: {item.title} ({item.model} on {item.dataset.label}, {item.cost})",
+            f"  {item.source.title}" + (f", {item.source.url}" if item.source.url else ""),
+            f"  published: {figures or 'no figure'}",
+        ]
+    cli.show([item.model_dump(mode="json") for item in publications.values()], "\n".join(lines), as_json)
     return cli.DONE
 
 
@@ -129,9 +111,10 @@ def cases(options: Namespace) -> list[Case]:
     vectors = None if options.vectors is None else Path(options.vectors)
     if vectors is not None:
         if not vectors.is_dir():
-            raise UserError(f"--vectors {vectors}: there is no such folder")
+            raise UserError("there is no such folder", setting="vectors", value=vectors)
         if not any(item.own_vectors for item in publications.values()):
-            raise UserError(f"--vectors: none of {', '.join(publications)} reads vectors or a module")
+            reason = f"none of {', '.join(publications)} reads vectors or a module"
+            raise UserError(reason, setting="vectors")
     found = []
     for name, item in publications.items():
         seeds = item.runs(options.seeds, name in options.names)
@@ -152,20 +135,19 @@ def _run(to_do: Sequence[Case], options: Namespace, command: str) -> int:
     data_dir = cli.data_dir(options.data_dir)
     set_up_device(options.device)
     output = _output_folder(options.output)
-    display = make_display(json=options.json, stream=sys.stderr if options.json else sys.stdout)
     rows: list[ReproductionRow] = []
     pictures: dict[str, str] = {}
-    try:
-        with open_session(cli.RUNS, options.tracking_uri, display) as session:
-            for case in to_do:
-                measured, runs = measure(
-                    case, session, data_dir=data_dir, seed=options.seed, device=options.device
-                )
-                rows += (own := reproduction_rows(case, measured))
-                if runs:
-                    pictures[own[0].label] = _draw(case, runs, output)
-    finally:
-        display.close()
+    with (
+        make_display(options.json) as display,
+        open_session(cli.RUNS, options.tracking_uri, display) as session,
+    ):
+        for case in to_do:
+            measured, runs = measure(
+                case, session, data_dir=data_dir, seed=options.seed, device=options.device
+            )
+            rows += (own := reproduction_rows(case, measured))
+            if runs:
+                pictures[own[0].label] = _draw(case, runs, output)
     write_whole(output / "reproduction.md", to_markdown(rows, command, pictures))
     write_whole(output / "reproduction.csv", to_csv(rows))
     if options.json:
@@ -191,8 +173,7 @@ def _output_folder(name: str) -> Path:
     folder = Path(name)
     with file_errors(folder, setting="output"):
         folder.mkdir(parents=True, exist_ok=True)
-        with written_whole(folder / ".probe") as probe:
-            probe.touch()
+        write_whole(folder / ".probe", "")
         (folder / ".probe").unlink()
     return folder
 

@@ -6,23 +6,24 @@ import json
 import shlex
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from benchmark import cli
-from benchmark.driver.sweep_options import check_together, parser, sweep_config
+from benchmark.driver.sweep_options import OPTIONS, check_together, sweep_config
 from benchmark.support.errors import MissingResource, UserError, did_you_mean
 from benchmark.support.files import RunsFolder
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from pathlib import Path
 
     from benchmark.board.rows import Board
     from benchmark.data.dataset import Dataset
     from benchmark.data.source import SourceOptions
     from benchmark.display.events import Display
+    from benchmark.driver.estimate import Estimate
     from benchmark.driver.session import Session
     from benchmark.driver.sweep_driver import Outcome
     from benchmark.execution.cluster import RayOptions
@@ -32,9 +33,18 @@ if TYPE_CHECKING:
 _SESSION_OPTIONS = ("storage", "run_timeout", "recycle", "max_failures", "join")
 
 
-@cli.command(parser)
+@cli.command("sweep", *OPTIONS)
 def main(options: Namespace) -> int:
-    """Carry out the command; see `parser` for its arguments."""
+    """Search hyper-parameters of one or more architectures with Optuna, retrain the published default and
+    the winner on fresh seeds, measure them once on the test split, log everything to MLflow, and print
+    the board. The same command again continues where it stopped: --trials and --seeds are totals.
+
+    examples:
+      python -m benchmark.sweep --model lstm
+      python -m benchmark.sweep --model avg-pool --model lstm --dataset imdb --budget standard
+      python -m benchmark.sweep --model avg-pool --set embedding_dim=32 --trials 20 --seeds 5
+      python -m benchmark.sweep --model path/to/file.py:build --dry-run
+    """
     from benchmark.data.choose import choose_dataset
     from benchmark.display.live import make_display
     from benchmark.plan.run_specs import make_plan
@@ -44,9 +54,10 @@ def main(options: Namespace) -> int:
     threads()  # which every run reads from the environment
     config = sweep_config(options)
     models = _model_names(options.model)
-    space_file = _space_file(options, models)
-    display = make_display(json=options.json, stream=sys.stderr if options.json else sys.stdout)
-    try:
+    if options.space and len(models) > 1:
+        raise UserError("one file belongs to one model; sweep the models one by one", setting="space")
+    space_file = Path(options.space) if options.space else None
+    with make_display(options.json) as display:
         source = cli.source_options(options)
         _check_names(models, options, config, space_file, source)
         if options.dry_run:
@@ -58,8 +69,6 @@ def main(options: Namespace) -> int:
             return _dry_run(plans, display, options.json)
         with _cluster(options) as ray:
             return _run(plans, dataset, options, display, ray)
-    finally:
-        display.close()
 
 
 def _cluster(options: Namespace) -> AbstractContextManager[RayOptions | None]:
@@ -96,16 +105,6 @@ def _plans(
     return plans
 
 
-def _space_file(options: Namespace, models: Sequence[str]) -> Path | None:
-    from pathlib import Path
-
-    if options.space is None:
-        return None
-    if len(models) > 1:
-        raise UserError("--space: one file belongs to one model; sweep the models one by one")
-    return Path(options.space)
-
-
 def _check_names(
     models: Sequence[str],
     options: Namespace,
@@ -126,7 +125,8 @@ def _check_names(
     for name in config.overrides:
         label, dot, _ = name.rpartition(".")
         if dot and label not in labels:
-            raise UserError(f"--set {name}: no model '{label}' in this sweep; {did_you_mean(label, labels)}")
+            reason = f"no model '{label}' in this sweep; {did_you_mean(label, labels)}"
+            raise UserError(reason, setting="set", value=name)
     if options.dataset is not None:
         get_source(options.dataset, source)
     make_sampler(options.sampler, 0, 0)
@@ -176,8 +176,6 @@ def _number_of_workers(options: Namespace, most_expensive: Plan, display: Displa
 
 def _sweep_all(plans: Sequence[Plan], session: Session) -> list[Outcome]:
     """Carry out all sweeps, one after another, by the same workers."""
-    from contextlib import ExitStack, closing
-
     from benchmark.driver.sweep_driver import Sweep
 
     with ExitStack() as stack:
@@ -202,10 +200,9 @@ def _show(outcomes: Sequence[Outcome], dataset: Dataset, session: Session, optio
     kept = kept_model(session.client, [row for row in board.rows if row.model in swept])
     uri = f"runs:/{kept[1]}/{names.SERVABLE}" if kept else ""
     if options.json:
-        sweeps = [vars(outcome) for outcome in outcomes]
         record = {
             "dataset": dataset.name,
-            "sweeps": sweeps,
+            "sweeps": [vars(outcome) for outcome in outcomes],
             "model_uri": uri or None,
             "board": board.model_dump(mode="json"),
         }
@@ -214,12 +211,8 @@ def _show(outcomes: Sequence[Outcome], dataset: Dataset, session: Session, optio
     print()
     print(to_table(board, width=cli.terminal_width(), color=sys.stdout.isatty()))
     if kept:
-        words = [
-            "--model-uri",
-            uri,
-            *(["--tracking-uri", redacted(session.uri)] if options.tracking_uri else []),
-        ]
-        command = f"python -m benchmark.predict {shlex.join(words)} 'a text'"
+        store = ["--tracking-uri", redacted(session.uri)] if options.tracking_uri else []
+        command = f"python -m benchmark.predict {shlex.join(['--model-uri', uri, *store])} 'a text'"
         print(f"Label texts with the best model of this sweep: {command}")
     print("Compare the runs in the MLflow UI with: python -m benchmark.ui")
 
@@ -243,49 +236,43 @@ def _dry_run(plans: Sequence[Plan], display: Display, as_json: bool) -> int:
     """Print what would be done, and about how long it would take."""
     from benchmark.driver.estimate import estimate
 
-    records: list[dict[str, Any]] = []
-    for plan in plans:
-        cost = estimate(plan, display.line)
-        config = plan.config
-        trials, seeds = plan.trials, config.seeds
-        records.append(
-            {
-                "model": plan.model.name,
-                "dataset": plan.dataset.name,
-                "study": plan.study,
-                "budget": config.budget,
-                "trials": trials,
-                "final_runs": 2 * seeds,
-                "seeds": seeds,
-                "max_epochs": plan.max_epochs,
-                "timeout": config.timeout,
-                "epoch_seconds": _rough(cost.epoch_seconds),
-                "estimated_seconds_at_most": _rough(cost.search_seconds + cost.final_seconds),
-                "estimated_seconds_at_least": _rough(cost.least_seconds),
-                "searched": sorted(plan.space.search),
-            }
-        )
-        if as_json:
-            continue
-        display.line(
-            f"{plan.model.name} on {plan.dataset.name} (study {plan.study}): "
-            f"search of {trials} trials over {len(plan.space.search)} hyper-parameters, then "
-            f"{seeds} seeds of each tier ({2 * seeds} final runs), at most {plan.max_epochs} epochs each"
-        )
-        ended = f" (no trial starts after {config.timeout:g} s of training)" if config.timeout else ""
-        epoch, search, finals, least = map(
-            _duration, (cost.epoch_seconds, cost.search_seconds, cost.final_seconds, cost.least_seconds)
-        )
-        display.line(
-            f"  about {epoch} an epoch of the default configuration here (measured); in one process the "
-            f"search takes at most {search}{ended}, the final runs {finals}; {least} together if early "
-            "stopping ends each run as soon as it may"
-        )
-    if as_json:
-        print(json.dumps({"plan": records}, indent=1))
-    else:
-        display.line("dry run: nothing was started")
+    costs = [estimate(plan, display.line) for plan in plans]
+    lines = [line for plan, cost in zip(plans, costs, strict=True) for line in _planned_lines(plan, cost)]
+    records = [_planned_record(plan, cost) for plan, cost in zip(plans, costs, strict=True)]
+    cli.show({"plan": records}, "\n".join([*lines, "dry run: nothing was started"]), as_json)
     return cli.DONE
+
+
+def _planned_record(plan: Plan, cost: Estimate) -> dict[str, Any]:
+    return {
+        "model": plan.model.name,
+        "dataset": plan.dataset.name,
+        "study": plan.study,
+        "budget": plan.config.budget,
+        "trials": plan.trials,
+        "final_runs": 2 * plan.config.seeds,
+        "seeds": plan.config.seeds,
+        "max_epochs": plan.max_epochs,
+        "timeout": plan.config.timeout,
+        "epoch_seconds": _rough(cost.epoch_seconds),
+        "estimated_seconds_at_most": _rough(cost.search_seconds + cost.final_seconds),
+        "estimated_seconds_at_least": _rough(cost.least_seconds),
+        "searched": sorted(plan.space.search),
+    }
+
+
+def _planned_lines(plan: Plan, cost: Estimate) -> list[str]:
+    limit, seeds = plan.config.timeout, plan.config.seeds
+    ended = f" (no trial starts after {limit:g} s of training)" if limit else ""
+    return [
+        f"{plan.model.name} on {plan.dataset.name} (study {plan.study}): "
+        f"search of {plan.trials} trials over {len(plan.space.search)} hyper-parameters, then "
+        f"{seeds} seeds of each tier ({2 * seeds} final runs), at most {plan.max_epochs} epochs each",
+        f"  about {_duration(cost.epoch_seconds)} an epoch of the default configuration here (measured); in "
+        f"one process the search takes at most {_duration(cost.search_seconds)}{ended}, the final runs "
+        f"{_duration(cost.final_seconds)}; {_duration(cost.least_seconds)} together if early stopping ends "
+        "each run as soon as it may",
+    ]
 
 
 def _rough(seconds: float) -> float:

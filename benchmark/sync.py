@@ -4,34 +4,24 @@ from __future__ import annotations
 
 import os
 import sys
+from argparse import Namespace
 from typing import TYPE_CHECKING
 
 from benchmark import cli
 from benchmark.support.files import RunsFolder
 
 if TYPE_CHECKING:
-    from argparse import Namespace
-
     from benchmark.tracking.spool import Spool
 
 _PATIENCE = 60.0
 
-_DESCRIPTION = """\
-Deliver the results in mlruns/spool to the tracking store: those of a time in which it did not answer,
-and those that it refused. Every sweep does so, too; nothing is delivered twice. Exits with 0 when
-nothing is left for this store, with 1 when something is."""
 
-
-def parser() -> cli.Parser:
-    """Return the command's argument parser."""
-    parser = cli.make_parser("sync", _DESCRIPTION)
-    cli.add_store_options(parser)
-    return parser
-
-
-@cli.command(parser)
+@cli.command("sync", cli.TRACKING_URI)
 def main(options: Namespace) -> int:
-    """Carry out the command; see `parser` for its arguments."""
+    """Deliver the results in mlruns/spool to the tracking store: those of a time in which it did not answer,
+    and those that it refused. Every sweep does so, too; nothing is delivered twice. Exits with 0 when
+    nothing is left for this store, with 1 when something is.
+    """
     from benchmark.tracking.spool import Spool, other_stores
     from benchmark.tracking.store import resolve_uri
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark import cli
-from benchmark.support.errors import UserError
+from benchmark.support.errors import UserError, spelled
 from benchmark.support.files import RunsFolder
 from benchmark.support.signals import INTERRUPTED
 
@@ -43,17 +43,13 @@ sys.exit(server.returncode)
 """
 
 
-def parser() -> cli.Parser:
-    """Return the command's argument parser."""
-    parser = cli.make_parser("ui", "Open the MLflow UI on the runs of this folder, for this machine only.")
-    parser.add_argument("--port", type=cli.whole_number(1), default=5000, metavar="N", help="default: 5000")
-    cli.add_store_options(parser)
-    return parser
-
-
-@cli.command(parser)
+@cli.command(
+    "ui",
+    cli.option("--port N", "default: 5000", cli.whole_number(1), default=5000),
+    cli.TRACKING_URI,
+)
 def main(options: Namespace) -> int:
-    """Carry out the command: it becomes the MLflow server until it is stopped."""
+    """Open the MLflow UI on the runs of this folder, for this machine only."""
     from benchmark.support.databases import engine_url
     from benchmark.tracking.store import connect, resolve_uri
 
@@ -64,7 +60,7 @@ def main(options: Namespace) -> int:
         return cli.DONE
     cli.check_embedded_store(uri)
     if options.port > 65535:
-        raise UserError(f"--port {options.port}: expected a number from 1 to 65535")
+        raise UserError("expected a number from 1 to 65535", setting="port", value=options.port)
     if not _free(options.port):
         raise UserError(f"--port {options.port} is taken; choose another, for example {options.port + 1}")
     client = connect(uri)
@@ -135,7 +131,7 @@ def addresses(client: Any, address: str) -> list[str]:
         try:
             rows = read_board(client, experiment.name, RunsFolder(cli.RUNS).ledger).rows
         except UserError as error:  # a damaged ledger is no reason to show no runs
-            lines.append(f"  no board: {error}")
+            lines.append(f"  no board: {spelled(error)}")
             continue
         first: dict[str, dict[str, None]] = defaultdict(dict)
         for row in rows:

@@ -95,7 +95,7 @@ def commands_page() -> str:
     from benchmark.__main__ import COMMANDS
 
     table = [f"| [`{name}`](#{name}) | {_cell(summary)} |" for name, (_, summary) in COMMANDS.items()]
-    parsers = {name: importlib.import_module(module).parser() for name, (module, _) in COMMANDS.items()}
+    parsers = {name: importlib.import_module(module).main.parser() for name, (module, _) in COMMANDS.items()}
     return _HEAD + "\n".join([*table, "", *(_section(name, parser) for name, parser in parsers.items())])
 
 

@@ -18,7 +18,7 @@ from mlflow import MlflowClient
 
 from benchmark.data.prepare import prepare
 from benchmark.data.source import SourceOptions, get_source
-from benchmark.display.live import make_display
+from benchmark.display.live import PlainDisplay
 from benchmark.driver.session import open_session
 from benchmark.driver.sweep_driver import Sweep
 from benchmark.execution.engine import Handler, Job
@@ -88,13 +88,12 @@ def idle_sweep(
     What is left of it is its bookkeeping.
     """
     plan = planned("avg-pool", "sample", epochs=epochs, **settings)
-    with Path(os.devnull).open("w") as nowhere:
-        display = make_display(json=False, stream=nowhere)
-        with (
-            open_session(Path("mlruns"), tracking, display, storage=storage) as session,
-            closing(Sweep(plan, session)) as opened,
-        ):
-            yield opened, Idle(epochs)
+    with (
+        Path(os.devnull).open("w") as nowhere,
+        open_session(Path("mlruns"), tracking, PlainDisplay(nowhere), storage=storage) as session,
+        closing(Sweep(plan, session)) as opened,
+    ):
+        yield opened, Idle(epochs)
 
 
 @dataclass

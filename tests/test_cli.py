@@ -21,11 +21,13 @@ ROOT = Path(__file__).resolve().parents[1]
 
 @pytest.fixture
 def parser():
-    parser = cli.make_parser("try", "Try something.")
-    parser.add_argument("--trials", type=cli.whole_number(1), required=True)
-    parser.add_argument("--timeout", type=cli.positive_number)
-    parser.add_argument("--sampler", type=cli.choice("sampler", ("tpe", "random")))
-    return parser
+    return cli.make_parser(
+        "try",
+        "Try something.",
+        cli.option("--trials N", "how many", cli.whole_number(1), required=True),
+        cli.option("--timeout S", "seconds", cli.positive_number),
+        cli.option("--sampler X", "which", cli.Choice("sampler", ("tpe", "random"))),
+    )
 
 
 @pytest.fixture(autouse=True)
@@ -114,9 +116,14 @@ def test_a_users_mistake_is_one_line_and_2(capsys):
     assert capsys.readouterr() == ("", "error: no such thing\n")
 
 
-def test_a_function_becomes_a_command(parser, capsys):
-    @cli.command(lambda: parser)
+def test_a_function_becomes_a_command(capsys):
+    @cli.command("try", cli.option("--trials N", "how many", cli.whole_number(1)))
     def main(options):
+        """Try something.
+
+        examples:
+          try it
+        """
         raise UserError(
             f"{options.trials} of {options.arguments}; see `max_seeds`", setting="set", value="a=1"
         )
@@ -125,6 +132,10 @@ def test_a_function_becomes_a_command(parser, capsys):
     assert capsys.readouterr().err == "error: --set a=1: 3 of ['--trials', '3']; see --max-seeds\n"
     assert main(["--trials", "0"]) == 2
     assert "--trials: got 0" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    shown = capsys.readouterr().out
+    assert shown.index("Try something.") < shown.index("how many") < shown.index("examples:\n  try it")
 
 
 def test_debug_shows_the_traceback_and_exits_with_2_all_the_same(capsys):

@@ -259,7 +259,7 @@ def test_slow_ones_have_one_seed_unless_they_are_named():
     folder = write("published", tiny=TINY, slow=SLOW)
 
     def seeds(*words):
-        options = reproduce.parser().parse_args(["--published", str(folder), *words])
+        options = reproduce.main.parser().parse_args(["--published", str(folder), *words])
         return [(case.name, case.seeds) for case in reproduce.cases(options)]
 
     assert seeds() == [("tiny", 5), ("slow", 1)]  # last, though a run of it is said to be shorter
@@ -316,7 +316,7 @@ def test_another_process_at_the_same_configuration_is_waited_for_by_the_user(tin
 
 def test_help_imports_nothing_heavy():
     code = (
-        "import sys\nfrom benchmark import reproduce\nreproduce.parser().format_help()\n"
+        "import sys\nfrom benchmark import reproduce\nreproduce.main.parser().format_help()\n"
         "heavy = ('tensorflow', 'keras', 'mlflow', 'optuna', 'numpy', 'pydantic')\n"
         "print([name for name in heavy if name in sys.modules])"
     )

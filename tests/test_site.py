@@ -92,7 +92,7 @@ def test_the_page_of_commands_has_every_option(site):
     text = " ".join(Page(site / "commands.html").text.split())
     for name, (module, summary) in COMMANDS.items():
         assert summary in text
-        for action in importlib.import_module(module).parser()._actions:
+        for action in importlib.import_module(module).main.parser()._actions:
             for option in action.option_strings:
                 assert option in ("-h", "--help") or option in text, f"{name} {option}"
 
@@ -145,7 +145,7 @@ class TestAsFiles:
         for command, words in commands(page.read_text("utf-8")):
             assert command in COMMANDS, f"{page.name}: python -m benchmark.{command}"
             module = importlib.import_module(COMMANDS[command][0])
-            module.parser().parse_args(words)  # raises UserError
+            module.main.parser().parse_args(words)  # raises UserError
 
     def test_scripts_and_manifests_are_well_formed(self, page):
         text = page.read_text("utf-8")

@@ -18,7 +18,7 @@ from tiny_models import NETWORK, READER
 from benchmark import leaderboard, sweep
 from benchmark.display.live import make_display
 from benchmark.driver.estimate import estimate
-from benchmark.driver.sweep_options import PRUNERS, SAMPLERS, parser, sweep_config
+from benchmark.driver.sweep_options import PRUNERS, SAMPLERS, sweep_config
 from benchmark.models import MODELS
 from benchmark.plan.run_specs import make_plan
 from benchmark.search.presence import open_presence
@@ -137,11 +137,11 @@ def test_a_network_that_reads_raw_texts_and_a_file_of_its_own(tmp_path, monkeypa
 
 def test_all_leaves_out_what_needs_vectors_that_are_not_there(sample, capsys, monkeypatch):
     monkeypatch.setenv("BENCHMARK_CACHE_DIR", "a-cache-without-vectors")
-    display = make_display(json=False, stream=sys.stdout)
+    display = make_display()
     plan = partial(
         make_plan,
         dataset=sample,
-        config=sweep_config(parser().parse_args(["--model", "all"])),
+        config=sweep_config(sweep.main.parser().parse_args(["--model", "all"])),
         space_file=None,
     )
     plans = sweep._plans(sweep._model_names(["all"]), ["all"], plan, display)
@@ -205,7 +205,7 @@ def test_a_dry_run_plans_and_starts_nothing(capsys):
 
 
 def test_an_estimate_is_measured_once_counts_limits_and_says_so_before(sample, own_cache, capsys):
-    config = sweep_config(parser().parse_args([*FAST, "--budget", "quick", "--seeds", "1"]))
+    config = sweep_config(sweep.main.parser().parse_args([*FAST, "--budget", "quick", "--seeds", "1"]))
     plan = make_plan("avg-pool", sample, config.model_copy(update={"epochs_exact": False, "epochs": 40}))
     said = []
     first = estimate(plan, notice=said.append)
@@ -385,7 +385,7 @@ def test_a_damaged_cache_is_rebuilt(monkeypatch, tmp_path, capsys):
 def test_help_imports_nothing_heavy():
     code = (
         "import sys\nfrom benchmark import sweep, leaderboard, datasets, ui, __main__\n"
-        "[module.parser().format_help() for module in (sweep, leaderboard, datasets, ui)]\n"
+        "[module.main.parser().format_help() for module in (sweep, leaderboard, datasets, ui)]\n"
         "heavy = ('tensorflow', 'keras', 'mlflow', 'optuna', 'numpy', 'pydantic')\n"
         "print([name for name in heavy if name in sys.modules])"
     )
@@ -435,5 +435,5 @@ def test_what_ends_a_search_early_is_printed_and_tagged(tmp_path, capsys):
     [([], 120), (["--trials", "3"], None), (["--trials", "3", "--timeout", "9"], 9), (["--timeout", "9"], 9)],
 )
 def test_a_number_of_trials_lifts_the_time_limit_of_the_budget(arguments, seconds):
-    options = parser().parse_args(["--model", "avg-pool", *arguments])
+    options = sweep.main.parser().parse_args(["--model", "avg-pool", *arguments])
     assert sweep_config(options).timeout == seconds

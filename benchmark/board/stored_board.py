@@ -87,7 +87,7 @@ def read_board(
     digest : str, optional
         Rows of the data set of this name that has exactly this digest, and no others.
     single : str, optional
-        What the user chose the data set by, where it must be a single one: ``--dataset``, for example.
+        The setting that chose the data set, where it must be a single one: `dataset`, for example.
 
     Raises
     ------
@@ -129,7 +129,9 @@ def read_board(
         ties=answers.ties,
     )
     if baseline is not None and baseline_of(board.rows, baseline) is None:
-        raise UserError(f"--baseline {baseline}: not on this board; {_hint(baseline, board.rows)}")
+        raise UserError(
+            f"not on this board; {_hint(baseline, board.rows)}", setting="baseline", value=baseline
+        )
     return board
 
 
@@ -211,8 +213,9 @@ def _chosen(
             return found[0]
         begin = "digests of its data begin" if found else "digest of its data begins"
         problem = f"{len(found) or 'no'} {begin} so; name one of them"
-    asked = f"{single or '--dataset'} {name}" + ("" if beginning is None else f"@{beginning}")
-    raise UserError(f"{asked}: {problem}: {'; '.join(map(str, versions.values()))}")
+    asked = name if beginning is None else f"{name}@{beginning}"
+    known = "; ".join(map(str, versions.values()))
+    raise UserError(f"{problem}: {known}", setting=single or "dataset", value=asked)
 
 
 def _unrecorded(
@@ -265,7 +268,7 @@ def _named(rows: Sequence[BoardRow], name: str, budget: str | None) -> list[Boar
         raise UserError(f"'{name}' is not on this board; {_hint(name, rows)}")
     if budget is not None and not any(row.budget == budget for row in found):
         has = ", ".join(sorted({row.budget for row in found}))
-        raise UserError(f"--budget {budget}: '{name}' has no row of it; its budgets: {has}")
+        raise UserError(f"'{name}' has no row of it; its budgets: {has}", setting="budget", value=budget)
     asked = [row for row in found if budget in (None, row.budget) and row.watermark is None]
     found = [row for row in asked if row.test_accuracy_mean is not None]
     if not found:

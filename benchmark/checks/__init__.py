@@ -8,9 +8,8 @@ from pathlib import Path
 from threading import Thread
 from typing import Literal
 
-from benchmark.cli import spelled
 from benchmark.spec.config import Device
-from benchmark.support.errors import UserError, one_line
+from benchmark.support.errors import UserError, one_line, spelled
 from benchmark.support.printable import redacted
 
 _LIMIT = 180.0  # seconds; beside many other programs an import of TensorFlow was seen to take a minute

@@ -90,7 +90,7 @@ def memory(setup: Setup) -> Iterator[Finding]:
         free = min(free, int((_CONTROL_GROUP / "memory.max").read_text()) - taken)
     message = f"{free / _GIB:.1f} GiB of memory are free"
     if free < _LITTLE_MEMORY:
-        fix = "end other programs, or use fewer --workers"
+        fix = "end other programs, or use fewer `workers`"
         yield Finding("note", f"only {message}; TensorFlow alone takes 0.7", fix)
     else:
         yield ok(message)
@@ -109,7 +109,7 @@ def device(setup: Setup) -> Iterator[Finding]:
         yield problem(
             f"the floatx of Keras (keras.json in KERAS_HOME or ~/.keras) is {floatx}, so results differ from "
             "those of other machines",
-            'set "floatx": "float32" there, and choose the precision with --precision',
+            'set "floatx": "float32" there, and choose the precision with `precision`',
         )
     gpus = "; ".join(nvidia_smi("--query-gpu=name", "--format=csv,noheader"))
     if name == "cpu" and setup.device == "auto" and gpus:

@@ -83,11 +83,11 @@ def tracking_store(setup: Setup) -> Iterator[Finding]:
 def search_store(setup: Setup) -> Iterator[Finding]:
     """Ask the store of searches, where one is named."""
     if setup.storage is None:
-        yield ok("searches are kept as journal files in the folder of runs (no --storage)")
+        yield ok("searches are kept as journal files in the folder of runs (no `storage`)")
         return
     from benchmark.search.storage import check_storage
 
-    yield _found("--storage", setup.storage, check_storage(setup.storage))
+    yield _found("`storage`", setup.storage, check_storage(setup.storage))
 
 
 def _found(kind: str, uri: str, has_tables: bool) -> Finding:
@@ -120,7 +120,7 @@ def _state(name: str, source: Source, network: bool) -> Finding:
     return Finding(
         "note",
         f"data set '{name}' is not on this machine" + ("" if network else ", and there is no network"),
-        f"give a folder that has it with --data-dir (docs/adding.md), or fetch it elsewhere: {prepare}",
+        f"give a folder that has it with `data_dir` (docs/adding.md), or fetch it elsewhere: {prepare}",
     )
 
 

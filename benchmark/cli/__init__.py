@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 import errno
-import functools
+import inspect
+import json
 import os
-import re
 import select
 import shutil
 import sys
@@ -18,57 +18,57 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from benchmark.cli.options import *  # noqa: F403  # commands name all of it as cli.NAME
-from benchmark.cli.options import Parser
-from benchmark.support.errors import Unfinished, UserError, file_errors
+from benchmark.cli.options import Option, Parser, make_parser
+from benchmark.support.errors import Unfinished, UserError, file_errors, spelled
 from benchmark.support.files import written_whole
 from benchmark.support.printable import open_streams, printable, redacted
 from benchmark.support.signals import INTERRUPTED, MESSAGE, interrupt_on_terminate
 
 if TYPE_CHECKING:
     Run = Callable[[argparse.Namespace], int]
-    Main = Callable[..., int]
 
 RUNS = Path("mlruns")
 """Everything that a sweep leaves behind lies here, below the current folder."""
 
 DONE, SOME_FAILED, WRONG_REQUEST = 0, 1, 2
 
-_SETTING = re.compile("`([a-z]+(?:_[a-z]+)*)`")
+
+class Command:
+    """A function of options that is a command, by the decorator `command`.
+
+    Called with arguments, by default those of the process, it returns the exit code; see `run_command`.
+    """
+
+    def __init__(self, run: Run, name: str, options: Sequence[Option]) -> None:
+        self._run, self._name, self._options = run, name, options
+
+    def parser(self) -> Parser:
+        """Return the parser of the command's arguments."""
+        description, _, epilog = inspect.cleandoc(self._run.__doc__ or "").partition("\n\n")
+        return make_parser(self._name, description, *self._options, epilog=epilog)
+
+    def __call__(self, arguments: Sequence[str] | None = None) -> int:
+        """Carry out the command."""
+
+        def parse_and_run(words: Sequence[str]) -> int:
+            return self._run(self.parser().parse_args(words, argparse.Namespace(arguments=words)))
+
+        return run_command(parse_and_run, arguments)
 
 
-def command(parser: Callable[[], Parser]) -> Callable[[Run], Main]:
+def command(name: str, *options: Option) -> Callable[[Run], Command]:
     """Make a command of a function from options to an exit code: a decorator.
+
+    The function's docstring is what ``--help`` prints: what the command does, a blank line, examples.
 
     Parameters
     ----------
-    parser : callable
-        Returns the parser of the command's arguments; the options have these, too, as `arguments`.
-
-    Returns
-    -------
-    callable
-        What takes arguments, by default those of the process, and returns the exit code; see `run_command`.
+    name : str
+        What is typed after ``python -m benchmark.``.
+    *options : Option
+        Its options, which are the attributes of the function's argument; `arguments` is what was typed.
     """
-
-    def decorate(run: Run) -> Main:
-        def parse_and_run(arguments: Sequence[str]) -> int:
-            return run(parser().parse_args(arguments, argparse.Namespace(arguments=arguments)))
-
-        @functools.wraps(run)
-        def main(arguments: Sequence[str] | None = None) -> int:
-            return run_command(parse_and_run, arguments)
-
-        return main
-
-    return decorate
-
-
-def check_free(folder: Path) -> None:
-    """Refuse to write into the folder of ``--output`` where there is something else."""
-    if folder.is_dir() and any(folder.iterdir()):
-        raise UserError("the folder is not empty; name a new one", setting="output", value=folder)
-    if folder.exists() and not folder.is_dir():
-        raise UserError("this is a file; name a new folder", setting="output", value=folder)
+    return lambda run: Command(run, name, options)
 
 
 @contextmanager
@@ -78,10 +78,14 @@ def new_folder(target: Path) -> Iterator[Path]:
     Raises
     ------
     UserError
-        Where it cannot be made.
+        Where it cannot be made, or there is something else.
     """
     with ExitStack() as stack:
         with file_errors(target, setting="output"):
+            if target.is_dir() and any(target.iterdir()):
+                raise UserError("the folder is not empty; name a new one", setting="output", value=target)
+            if target.exists() and not target.is_dir():
+                raise UserError("this is a file; name a new folder", setting="output", value=target)
             folder = stack.enter_context(written_whole(target))
             folder.mkdir(parents=True)
         yield folder
@@ -145,14 +149,17 @@ def say(text: str, *, error: bool = False) -> None:
     print(printable(redacted(text), keep="\n"), file=sys.stderr if error else sys.stdout, flush=True)
 
 
+def show(record: object, text: str, as_json: bool) -> None:
+    """Print a result: a record as one JSON document, or a text; see `say`."""
+    if as_json:
+        print(json.dumps(record, indent=1))
+    else:
+        say(text)
+
+
 def error_line(error: Exception) -> str:
     """Return what a person reads of an error: one line, whatever names it quotes, without passwords."""
     return f"error: {printable(redacted(spelled(error)))}"
-
-
-def spelled(error: object) -> str:
-    """Return a message with the options of the settings that it names: ``--data-dir`` for `data_dir`."""
-    return _SETTING.sub(lambda setting: "--" + setting[1].replace("_", "-"), str(error))
 
 
 def check_embedded_store(uri: str) -> None:

@@ -9,15 +9,13 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from benchmark.support.errors import UserError, did_you_mean
 from benchmark.support.printable import redacted
 
 if TYPE_CHECKING:
     from benchmark.data.source import SourceOptions
-
-DATASET_HELP = "data set, or NAME@DIGEST where several have its name (default: that of the newest sweep)"
 
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+:/", re.IGNORECASE)
 
@@ -36,7 +34,34 @@ class Parser(argparse.ArgumentParser):
         raise UserError(message)
 
 
-def make_parser(command: str, description: str, epilog: str = "") -> Parser:
+Option = tuple[str, dict[str, Any]]
+"""Name and settings of an argument, as `argparse.ArgumentParser.add_argument` takes them."""
+
+
+def option(name: str, help: str, type: Callable[[str], Any] | None = None, **settings: Any) -> Option:
+    """Return an argument that has a value.
+
+    Parameters
+    ----------
+    name : str
+        Of the form ``--name VALUE``; without dashes the argument is positional.
+    help : str
+        What ``--help`` says of it.
+    type : callable, optional
+        Converts the value; by default what VALUE stands for in all commands, otherwise it is any text.
+    **settings
+        More of `argparse.ArgumentParser.add_argument`.
+    """
+    name, metavar = name.split(" ")
+    return name, {"metavar": metavar, "type": type or _TYPES.get(metavar, str), "help": help, **settings}
+
+
+def switch(name: str, help: str) -> Option:
+    """Return an option without a value."""
+    return name, {"action": "store_true", "help": help}
+
+
+def make_parser(command: str, description: str, *options: Option, epilog: str = "") -> Parser:
     """Return the parser of a command, ``--debug`` included."""
     parser = Parser(
         prog=f"python -m benchmark.{command}",
@@ -45,13 +70,14 @@ def make_parser(command: str, description: str, epilog: str = "") -> Parser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("--debug", action="store_true", help="show tracebacks")
+    for name, settings in (switch("--debug", "show tracebacks"), *options):
+        parser.add_argument(name, **settings)
     return parser
 
 
 @dataclass(frozen=True)
 class Choice:
-    """An argument type that accepts one of some words; see `choice`."""
+    """An argument type that accepts one of some words, with did-you-mean."""
 
     name: str
     choices: tuple[str, ...]
@@ -62,11 +88,6 @@ class Choice:
             hint = did_you_mean(value, self.choices)
             raise argparse.ArgumentTypeError(f"'{value}' is not a {self.name}; {hint}")
         return value
-
-
-def choice(name: str, choices: Sequence[str]) -> Choice:
-    """Return an argument type that accepts one of some words, with did-you-mean."""
-    return Choice(name, tuple(choices))
 
 
 def whole_number(low: int) -> Callable[[str], int]:
@@ -138,31 +159,9 @@ def fixed_settings(texts: Sequence[str]) -> dict[str, str]:
     for text in texts:
         name, equals, value = text.partition("=")
         if not equals or not name:
-            raise UserError(f"--set {text}: expected NAME=VALUE, for example --set units=64")
+            raise UserError("expected NAME=VALUE, for example `set` units=64", setting="set", value=text)
         found[name.strip()] = value
     return found
-
-
-def add_device_option(parser: argparse.ArgumentParser) -> None:
-    """Add the option that says where to train."""
-    parser.add_argument(
-        "--device",
-        type=choice("device", ("auto", "cpu", "gpu")),
-        default="auto",
-        metavar="X",
-        help="auto (default), cpu or gpu",
-    )
-
-
-def add_margin_option(parser: argparse.ArgumentParser) -> None:
-    """Add the option that declares the smallest difference worth talking about."""
-    parser.add_argument(
-        "--margin",
-        type=_points,
-        default=0.005,
-        metavar="POINTS",
-        help="smallest difference worth talking about, in points of accuracy (default: 0.5)",
-    )
 
 
 def _points(value: str) -> float:
@@ -173,90 +172,83 @@ def _points(value: str) -> float:
     return points / 100
 
 
-def add_store_options(parser: argparse.ArgumentParser) -> None:
-    """Add the option that says where results are kept."""
-    parser.add_argument(
-        "--tracking-uri",
-        type=possible_path,
-        metavar="URI",
-        help="MLflow store (default: MLFLOW_TRACKING_URI, otherwise sqlite:///mlruns/mlflow.db)",
-    )
-
-
-def add_model_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options that name one stored model, and its store."""
-    parser.add_argument(
-        "--best",
-        type=data_set,
-        metavar="D",
-        help="use the first row of this data set's board; NAME@DIGEST where several data sets have its name",
-    )
-    parser.add_argument("--model", metavar="M", help="with --best: the first row of this architecture")
-    parser.add_argument(
-        "--model-uri", type=possible_path, metavar="URI", help="use this MLflow model, or folder"
-    )
-    parser.add_argument(
-        "--trust", action="store_true", help="run the program of a model that no sweep of this store has made"
-    )
-    add_store_options(parser)
+_TYPES: dict[str, Callable[[str], Any]] = {
+    "DIR": local_path,
+    "FILE": local_path,
+    "URI": possible_path,
+    "URL": possible_path,
+    "D": data_set,
+}
+JSON = switch("--json", "print JSON")
+JSON_AT_END = switch("--json", "print one JSON document at the end; progress goes to stderr")
+SEED = option("--seed S", "root of all seeds (default: 0)", whole_number(0), default=0)
+DEVICE = option(
+    "--device X", "auto (default), cpu or gpu", Choice("device", ("auto", "cpu", "gpu")), default="auto"
+)
+BOARD_DATASET = option(
+    "--dataset D", "data set, or NAME@DIGEST where several have its name (default: that of the newest sweep)"
+)
+MARGIN = option(
+    "--margin POINTS",
+    "smallest difference worth talking about, in points of accuracy (default: 0.5)",
+    _points,
+    default=0.005,
+)
+TRACKING_URI = option(
+    "--tracking-uri URI", "MLflow store (default: MLFLOW_TRACKING_URI, otherwise sqlite:///mlruns/mlflow.db)"
+)
+DATA_DIR = option(
+    "--data-dir DIR",
+    "folder with tensorflow_datasets/ and other data that need not be fetched (default: BENCHMARK_DATA_DIR)",
+)
+_COLUMN = "column that is the {}, for csv:PATH and tfds:NAME (default: found by its name)"
+DATA_OPTIONS = (
+    DATA_DIR,
+    option(
+        "--validation-share X",
+        "share of train that becomes validation, below 1 (default: 0.2; part of the data digest)",
+        positive_number,
+    ),
+    option("--encoding X", "of text files, for example latin-1 (default: utf-8)"),
+    option("--text-column NAME", _COLUMN.format("text")),
+    option("--label-column NAME", _COLUMN.format("label")),
+    option(
+        "--quoting X",
+        "of CSV and TSV: minimal, a field may stand in quotes; none, quotes are text "
+        "(default: minimal, unless quotes seem to be text, which is an error)",
+        Choice("way to quote", ("minimal", "none")),
+    ),
+)
+"""They say where data is and how it is read; see `source_options`."""
+MODEL_OPTIONS = (
+    option(
+        "--best D",
+        "use the first row of this data set's board; NAME@DIGEST where several data sets have its name",
+    ),
+    option("--model M", "with --best: the first row of this architecture"),
+    option("--model-uri URI", "use this MLflow model, or folder"),
+    switch("--trust", "run the program of a model that no sweep of this store has made"),
+    TRACKING_URI,
+)
+"""They name one stored model, and its store; see `check_model_options`."""
 
 
 def check_model_options(options: argparse.Namespace) -> None:
     """Refuse no model and two models."""
     if (options.best is None) == (options.model_uri is None):
-        raise UserError("name one model: --best DATASET or --model-uri URI")
+        raise UserError("name one model: `best` DATASET or `model_uri` URI")
     if options.model and options.best is None:
-        raise UserError(f"--model {options.model}: goes with --best DATASET, not with --model-uri")
-
-
-def add_data_dir_option(parser: argparse.ArgumentParser) -> None:
-    """Add the option that says where data is."""
-    parser.add_argument(
-        "--data-dir",
-        type=local_path,
-        metavar="DIR",
-        help="folder with tensorflow_datasets/ and other data that need not be fetched "
-        "(default: BENCHMARK_DATA_DIR)",
-    )
-
-
-def add_data_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options that say where data is and how it is read."""
-    add_data_dir_option(parser)
-    parser.add_argument(
-        "--validation-share",
-        type=positive_number,
-        metavar="X",
-        help="share of train that becomes validation, below 1 (default: 0.2; part of the data digest)",
-    )
-    parser.add_argument("--encoding", metavar="X", help="of text files, for example latin-1 (default: utf-8)")
-    for what in ("text", "label"):
-        parser.add_argument(
-            f"--{what}-column",
-            metavar="NAME",
-            help=f"column that is the {what}, for csv:PATH and tfds:NAME (default: found by its name)",
+        raise UserError(
+            "goes with `best` DATASET, not with `model_uri`", setting="model", value=options.model
         )
-    parser.add_argument(
-        "--quoting",
-        type=choice("way to quote", ("minimal", "none")),
-        metavar="X",
-        help="of CSV and TSV: minimal, a field may stand in quotes; none, quotes are text "
-        "(default: minimal, unless quotes seem to be text, which is an error)",
-    )
 
 
 def source_options(options: argparse.Namespace) -> SourceOptions:
-    """Return what was said by the options of `add_data_options`."""
+    """Return what was said by `DATA_OPTIONS`."""
     from benchmark.data.source import SourceOptions
 
-    return SourceOptions(
-        data_dir=data_dir(options.data_dir),
-        validation_share=options.validation_share,
-        encoding=options.encoding,
-        text_column=options.text_column,
-        label_column=options.label_column,
-        quoting=options.quoting,
-    )
+    names = ("validation_share", "encoding", "text_column", "label_column", "quoting")
+    return SourceOptions(data_dir(options.data_dir), **{name: getattr(options, name) for name in names})
 
 
 def data_dir(option: str | None) -> Path | None:

@@ -209,7 +209,7 @@ class ArchivedSource:
     def _archive(self) -> Path:
         if self.found or self.fetched.is_file():
             return self.found or self.fetched
-        instead = f"give a folder that holds {self._place} or {self._inner}/ with --data-dir{self.otherwise}"
+        instead = f"give a folder that holds {self._place} or {self._inner}/ with `data_dir`{self.otherwise}"
         if self._url is None:
             raise UserError(f"{self._place} is not there; {instead}")
         download(self._url, self.fetched, self.most_bytes, instead)

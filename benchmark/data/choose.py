@@ -33,7 +33,7 @@ def choose_dataset(
         Told why ``imdb`` is taken where no name was given, and which test texts are training texts, too.
     """
     if options.validation_share is not None and not options.validation_share < 1:
-        raise UserError(f"--validation-share: got {options.validation_share}, expected less than 1")
+        raise UserError(f"got {options.validation_share}, expected less than 1", setting="validation_share")
     if name is None:
         dataset = _default(options, notice, line)
     else:
@@ -49,8 +49,7 @@ def _default(options: SourceOptions, notice: Callable[[str], None], line: Callab
     """Return IMDB where it is at hand or can be fetched, otherwise the sample; say which, and why."""
     for option in ("encoding", "quoting", "text_column", "label_column"):
         if getattr(options, option) is not None:
-            dashed = "--" + option.replace("_", "-")
-            raise UserError(f"{dashed}: name the data set that it is about with --dataset")
+            raise UserError("name the data set that it is about with `dataset`", setting=option)
     imdb = ImdbSource(options)
     found, reason = "", "no network"
     if cached(imdb) is not None:
@@ -64,12 +63,12 @@ def _default(options: SourceOptions, notice: Callable[[str], None], line: Callab
         except UserError as error:  # something answers, as behind some proxies, but not the data
             reason = str(error)
     if found:
-        line(f"imdb: {found} (another data set: --dataset)")
+        line(f"imdb: {found} (another data set: `dataset`)")
         return prepare(imdb)
-    ignored = "" if options.validation_share is None else " (--validation-share has no effect on it)"
+    ignored = "" if options.validation_share is None else " (`validation_share` has no effect on it)"
     notice(
         f"The IMDB reviews are neither on this machine nor can they be fetched ({reason}), so this takes "
         f"'sample', the built-in data set made by the program{ignored}. Its results say nothing about real "
-        "reviews. To use the real ones, give a folder that has them with --data-dir."
+        "reviews. To use the real ones, give a folder that has them with `data_dir`."
     )
     return prepare(get_source("sample", SourceOptions(options.data_dir)))

@@ -62,7 +62,9 @@ def check_encoding(encoding: str | None) -> str:
     except (LookupError, ValueError):  # a NUL in the name is a ValueError
         name = ""
     if not name or name in _SPECIAL:
-        raise UserError(f"--encoding {encoding}: no such encoding; {did_you_mean(str(encoding), _KNOWN)}")
+        raise UserError(
+            f"no such encoding; {did_you_mean(str(encoding), _KNOWN)}", setting="encoding", value=encoding
+        )
     return "utf-8" if name == "utf-8-sig" else name  # a byte order mark is dropped in any case
 
 
@@ -93,11 +95,11 @@ def _check_start(content: bytes, encoding: str, where: str) -> None:
     if fitting is None and encoding.startswith("utf-16") and len(content) >= 8 and b"\x00" not in content:
         with contextlib.suppress(UnicodeDecodeError):
             codecs.getincrementaldecoder("utf-8")().decode(content)
-            raise UserError(f"{where} is utf-8 text, not {encoding}; read it with --encoding utf-8")
+            raise UserError(f"{where} is utf-8 text, not {encoding}; read it with `encoding` utf-8")
     if fitting is not None and encoding not in fitting:
         raise UserError(
             f"{where} begins with the byte order mark of {fitting[-1]}, so it is not {encoding} text; "
-            f"read it with --encoding {fitting[0]}"
+            f"read it with `encoding` {fitting[0]}"
         )
 
 
@@ -106,7 +108,7 @@ def _not_encoded(where: str, offset: int, byte: int, encoding: str) -> UserError
     other = "latin-1" if encoding == "utf-8" else "utf-8"
     return UserError(
         f"{where}: byte {offset} (0x{byte:02x}) is not {encoding} text; "
-        f"if it is in another encoding say which, for example --encoding {other}"
+        f"if it is in another encoding say which, for example `encoding` {other}"
     )
 
 
@@ -114,7 +116,7 @@ def _not_text(where: str, offset: int) -> UserError:
     """Return the error for a file with NUL characters, which no text has."""
     return UserError(
         f"{where}: byte {offset} is NUL, so this is a binary file; expected texts (of utf-16 say "
-        "--encoding utf-16-le)"
+        "`encoding` utf-16-le)"
     )
 
 
@@ -154,7 +156,7 @@ def text_lines(path: Path, encoding: str) -> Iterator[str]:
                 except UnicodeError:
                     raise UserError(
                         f"{path} is not {encoding} text: it has no byte order mark; say which order, "
-                        f"--encoding {encoding}-le or {encoding}-be"
+                        f"`encoding` {encoding}-le or {encoding}-be"
                     ) from None
                 if "\x00" in text:
                     start = before + len(text[: text.index("\x00")].encode(encoding))

@@ -45,7 +45,7 @@ class ImdbIntSource:
     def __init__(self, options: SourceOptions) -> None:
         if options.validation_share is not None:
             raise UserError(
-                "--validation-share: 'imdb-int' has a validation part of its own, the first "
+                "`validation_share`: 'imdb-int' has a validation part of its own, the first "
                 f"{_VALIDATION:,} of train"
             )
         self._folder = options.data_dir
@@ -84,7 +84,7 @@ class ImdbIntSource:
             if self._folder is None or not (self._folder / path).is_file():
                 where = "no folder was given" if self._folder is None else f"{self._folder} lacks {path}"
                 raise UserError(
-                    f"data set 'imdb-int' needs {_ARRAYS} and {_WORDS} below --data-dir: {where}; they are "
+                    f"data set 'imdb-int' needs {_ARRAYS} and {_WORDS} below `data_dir`: {where}; they are "
                     "the files of keras.datasets.imdb (load_data and get_word_index fetch them)"
                 )
         assert self._folder is not None

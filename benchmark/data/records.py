@@ -20,9 +20,7 @@ _PARQUET_ROWS = 256
 _SEPARATOR = re.compile(r'"?sep=([,;|\t])"?[\r\n]*')
 _QUOTED = re.compile(r'"(?:[^"]|"")*"')
 _SPACED = re.compile(rf"\s+{_QUOTED.pattern}\s*")
-_HINT = (
-    """are the quotes in order? a quote inside quotes is written ""; --quoting none reads quotes as text"""
-)
+_HINT = 'are the quotes in order? a quote inside quotes is written ""; `quoting` none reads quotes as text'
 
 
 class Table(Protocol):
@@ -101,7 +99,7 @@ class DelimitedTable:
         if found.count:
             raise UserError(
                 f"{self._path}: whole records stand inside quotes ({found}), so these seem to be text; read "
-                "them as text with --quoting none, or say --quoting minimal if they do quote"
+                "them as text with `quoting` none, or say `quoting` minimal if they do quote"
             )
 
     def _as_records(self, lines: Sequence[str]) -> list[list[str]] | None:
@@ -120,7 +118,7 @@ class DelimitedTable:
         if self._quoting is None and field[:1] in (" ", "\t") and _SPACED.fullmatch(field):
             raise UserError(
                 f"{self._path}, {where}: there is a space before the quotes of{field.rstrip()[:50]}, so they "
-                "would be text; delete it, or say --quoting minimal if they are"
+                "would be text; delete it, or say `quoting` minimal if they are"
             )
         return field
 
@@ -264,7 +262,7 @@ def open_table(path: Path, encoding: str, quoting: str | None) -> Table:
     if kind is DelimitedTable:
         return DelimitedTable(path, encoding, quoting)
     if quoting is not None:
-        raise UserError(f"--quoting has no meaning for {path}; it is for CSV and TSV")
+        raise UserError(f"`quoting` has no meaning for {path}; it is for CSV and TSV")
     return kind(path, encoding)
 
 

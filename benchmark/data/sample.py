@@ -239,5 +239,7 @@ class SampleSource:
 def source(options: SourceOptions) -> Source:
     """Return the source; it has its own validation part, so no other share can be asked for."""
     if options.validation_share not in (None, VALIDATION_SHARE):
-        raise UserError("--validation-share: 'sample' has a validation part of its own, a fifth of train")
+        raise UserError(
+            "'sample' has a validation part of its own, a fifth of train", setting="validation_share"
+        )
     return SampleSource()

@@ -148,8 +148,7 @@ def get_source(name: str, options: SourceOptions) -> Source:
     for option in ("encoding", "quoting", *_COLUMNS):
         if getattr(options, option) is not None and option not in _ACCEPTED.get(kind, (option,)):
             takers = [_SPELLINGS.get(other, other) for other, taken in _ACCEPTED.items() if option in taken]
-            dashed = "--" + option.replace("_", "-")
-            raise UserError(f"{dashed} has no meaning for '{name}'; it is for {', '.join(takers)}")
+            raise UserError(f"`{option}` has no meaning for '{name}'; it is for {', '.join(takers)}")
     source: Source
     if argument is None:
         source = DATASETS.load(kind)(options)

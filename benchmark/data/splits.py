@@ -90,5 +90,5 @@ def validation_share(asked: float | None, own: bool, who: str) -> float:
     if not own:
         return VALIDATION_SHARE if asked is None else asked
     if asked is not None:
-        raise UserError(f"--validation-share: '{who}' has a validation part of its own")
+        raise UserError(f"'{who}' has a validation part of its own", setting="validation_share")
     return 0.0

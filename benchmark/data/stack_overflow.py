@@ -23,7 +23,7 @@ class StackOverflowSource(ArchivedSource):
     """The questions: a folder or archive in the data folder, otherwise the archive is fetched."""
 
     class_names: tuple[str, ...] = ("csharp", "java", "javascript", "python")
-    otherwise = ", or use --dataset sample"
+    otherwise = ", or use `dataset` sample"
 
     def __init__(self, options: SourceOptions) -> None:
         super().__init__(f"archives/{_FOLDER}.tar.gz", _FOLDER, (), _URL, options)

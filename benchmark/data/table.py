@@ -58,7 +58,7 @@ def find_columns(
     UserError
         When a named one is not there (with the nearest), or none stands out.
     """
-    for option, name in (("--text-column", text), ("--label-column", label)):
+    for option, name in (("`text_column`", text), ("`label_column`", label)):
         if name is not None and name not in columns:
             raise UserError(f"{option}: {spelling} has no column '{name}'; {did_you_mean(name, columns)}")
     left = [name for name in columns if name not in (text, label)]
@@ -73,7 +73,7 @@ def find_columns(
     if label is None and text is not None and len(left) == 1:
         label = left[0]
     if text is None or label is None:
-        what, option = ("text", "--text-column") if text is None else ("label", "--label-column")
+        what, option = ("text", "`text_column`") if text is None else ("label", "`label_column`")
         raise UserError(
             f"{spelling}: no column is clearly the {what}; name it with {option}; the columns {origin}: "
             f"{_listed(columns)}"
@@ -177,7 +177,7 @@ class TableSource:
             if len(classes) > _MOST_CLASSES:
                 raise UserError(
                     f"{self._spelling}: the column '{label_column}' has more than {_MOST_CLASSES:,} "
-                    "different values; is it the label? name another with --label-column"
+                    "different values; is it the label? name another with `label_column`"
                 )
         if isinstance(self._table, DelimitedTable):
             self._table.check_quotes(label_column, classes)

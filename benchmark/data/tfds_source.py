@@ -129,8 +129,8 @@ class TfdsFiles:
         if not self.reachable():
             raise UserError(
                 f"data set '{self._spelling}' cannot be fetched: {self._host[0]} cannot be reached from "
-                f"here; give a folder that holds tensorflow_datasets/{self._set} with --data-dir, or use "
-                "--dataset sample"
+                f"here; give a folder that holds tensorflow_datasets/{self._set} with `data_dir`, or use "
+                "`dataset` sample"
             )
         quiet_tensorflow()
         with self._errors(f"cannot be fetched from {self._host[0]}"):
@@ -145,7 +145,7 @@ class TfdsFiles:
         except Exception as error:  # TensorFlow's and TensorFlow Datasets' errors have no common base
             raise UserError(
                 f"data set '{self._spelling}' {what} ({one_line(error, named=True)}); prepare it again, "
-                "or give a different folder with --data-dir"
+                "or give a different folder with `data_dir`"
             ) from error
 
 
@@ -207,8 +207,8 @@ class TfdsSource:
         labels = [name for name, feature in features.items() if isinstance(feature, tfds.features.ClassLabel)]
         asked_text, asked_label = self._options.text_column, self._options.label_column
         for option, name, choices, kind in (
-            ("--text-column", asked_text, texts, "string"),
-            ("--label-column", asked_label, labels, "class label"),
+            ("`text_column`", asked_text, texts, "string"),
+            ("`label_column`", asked_label, labels, "class label"),
         ):
             if name is not None and name not in choices:
                 raise UserError(

@@ -22,6 +22,7 @@ from benchmark.display.events import (
     roughly,
     sparkline,
 )
+from benchmark.support.errors import spelled
 from benchmark.support.printable import printable
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class PlainDisplay(Display):
 
     def line(self, text: str) -> None:
         """Write a line, at once."""
-        self._stream.write(printable(text, keep="\n") + "\n")
+        self._stream.write(printable(spelled(text), keep="\n") + "\n")
         self._stream.flush()
 
     def show(self, event: Event) -> None:
@@ -115,7 +116,7 @@ class LiveDisplay(Display):
 
         self._console.print(
             Panel(
-                Text(printable(text, keep="\n"), style="bold"),
+                Text(printable(spelled(text), keep="\n"), style="bold"),
                 title="NOTICE",
                 border_style="bold yellow",
                 expand=False,
@@ -126,7 +127,7 @@ class LiveDisplay(Display):
         """Print a line, above the table where there is one."""
         from rich.text import Text
 
-        self._console.print(Text(printable(text, keep="\n")))
+        self._console.print(Text(printable(spelled(text), keep="\n")))
 
     def show(self, event: Event) -> None:
         """Renew the table; it appears with the first run, as there may be none."""
@@ -169,7 +170,7 @@ class LiveDisplay(Display):
             return view(self._state, width, height, ascii_only=ascii_only)
 
 
-def make_display(json: bool, stream: TextIO) -> Display:
+def make_display(json: bool = False) -> Display:
     """Choose how a sweep is shown.
 
     Parameters
@@ -177,16 +178,13 @@ def make_display(json: bool, stream: TextIO) -> Display:
     json : bool
         Whether standard output is kept for one JSON document; the display then goes to standard
         error.
-    stream : text file
-        Where to show it.
 
     Returns
     -------
     Display
         `LiveDisplay` on a terminal, `PlainDisplay` anywhere else and where ``TERM`` is ``dumb``.
     """
-    if json and stream is sys.stdout:
-        stream = sys.stderr
+    stream = sys.stderr if json else sys.stdout
     if stream.isatty() and os.environ.get("TERM", "") not in ("dumb", "unknown"):
         from rich.console import Console
 

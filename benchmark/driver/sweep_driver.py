@@ -142,8 +142,8 @@ class Sweep:
             return
         instead = "wait for it"
         if self.tier is None:
-            shared = "--join" if self.session.storage else "--join and a shared --storage"
-            instead += f", help it with {shared}, or use another --study"
+            shared = "`join`" if self.session.storage else "`join` and a shared `storage`"
+            instead += f", help it with {shared}, or use another `study`"
         raise UserError(f"study {self.plan.study} is being worked on by another process; {instead}")
 
     def _open_search(self) -> Search:
@@ -222,7 +222,7 @@ class Sweep:
         self._say_why_ended()
         self.display.line(
             f"nothing to do: {search.done} of {search.total} trials and all final runs of "
-            f"{study} are done; raise --trials or --seeds for more"
+            f"{study} are done; raise `trials` or `seeds` for more"
         )
         return True
 
@@ -240,8 +240,8 @@ class Sweep:
         label, asked, search = self.plan.model.label, self.plan.config.trials, self.search
         if search and search.ended:
             self.display.line(
-                f"{label}: the search ended {search.ended}; for more give --trials {asked} and no "
-                "--timeout, or a longer one"
+                f"{label}: the search ended {search.ended}; for more give `trials` {asked} and no "
+                "`timeout`, or a longer one"
             )
         elif search and search.total < asked:
             why = "all points of the grid are tried" if self.plan.space.search else "nothing is searched"
@@ -249,7 +249,7 @@ class Sweep:
         if any(phase.gave_up for phase in self._phases):
             self.display.line(
                 f"{label}: ended, since {self.session.max_failures} runs in a row failed (see "
-                "traceback.txt of each in MLflow); the same command goes on, --max-failures sets the number"
+                "traceback.txt of each in MLflow); the same command goes on, `max_failures` sets the number"
             )
 
     @property

@@ -313,6 +313,6 @@ class _Runs:
     def ended(self, job: Job, result: Result) -> None:
         if result.status not in ("ok", "diverged"):
             raise UserError(
-                f"--workers auto: a short run of '{self.spec.model}' ended as {result.status} "
+                f"`workers` auto: a short run of '{self.spec.model}' ended as {result.status} "
                 f"({result.error_line}); give the number of workers"
             )

@@ -185,14 +185,14 @@ def make_plan(model: str, dataset: Dataset, config: SweepConfig, space_file: Pat
     plan = Plan(description, dataset, space, config)
     if description.input == "strings" and config.compile == "xla":
         raise UserError(
-            f"--compile xla: '{model}' reads raw texts, which XLA cannot; expected auto, fit or graph"
+            f"`compile` xla: '{model}' reads raw texts, which XLA cannot; expected auto, fit or graph"
         )
     _check_trim(description, space, config)
     _check_storable(description, space)
     wanted, there = config.train_examples, dataset.sizes["train"]
     if wanted is not None and not len(dataset.class_names) <= wanted <= there:
         raise UserError(
-            f"--train-examples: got {wanted}, expected {len(dataset.class_names)} (one a class) to {there}"
+            f"`train_examples`: got {wanted}, expected {len(dataset.class_names)} (one a class) to {there}"
         )
     for name in description.resources.keys() & space.search.keys():
         for value in space.search[name].samples():  # found out now, not in the middle of the search
@@ -228,7 +228,7 @@ def _check_trim(model: Description, space: Space, config: SweepConfig) -> None:
         return
     if config.compile == "xla":
         raise UserError(
-            "--compile xla: batches of changing width (trim) are not for XLA; expected auto, fit or graph"
+            "`compile` xla: batches of changing width (trim) are not for XLA; expected auto, fit or graph"
         )
     if not model.ignores_padding:
         raise UserError(
@@ -241,7 +241,7 @@ def _check_trim(model: Description, space: Space, config: SweepConfig) -> None:
         if needed is None or options(needed) != (True,):
             raise UserError(
                 f"trim: '{model.name}' ignores padding only when {name} is true; "
-                f"add --set {name}=true, or 'when: {{{name}: true}}' to the search of trim"
+                f"add `set` {name}=true, or 'when: {{{name}: true}}' to the search of trim"
             )
 
 
@@ -264,7 +264,7 @@ def _identify(model: Description, name: str, value: Scalar) -> Resource:
     except OSError as error:
         if error.errno != errno.ENAMETOOLONG:
             raise
-        raise UserError(f"--set {name}={str(value)[:60]}…: too long for a path or address") from error
+        raise UserError(f"`set` {name}={str(value)[:60]}…: too long for a path or address") from error
     return resource
 
 

@@ -150,7 +150,7 @@ class Space(Frozen):
         for name, value in values.items():
             if name not in default:
                 hint = did_you_mean(name, default)
-                raise UserError(printable(f"--set {name}: '{self.model}' has no such parameter; {hint}"))
+                raise UserError(printable(f"`set` {name}: '{self.model}' has no such parameter; {hint}"))
             searched = self.search.get(name)
             known = (*searched.samples(), default[name]) if searched else (default[name],)
             default[name] = _convert(name, value, known)
@@ -160,7 +160,7 @@ class Space(Frozen):
             return Space.model_validate(content)
         except ValidationError as error:
             message, keys = first_problem(error, TypeAdapter(Space))
-            raise UserError(printable(f"--set {keys[-1] if keys else ''}: {message}")) from None
+            raise UserError(printable(f"`set` {keys[-1] if keys else ''}: {message}")) from None
 
 
 def load_space(path: str | Path, names: Iterable[str] | None = None) -> Space:
@@ -252,7 +252,7 @@ def _convert(name: str, value: Scalar, known: tuple[Scalar, ...]) -> Scalar:
         return int(value)
     nouns = {str: "text", int: "a whole number", float: "a number", bool: "true or false", type(None): "null"}
     expected = " or ".join(noun for kind, noun in nouns.items() if kind in kinds)
-    raise UserError(printable(f"--set {name}={value}: expected {expected}, got {describe(value)}"))
+    raise UserError(printable(f"`set` {name}={value}: expected {expected}, got {describe(value)}"))
 
 
 class Budget(Frozen):

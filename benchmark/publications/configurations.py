@@ -253,10 +253,10 @@ def load_publications(folder: Path | None = None) -> dict[str, Publication]:
     """
     folder = folder or Path(__file__).parent / "data"
     if not folder.is_dir():
-        raise UserError(f"--published {folder}: there is no such folder")
+        raise UserError("there is no such folder", setting="published", value=folder)
     found = [load_publication(path) for path in sorted(folder.glob("*.yaml"))]
     if not found:
-        raise UserError(f"--published {folder}: there are no .yaml files in it")
+        raise UserError("there are no .yaml files in it", setting="published", value=folder)
     found.sort(key=lambda item: (item.cost == "slow", item.seconds, item.name))
     return {item.name: item for item in found}
 

@@ -18,7 +18,7 @@ from benchmark.plan.run_specs import Plan
 from benchmark.publications.configurations import Case, Data
 from benchmark.publications.reproduction import Measurement, best_epoch
 from benchmark.spec.config import Device, SweepConfig
-from benchmark.support.errors import UserError
+from benchmark.support.errors import UserError, spelled
 from benchmark.support.registry import load_target
 from benchmark.tracking import names
 from benchmark.tracking.runs import StoredRun, published_runs
@@ -68,7 +68,7 @@ def measure(
         run_finals(plan, PUBLISHED, names.PUBLISHED_TIER, session)
     except UserError as error:  # also where another process is at it
         session.display.line(f"{case.name} is not measured: {error}")
-        return Measurement(item.dataset.label, notes=(str(error),), needs=needs), []
+        return Measurement(item.dataset.label, notes=(spelled(error),), needs=needs), []
     specs = [spec.spec_id for spec in plan.final_specs(plan.default)]
     runs = published_runs(session.client, plan.dataset.name, specs)
     ok = [run for run in runs if run.status == "ok"]

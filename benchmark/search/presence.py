@@ -11,98 +11,25 @@ import uuid
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from filelock import BaseFileLock
 
 from benchmark.data.cache import disk_is_full
-from benchmark.search.storage import patiently
+from benchmark.search.storage import named, patiently
 from benchmark.support import files
-from benchmark.support.databases import lock_key, parse, reason, sqlite_file
+from benchmark.support.databases import lock_key, parse, sqlite_file
 from benchmark.support.errors import UserError, one_line
-from benchmark.support.printable import redacted
 from benchmark.support.retries import awaited
 
 if TYPE_CHECKING:
     from sqlalchemy import URL
 
 _BEAT_SECONDS = 2.0
-# So long a living process may be without its locks: its connection broke, or the server was started anew.
+# So long a living process may be without its locks: its connection broke, or the server was restarted.
 _GRACE_SECONDS = 10.0
 _POLL_SECONDS = 0.2
 _GHOST_SECONDS = 5.0
-
-
-class Presence(Protocol):
-    """One process among those that work on the same study.
-
-    Attributes
-    ----------
-    token : str
-        The process's own name, which is locked from the beginning.
-    """
-
-    token: str
-
-    def take(self, name: str) -> bool:
-        """Try to lock a name for this process alone, at once.
-
-        Returns
-        -------
-        bool
-            Whether it is ours now, also if it was before. Where the connection to the database was lost and
-            somebody else took the name meanwhile, False until the name is released: so ask again before
-            the result of long work is written.
-        """
-        ...
-
-    def release(self, name: str) -> None:
-        """Give a name back; one that is not ours is left as it is."""
-        ...
-
-    def alive(self, token: str) -> bool:
-        """Whether the process with that token is still there."""
-        ...
-
-    def close(self) -> None:
-        """Give everything back, the token too."""
-        ...
-
-
-def open_presence(storage: str | None, folder: Path, study: str) -> Presence:
-    """Return the presence that belongs to a storage.
-
-    Parameters
-    ----------
-    storage : str or None
-        URL of Optuna's database, or None for a journal file.
-    folder : Path
-        Of the journal file; the locks lie there, too.
-    study : str
-        Other studies have locks of their own.
-
-    Raises
-    ------
-    UserError
-        Where locks cannot be had.
-
-    Notes
-    -----
-    PostgreSQL keeps the locks itself. For SQLite they are files beside the database, for a journal and any
-    other database files in `folder`: processes on such a database see each other only if they share it.
-    """
-    try:
-        url = None if storage is None else parse(storage)
-    except UserError as error:
-        raise UserError(error, setting="storage") from error
-    if url is not None and url.get_backend_name() == "postgresql":
-        try:
-            return DatabasePresence(url, study)
-        except Exception as error:
-            shown = f"{redacted(str(storage))} cannot be used ({reason(error)})"
-            raise UserError(shown, setting="storage") from error
-    database = None if url is None else sqlite_file(url)
-    return FilePresence(folder if database is None else database.parent, study)
 
 
 def _own_name(token: str) -> str:
@@ -118,6 +45,11 @@ class FilePresence:
         Where they lie; it is made where it is missing.
     study : str
         What they are named after.
+
+    Attributes
+    ----------
+    token : str
+        The process's own name, which is locked from the beginning.
     """
 
     def __init__(self, folder: Path, study: str) -> None:
@@ -142,7 +74,15 @@ class FilePresence:
         return self._folder / f"{_cleaned(self._study)}.{_cleaned(name)}-{digest}.lock"
 
     def take(self, name: str) -> bool:
-        """See `Presence.take`."""
+        """Try to lock a name for this process alone, at once.
+
+        Returns
+        -------
+        bool
+            Whether it is ours now, also if it was before. Where the connection to the database was lost and
+            somebody else took the name meanwhile, False until the name is released: so ask again before
+            the result of long work is written.
+        """
         if name not in self._held:
             taken = files.lock(self._path(name))
             if taken is None:
@@ -151,17 +91,17 @@ class FilePresence:
         return True
 
     def release(self, name: str) -> None:
-        """See `Presence.release`."""
+        """Give a name back; one that is not ours is left as it is."""
         taken = self._held.pop(name, None)
         if taken is not None:
             files.unlock(taken)
 
     def alive(self, token: str) -> bool:
-        """See `Presence.alive`."""
+        """Whether the process with that token is still there."""
         return _own_name(token) in self._held or files.is_locked(self._path(_own_name(token)))
 
     def close(self) -> None:
-        """See `Presence.close`."""
+        """Give everything back, the token too."""
         for name in list(self._held):
             self.release(name)
 
@@ -181,7 +121,7 @@ class DatabasePresence:
     A thread looks every two seconds whether the connection is still there, and connects and takes the locks
     again where it is not. After a lost connection a living process is without its locks for a moment. So
     another one counts as dead only when its lock has been missing for ten seconds, and where the connection
-    was lost, or the server has been started anew, nothing new is taken for ten seconds.
+    was lost, or the server has been restarted, nothing new is taken for ten seconds.
 
     Parameters
     ----------
@@ -215,7 +155,7 @@ class DatabasePresence:
         self._watcher.start()
 
     def take(self, name: str) -> bool:
-        """See `Presence.take`; in the first ten seconds after a lost connection, new names have to wait."""
+        """See `FilePresence.take`; in the first ten seconds after a lost connection, new names wait."""
         return _until_known(partial(self._take, name))
 
     def _take(self, name: str) -> bool | None:
@@ -233,7 +173,7 @@ class DatabasePresence:
             return name in self._held
 
     def release(self, name: str) -> None:
-        """See `Presence.release`."""
+        """See `FilePresence.release`."""
         with self._guard:
             self._lost.discard(name)
             if name in self._held:
@@ -243,7 +183,7 @@ class DatabasePresence:
                         self._ask("SELECT pg_advisory_unlock(:key)", key=self._key(name))
 
     def alive(self, token: str) -> bool:
-        """See `Presence.alive`; in the first ten seconds of a connection it waits until they are over."""
+        """See `FilePresence.alive`; in the first ten seconds of a connection it waits until they are over."""
         return _until_known(partial(self._alive, self._key(_own_name(token))))
 
     def _alive(self, key: int) -> bool | None:
@@ -258,7 +198,7 @@ class DatabasePresence:
             return True if now - self._watching_since >= _GRACE_SECONDS else None
 
     def close(self) -> None:
-        """See `Presence.close`."""
+        """See `FilePresence.close`."""
         self._closed.set()
         with self._guard:
             self._drop()
@@ -315,7 +255,7 @@ class DatabasePresence:
         self._watching_since = time.monotonic()
 
     def _seconds_to_wait(self) -> float:
-        """Tell how long others may need to take again what they had before the connection was lost."""
+        """Return how long others may need to take again what they had before the connection was lost."""
         if self._watching_since:
             return _GRACE_SECONDS
         ((seconds,),) = self._ask(
@@ -349,3 +289,39 @@ class DatabasePresence:
             with self._guard, contextlib.suppress(Exception):
                 if not self._closed.is_set():
                     self._look()
+
+
+Presence = FilePresence | DatabasePresence
+"""One process among those that work on the same study."""
+
+
+def open_presence(storage: str | None, folder: Path, study: str) -> Presence:
+    """Return the presence that belongs to a storage.
+
+    Parameters
+    ----------
+    storage : str or None
+        URL of Optuna's database, or None for a journal file.
+    folder : Path
+        Of the journal file; the locks lie there, too.
+    study : str
+        Other studies have locks of their own.
+
+    Raises
+    ------
+    UserError
+        Where locks are unavailable.
+
+    Notes
+    -----
+    PostgreSQL keeps the locks itself. For SQLite they are files beside the database, for a journal and any
+    other database files in `folder`: processes on such a database see each other only if they share it.
+    """
+    if storage is None:
+        return FilePresence(folder, study)
+    with named(storage):
+        url = parse(storage)
+        if url.get_backend_name() == "postgresql":
+            return DatabasePresence(url, study)
+    database = sqlite_file(url)
+    return FilePresence(folder if database is None else database.parent, study)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import importlib.util
+import itertools
+import json
 import warnings
 from collections.abc import Mapping
 
+import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
-from benchmark.spec.config import seed_bundle
+from benchmark.plan.space import Space
+from benchmark.spec.config import Scalar, seed_bundle
 from benchmark.support.errors import UserError
 
 
@@ -20,7 +24,7 @@ def make_sampler(
 ) -> optuna.samplers.BaseSampler:
     """Return the sampler for one trial.
 
-    A sampler object would start its random stream anew each time that a sweep is continued, and repeat
+    A sampler object would start its random stream again each time that a sweep is continued, and repeat
     its first proposals. So each trial gets a sampler with a seed of its own, derived from the sweep's
     seed and the trial's slot. The quasi-random one takes the point of a common sequence that belongs to the
     slot. The points of a grid are enqueued; no sampler is asked.
@@ -53,7 +57,7 @@ def make_sampler(
             return optuna.samplers.CmaEsSampler(seed=own, warn_independent_sampling=False)
         if name == "gp":
             if importlib.util.find_spec("torch") is None:
-                raise UserError("--sampler gp needs PyTorch; install it with: pip install 'textbench[gp]'")
+                raise UserError("`sampler` gp needs PyTorch; install it with: pip install 'textbench[gp]'")
             return optuna.samplers.GPSampler(seed=own, warn_independent_sampling=False)
         return optuna.samplers.TPESampler(seed=own)
 
@@ -77,6 +81,26 @@ class _SlotQMCSampler(optuna.samplers.QMCSampler):
 
     def _find_sample_id(self, study: Study, search_space: dict[str, BaseDistribution]) -> int:
         return self._slot
+
+
+def grid_points(space: Space, seed: int) -> list[dict[str, Scalar]]:
+    """Return every point of a grid search: the published default first, the others shuffled by seed.
+
+    Parameters that a condition leaves out do not multiply the points. The trials are enqueued one by
+    one rather than left to Optuna's grid sampler, which does not know that the default is a point and
+    would try it twice.
+    """
+    values = space.grid()
+    default = optuna.trial.FixedTrial(space.enqueue_params())
+    points: dict[str, dict[str, Scalar]] = {}
+    for combination in itertools.product(*values.values()):
+        params = dict(zip(values, combination, strict=True))
+        hparams = space.suggest(optuna.trial.FixedTrial(params))
+        points.setdefault(json.dumps(hparams, sort_keys=True), params)
+    first = points.pop(json.dumps(space.suggest(default), sort_keys=True))
+    order = np.random.default_rng(seed_bundle(seed, "sampler", 0).shuffle).permutation(len(points))
+    rest = list(points.values())
+    return [first, *(rest[number] for number in order)]
 
 
 def make_pruner(name: str, epochs: int) -> optuna.pruners.BasePruner:

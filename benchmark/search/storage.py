@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import json
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from optuna.storages import BaseStorage, RDBStorage
+from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 
-from benchmark.search.journal import open_journal
 from benchmark.support.databases import (
     Contents,
     check_database,
@@ -19,7 +20,7 @@ from benchmark.support.databases import (
     reason,
     sqlite_file,
 )
-from benchmark.support.errors import Unfinished, UserError, causes
+from benchmark.support.errors import Unfinished, UserError, causes, one_line
 from benchmark.support.printable import redacted
 from benchmark.support.retries import retried
 
@@ -27,6 +28,7 @@ T = TypeVar("T")
 
 _MLFLOW_TABLES = frozenset({"experiments", "runs"})
 _LONGEST_PAUSE = 2.0
+_LONGEST_HELD = 3  # seconds; Optuna holds the lock of a journal while it writes one line
 # What PostgreSQL says of a connection, not of a question: it is lost, the server stops, starts, is full.
 _AWAY_STATES = ("08", "57P", "53300")
 
@@ -48,9 +50,74 @@ def open_storage(storage: str | None, journal: Path) -> BaseStorage:
     """
     if storage is None:
         return open_journal(journal)
-    with _named(storage), inspected(parse(storage)) as contents:
+    with named(storage), inspected(parse(storage)) as contents:
         _check_owner(contents, redacted(storage))
         return RDBStorage(engine_url(storage), _engine_settings(storage))
+
+
+def open_journal(path: Path) -> JournalStorage:
+    """Open a study's journal, new or old; the caller holds the study's own lock.
+
+    What a process that was killed, or a full disk, has left of an operation is undone: a last line without
+    its end was never acknowledged, since Optuna reports an operation only when its line is whole and on the
+    disk. It is cut off. Optuna's own lock, a link beside the file, is taken over where its owner is gone.
+
+    Parameters
+    ----------
+    path : Path
+        ``mlruns/studies/<study>.journal``.
+
+    Raises
+    ------
+    UserError
+        For a journal that is damaged elsewhere than at its end: names file and line, changes nothing.
+    """
+    _cut_off(path)
+    lock = JournalFileSymlinkLock(str(path.absolute()), grace_period=_LONGEST_HELD)
+    backend = _Journal(str(path), lock)
+    try:
+        return JournalStorage(backend)
+    except OSError:
+        raise
+    except Exception as error:  # replaying damaged operations, Optuna raises nearly anything
+        raise _damaged(path, backend.line, one_line(error, named=True)) from error
+
+
+class _Journal(JournalFileBackend):
+    """Optuna's journal, which remembers the last line that was read."""
+
+    line = 0
+
+    def read_logs(self, log_number_from: int) -> Generator[dict[str, Any], None, None]:
+        for self.line, log in enumerate(super().read_logs(log_number_from), log_number_from + 1):
+            yield log
+
+
+def _cut_off(path: Path) -> None:
+    """Cut off a last line without its end; every other line must be an operation."""
+    whole = 0
+    if not path.exists():
+        return
+    with path.open("r+b") as file:
+        for number, line in enumerate(file, 1):
+            if not line.endswith(b"\n"):
+                break
+            try:
+                operation = json.loads(line)
+            except (ValueError, RecursionError) as error:
+                raise _damaged(path, number, str(error)) from error
+            if not isinstance(operation, dict) or "op_code" not in operation:
+                raise _damaged(path, number, "this is not an operation of Optuna")
+            whole += len(line)
+        file.truncate(whole)
+
+
+def _damaged(path: Path, line: int, reason: str) -> UserError:
+    reason = " ".join(reason.split())[:200]
+    return UserError(
+        f"the study's journal {path}, line {line} is damaged ({reason}); restore it from a copy, or move it "
+        "away to start the search again"
+    )
 
 
 def check_storage(storage: str) -> bool:
@@ -61,7 +128,7 @@ def check_storage(storage: str) -> bool:
     UserError
         Where a sweep could not use it.
     """
-    with _named(storage):
+    with named(storage):
         url = parse(storage)
         contents = check_database(url)
         _check_owner(contents, redacted(storage))
@@ -72,7 +139,7 @@ def check_storage(storage: str) -> bool:
 
 
 @contextmanager
-def _named(storage: str) -> Iterator[None]:
+def named(storage: str) -> Iterator[None]:
     """Let errors name the storage, without the credentials of its URL."""
     try:
         yield

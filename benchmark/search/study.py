@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
@@ -14,18 +13,16 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState
 
 from benchmark.plan.run_specs import Plan
-from benchmark.plan.space import Space
 from benchmark.search.presence import Presence
-from benchmark.search.samplers import make_pruner, make_sampler
+from benchmark.search.samplers import grid_points, make_pruner, make_sampler
 from benchmark.search.storage import open_storage, patiently
 from benchmark.search.trials import CHANGED, SEAL, check_study, check_trials, is_done, seal
-from benchmark.spec.config import RunSpec, Scalar, seed_bundle
+from benchmark.spec.config import RunSpec, Scalar
 from benchmark.spec.result import Result, TrialEnd
 from benchmark.support.errors import UserError
 from benchmark.support.retries import awaited
@@ -148,20 +145,14 @@ class Search:
         for trial in self._trials(TrialState.RUNNING):
             if not self._is_under_way(trial):
                 self._close(trial)
-        trials = self._trials()
-        settled = {
-            trial.user_attrs["slot"]
-            for trial in trials
-            if is_done(trial)
-            or (trial.state in (TrialState.WAITING, TrialState.RUNNING) and "slot" in trial.user_attrs)
-        }
-        lost = {
-            trial.user_attrs["slot"]: trial
-            for trial in trials
-            if "slot" in trial.user_attrs and trial.user_attrs["slot"] not in settled
-        }
-        for slot in sorted(lost):
-            self._queue(lost[slot])
+        slots: defaultdict[int, list[FrozenTrial]] = defaultdict(list)
+        for trial in self._trials():
+            if "slot" in trial.user_attrs:
+                slots[trial.user_attrs["slot"]].append(trial)
+        open_states = (TrialState.WAITING, TrialState.RUNNING)
+        for _, trials in sorted(slots.items()):
+            if not any(is_done(trial) or trial.state in open_states for trial in trials):
+                self._queue(trials[-1])
 
     def _is_under_way(self, trial: FrozenTrial) -> bool:
         """Whether a process that is there works on a trial."""
@@ -185,7 +176,7 @@ class Search:
     def _queue(self, trial: FrozenTrial) -> None:
         """Let the configuration of a trial be tried again in its slot, before any other."""
         given = trial.system_attrs.get("fixed_params")
-        # Without its configuration in full the slot is proposed anew, by the same sampler.
+        # Without its configuration in full the slot is proposed again, by the same sampler.
         params = given or (trial.params if "hparams" in trial.user_attrs else {})
         self._study.enqueue_trial(params, user_attrs={"slot": trial.user_attrs["slot"]})
 
@@ -233,7 +224,7 @@ class Search:
         return sum(self._is_under_way(trial) for trial in self._trials(TrialState.RUNNING))
 
     def proposal(self) -> Proposal | None:
-        """Ask for a trial; None where there is none to be begun now.
+        """Ask for a trial; None where there is none to be started now.
 
         There may be one later, when a trial that is under way is lost: see `settled`.
         """
@@ -368,26 +359,6 @@ class Search:
         return rows
 
 
-def grid_points(space: Space, seed: int) -> list[dict[str, Scalar]]:
-    """Return every point of a grid search: the published default first, the others shuffled by seed.
-
-    Parameters that a condition leaves out do not multiply the points. The trials are enqueued one by
-    one rather than left to Optuna's grid sampler, which does not know that the default is a point and
-    would try it twice.
-    """
-    values = space.grid()
-    default = optuna.trial.FixedTrial(space.enqueue_params())
-    points: dict[str, dict[str, Scalar]] = {}
-    for combination in itertools.product(*values.values()):
-        params = dict(zip(values, combination, strict=True))
-        hparams = space.suggest(optuna.trial.FixedTrial(params))
-        points.setdefault(json.dumps(hparams, sort_keys=True), params)
-    first = points.pop(json.dumps(space.suggest(default), sort_keys=True))
-    order = np.random.default_rng(seed_bundle(seed, "sampler", 0).shuffle).permutation(len(points))
-    rest = list(points.values())
-    return [first, *(rest[number] for number in order)]
-
-
 def _open_study(plan: Plan, storage: str | None, studies: Path) -> optuna.Study:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
@@ -409,7 +380,7 @@ def _open_study(plan: Plan, storage: str | None, studies: Path) -> optuna.Study:
         study.set_user_attr("identity", plan.identity)
     elif known != plan.identity:
         raise UserError(
-            f"--study {plan.study}: this study was begun with another model, data set, space, budget, "
-            "sampler or seed; choose another name, or leave --study out"
+            f"`study` {plan.study}: this study was started with another model, data set, space, budget, "
+            "sampler or seed; choose another name, or leave `study` out"
         )
     return study

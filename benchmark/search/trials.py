@@ -167,7 +167,7 @@ def _equal(one: Any, other: Any) -> bool:
     return math.isclose(one, other, rel_tol=1e-9, abs_tol=1e-12) if both else bool(one == other)
 
 
-_WAY_OUT = "restore the study's storage from a copy, or choose a different --study"
+_WAY_OUT = "restore the study's storage from a copy, or choose a different `study`"
 CHANGED = f"the storage was changed; {_WAY_OUT}"
 
 

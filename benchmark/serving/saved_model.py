@@ -35,50 +35,6 @@ _TEXTS = [tf.TensorSpec([None], tf.string, name="texts")]
 
 _MOST_CLASSES = 20
 
-_SAVED_MODEL_README = """\
-## saved_model/
-
-A TensorFlow SavedModel: raw texts in, labels and probabilities out. It needs TensorFlow alone.
-
-```python
-import tensorflow as tf
-
-model = tf.saved_model.load("saved_model")
-answer = model.signatures["serving_default"](texts=tf.constant(["a dull film", "a great one"]))
-print(answer["label"].numpy(), answer["probabilities"].numpy())
-```
-
-`model.class_names()["class_names"]` names the columns{ids}.
-A batch is computed at once: give some hundred texts at a time. TensorFlow Serving takes the folder as it is.
-"""
-
-_KERAS_README = """\
-## model.keras
-
-A Keras model from word ids, int32 [n, {length}], to probabilities. It is made of Keras's own layers and
-operations, loads in safe mode, and can be trained further. In `vocabulary.txt` the line number, from 0, is
-the id: 0 is padding, 1 any other word.
-
-```python
-import keras, numpy, pathlib, string
-
-model = keras.saving.load_model("model.keras")
-lines = pathlib.Path("vocabulary.txt").read_bytes().split(b"\\n")
-id_of = {{word: number for number, word in enumerate(lines)}}
-
-def to_ids(text):
-    lowered = text.lower().encode().replace(b"<br />", b" ")
-    words = lowered.translate(None, string.punctuation.encode()).split()
-    ids = [id_of.get(word, 1) for word in words][{kept}]
-    return {filled}
-
-print(model.predict(numpy.array([to_ids("a dull film"), to_ids("a great one")]), verbose=0))
-```
-
-There is no form with `keras.layers.TextVectorization` inside: it lowers the letters A to Z alone and makes a
-word of `<br />`, and a function that does better cannot be stored in a file that Keras loads safely.
-"""
-
 
 @dataclass(frozen=True)
 class Exported:
@@ -185,9 +141,7 @@ def _probabilities(logits: tf.Tensor, classes: int) -> tf.Tensor:
     """Do what `benchmark.training.scores.probabilities` does."""
     wide = tf.cast(logits, tf.float64)
     wide = tf.concat([tf.zeros_like(wide), wide], axis=1) if classes == 2 else wide
-    weights = tf.exp(wide - tf.reduce_max(wide, axis=1, keepdims=True))
-    answer = tf.cast(weights / tf.reduce_sum(weights, axis=1, keepdims=True), tf.float32)
-    return tf.ensure_shape(answer, [None, classes])
+    return tf.ensure_shape(tf.cast(tf.nn.softmax(wide), tf.float32), [None, classes])
 
 
 def _save(module: tf.Module, target: Path) -> None:
@@ -255,7 +209,7 @@ def readme(exported: Exported, facts: Mapping[str, str], version: str) -> str:
     table = "".join(f"| {name} | {_cell(value)} |\n" for name, value in rows.items())
     ids = ', `model.word_ids(texts)["word_ids"]` gives the ids of the words' if view else ""
     head = f"# {title}\n\nExported by Textbench {version}, and in need of nothing of it."
-    parts = [f"{head}\n\n| | |\n| --- | --- |\n{table}", _SAVED_MODEL_README.format(ids=ids)]
+    parts = [f"{head}\n\n| | |\n| --- | --- |\n{table}", _filled("saved_model", ids=ids)]
     if view and not exported.no_keras:
         parts.append(_keras_readme(text.length, view))
     else:
@@ -275,11 +229,18 @@ def _text_processing(text: TextProcessing, view: View) -> str:
 
 def _keras_readme(length: int, view: View) -> str:
     filling = f"[0] * ({length} - len(ids))"
-    return _KERAS_README.format(
-        length=length,
+    return _filled(
+        "keras",
+        length=str(length),
         kept=f":{length}" if view.truncation == "post" else f"-{length}:",
         filled=f"ids + {filling}" if view.padding == "post" else f"{filling} + ids",
     )
+
+
+def _filled(part: str, **values: str) -> str:
+    """Return a part of the README, of which the text is in the folder ``readme``."""
+    template = Path(__file__).parent / "readme" / f"{part}.md"
+    return template.read_text(encoding="utf-8").format(**values)
 
 
 def _cell(value: str) -> str:

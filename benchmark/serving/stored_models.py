@@ -145,7 +145,7 @@ def _best(client: Any, dataset: str, model: str | None) -> str:
     from benchmark.board.stored_board import read_board
     from benchmark.tracking import names
 
-    rows = read_board(client, dataset, RunsFolder(cli.RUNS).ledger, single="--best").rows
+    rows = read_board(client, dataset, RunsFolder(cli.RUNS).ledger, single="best").rows
     known = {row.model for row in rows}
     if model and model not in known:
         reason = f"not on the board of '{dataset}'; {did_you_mean(model, known)}"

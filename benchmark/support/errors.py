@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from benchmark.support.printable import redacted
 
 _NODE = re.compile("{{.*?}}")  # where in its graph TensorFlow met an error
+_SETTING = re.compile("`([a-z]+(?:_[a-z]+)*)`")
 
 
 class UserError(Exception):
@@ -42,6 +43,11 @@ class Unfinished(Exception):
 
     Every command prints the message, one line, and exits with 1.
     """
+
+
+def spelled(message: object) -> str:
+    """Return a message with the options of the settings that it names: ``--data-dir`` for `data_dir`."""
+    return _SETTING.sub(lambda setting: "--" + setting[1].replace("_", "-"), str(message))
 
 
 def causes(error: BaseException | None) -> Iterator[BaseException]:

@@ -16,11 +16,10 @@ from typing import Any, ClassVar
 from unittest import SkipTest, mock
 
 import benchmark
-from benchmark.cli import spelled
 from benchmark.data.dataset import Dataset
 from benchmark.data.prepare import prepare
 from benchmark.data.source import SourceOptions
-from benchmark.support.errors import UserError, one_line
+from benchmark.support.errors import UserError, one_line, spelled
 from benchmark.testing.toy_data import ToyData
 
 

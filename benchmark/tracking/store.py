@@ -240,7 +240,7 @@ def check_server(uri: str) -> None:
         reason = getattr(error, "reason", error)
         raise UserError(
             f"tracking server {address} does not answer ({reason}); start it, or leave out "
-            "--tracking-uri and MLFLOW_TRACKING_URI to use mlruns/mlflow.db"
+            "`tracking_uri` and MLFLOW_TRACKING_URI to use mlruns/mlflow.db"
         ) from error
 
 

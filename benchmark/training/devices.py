@@ -43,8 +43,8 @@ def set_up_device(device: Device) -> str:
     gpus = tf.config.list_physical_devices("GPU")
     if device == "gpu" and not gpus:
         raise UserError(
-            "--device gpu: TensorFlow sees no GPU here; install the driver and 'textbench[gpu]', "
-            "or use --device cpu"
+            "`device` gpu: TensorFlow sees no GPU here; install the driver and 'textbench[gpu]', "
+            "or use `device` cpu"
         )
     with quiet_stderr():
         # The same spec gives the same curves, bit by bit; on two cores this costs nothing measurable.

@@ -162,8 +162,8 @@ def _fetch(url: str, cache: Path) -> Path:
 def _not_to_be_had(url: str, reason: str) -> MissingResource:
     return MissingResource(
         f"module '{url}' cannot be fetched ({reason}); name a cache that holds it with TFHUB_CACHE_DIR, or "
-        "a folder with --set handle=DIR, or make one: python -m benchmark.embeddings --dataset imdb "
-        "--output DIR, then --set handle=DIR/module"
+        "a folder with `set` handle=DIR, or make one: python -m benchmark.embeddings --dataset imdb "
+        "--output DIR, then `set` handle=DIR/module"
     )
 
 

@@ -297,7 +297,7 @@ def _with_member(path: Path, member: str) -> VectorFile:
 
 
 def _missing(value: str, shelf: Path | None) -> MissingResource:
-    looked = f", nor in {shelf}" if shelf else ", and BENCHMARK_DATA_DIR (or --data-dir) is not set"
+    looked = f", nor in {shelf}" if shelf else ", and BENCHMARK_DATA_DIR (or `data_dir`) is not set"
     beside = sorted(path.name for path in shelf.glob("*")) if shelf else []
     close = difflib.get_close_matches(value, beside, n=1, cutoff=0.6)
     hint = f" (there is '{close[0]}')" if close else ""
@@ -305,7 +305,7 @@ def _missing(value: str, shelf: Path | None) -> MissingResource:
         f"vectors '{value}': there is no such file here{looked}{hint}; put a file of GloVe vectors, as "
         "glove.6B.100d.txt from nlp.stanford.edu/projects/glove, into the folder 'vectors' of the data "
         "folder, or make some: python -m benchmark.embeddings --dataset imdb --output DIR, then "
-        "--set vectors=DIR/vectors.txt"
+        "`set` vectors=DIR/vectors.txt"
     )
 
 

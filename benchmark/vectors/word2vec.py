@@ -166,7 +166,9 @@ def train_vectors(
 
     frequent = corpus.frequent(settings.words, settings.min_count)
     if not frequent:
-        raise UserError(f"--min-count {settings.min_count}: no word occurs that often in the texts")
+        raise UserError(
+            "no word occurs that often in the texts", setting="min_count", value=settings.min_count
+        )
     model = Word2Vec(
         vector_size=settings.dim,
         window=settings.window,

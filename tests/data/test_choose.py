@@ -21,9 +21,9 @@ def test_without_imdb_and_network_the_sample_is_taken_with_a_notice(sample, noti
     assert choose_dataset(None, SourceOptions(), notices.append) == sample
     assert time.monotonic() - started < 6
     assert len(notices) == 1
-    for word in ("IMDB", "'sample'", "say nothing about real reviews", "--data-dir"):
+    for word in ("IMDB", "'sample'", "say nothing about real reviews", "`data_dir`"):
         assert word in notices[0]
-    assert "--validation-share" not in notices[0]
+    assert "`validation_share`" not in notices[0]
 
 
 @pytest.mark.usefixtures("sample")
@@ -42,7 +42,7 @@ def test_why_imdb_could_not_be_fetched_is_said(own_cache, monkeypatch, notices):
 def test_the_notice_says_that_the_sample_ignores_the_share(notices):
     dataset = choose_dataset(None, SourceOptions(validation_share=0.4), notices.append)
     assert dataset.sizes["validation"] == 1000
-    assert "--validation-share has no effect" in notices[0]
+    assert "`validation_share` has no effect" in notices[0]
 
 
 @pytest.mark.usefixtures("no_network")
@@ -96,7 +96,7 @@ def test_an_unknown_name_is_answered_with_the_nearest(notices):
 @pytest.mark.parametrize("name", [None, "imdb", "sample"])
 @pytest.mark.parametrize("share", [1.0, 1.5])
 def test_a_share_of_everything_is_refused(name, share, notices):
-    with pytest.raises(UserError, match=f"--validation-share: got {share}, expected less than 1"):
+    with pytest.raises(UserError, match=f"`validation_share`: got {share}, expected less than 1"):
         choose_dataset(name, SourceOptions(validation_share=share), notices.append)
 
 

@@ -55,7 +55,7 @@ def test_without_files_and_network_it_says_within_seconds_what_to_do(own_cache, 
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "nothing-here"))
     source = get_source("imdb", SourceOptions())
     started = time.monotonic()
-    with pytest.raises(UserError, match=r"cannot be fetched.*--data-dir.*--dataset sample"):
+    with pytest.raises(UserError, match=r"cannot be fetched.*`data_dir`.*`dataset` sample"):
         prepare(source)
     assert time.monotonic() - started < 6
     assert not (tmp_path / "nothing-here").exists()
@@ -80,7 +80,7 @@ def test_damaged_files_are_one_line(tiny_imdb, tmp_path, own_cache, damage):
     source = get_source("imdb", SourceOptions(folder))
     with pytest.raises(UserError, match="cannot be read") as caught:
         prepare(source)
-    assert "--data-dir" in str(caught.value)
+    assert "`data_dir`" in str(caught.value)
     assert len(str(caught.value).splitlines()) == 1
     assert cached(source) is None
 

@@ -316,14 +316,16 @@ class Terminal(io.StringIO):
 
 def test_make_display(monkeypatch):
     monkeypatch.setenv("TERM", "xterm-256color")
-    assert isinstance(make_display(False, Terminal()), LiveDisplay)
-    assert isinstance(make_display(False, io.StringIO()), PlainDisplay)
+    monkeypatch.setattr(sys, "stdout", io.StringIO())
+    assert isinstance(make_display(), PlainDisplay)
+    monkeypatch.setattr(sys, "stdout", Terminal())
+    assert isinstance(make_display(), LiveDisplay)
     monkeypatch.setenv("TERM", "dumb")
-    assert isinstance(make_display(False, Terminal()), PlainDisplay)
+    assert isinstance(make_display(), PlainDisplay)
 
 
 def test_json_keeps_standard_output_clean(capsys):
-    display = make_display(True, sys.stdout)
+    display = make_display(json=True)
     display.line("progress")
     captured = capsys.readouterr()
     assert captured.out == ""

@@ -34,7 +34,7 @@ from benchmark.data.ledger_chain import append, examine, read_entries
 from benchmark.data.prepare import cached, prepare
 from benchmark.data.source import SourceOptions, get_source
 from benchmark.plan.space import load_budgets, load_space, spaces_folder
-from benchmark.search.journal import open_journal
+from benchmark.search.storage import open_journal
 from benchmark.support.errors import UserError
 from benchmark.tracking.spool import Point, Record, Spool
 from benchmark.vectors import text_files

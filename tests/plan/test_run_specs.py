@@ -62,7 +62,7 @@ def test_what_cannot_be_had_is_found_out_before_the_search(model, sample):
 
 def test_a_model_that_reads_raw_texts_is_not_for_xla(model, sample):
     Path("numbers.txt").write_text("pretrained")
-    with pytest.raises(UserError, match=r"--compile xla: 'reader.py:build' reads raw texts"):
+    with pytest.raises(UserError, match=r"`compile` xla: 'reader.py:build' reads raw texts"):
         make_plan(model, sample, CONFIG.model_copy(update={"compile": "xla"}))
 
 
@@ -85,12 +85,12 @@ def test_trim_is_for_models_that_ignore_padding(sample):
         make_plan("flatten", sample, overridden(trim=True))
     with pytest.raises(
         UserError,
-        match=r"^trim: 'cnn' .*padding only when mask_zero is true; add --set mask_zero=true",
+        match=r"^trim: 'cnn' .*padding only when mask_zero is true; add `set` mask_zero=true",
     ):
         make_plan("cnn", sample, overridden(trim=True))
     with pytest.raises(UserError, match="only when mask is true"):  # it is searched there
         make_plan("avg-pool", sample, overridden(trim=True))
-    with pytest.raises(UserError, match=r"^--compile xla: batches of changing width"):
+    with pytest.raises(UserError, match=r"^`compile` xla: batches of changing width"):
         make_plan("fasttext", sample, overridden(trim=True).model_copy(update={"compile": "xla"}))
     assert make_plan("cnn", sample, overridden(trim=True, mask_zero=True)).default["trim"] is True
     assert make_plan("fasttext", sample, overridden(trim=True)).default["trim"] is True

@@ -278,21 +278,21 @@ def test_fix_reads_text_as_the_type_of_the_parameter(load):
 
 
 def test_fix_takes_no_truth_for_text():
-    with pytest.raises(UserError, match="--set widths=True: expected text, got true"):
+    with pytest.raises(UserError, match="`set` widths=True: expected text, got true"):
         load_space(find_space("cnn")).fix({"widths": True})
 
 
 @pytest.mark.parametrize(
     ("values", "expected"),
     [
-        ({"unit": 3}, "--set unit: 'toy' has no such parameter; did you mean 'units'?"),
-        ({"units": "many"}, "--set units=many: expected a whole number, got 'many'"),
-        ({"units": 1.5}, "--set units=1.5: expected a whole number, got 1.5"),
-        ({"units": True}, "--set units=True: expected a whole number, got true"),
-        ({"dropout": "1e-4x"}, "--set dropout=1e-4x: expected a number, got '1e-4x'"),
-        ({"dropout": None}, "--set dropout=None: expected a number, got null"),
-        ({"dropout": math.nan}, "--set dropout: 'dropout': expected a finite number, got nan"),
-        ({"epochs": 0}, "--set epochs: 'epochs' should be greater than or equal to 1, got 0"),
+        ({"unit": 3}, "`set` unit: 'toy' has no such parameter; did you mean 'units'?"),
+        ({"units": "many"}, "`set` units=many: expected a whole number, got 'many'"),
+        ({"units": 1.5}, "`set` units=1.5: expected a whole number, got 1.5"),
+        ({"units": True}, "`set` units=True: expected a whole number, got true"),
+        ({"dropout": "1e-4x"}, "`set` dropout=1e-4x: expected a number, got '1e-4x'"),
+        ({"dropout": None}, "`set` dropout=None: expected a number, got null"),
+        ({"dropout": math.nan}, "`set` dropout: 'dropout': expected a finite number, got nan"),
+        ({"epochs": 0}, "`set` epochs: 'epochs' should be greater than or equal to 1, got 0"),
     ],
 )
 def test_fix_rejects(load, values, expected):
@@ -303,7 +303,7 @@ def test_fix_rejects(load, values, expected):
 
 def test_fix_rejects_a_setting_that_no_model_can_have():
     with pytest.raises(
-        UserError, match=r"^--set padding: 'padding' should be 'pre' or 'post', got 'middle'$"
+        UserError, match=r"^`set` padding: 'padding' should be 'pre' or 'post', got 'middle'$"
     ):
         load_space(find_space("lstm")).fix({"padding": "middle"})
 

@@ -233,7 +233,7 @@ def test_a_database_remembers_like_a_journal(dataset, tmp_path):
 
 def test_another_search_under_the_same_name_is_refused(dataset, tmp_path):
     Search(make(dataset, study="mine"), None, tmp_path)
-    with pytest.raises(UserError, match="--study mine: this study was begun with another"):
+    with pytest.raises(UserError, match="`study` mine: this study was started with another"):
         Search(make(dataset, study="mine", seed=1), None, tmp_path)
 
 
@@ -346,7 +346,7 @@ def test_a_journal_that_was_changed_is_not_believed(dataset, tmp_path, old, new,
     with pytest.raises(UserError, match=re.escape(named)) as error:
         Search(plan, None, tmp_path, recorded=lambda: ends)
     assert plan.study in str(error.value)
-    assert "choose a different --study" in str(error.value)
+    assert "choose a different `study`" in str(error.value)
 
 
 @pytest.mark.parametrize(
@@ -374,7 +374,7 @@ def test_what_was_taken_out_of_a_journal_is_missed(dataset, tmp_path, gone, old,
     with pytest.raises(UserError, match=re.escape(named)) as error:
         Search(plan, None, tmp_path, recorded=lambda: ends)
     assert plan.study in str(error.value)
-    assert "choose a different --study" in str(error.value)
+    assert "choose a different `study`" in str(error.value)
 
 
 @pytest.mark.parametrize(

@@ -106,8 +106,8 @@ def test_without_network_it_is_said_how_to_bring_one(handle, monkeypatch, empty_
     host = "tfhub.dev" if handle == NNLM else "127.0.0.1"
     assert str(caught.value) == (
         f"module '{handle}' cannot be fetched ({host} cannot be reached from here); name a cache that holds "
-        "it with TFHUB_CACHE_DIR, or a folder with --set handle=DIR, or make one: python -m "
-        "benchmark.embeddings --dataset imdb --output DIR, then --set handle=DIR/module"
+        "it with TFHUB_CACHE_DIR, or a folder with `set` handle=DIR, or make one: python -m "
+        "benchmark.embeddings --dataset imdb --output DIR, then `set` handle=DIR/module"
     )
     assert not empty_cache.exists()
 

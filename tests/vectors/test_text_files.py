@@ -156,7 +156,7 @@ def test_what_is_missing_says_where_it_looked_and_how_to_bring_it(write, shelf, 
     assert "python -m benchmark.embeddings" in message
     assert "nlp.stanford.edu/projects/glove" in message
     monkeypatch.delenv("BENCHMARK_DATA_DIR")
-    with pytest.raises(MissingResource, match=r"BENCHMARK_DATA_DIR \(or --data-dir\) is not set"):
+    with pytest.raises(MissingResource, match=r"BENCHMARK_DATA_DIR \(or `data_dir`\) is not set"):
         find("glove.6B.100d.txt")
 
 

@@ -119,7 +119,7 @@ def test_the_most_frequent_words_and_each_epoch_are_told(make_corpus):
 
 
 def test_words_that_are_too_rare_are_one_line(make_corpus):
-    with pytest.raises(UserError, match=r"^--min-count 2: no word occurs that often in the texts$"):
+    with pytest.raises(UserError, match=r"^`min_count` 2: no word occurs that often in the texts$"):
         train_vectors(make_corpus(["one two three"]), SETTINGS)
 
 
