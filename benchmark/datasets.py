@@ -44,8 +44,8 @@ def parser() -> cli.Parser:
 @cli.command(parser)
 def main(options: Namespace) -> int:
     """Carry out the command; see `parser` for its arguments."""
-    from benchmark.data.choose import choose_dataset
-    from benchmark.data.description import describe, to_text
+    from benchmark.data.data_profile import describe, to_text
+    from benchmark.data.prepare import choose_dataset
 
     if options.action not in ACTIONS:
         raise UserError(f"there is no action '{options.action}'; {did_you_mean(options.action, ACTIONS)}")

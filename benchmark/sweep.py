@@ -35,7 +35,7 @@ _SESSION_OPTIONS = ("storage", "run_timeout", "recycle", "max_failures", "join")
 @cli.command(parser)
 def main(options: Namespace) -> int:
     """Carry out the command; see `parser` for its arguments."""
-    from benchmark.data.choose import choose_dataset
+    from benchmark.data.prepare import choose_dataset
     from benchmark.display.live import make_display
     from benchmark.plan.run_specs import make_plan
     from benchmark.training.devices import threads

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from benchmark import cli
 from benchmark.checks.findings import Finding, Setup, ok
-from benchmark.data.imdb import ImdbSource
 from benchmark.data.prepare import cached
 from benchmark.data.source import DATASETS, Source, SourceOptions, get_source
+from benchmark.data.tfds_source import ImdbSource
 from benchmark.models import MODELS
 from benchmark.models.source_description import describe
 from benchmark.plan.run_specs import resolve_space

@@ -14,9 +14,9 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
 from benchmark.data.cache import cache_root, disk_is_full
-from benchmark.data.files import fingerprint, stamp
+from benchmark.data.files import check_encoding, fingerprint, stamp
 from benchmark.data.folder import FolderSource
-from benchmark.data.source import Row, SourceOptions, experiment_name
+from benchmark.data.source import VALIDATION_SHARE, Row, SourceOptions, experiment_name
 from benchmark.support.errors import UserError, one_line
 from benchmark.support.files import written_whole
 from benchmark.support.printable import redacted
@@ -27,6 +27,8 @@ _PATIENCE = 30.0
 _MOST_BYTES = 1 << 29
 _MOST_FETCHED = 1 << 28
 _MOST_MEMBERS = 100_000
+_QUESTIONS = "stack_overflow_16k"
+_QUESTIONS_URL = f"https://storage.googleapis.com/download.tensorflow.org/data/{_QUESTIONS}.tar.gz"
 
 
 def download(url: str, path: Path, most_bytes: int, instead: str) -> None:
@@ -214,3 +216,59 @@ class ArchivedSource:
             raise UserError(f"{self._place} is not there; {instead}")
         download(self._url, self.fetched, self.most_bytes, instead)
         return self.fetched
+
+
+class StackOverflowSource(ArchivedSource):
+    """Questions of Stack Overflow with one of four tags: 8,000 to train and validate, 8,000 to test.
+
+    They come from a folder or archive in the data folder; otherwise the archive is fetched. Source:
+    TensorFlow tutorial "Load text", ``stack_overflow_16k``; the name of the language is blanked out.
+    """
+
+    class_names: tuple[str, ...] = ("csharp", "java", "javascript", "python")
+    most_bytes = 1 << 26  # about ten times the archive
+    otherwise = ", or use --dataset sample"
+
+    def __init__(self, options: SourceOptions) -> None:
+        super().__init__(f"archives/{_QUESTIONS}.tar.gz", _QUESTIONS, (), _QUESTIONS_URL, options)
+        self.name = "stack-overflow"
+        self._encoding = check_encoding(options.encoding)
+
+    @property
+    def home(self) -> str:
+        """The official address."""
+        return _QUESTIONS_URL
+
+    @property
+    def validation_share(self) -> float:
+        """Share of train that becomes validation."""
+        share = self.options.validation_share
+        return VALIDATION_SHARE if share is None else share
+
+    def key(self) -> str:
+        """Return a digest of the files in the data folder; the official archive never changes."""
+        if self.given:
+            return self.folder.key()
+        archive = [stamp(self.found)] if self.found else []
+        return fingerprint(archive, _QUESTIONS, self._encoding, self.validation_share)
+
+    def at_hand(self) -> bool:
+        """Return whether the questions can be read without network."""
+        return bool(self.given or self.found or self.fetched.is_file())
+
+    @cached_property
+    def folder(self) -> FolderSource:
+        """The folder, unpacked, which must be what was published."""
+        folder = super().folder
+        if folder.class_names != self.class_names or folder.parts != {"train", "test"}:
+            raise UserError(
+                f"data set 'stack-overflow': {self.given or self.found or self.fetched} holds "
+                f"{', '.join(sorted(folder.parts))} with the classes {', '.join(folder.class_names[:8])}; "
+                f"expected train and test with {', '.join(self.class_names)}"
+            )
+        return folder
+
+    def below(self, root: Path, archive: Path) -> FolderSource:
+        """Return the folder of an archive that was unpacked; the official one has no folder around all."""
+        inner = root / _QUESTIONS
+        return FolderSource(inner if inner.is_dir() else root, self.options, self.name, str(archive), archive)

@@ -13,14 +13,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import platformdirs
 from filelock import BaseFileLock
+from numpy.typing import NDArray
 
 from benchmark.support.errors import UserError, causes
 from benchmark.support.files import delete, guard, write_whole, written_whole
 from benchmark.support.printable import redacted
 
 META = "meta.json"
+Files = dict[str, NDArray[np.uint8]]
+"""Contents of files by their paths below a folder, as arrays, which Ray hands on without copying them."""
+
 _CHUNK = 1 << 22
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 # NumPy says how many items it could not write; HDF5, TensorFlow, shutil and SQLite use words, too.
@@ -160,3 +165,30 @@ def _seal(path: Path) -> tuple[int, int]:
         while chunk := file.read(_CHUNK):
             checksum = zlib.crc32(chunk, checksum)
     return path.stat().st_size, checksum
+
+
+def pack(folder: Path) -> Files:
+    """Read all files below a folder."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): np.fromfile(path, dtype=np.uint8) for path in files}
+
+
+def unpack(files: Files, folder: Path) -> None:
+    """Write files into a folder, which is made where it is missing."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        path = folder / name
+        if not path.resolve().is_relative_to(folder.resolve()):
+            raise ValueError(f"'{name}' leaves its folder")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.data)
+
+
+def unpack_entry(scratch: Path, files: Files) -> dict[str, Any]:
+    """Write the files of an entry that was sent, and return its description, for `write_entry`."""
+    unpack(files, scratch)
+    description = read_entry(scratch)  # against the checksums that the sender made
+    (scratch / META).unlink()
+    if description is None:
+        raise UserError("the copy of the data set that was sent is damaged; check disk and memory there")
+    return {name: value for name, value in description.items() if name != "files"}

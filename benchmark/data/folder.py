@@ -16,12 +16,20 @@ import numpy as np
 
 from benchmark.data.files import PACKED, FirstFew, check_encoding, decode, fingerprint, missing
 from benchmark.data.labels import unify
-from benchmark.data.source import Row, Source, SourceOptions, experiment_name
-from benchmark.data.splits import TEST_NOTICE, draw_test, part_of, validation_share
+from benchmark.data.source import (
+    SPLITS,
+    TEST_NOTICE,
+    Row,
+    Source,
+    SourceOptions,
+    draw_test,
+    experiment_name,
+    part_of,
+    validation_share,
+)
 from benchmark.support.errors import UserError, file_errors, one_line
 from benchmark.support.printable import printable
 
-_ORDER = ("train", "validation", "test")
 _UNLABELLED = "unsup"  # of aclImdb
 _LARGEST = 1 << 24
 _READING = 2  # raised when a folder is read in another way than before
@@ -124,7 +132,7 @@ class FolderSource:
         for folder in folders:
             if folder not in parts:
                 self._ignore(folder)
-        for part in _ORDER:
+        for part in SPLITS:
             same = [folder for folder, own in parts.items() if own == part]
             if len(same) > 1:
                 names = " and ".join(folder.name for folder in same)

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.data.files import fingerprint, stamp
-from benchmark.data.source import Row, Source, SourceOptions
+from benchmark.data.source import Row, SourceOptions
 from benchmark.support.errors import UserError, one_line
 
 PAD, START, UNK, UNUSED = range(4)
@@ -242,8 +242,3 @@ def unpickle(file: IO[bytes]) -> list[Any]:
     if not isinstance(result, _Stub) or type(result.items) is not list:
         raise pickle.UnpicklingError("it holds no object array")
     return result.items
-
-
-def source(options: SourceOptions) -> Source:
-    """Return the source of the pre-tokenised reviews."""
-    return ImdbIntSource(options)

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from benchmark.data.source import VALIDATION_SHARE, Row, Source, SourceOptions
+from benchmark.data.source import VALIDATION_SHARE, Row, SourceOptions
 from benchmark.data.text import tokenize
 from benchmark.support.errors import UserError
 from benchmark.support.yaml_file import read_yaml
@@ -223,6 +223,10 @@ class SampleSource:
     validation_share = 0.0
     home = "made by the program (benchmark/data/sample.py)"
 
+    def __init__(self, options: SourceOptions) -> None:
+        if options.validation_share not in (None, VALIDATION_SHARE):
+            raise UserError("--validation-share: 'sample' has a validation part of its own, a fifth of train")
+
     def key(self) -> str:
         """Return the generator's version; its seed is fixed."""
         return f"sample v{SAMPLE_VERSION}"
@@ -234,10 +238,3 @@ class SampleSource:
     def rows(self) -> Iterator[Row]:
         """Yield the generated reviews."""
         return (Row(review.part, review.text, review.label) for review in reviews())
-
-
-def source(options: SourceOptions) -> Source:
-    """Return the source; it has its own validation part, so no other share can be asked for."""
-    if options.validation_share not in (None, VALIDATION_SHARE):
-        raise UserError("--validation-share: 'sample' has a validation part of its own, a fifth of train")
-    return SampleSource()

@@ -1,4 +1,4 @@
-"""What a data set must provide before it can be prepared, and how a name becomes a source."""
+"""What a data set must provide before it can be prepared, how a name becomes a source, and its splits."""
 
 from __future__ import annotations
 
@@ -12,11 +12,16 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import NamedTuple, Protocol, runtime_checkable
 
+import numpy as np
+from numpy.typing import NDArray
+
 from benchmark.support.errors import UserError, did_you_mean
 from benchmark.support.registry import Registry, load_target
 
 VALIDATION_SHARE = 0.2
 """Share of ``train`` that becomes the validation part where a data set has none of its own."""
+
+SPLITS = ("train", "validation", "test")
 
 
 class Row(NamedTuple):
@@ -100,10 +105,10 @@ DATASETS = Registry(
     "data set",
     "textbench.datasets",
     {
-        "imdb": "benchmark.data.imdb:source",
-        "imdb-int": "benchmark.data.imdb_int:source",
-        "sample": "benchmark.data.sample:source",
-        "stack-overflow": "benchmark.data.stack_overflow:source",
+        "imdb": "benchmark.data.tfds_source:ImdbSource",
+        "imdb-int": "benchmark.data.imdb_int:ImdbIntSource",
+        "sample": "benchmark.data.sample:SampleSource",
+        "stack-overflow": "benchmark.data.archive:StackOverflowSource",
     },
 )
 """Factories ``(SourceOptions) -> Source`` by name."""
@@ -111,21 +116,18 @@ DATASETS = Registry(
 PREFIXES = {
     "csv": "benchmark.data.table:source",
     "dir": "benchmark.data.folder:source",
-    "tfds": "benchmark.data.tfds_source:source",
+    "tfds": "benchmark.data.tfds_source:TfdsSource",
 }
 """Factories ``(str, SourceOptions) -> Source`` of data sets spelled ``prefix:what``."""
 
 _SPELLINGS = {"csv": "csv:PATH", "dir": "dir:PATH", "tfds": "tfds:NAME"}
-_COLUMNS = ("text_column", "label_column")
-_ACCEPTED: dict[str, tuple[str, ...]] = {
-    "imdb": (),
-    "imdb-int": (),
-    "sample": (),
-    "stack-overflow": ("encoding",),
-    "csv": ("encoding", "quoting", *_COLUMNS),
-    "dir": ("encoding",),
-    "tfds": _COLUMNS,
+_TAKERS = {
+    "encoding": ("stack-overflow", "csv", "dir"),
+    "quoting": ("csv",),
+    "text_column": ("csv", "tfds"),
+    "label_column": ("csv", "tfds"),
 }
+_BUILT_IN = ("imdb", "imdb-int", "sample", "stack-overflow", *PREFIXES)
 _LONGEST_NAME = 60
 
 
@@ -144,18 +146,39 @@ def get_source(name: str, options: SourceOptions) -> Source:
     UserError
         For an unknown name, with the nearest one, and for an option that has no meaning for this set.
     """
-    kind, argument = _parse(name)
-    for option in ("encoding", "quoting", *_COLUMNS):
-        if getattr(options, option) is not None and option not in _ACCEPTED.get(kind, (option,)):
-            takers = [_SPELLINGS.get(other, other) for other, taken in _ACCEPTED.items() if option in taken]
-            dashed = "--" + option.replace("_", "-")
-            raise UserError(f"{dashed} has no meaning for '{name}'; it is for {', '.join(takers)}")
+    prefix, _, argument = name.partition(":")
+    registered = name in DATASETS
+    if not registered and prefix not in PREFIXES:
+        raise _unknown(name)
+    if not registered and not argument.strip():
+        raise UserError(f"data set '{name}': expected {_SPELLINGS[prefix]}")
+    kind = name if registered else prefix
+    for option, takers in _TAKERS.items():
+        if getattr(options, option) is not None and kind in _BUILT_IN and kind not in takers:
+            listed = ", ".join(_SPELLINGS.get(taker, taker) for taker in takers)
+            raise UserError(f"--{option.replace('_', '-')} has no meaning for '{name}'; it is for {listed}")
     source: Source
-    if argument is None:
-        source = DATASETS.load(kind)(options)
+    if registered:
+        source = DATASETS.load(name)(options)
     else:
-        source = load_target(PREFIXES[kind], "data set")(argument, options)
+        source = load_target(PREFIXES[prefix], "data set")(argument, options)
     return source
+
+
+def _unknown(name: str) -> UserError:
+    kind, colon, argument = name.partition(":")
+    if colon:
+        close = difflib.get_close_matches(kind.lower(), PREFIXES, n=1, cutoff=0.6)
+        choices = f"choose from {', '.join(_SPELLINGS.values())}"
+        hint = f"did you mean '{close[0]}:{argument}'?" if close else choices
+        return UserError(f"there is no kind of data set '{kind}:'; {hint}")
+    for prefix, what, there in (("dir", "folder", Path.is_dir), ("csv", "file", Path.is_file)):
+        if there(Path(name)):
+            return UserError(
+                f"there is no data set named '{name}'; to read the {what} {name} write {prefix}:{name}"
+            )
+    hint = did_you_mean(name, [*DATASETS, *_SPELLINGS.values()])
+    return UserError(f"there is no data set named '{name}'; {hint}")
 
 
 def experiment_name(name: str) -> str:
@@ -190,28 +213,83 @@ def experiment_name(name: str) -> str:
     return f"{kind}-{safe or hashlib.sha256(os.fsencode(stem)).hexdigest()[:8]}"
 
 
-def _parse(name: str) -> tuple[str, str | None]:
-    """Return a registered name and None, or a prefix and what follows it."""
-    if name in DATASETS:
-        return name, None
-    kind, colon, argument = name.partition(":")
-    if kind in PREFIXES:
-        if not argument.strip():
-            raise UserError(f"data set '{name}': expected {_SPELLINGS[kind]}")
-        return kind, argument
-    if colon:
-        close = difflib.get_close_matches(kind.lower(), PREFIXES, n=1, cutoff=0.6)
-        hint = f"did you mean '{close[0]}:{argument}'?" if close else f"choose from {_from_files()}"
-        raise UserError(f"there is no kind of data set '{kind}:'; {hint}")
-    path = Path(name)
-    if path.is_dir():
-        raise UserError(f"there is no data set named '{name}'; to read the folder {name} write dir:{name}")
-    if path.is_file():
-        raise UserError(f"there is no data set named '{name}'; to read the file {name} write csv:{name}")
-    raise UserError(
-        f"there is no data set named '{name}'; {did_you_mean(name, [*DATASETS, *_SPELLINGS.values()])}"
-    )
+SPLIT_SEED = 20_110_620
+"""Fixed for ever, so that the validation part is a property of the data set, not of a run."""
+
+TEST_SEED = SPLIT_SEED + 1
+"""Of the draw of a test part, which is made before the validation part is drawn from the rest."""
+
+TEST_SHARE = 0.2
+"""Share of each class that becomes the test part where a data set has none."""
+
+_WORDS = {
+    "train": ("train", "training"),
+    "validation": ("validation", "valid", "val", "dev"),
+    "test": ("test", "testing"),
+}
 
 
-def _from_files() -> str:
-    return ", ".join(_SPELLINGS.values())
+def part_of(word: str) -> str | None:
+    """Return ``train``, ``validation`` or ``test`` for a word that means one of them, otherwise None."""
+    plain = word.strip().lower()
+    return next((split for split, words in _WORDS.items() if plain in words), None)
+
+
+def draw_stratified(labels: NDArray[np.int32], share: float, seed: int) -> NDArray[np.bool_]:
+    """Draw a share of each class, rounded to whole rows.
+
+    Parameters
+    ----------
+    labels : ndarray of int32, shape [n]
+        Class of each row.
+    share : float
+        Between 0 and 1.
+    seed : int
+        Of the draw.
+
+    Returns
+    -------
+    ndarray of bool, shape [n]
+        True where a row was drawn.
+    """
+    generator = np.random.default_rng(seed)
+    drawn = np.zeros(len(labels), dtype=bool)
+    for label in np.unique(labels):
+        rows = np.flatnonzero(labels == label)
+        drawn[generator.permutation(rows)[: round(share * len(rows))]] = True
+    return drawn
+
+
+def draw_test(labels: NDArray[np.int32], parts: NDArray[np.str_]) -> NDArray[np.bool_]:
+    """Draw the test part of a data set that has none, from its training rows.
+
+    Parameters
+    ----------
+    labels : ndarray of int32, shape [n]
+        Class of each row.
+    parts : ndarray of str, shape [n]
+        Part of each row.
+
+    Returns
+    -------
+    ndarray of bool, shape [n]
+        True where a row becomes test; nowhere if some row is of the test part already.
+    """
+    drawn = np.zeros(len(labels), dtype=bool)
+    if not (parts == "test").any():
+        train = np.flatnonzero(parts == "train")
+        drawn[train] = draw_stratified(labels[train], TEST_SHARE, TEST_SEED)
+    return drawn
+
+
+TEST_NOTICE = "it has no test part: 20 % of each class of train became one, always the same rows"
+"""What a source says when it has used `draw_test`."""
+
+
+def validation_share(asked: float | None, own: bool, who: str) -> float:
+    """Return the share of train that becomes validation; 0 where the set has its own part."""
+    if not own:
+        return VALIDATION_SHARE if asked is None else asked
+    if asked is not None:
+        raise UserError(f"--validation-share: '{who}' has a validation part of its own")
+    return 0.0

@@ -15,11 +15,19 @@ import numpy as np
 from benchmark.data.files import FirstFew, check_encoding, decode, fingerprint, missing, stamp
 from benchmark.data.labels import in_order, number, unify
 from benchmark.data.records import DelimitedTable, open_table
-from benchmark.data.source import Row, Source, SourceOptions, experiment_name
-from benchmark.data.splits import TEST_NOTICE, draw_test, part_of, validation_share
+from benchmark.data.source import (
+    SPLITS,
+    TEST_NOTICE,
+    Row,
+    Source,
+    SourceOptions,
+    draw_test,
+    experiment_name,
+    part_of,
+    validation_share,
+)
 from benchmark.support.errors import UserError, did_you_mean
 
-_PARTS = ("train", "validation", "test")
 _MOST_CLASSES = 10_000
 _NO_TEXT = re.compile(r"[\x00\ud800-\udfff]")  # JSON may hold them as escapes
 _MISSING = ("nan", "na", "n/a", "<na>", "null")  # as programs write it; beside numbers, not a word
@@ -140,13 +148,13 @@ class TableSource:
     @property
     def validation_share(self) -> float:
         """The share that was asked for, unless the table has a validation part."""
-        own = _PARTS.index("validation") in self._scan.parts
+        own = SPLITS.index("validation") in self._scan.parts
         return validation_share(self._asked_share, own, self._spelling)
 
     def rows(self) -> Iterator[Row]:
         """Yield the records in the order of the file."""
         scan = self._scan
-        parts = np.array(_PARTS)[np.array(scan.parts)]
+        parts = np.array(SPLITS)[np.array(scan.parts)]
         drawn = draw_test(np.array(scan.labels, dtype=np.int32), parts)
         self.notices = [*scan.notices, *([f"{self._spelling}: {TEST_NOTICE}"] if drawn.any() else [])]
         records = self._table.records([self._columns.text])
@@ -154,7 +162,7 @@ class TableSource:
         for number, (where, (text,)) in enumerate(records):
             if number >= len(drawn):
                 break
-            part = "test" if drawn[number] else _PARTS[scan.parts[number]]
+            part = "test" if drawn[number] else SPLITS[scan.parts[number]]
             yield Row(part, self._text(text, where), scan.labels[number], where)
         if number != len(drawn) - 1:
             raise UserError(f"{self._path} was changed while it was read; try again")
@@ -173,7 +181,7 @@ class TableSource:
             if text is None:
                 textless.add(where)
             labels.append(classes.setdefault(name, len(classes)))
-            parts.append(_PARTS.index(self._part(part[0], where)) if part else 0)
+            parts.append(SPLITS.index(self._part(part[0], where)) if part else 0)
             if len(classes) > _MOST_CLASSES:
                 raise UserError(
                     f"{self._spelling}: the column '{label_column}' has more than {_MOST_CLASSES:,} "

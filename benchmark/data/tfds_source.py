@@ -1,4 +1,4 @@
-"""Any text classification set of TensorFlow Datasets: ``tfds:NAME``, ``tfds:NAME/CONFIG:VERSION``."""
+"""Text classification sets of TensorFlow Datasets: ``imdb``, ``tfds:NAME``, ``tfds:NAME/CONFIG:VERSION``."""
 
 from __future__ import annotations
 
@@ -15,8 +15,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.data.files import decode, fingerprint, stamp
-from benchmark.data.source import Row, Source, SourceOptions, experiment_name
-from benchmark.data.splits import TEST_NOTICE, draw_test, part_of, validation_share
+from benchmark.data.source import (
+    SPLITS,
+    TEST_NOTICE,
+    VALIDATION_SHARE,
+    Row,
+    SourceOptions,
+    draw_test,
+    experiment_name,
+    part_of,
+    validation_share,
+)
 from benchmark.data.table import find_columns
 from benchmark.support.errors import UserError, did_you_mean, one_line
 from benchmark.support.retries import reachable
@@ -25,7 +34,7 @@ from benchmark.support.tensorflow_setup import quiet_tensorflow
 _NAME = re.compile(r"([a-z][a-z0-9_]*)(?:/([A-Za-z0-9_][\w.+-]*))?(?::(\d+\.\d+\.\d+))?")
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
 _HOST = ("storage.googleapis.com", 443)
-_PARTS = ("train", "validation", "test")
+_IMDB, _IMDB_HOST = "imdb_reviews/plain_text:1.0.0", ("ai.stanford.edu", 80)
 _INFO = "dataset_info.json"
 _BATCH = 256  # one by one, handing them over would take longer than all the rest
 
@@ -238,7 +247,7 @@ class TfdsSource:
                 )
             else:
                 splits[part] = split
-        return {part: splits[part] for part in _PARTS if part in splits}
+        return {part: splits[part] for part in SPLITS if part in splits}
 
     @cached_property
     def _labels(self) -> dict[str, NDArray[np.int32]]:
@@ -268,6 +277,54 @@ class TfdsSource:
         return labels
 
 
+class ImdbSource:
+    """IMDB reviews, 25,000 to train and validate and 25,000 to test, found prepared or fetched.
+
+    Source: Maas et al. 2011, "Learning word vectors for sentiment analysis".
+    """
+
+    name = "imdb"
+    class_names: tuple[str, ...] = ("neg", "pos")
+    home = f"TensorFlow Datasets {_IMDB}"
+
+    def __init__(self, options: SourceOptions) -> None:
+        share = options.validation_share
+        self.validation_share = VALIDATION_SHARE if share is None else share
+        self._files = TfdsFiles(_IMDB, self.name, options.data_dir, _IMDB_HOST)
+
+    def prepared(self) -> Path | None:
+        """Return the folder of the prepared data set, if there is one."""
+        return self._files.find()
+
+    def at_hand(self) -> bool:
+        """Return whether the reviews can be read without network."""
+        return self.prepared() is not None
+
+    def reachable(self) -> bool:
+        """Return whether the reviews could be fetched, found out within seconds."""
+        return self._files.reachable()
+
+    def key(self) -> str:
+        """Return name, version and share: the content of a published version never changes."""
+        return f"{_IMDB} share {self.validation_share}"
+
+    def rows(self) -> Iterator[Row]:
+        """Yield train, then test, in the order of the files."""
+        for split in ("train", "test"):
+            for example in self._read(split):
+                yield Row(split, example["text"].decode("utf-8"), int(example["label"]))
+
+    def unlabelled(self) -> Iterator[str]:
+        """Yield the 50,000 unlabelled reviews but for those that also stand in the test split."""
+        test = {example["text"] for example in self._read("test")}
+        for example in self._read("unsupervised"):
+            if example["text"] not in test:
+                yield example["text"].decode("utf-8")
+
+    def _read(self, split: str) -> Iterator[dict[str, Any]]:
+        return self._files.examples(split, ("text", "label"))
+
+
 @contextmanager
 def _quiet_absl() -> Iterator[None]:
     """Hold back warnings that TensorFlow Datasets gives about its own code."""
@@ -287,8 +344,3 @@ def _is_text(feature: Any) -> bool:
     if isinstance(feature, tfds.features.ClassLabel):
         return False
     return getattr(feature, "shape", None) == () and feature.np_dtype in (object, np.str_, np.bytes_)
-
-
-def source(argument: str, options: SourceOptions) -> Source:
-    """Return the source of ``tfds:NAME``."""
-    return TfdsSource(argument, options)

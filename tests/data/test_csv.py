@@ -9,8 +9,8 @@ from collections import Counter
 import pytest
 
 from benchmark import sweep
-from benchmark.data.data_profile import count_test_duplicates
-from benchmark.data.description import describe
+from benchmark.data.data_profile import describe
+from benchmark.data.dataset import count_test_duplicates
 from benchmark.data.files import LONGEST, text_lines
 from benchmark.data.prepare import prepare
 from benchmark.data.source import SourceOptions, get_source

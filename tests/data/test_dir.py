@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from benchmark.data.description import describe
+from benchmark.data.data_profile import describe
 from benchmark.data.prepare import prepare
 from benchmark.data.source import SourceOptions, experiment_name, get_source
 from benchmark.spec.config import ViewSettings
@@ -72,7 +72,7 @@ def test_without_a_test_folder_a_fifth_of_each_class_is_drawn_always_the_same(wr
 def test_the_drawn_test_part_is_part_of_the_digest(write_tree, own_cache, monkeypatch):
     folder = write_tree("topics", tree(texts=50))
     first = prepare(get_source(f"dir:{folder}", SourceOptions()))
-    monkeypatch.setattr("benchmark.data.splits.TEST_SEED", 1)
+    monkeypatch.setattr("benchmark.data.source.TEST_SEED", 1)
     monkeypatch.setenv("BENCHMARK_CACHE_DIR", str(own_cache / "other"))
     second = prepare(get_source(f"dir:{folder}", SourceOptions()))
     assert first.sizes == second.sizes

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from benchmark.data.dataset import Store
-from benchmark.data.imdb import ImdbSource
 from benchmark.data.prepare import cached, prepare
 from benchmark.data.source import Row, SourceOptions, get_source
+from benchmark.data.tfds_source import ImdbSource
 from benchmark.spec.config import ViewSettings
 from benchmark.support.errors import UserError
 

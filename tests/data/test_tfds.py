@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from benchmark.data.description import describe
+from benchmark.data.data_profile import describe
 from benchmark.data.prepare import prepare
 from benchmark.data.source import SourceOptions, get_source
 from benchmark.support.errors import UserError
