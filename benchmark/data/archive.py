@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from benchmark.data.cache import cache_root, disk_is_full
 from benchmark.data.files import check_encoding, fingerprint, stamp
 from benchmark.data.folder import FolderSource
-from benchmark.data.source import VALIDATION_SHARE, Row, SourceOptions, experiment_name
+from benchmark.data.source import Row, SourceOptions, experiment_name, validation_share
 from benchmark.support.errors import UserError, one_line
 from benchmark.support.files import written_whole
 from benchmark.support.printable import redacted
@@ -145,18 +145,14 @@ class ArchivedSource:
     def __init__(
         self, archive: str, folder: str, without: Sequence[str], url: str | None, options: SourceOptions
     ) -> None:
-        self.name = experiment_name(f"dir:{folder}")
+        self.name, self.options = experiment_name(f"dir:{folder}"), options
         self._place, self._inner, self._without, self._url = Path(archive), folder, without, url
-        self.options, data = options, options.data_dir
-        self.given = data / folder if data and (data / folder).is_dir() else None
-        own = [data / archive, data / self._place.name] if data else []
-        self.found = next((path for path in own if path.is_file()), None)
         self.fetched = cache_root() / "downloads" / self._place.name
-
-    @property
-    def home(self) -> str:
-        """Place of the archive, or of the folder."""
-        return str((self.given or self._archive).absolute())
+        data = options.data_dir
+        own = [data / folder, data / archive, data / self._place.name] if data else []
+        self.place = next((path for path in own if path.exists()), self.fetched)
+        self.home = str(self.place.absolute())
+        self._unpacked = self.place.is_dir()
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -175,7 +171,7 @@ class ArchivedSource:
 
     def key(self) -> str:
         """Return a digest of the archive's place, size and time, and of what is read of it."""
-        if self.given:
+        if self._unpacked:
             return self.folder.key()
         facts = (self._inner, tuple(self._without), self.options.encoding, self.options.validation_share)
         return fingerprint([stamp(self._archive)], *facts)
@@ -187,15 +183,15 @@ class ArchivedSource:
     @cached_property
     def folder(self) -> FolderSource:
         """The folder, unpacked."""
-        if self.given:
-            return FolderSource(self.given, self.options, self.name, f"dir:{self.given}")
+        if self._unpacked:
+            return FolderSource(self.place, self.options, self.name, f"dir:{self.place}")
         # Gone with this object: what is needed of the texts is then in the cache.
         self._scratch = tempfile.TemporaryDirectory(prefix="textbench-")
         root = Path(self._scratch.name)
         try:
             unpack(self._archive, root, self._without)
         except UserError:
-            if not self.found:  # ours: fetch it again next time
+            if self.place == self.fetched:  # ours: fetch it again next time
                 self.fetched.unlink(missing_ok=True)
             raise
         return self.below(root, self._archive)
@@ -209,8 +205,8 @@ class ArchivedSource:
 
     @cached_property
     def _archive(self) -> Path:
-        if self.found or self.fetched.is_file():
-            return self.found or self.fetched
+        if self.place.is_file():
+            return self.place
         instead = f"give a folder that holds {self._place} or {self._inner}/ with --data-dir{self.otherwise}"
         if self._url is None:
             raise UserError(f"{self._place} is not there; {instead}")
@@ -231,30 +227,24 @@ class StackOverflowSource(ArchivedSource):
 
     def __init__(self, options: SourceOptions) -> None:
         super().__init__(f"archives/{_QUESTIONS}.tar.gz", _QUESTIONS, (), _QUESTIONS_URL, options)
-        self.name = "stack-overflow"
+        self.name, self.home = "stack-overflow", _QUESTIONS_URL
         self._encoding = check_encoding(options.encoding)
-
-    @property
-    def home(self) -> str:
-        """The official address."""
-        return _QUESTIONS_URL
 
     @property
     def validation_share(self) -> float:
         """Share of train that becomes validation."""
-        share = self.options.validation_share
-        return VALIDATION_SHARE if share is None else share
+        return validation_share(self.options.validation_share, False, self.name)
 
     def key(self) -> str:
         """Return a digest of the files in the data folder; the official archive never changes."""
-        if self.given:
+        if self._unpacked:
             return self.folder.key()
-        archive = [stamp(self.found)] if self.found else []
+        archive = [] if self.place == self.fetched else [stamp(self.place)]
         return fingerprint(archive, _QUESTIONS, self._encoding, self.validation_share)
 
     def at_hand(self) -> bool:
         """Return whether the questions can be read without network."""
-        return bool(self.given or self.found or self.fetched.is_file())
+        return self.place.exists()
 
     @cached_property
     def folder(self) -> FolderSource:
@@ -262,7 +252,7 @@ class StackOverflowSource(ArchivedSource):
         folder = super().folder
         if folder.class_names != self.class_names or folder.parts != {"train", "test"}:
             raise UserError(
-                f"data set 'stack-overflow': {self.given or self.found or self.fetched} holds "
+                f"data set 'stack-overflow': {self.place} holds "
                 f"{', '.join(sorted(folder.parts))} with the classes {', '.join(folder.class_names[:8])}; "
                 f"expected train and test with {', '.join(self.class_names)}"
             )

@@ -6,10 +6,8 @@ not a test read; examples are of the training split alone.
 
 from __future__ import annotations
 
-import hashlib
 import json
-from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
@@ -17,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.data.cache import META
-from benchmark.data.dataset import Dataset, Store
+from benchmark.data.dataset import Dataset, Store, StoreWriter
 from benchmark.data.files import FirstFew
-from benchmark.data.source import SPLITS, Row
+from benchmark.data.source import SPLITS
 from benchmark.support.printable import printable
 
 _FEW = 3
@@ -36,80 +34,57 @@ _QUANTILES = {
 }
 
 
-class FactFinder:
-    """Takes rows one by one; keeps eight bytes of each text, and the names of the rows."""
+def find_facts(
+    splits: Mapping[str, tuple[StoreWriter, NDArray[np.int64]]], empty: FirstFew, classes: int
+) -> dict[str, Any]:
+    """Return the facts, ready for JSON.
 
-    def __init__(self) -> None:
-        self._hashes, self._labels, self._test = array("Q"), array("i"), array("b")
-        self._names: list[str] = []
-        self._empty = FirstFew()
+    Parameters
+    ----------
+    splits : mapping
+        Of train, validation and test: where their texts were written, and which rows there are theirs.
+    empty : FirstFew
+        The texts without a character.
+    classes : int
+        How many there are.
+    """
+    hashes = {split: np.array(store.hashes)[rows] for split, (store, rows) in splits.items()}
+    names = {split: [store.names[row] for row in rows] for split, (store, rows) in splits.items()}
+    visible = np.concatenate([hashes["train"], hashes["validation"]])
+    return {
+        "class_counts": {
+            split: np.bincount(np.array(store.labels)[rows], minlength=classes).tolist()
+            for split, (store, rows) in splits.items()
+        },
+        "lengths": {
+            split: _quantiles(np.diff(store.token_ends)[rows])
+            for split, (store, rows) in splits.items()
+            if split != "test"
+        },
+        "duplicates": list(_duplicates(hashes, names)),
+        "test_duplicates": int(np.isin(hashes["test"], visible).sum()),
+        "empty": {"texts": empty.count, "first": empty.first},
+    }
 
-    def add(self, row: Row, content: bytes) -> None:
-        """Take a row and its text in UTF-8; one that the source gave no name is counted."""
-        self._names.append(row.where or f"text {len(self._names) + 1}")
-        if not content.strip():
-            self._empty.add(self._names[-1])
-        self._hashes.append(int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "little"))
-        self._labels.append(row.label)
-        self._test.append(row.part == "test")
 
-    def finish(
-        self,
-        train: NDArray[np.int64],
-        validation: NDArray[np.int64],
-        lengths: NDArray[np.int64],
-        classes: int,
-    ) -> dict[str, Any]:
-        """Return the facts, ready for JSON.
-
-        Parameters
-        ----------
-        train, validation : ndarray of int64
-            Numbers of the rows in these parts, among those that are not test.
-        lengths : ndarray of int64
-            Tokens of each row that is not test.
-        classes : int
-            How many there are.
-        """
-        test = np.array(self._test, dtype=np.int8).astype(bool)
-        part = np.full(len(test), SPLITS.index("test"))
-        visible = np.flatnonzero(~test)
-        part[visible[train]] = SPLITS.index("train")
-        part[visible[validation]] = SPLITS.index("validation")
-        labels, hashes = np.array(self._labels, dtype=np.int64), np.array(self._hashes, dtype=np.uint64)
-        return {
-            "class_counts": {
-                name: np.bincount(labels[part == number], minlength=classes).tolist()
-                for number, name in enumerate(SPLITS)
-            },
-            "lengths": {"train": _quantiles(lengths[train]), "validation": _quantiles(lengths[validation])},
-            "duplicates": list(self._duplicates(part)),
-            "test_duplicates": int(np.isin(hashes[test], hashes[visible]).sum()),
-            "empty": {"texts": self._empty.count, "first": self._empty.first},
-        }
-
-    def _duplicates(self, part: NDArray[np.int64]) -> Iterator[dict[str, Any]]:
-        hashes = np.array(self._hashes, dtype=np.uint64)
-        distinct, rows = {}, {}
-        for number, name in enumerate(SPLITS):
-            own = np.flatnonzero(part == number)
-            distinct[name], first, back = np.unique(hashes[own], return_index=True, return_inverse=True)
-            rows[name] = own[first]
-            repeats = np.flatnonzero(first[back] != np.arange(len(own)))
-            pairs = [(own[first[back[repeat]]], own[repeat]) for repeat in repeats[:_FEW]]
-            yield from self._record([name], len(repeats), pairs)
-        for a, b in combinations(SPLITS, 2):
-            _, in_a, in_b = np.intersect1d(distinct[a], distinct[b], assume_unique=True, return_indices=True)
-            order = np.argsort(rows[a][in_a], kind="stable")[:_FEW]
-            pairs = list(zip(rows[a][in_a][order], rows[b][in_b][order], strict=True))
-            yield from self._record([a, b], len(in_a), pairs)
-
-    def _record(
-        self, parts: list[str], texts: int, pairs: Sequence[tuple[Any, Any]]
-    ) -> Iterator[dict[str, Any]]:
-        if texts:
-            first = [[self._names[row] for row in pair] for pair in pairs]
-            yield {"parts": parts, "texts": texts, "first": first}
+def _duplicates(
+    hashes: Mapping[str, NDArray[np.uint64]], names: Mapping[str, Sequence[str]]
+) -> Iterator[dict[str, Any]]:
+    """Yield how many texts repeat within each split and between two, and the names of the first few."""
+    distinct, firsts = {}, {}
+    for split, own in hashes.items():
+        distinct[split], firsts[split], back = np.unique(own, return_index=True, return_inverse=True)
+        first = firsts[split][back]
+        repeats = np.flatnonzero(first != np.arange(len(own)))
+        pairs = [[names[split][first[row]], names[split][row]] for row in repeats[:_FEW]]
+        if pairs:
+            yield {"parts": [split], "texts": len(repeats), "first": pairs}
+    for a, b in combinations(hashes, 2):
+        _, in_a, in_b = np.intersect1d(distinct[a], distinct[b], assume_unique=True, return_indices=True)
+        rows = sorted(zip(firsts[a][in_a], firsts[b][in_b], strict=True))
+        pairs = [[names[a][row], names[b][other]] for row, other in rows[:_FEW]]
+        if pairs:
+            yield {"parts": [a, b], "texts": len(rows), "first": pairs}
 
 
 def _quantiles(lengths: NDArray[np.int64]) -> dict[str, int]:

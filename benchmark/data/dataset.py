@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import mmap
 from array import array
 from dataclasses import dataclass
@@ -93,15 +94,18 @@ class StoreWriter:
         self.folder = folder
         self._texts = (folder / "texts.bin").open("wb")
         self._tokens = (folder / "tokens.tmp").open("wb")
-        self.labels = array("i")
+        self.labels, self.hashes = array("i"), array("Q")
+        self.names: list[str] = []
         self._text_ends, self.token_ends = array("q", [0]), array("q", [0])
 
-    def add(self, text: str, ids: array[int], label: int) -> bytes:
-        """Add a row with provisional token ids, and return its text in UTF-8."""
+    def add(self, text: str, ids: array[int], label: int, name: str) -> bytes:
+        """Add a row, named for people, with provisional token ids, and return its text in UTF-8."""
         content = text.encode("utf-8", errors="replace")
         self._texts.write(content)
         ids.tofile(self._tokens)
         self.labels.append(label)
+        self.hashes.append(int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "little"))
+        self.names.append(name)
         self._text_ends.append(self._text_ends[-1] + len(content))
         self.token_ends.append(self.token_ends[-1] + len(ids))
         return content

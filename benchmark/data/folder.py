@@ -73,8 +73,7 @@ class FolderSource:
             raise UserError(f"{spelling}: {error.filename}: {one_line(error)}") from error
         # As folders are named: 1.1 and 1.10 beside each other are two, a word in two forms of Unicode is one.
         folders = {file.class_name for file in self._files}
-        self._classes, self.notices = unify(sorted(folders), spelling, values=False)
-        self.class_names: tuple[str, ...] = tuple(sorted(set(self._classes.values())))
+        self.class_names, self._classes, self.notices = unify(sorted(folders), spelling, values=False)
         self.parts = {file.part for file in self._files}
         self._check()
         self.validation_share = validation_share(
@@ -101,13 +100,12 @@ class FolderSource:
 
     def rows(self) -> Iterator[Row]:
         """Yield train, validation, test, in each the classes and files in the order of their names."""
-        numbers = {name: number for number, name in enumerate(self.class_names)}
-        labels = np.array([numbers[self._classes[file.class_name]] for file in self._files], dtype=np.int32)
-        drawn = draw_test(labels, np.array([file.part for file in self._files]))
-        for file, label, to_test in zip(self._files, labels.tolist(), drawn.tolist(), strict=True):
+        labels = np.array([self._classes[file.class_name] for file in self._files], dtype=np.int32)
+        splits = draw_test(labels, np.array([file.part for file in self._files]))
+        for file, label, split in zip(self._files, labels.tolist(), splits.tolist(), strict=True):
             where = file.path.relative_to(self._root).as_posix()
             text = self._read(file.path, str(self._shown / where))
-            yield Row("test" if to_test else file.part, text, label, where)
+            yield Row(split, text, label, where)
 
     def _read(self, path: Path, shown: str) -> str:
         with file_errors(shown), path.open("rb") as file:

@@ -17,8 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.data.cache import META, Files, cache_root, locked, unpack_entry, write_entry
-from benchmark.data.data_profile import FactFinder, notices, shared_texts
+from benchmark.data.data_profile import find_facts, notices, shared_texts
 from benchmark.data.dataset import Dataset, StoreWriter
+from benchmark.data.files import FirstFew
 from benchmark.data.source import (
     SPLIT_SEED,
     SPLITS,
@@ -80,7 +81,7 @@ def _default(options: SourceOptions, notice: Callable[[str], None], line: Callab
     found, reason = "", "no network"
     if cached(imdb) is not None:
         found = "prepared in the cache"
-    elif (folder := imdb.prepared()) is not None:
+    elif (folder := imdb.find()) is not None:
         found = f"found in {folder}"
     elif imdb.reachable():
         try:
@@ -214,41 +215,42 @@ def _entry(source: Source) -> Path:
 
 
 def _fill(folder: Path, source: Source) -> dict[str, Any]:
-    open_part, test = StoreWriter(folder / "open"), StoreWriter(folder / "test")
+    visible, test = StoreWriter(folder / "open"), StoreWriter(folder / "test")
     numbers: defaultdict[bytes, int] = defaultdict(itertools.count().__next__)
-    own_validation, facts = array("b"), FactFinder()
+    own_validation, empty = array("b"), FirstFew()
     digest = hashlib.sha256(json.dumps([source.class_names, source.validation_share]).encode())
-    for row in source.rows():
+    for number, row in enumerate(source.rows(), 1):
         _check(row, source)
+        name = row.where or f"text {number}"
         ids = array("i", [numbers[token] for token in tokenize(row.text)])
-        if row.part == "test":
-            content = test.add(row.text, ids, row.label)
-        else:
-            content = open_part.add(row.text, ids, row.label)
+        content = (test if row.part == "test" else visible).add(row.text, ids, row.label, name)
+        if row.part != "test":
             own_validation.append(row.part == "validation")
+        if not content.strip():
+            empty.add(name)
         digest.update(f"\x00{row.part}\x00{row.label}\x00{len(content)}\x00".encode())
         digest.update(content)
-        facts.add(row, content)
-    open_part.close()
+    visible.close()
     test.close()
 
     train, validation = split_validation(
-        np.array(open_part.labels, dtype=np.int32),
-        np.array(own_validation, dtype=np.int8).astype(bool),
+        np.array(visible.labels),
+        np.array(own_validation, dtype=bool),
         source.validation_share,
     )
     np.save(folder / "train_rows.npy", train)
     np.save(folder / "validation_rows.npy", validation)
-    words, rank = _rank(list(numbers), open_part, train)
+    words, rank = _rank(list(numbers), visible, train)
     (folder / "vocabulary.txt").write_bytes(b"\n".join(words))
-    open_part.finish(rank)
+    visible.finish(rank)
     test.finish(rank)
     sizes = {"train": len(train), "validation": len(validation), "test": len(test.labels)}
-    for part, size in sizes.items():
+    for split, size in sizes.items():
         if not size:
-            raise UserError(f"data set '{source.name}' has no {part} texts")
-    lengths = np.diff(np.array(open_part.token_ends))
-    found = facts.finish(train, validation, lengths, len(source.class_names))
+            raise UserError(f"data set '{source.name}' has no {split} texts")
+    splits = {"train": (visible, train), "validation": (visible, validation)}
+    splits["test"] = (test, np.arange(len(test.labels)))
+    found = find_facts(splits, empty, len(source.class_names))
     _check_classes(source, found["class_counts"])
     return {
         "name": source.name,
@@ -259,7 +261,7 @@ def _fill(folder: Path, source: Source) -> dict[str, Any]:
         "standardizer": STANDARDIZER_VERSION,
         "sizes": sizes,
         "vocabulary": len(words),
-        "longest": int(lengths[train].max(initial=1)),
+        "longest": int(np.diff(visible.token_ends)[train].max(initial=1)),
         "facts": found,
         "notices": list(getattr(source, "notices", ())),  # optional, see `Source`
     }

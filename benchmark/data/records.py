@@ -8,9 +8,9 @@ import re
 from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, TypeAlias
 
-from benchmark.data.files import LONGEST, PACKED, FirstFew, text_lines
+from benchmark.data.files import LONGEST, PACKED, FirstFew, decode, text_lines
 from benchmark.support.errors import UserError, did_you_mean, one_line
 
 Record = tuple[str, tuple[Any, ...]]
@@ -23,17 +23,6 @@ _SPACED = re.compile(rf"\s+{_QUOTED.pattern}\s*")
 _HINT = (
     """are the quotes in order? a quote inside quotes is written ""; --quoting none reads quotes as text"""
 )
-
-
-class Table(Protocol):
-    """A file of records with named columns."""
-
-    columns: tuple[str, ...]
-    origin: str  # of the names of the columns, for messages
-
-    def records(self, columns: Sequence[str]) -> Iterator[Record]:
-        """Yield the values of some columns, record by record, in the order of the file."""
-        ...
 
 
 class DelimitedTable:
@@ -208,18 +197,23 @@ class ParquetTable:
     origin = "there"
 
     def __init__(self, path: Path, encoding: str) -> None:
-        self._path = path
+        self._path, self._encoding = path, encoding
         with self._errors():
             self.columns = tuple(self._open().schema_arrow.names)
         _check_columns(path, self.columns)
 
     def records(self, columns: Sequence[str]) -> Iterator[Record]:
-        """Yield records; null is None."""
+        """Yield records; null is None, and bytes are text in the encoding."""
         with self._errors():
             batches = self._open().iter_batches(batch_size=_PARQUET_ROWS, columns=list(columns))
             rows = (row for batch in batches for row in batch.to_pylist())
             for number, row in enumerate(rows, 1):
-                yield f"row {number}", tuple(row[name] for name in columns)
+                where = f"row {number}"
+                yield where, tuple(self._plain(row[name], where) for name in columns)
+
+    def _plain(self, value: Any, where: str) -> Any:
+        is_text = isinstance(value, bytes)
+        return decode(value, self._encoding, f"{self._path}, {where}") if is_text else value
 
     def _open(self) -> Any:
         import pyarrow.parquet  # type: ignore[import-untyped]
@@ -236,7 +230,10 @@ class ParquetTable:
             raise UserError(f"{self._path} cannot be read as Parquet: {one_line(error)}") from error
 
 
-_FORMATS: dict[str, type[DelimitedTable] | type[JsonLinesTable] | type[ParquetTable]] = {
+Table: TypeAlias = DelimitedTable | JsonLinesTable | ParquetTable
+"""A file of records: names of `columns`, their `origin` for messages, `records` in the order of the file."""
+
+_FORMATS: dict[str, type[Table]] = {
     ".csv": DelimitedTable,
     ".tsv": DelimitedTable,
     ".tab": DelimitedTable,

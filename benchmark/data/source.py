@@ -114,7 +114,7 @@ DATASETS = Registry(
 """Factories ``(SourceOptions) -> Source`` by name."""
 
 PREFIXES = {
-    "csv": "benchmark.data.table:source",
+    "csv": "benchmark.data.table:TableSource",
     "dir": "benchmark.data.folder:source",
     "tfds": "benchmark.data.tfds_source:TfdsSource",
 }
@@ -260,26 +260,26 @@ def draw_stratified(labels: NDArray[np.int32], share: float, seed: int) -> NDArr
     return drawn
 
 
-def draw_test(labels: NDArray[np.int32], parts: NDArray[np.str_]) -> NDArray[np.bool_]:
-    """Draw the test part of a data set that has none, from its training rows.
+def draw_test(labels: NDArray[np.int32], parts: NDArray[np.str_]) -> NDArray[np.str_]:
+    """Return the split of each row: where a data set has no test split, one is drawn from its training rows.
 
     Parameters
     ----------
     labels : ndarray of int32, shape [n]
         Class of each row.
     parts : ndarray of str, shape [n]
-        Part of each row.
+        Split of each row, as the data set says.
 
     Returns
     -------
-    ndarray of bool, shape [n]
-        True where a row becomes test; nowhere if some row is of the test part already.
+    ndarray of str, shape [n]
+        A copy, in which some rows of train have become test if none was.
     """
-    drawn = np.zeros(len(labels), dtype=bool)
-    if not (parts == "test").any():
+    splits = parts.copy()
+    if "test" not in parts:
         train = np.flatnonzero(parts == "train")
-        drawn[train] = draw_stratified(labels[train], TEST_SHARE, TEST_SEED)
-    return drawn
+        splits[train[draw_stratified(labels[train], TEST_SHARE, TEST_SEED)]] = "test"
+    return splits
 
 
 TEST_NOTICE = "it has no test part: 20 % of each class of train became one, always the same rows"

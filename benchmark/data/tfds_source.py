@@ -6,7 +6,7 @@ import os
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,6 @@ from benchmark.data.files import decode, fingerprint, stamp
 from benchmark.data.source import (
     SPLITS,
     TEST_NOTICE,
-    VALIDATION_SHARE,
     Row,
     SourceOptions,
     draw_test,
@@ -35,6 +34,7 @@ _NAME = re.compile(r"([a-z][a-z0-9_]*)(?:/([A-Za-z0-9_][\w.+-]*))?(?::(\d+\.\d+\
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
 _HOST = ("storage.googleapis.com", 443)
 _IMDB, _IMDB_HOST = "imdb_reviews/plain_text:1.0.0", ("ai.stanford.edu", 80)
+_IMDB_FEATURES = ("text", "label")
 _INFO = "dataset_info.json"
 _BATCH = 256  # one by one, handing them over would take longer than all the rest
 
@@ -93,10 +93,13 @@ class TfdsFiles:
     def examples(self, split: str, features: Sequence[str]) -> Iterator[dict[str, Any]]:
         """Yield some features of the examples of a split, in the order of the files."""
         import tensorflow_datasets as tfds
+        from absl import logging
 
         builder = self.builder
         with self._errors(f"in {self.folder} cannot be read"):
-            with _quiet_absl():
+            with ExitStack() as stack:  # TensorFlow Datasets warns of its own code
+                stack.callback(logging.set_verbosity, logging.get_verbosity())
+                logging.set_verbosity(logging.ERROR)
                 dataset = builder.as_dataset(
                     split=split,
                     decoders=tfds.decode.PartialDecoding(dict.fromkeys(features, True)),
@@ -158,7 +161,7 @@ class TfdsFiles:
             ) from error
 
 
-class TfdsSource:
+class TfdsSource(TfdsFiles):
     """A prepared set of TensorFlow Datasets, or one that is fetched at first use.
 
     Parameters
@@ -170,22 +173,21 @@ class TfdsSource:
     """
 
     def __init__(self, name: str, options: SourceOptions) -> None:
-        self._spelling = f"tfds:{name}"
-        self._files = TfdsFiles(name, self._spelling, options.data_dir)
+        super().__init__(name, f"tfds:{name}", options.data_dir)
         self.name, self.home = experiment_name(self._spelling), f"TensorFlow Datasets {name}"
         self._options = options
         self.notices: list[str] = []
 
     def key(self) -> str:
         """Return a digest of the prepared files, columns and share; fetches the set if it must."""
-        files = [stamp(path) for path in self._files.folder.iterdir()]
+        files = [stamp(path) for path in self.folder.iterdir()]
         facts = (self._options.text_column, self._options.label_column, self._options.validation_share)
         return fingerprint(files, *facts)
 
     @property
     def class_names(self) -> tuple[str, ...]:
         """The names of the class label."""
-        return tuple(self._files.builder.info.features[self._columns[1]].names)
+        return tuple(self.builder.info.features[self._columns[1]].names)
 
     @property
     def validation_share(self) -> float:
@@ -196,22 +198,22 @@ class TfdsSource:
         """Yield train, validation and test, as far as there are, in the order of the files."""
         labels = self._labels
         parts = np.repeat(list(labels), [len(own) for own in labels.values()])
-        drawn = iter(draw_test(np.concatenate(list(labels.values())), parts).tolist())
+        splits = iter(draw_test(np.concatenate(list(labels.values())), parts).tolist())
         if "test" not in labels:
             self.notices.append(f"{self._spelling}: {TEST_NOTICE}")
         text_name, label_name = self._columns
         for part in labels:
-            for number, example in enumerate(self._files.examples(self._splits[part], self._columns)):
+            for number, example in enumerate(self.examples(self._splits[part], self._columns)):
                 where = f"{self._splits[part]} {number}"
                 text = decode(example[text_name], "utf-8", f"{self._spelling}, {where}")
-                yield Row("test" if next(drawn) else part, text, int(example[label_name]), where)
+                yield Row(next(splits), text, int(example[label_name]), where)
 
     @cached_property
     def _columns(self) -> tuple[str, str]:
         """The features that are the text and the label."""
         import tensorflow_datasets as tfds
 
-        features = dict(self._files.builder.info.features or {})
+        features = dict(self.builder.info.features or {})
         texts = [name for name, feature in features.items() if _is_text(feature)]
         labels = [name for name, feature in features.items() if isinstance(feature, tfds.features.ClassLabel)]
         asked_text, asked_label = self._options.text_column, self._options.label_column
@@ -238,10 +240,10 @@ class TfdsSource:
     def _splits(self) -> dict[str, str]:
         """The split of each part."""
         splits: dict[str, str] = {}
-        for split in self._files.builder.info.splits:
+        for split in self.builder.info.splits:
             part = part_of(split)
             if part is None or part in splits:
-                count = self._files.builder.info.splits[split].num_examples
+                count = self.builder.info.splits[split].num_examples
                 self.notices.append(
                     f"{self._spelling}: the split '{split}' ({count:,}) is no part and is ignored"
                 )
@@ -255,9 +257,7 @@ class TfdsSource:
         labels = {}
         for part, split in self._splits.items():
             name = self._columns[1]
-            values = np.array(
-                [int(example[name]) for example in self._files.examples(split, [name])], np.int32
-            )
+            values = np.array([int(example[name]) for example in self.examples(split, [name])], np.int32)
             missing = np.flatnonzero(values < 0)
             if len(missing) == len(values) > 0 and part != "train":  # as the test split of each GLUE task
                 self.notices.append(f"{self._spelling}: the split '{split}' has no labels and is ignored")
@@ -272,12 +272,12 @@ class TfdsSource:
         if "train" not in labels:
             raise UserError(
                 f"data set '{self._spelling}' has no training split; it has "
-                f"{', '.join(self._files.builder.info.splits)}"
+                f"{', '.join(self.builder.info.splits)}"
             )
         return labels
 
 
-class ImdbSource:
+class ImdbSource(TfdsFiles):
     """IMDB reviews, 25,000 to train and validate and 25,000 to test, found prepared or fetched.
 
     Source: Maas et al. 2011, "Learning word vectors for sentiment analysis".
@@ -288,21 +288,12 @@ class ImdbSource:
     home = f"TensorFlow Datasets {_IMDB}"
 
     def __init__(self, options: SourceOptions) -> None:
-        share = options.validation_share
-        self.validation_share = VALIDATION_SHARE if share is None else share
-        self._files = TfdsFiles(_IMDB, self.name, options.data_dir, _IMDB_HOST)
-
-    def prepared(self) -> Path | None:
-        """Return the folder of the prepared data set, if there is one."""
-        return self._files.find()
+        super().__init__(_IMDB, self.name, options.data_dir, _IMDB_HOST)
+        self.validation_share = validation_share(options.validation_share, False, self.name)
 
     def at_hand(self) -> bool:
         """Return whether the reviews can be read without network."""
-        return self.prepared() is not None
-
-    def reachable(self) -> bool:
-        """Return whether the reviews could be fetched, found out within seconds."""
-        return self._files.reachable()
+        return self.find() is not None
 
     def key(self) -> str:
         """Return name, version and share: the content of a published version never changes."""
@@ -311,31 +302,15 @@ class ImdbSource:
     def rows(self) -> Iterator[Row]:
         """Yield train, then test, in the order of the files."""
         for split in ("train", "test"):
-            for example in self._read(split):
+            for example in self.examples(split, _IMDB_FEATURES):
                 yield Row(split, example["text"].decode("utf-8"), int(example["label"]))
 
     def unlabelled(self) -> Iterator[str]:
         """Yield the 50,000 unlabelled reviews but for those that also stand in the test split."""
-        test = {example["text"] for example in self._read("test")}
-        for example in self._read("unsupervised"):
+        test = {example["text"] for example in self.examples("test", _IMDB_FEATURES)}
+        for example in self.examples("unsupervised", _IMDB_FEATURES):
             if example["text"] not in test:
                 yield example["text"].decode("utf-8")
-
-    def _read(self, split: str) -> Iterator[dict[str, Any]]:
-        return self._files.examples(split, ("text", "label"))
-
-
-@contextmanager
-def _quiet_absl() -> Iterator[None]:
-    """Hold back warnings that TensorFlow Datasets gives about its own code."""
-    from absl import logging
-
-    level = logging.get_verbosity()
-    logging.set_verbosity(logging.ERROR)
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
 
 
 def _is_text(feature: Any) -> bool:
