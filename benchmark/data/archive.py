@@ -184,7 +184,7 @@ class ArchivedSource:
     def folder(self) -> FolderSource:
         """The folder, unpacked."""
         if self._unpacked:
-            return FolderSource(self.place, self.options, self.name, f"dir:{self.place}")
+            return FolderSource(self.place, self.options, f"dir:{self.place}")
         # Gone with this object: what is needed of the texts is then in the cache.
         self._scratch = tempfile.TemporaryDirectory(prefix="textbench-")
         root = Path(self._scratch.name)
@@ -201,7 +201,7 @@ class ArchivedSource:
         inner, shown = root / self._inner, archive / self._inner
         if not inner.is_dir():
             raise UserError(f"{archive} has no folder '{self._inner}'")
-        return FolderSource(inner, self.options, self.name, str(shown), shown)
+        return FolderSource(inner, self.options, str(shown), shown)
 
     @cached_property
     def _archive(self) -> Path:
@@ -261,4 +261,4 @@ class StackOverflowSource(ArchivedSource):
     def below(self, root: Path, archive: Path) -> FolderSource:
         """Return the folder of an archive that was unpacked; the official one has no folder around all."""
         inner = root / _QUESTIONS
-        return FolderSource(inner if inner.is_dir() else root, self.options, self.name, str(archive), archive)
+        return FolderSource(inner if inner.is_dir() else root, self.options, str(archive), archive)

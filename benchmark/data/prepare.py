@@ -20,15 +20,7 @@ from benchmark.data.cache import META, Files, cache_root, locked, unpack_entry, 
 from benchmark.data.data_profile import find_facts, notices, shared_texts
 from benchmark.data.dataset import Dataset, StoreWriter
 from benchmark.data.files import FirstFew
-from benchmark.data.source import (
-    SPLIT_SEED,
-    SPLITS,
-    Row,
-    Source,
-    SourceOptions,
-    draw_stratified,
-    get_source,
-)
+from benchmark.data.source import SPLITS, Row, Source, SourceOptions, get_source, split_validation
 from benchmark.data.text import OOV, STANDARDIZER_VERSION, tokenize
 from benchmark.data.tfds_source import ImdbSource
 from benchmark.support.errors import UserError
@@ -292,31 +284,6 @@ def _check_classes(source: Source, counts: dict[str, list[int]]) -> None:
                     f"data set '{source.name}': the class '{name}' has {count:,} {split} {texts} and none to "
                     f"train on; add some to train, or remove these{hint}"
                 )
-
-
-def split_validation(
-    labels: NDArray[np.int32], own: NDArray[np.bool_], share: float
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the rows of the training and validation parts.
-
-    Parameters
-    ----------
-    labels : ndarray of int32, shape [n]
-        Class of every row that is not test.
-    own : ndarray of bool, shape [n]
-        True where the source itself says validation.
-    share : float
-        Where no row is the source's own validation: share of each class that is drawn, by a fixed
-        seed.
-
-    Returns
-    -------
-    train, validation : ndarray of int64
-        Row numbers, ascending.
-    """
-    if not own.any():
-        own = draw_stratified(labels, share, SPLIT_SEED)
-    return np.flatnonzero(~own), np.flatnonzero(own)
 
 
 def _rank(

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -60,8 +61,9 @@ class DelimitedTable:
         for line, fields, lines in raw:
             where = _where(line, lines)
             if len(fields) != len(self.columns):
+                has = "1 field" if len(fields) == 1 else f"{len(fields)} fields"
                 raise UserError(
-                    f"{self._path}, {where} has {_fields(len(fields))}; expected {len(self.columns)}, as "
+                    f"{self._path}, {where} has {has}; expected {len(self.columns)}, as "
                     f"in the first line{f'; {_HINT}' if len(lines) > 1 else ''}"
                 )
             if fields[1:] == self._head[1:] and fields[0].lstrip("\ufeff").strip('"') == self._head[0]:
@@ -118,10 +120,9 @@ class DelimitedTable:
         lines: list[str] = []
 
         def noted() -> Iterator[str]:
-            for number, line in enumerate(text_lines(self._path, self._encoding)):
-                if number >= self._skipped:
-                    lines.append(line)
-                    yield line
+            for line in islice(text_lines(self._path, self._encoding), self._skipped, None):
+                lines.append(line)
+                yield line
 
         reader = csv.reader(
             noted(),
@@ -281,7 +282,3 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _where(line: int, lines: Sequence[str]) -> str:
     return f"line {line}" if len(lines) < 2 else f"lines {line} to {line + len(lines) - 1}"
-
-
-def _fields(number: int) -> str:
-    return "1 field" if number == 1 else f"{number} fields"

@@ -282,8 +282,68 @@ def draw_test(labels: NDArray[np.int32], parts: NDArray[np.str_]) -> NDArray[np.
     return splits
 
 
-TEST_NOTICE = "it has no test part: 20 % of each class of train became one, always the same rows"
-"""What a source says when it has used `draw_test`."""
+def split_validation(
+    labels: NDArray[np.int32], own: NDArray[np.bool_], share: float
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the rows of the training and validation splits.
+
+    Parameters
+    ----------
+    labels : ndarray of int32, shape [n]
+        Class of every row that is not test.
+    own : ndarray of bool, shape [n]
+        True where the source itself says validation.
+    share : float
+        Where no row is the source's own validation: share of each class that is drawn, by a fixed
+        seed.
+
+    Returns
+    -------
+    train, validation : ndarray of int64
+        Row numbers, ascending.
+    """
+    if not own.any():
+        own = draw_stratified(labels, share, SPLIT_SEED)
+    return np.flatnonzero(~own), np.flatnonzero(own)
+
+
+class FileSource:
+    """What the data sets in a user's files have in common.
+
+    Parameters
+    ----------
+    spelling : str
+        As the user wrote it, for messages.
+    home : str
+        Where the data comes from, for people.
+    options : SourceOptions
+        What the user said beside it.
+    """
+
+    def __init__(self, spelling: str, home: str, options: SourceOptions) -> None:
+        self.name, self.home = experiment_name(spelling), home
+        self.spelling, self.options = spelling, options
+        self.notices: list[str] = []
+
+    def error(self, message: str) -> UserError:
+        """Return an error about this data set."""
+        return UserError(f"{self.spelling}: {message}")
+
+    def note(self, message: str) -> None:
+        """Add to the notices."""
+        if (line := f"{self.spelling}: {message}") not in self.notices:
+            self.notices.append(line)
+
+    def share(self, own: bool) -> float:
+        """Return the share of train that becomes validation; 0 where the set has its own split."""
+        return validation_share(self.options.validation_share, own, self.spelling)
+
+    def with_test(self, labels: NDArray[np.int32], parts: NDArray[np.str_]) -> list[str]:
+        """Return the split of each row, see `draw_test`, with a notice where some were drawn."""
+        if "test" not in parts:
+            self.note("it has no test part: 20 % of each class of train became one, always the same rows")
+        splits: list[str] = draw_test(labels, parts).tolist()
+        return splits
 
 
 def validation_share(asked: float | None, own: bool, who: str) -> float:

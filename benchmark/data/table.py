@@ -16,16 +16,7 @@ import numpy as np
 from benchmark.data.files import FirstFew, check_encoding, fingerprint, missing, stamp
 from benchmark.data.labels import number, unify
 from benchmark.data.records import DelimitedTable, open_table
-from benchmark.data.source import (
-    SPLITS,
-    TEST_NOTICE,
-    Row,
-    SourceOptions,
-    draw_test,
-    experiment_name,
-    part_of,
-    validation_share,
-)
+from benchmark.data.source import SPLITS, FileSource, Row, SourceOptions, part_of
 from benchmark.support.errors import UserError, did_you_mean
 
 _MOST_CLASSES = 10_000
@@ -109,7 +100,7 @@ class _Scan(NamedTuple):
     notices: list[str]
 
 
-class TableSource:
+class TableSource(FileSource):
     """A table. It is read twice: first labels and parts, then the texts, and never held in memory.
 
     Parameters
@@ -128,18 +119,16 @@ class TableSource:
             raise missing(f"csv:{argument}", path, "file")
         if not path.is_file():
             raise UserError(f"csv:{argument} is not a regular file")
-        self._spelling, self._options = f"csv:{path}", options
-        self.name, self.home = experiment_name(self._spelling), str(path.absolute())
+        super().__init__(f"csv:{path}", str(path.absolute()), options)
         self._encoding = check_encoding(options.encoding)
         self._table = open_table(path, self._encoding, options.quoting)
         self._columns = find_columns(
-            self._spelling, self._table.columns, options.text_column, options.label_column, self._table.origin
+            self.spelling, self._table.columns, options.text_column, options.label_column, self._table.origin
         )
-        self.notices: list[str] = []
 
     def key(self) -> str:
         """Return a digest of path, size and time of the file, encoding, columns, quoting and share."""
-        options = self._options
+        options = self.options
         facts = (self._encoding, self._columns, options.quoting, options.validation_share)
         return fingerprint([stamp(self._path)], *facts)
 
@@ -151,15 +140,13 @@ class TableSource:
     @property
     def validation_share(self) -> float:
         """The share that was asked for, unless the table has a validation split."""
-        own = SPLITS.index("validation") in self._scan.parts
-        return validation_share(self._options.validation_share, own, self._spelling)
+        return self.share(SPLITS.index("validation") in self._scan.parts)
 
     def rows(self) -> Iterator[Row]:
         """Yield the records in the order of the file."""
         scan = self._scan
-        parts = np.array(SPLITS)[np.array(scan.parts)]
-        splits = draw_test(np.array(scan.labels, dtype=np.int32), parts).tolist()
-        self.notices = [*scan.notices, *([] if "test" in parts else [f"{self._spelling}: {TEST_NOTICE}"])]
+        self.notices = list(scan.notices)
+        splits = self.with_test(np.array(scan.labels), np.array(SPLITS)[np.array(scan.parts)])
         records = self._table.records([self._columns.text])
         for record, split, label in zip_longest(records, splits, scan.labels):
             if record is None or split is None:
@@ -185,35 +172,29 @@ class TableSource:
             labels.append(classes.setdefault(name, len(classes)))
             parts.append(SPLITS.index(self._part(part[0], where)) if part else 0)
             if len(classes) > _MOST_CLASSES:
-                raise UserError(
-                    f"{self._spelling}: the column '{label_column}' has more than {_MOST_CLASSES:,} "
-                    "different values; is it the label? name another with --label-column"
+                raise self.error(
+                    f"the column '{label_column}' has more than {_MOST_CLASSES:,} different values; is it "
+                    "the label? name another with --label-column"
                 )
         if isinstance(self._table, DelimitedTable):
             self._table.check_quotes(label_column, classes)
-        for few, what, column in (
-            (unlabelled, "no label", label_column),
-            (textless, "no text", text_column),
-        ):
+        total = f"{len(labels):,}"
+        for few, what, column in ((unlabelled, "label", label_column), (textless, "text", text_column)):
             if few.count:
-                raise UserError(
-                    f"{self._spelling}: {few.count:,} of {len(labels):,} records have {what} in the column "
-                    f"'{column}' ({few})"
+                raise self.error(
+                    f"{few.count:,} of {total} records have no {what} in the column '{column}' ({few})"
                 )
         if not labels:
-            raise UserError(f"{self._spelling} has column names and no records")
-        order, numbers, notices = unify(classes, self._spelling)
+            raise UserError(f"{self.spelling} has column names and no records")
+        order, numbers, notices = unify(classes, self.spelling)
         if len(order) < 2:
-            raise UserError(
-                f"{self._spelling}: all {len(labels):,} records have the label '{order[0]}'; "
-                "expected two classes or more"
-            )
+            raise self.error(f"all {total} records have the label '{order[0]}'; expected two classes or more")
         no_number = [name for name in order if number(name) is None]
         if 0 < len(no_number) < len(order) and all(name.lower() in _MISSING for name in no_number):
-            raise UserError(
-                f"{self._spelling}: {labels.count(classes[no_number[0]]):,} of {len(labels):,} records have "
-                f"'{no_number[0]}' in the column '{label_column}', where the others have a number; delete "
-                "them, or write a different word if it is a class"
+            word, count = no_number[0], labels.count(classes[no_number[0]])
+            raise self.error(
+                f"{count:,} of {total} records have '{word}' in the column '{label_column}', where the "
+                "others have a number; delete them, or write a different word if it is a class"
             )
         ranks = [numbers[name] for name in classes]
         return _Scan(order, array("i", (ranks[label] for label in labels)), parts, notices)

@@ -15,16 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.data.files import decode, fingerprint, stamp
-from benchmark.data.source import (
-    SPLITS,
-    TEST_NOTICE,
-    Row,
-    SourceOptions,
-    draw_test,
-    experiment_name,
-    part_of,
-    validation_share,
-)
+from benchmark.data.source import SPLITS, FileSource, Row, SourceOptions, part_of
 from benchmark.data.table import find_columns
 from benchmark.support.errors import UserError, did_you_mean, one_line
 from benchmark.support.retries import reachable
@@ -39,7 +30,7 @@ _INFO = "dataset_info.json"
 _BATCH = 256  # one by one, handing them over would take longer than all the rest
 
 
-class TfdsFiles:
+class TfdsFiles(FileSource):
     """The files of a set of TensorFlow Datasets: found in the user's folder or its own, or fetched there.
 
     Parameters
@@ -48,15 +39,16 @@ class TfdsFiles:
         As TensorFlow Datasets spells it.
     spelling : str
         As the user spells it, for messages.
-    data_dir : Path or None
-        The data folder.
+    options : SourceOptions
+        Data folder and validation share.
     host : tuple of str and int
         Where the set is fetched from, and the port.
     """
 
     def __init__(
-        self, name: str, spelling: str, data_dir: Path | None, host: tuple[str, int] = _HOST
+        self, name: str, spelling: str, options: SourceOptions, host: tuple[str, int] = _HOST
     ) -> None:
+        super().__init__(spelling, f"TensorFlow Datasets {name}", options)
         match = _NAME.fullmatch(name)
         if match is None:
             raise UserError(
@@ -64,9 +56,10 @@ class TfdsFiles:
                 "tfds:glue/sst2:2.0.0"
             )
         self._set, self._config, self._version = match.groups()
-        self._name, self._spelling, self._host = name, spelling, host
+        self._name, self._host = name, host
         default = Path(os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets").expanduser()
-        self._folders = [*([data_dir / "tensorflow_datasets"] if data_dir else []), default]
+        own = [options.data_dir / "tensorflow_datasets"] if options.data_dir else []
+        self._folders = [*own, default]
 
     def find(self) -> Path | None:
         """Return the folder of the version, or the newest, where one is prepared."""
@@ -120,7 +113,7 @@ class TfdsFiles:
         config = self._config or ("." if "." in found else next(iter(found), "."))
         if self._config is None and config != "." and len(found) > 1:
             raise UserError(
-                f"data set '{self._spelling}': {top} has several configurations; name one of "
+                f"data set '{self.spelling}': {top} has several configurations; name one of "
                 f"{', '.join(found)}, as tfds:{self._set}/{config}"
             )
         versions = found[config]
@@ -140,7 +133,7 @@ class TfdsFiles:
             )
         if not self.reachable():
             raise UserError(
-                f"data set '{self._spelling}' cannot be fetched: {self._host[0]} cannot be reached from "
+                f"data set '{self.spelling}' cannot be fetched: {self._host[0]} cannot be reached from "
                 f"here; give a folder that holds tensorflow_datasets/{self._set} with --data-dir, or use "
                 "--dataset sample"
             )
@@ -156,7 +149,7 @@ class TfdsFiles:
             yield
         except Exception as error:  # TensorFlow's and TensorFlow Datasets' errors have no common base
             raise UserError(
-                f"data set '{self._spelling}' {what} ({one_line(error, named=True)}); prepare it again, "
+                f"data set '{self.spelling}' {what} ({one_line(error, named=True)}); prepare it again, "
                 "or give a different folder with --data-dir"
             ) from error
 
@@ -173,15 +166,12 @@ class TfdsSource(TfdsFiles):
     """
 
     def __init__(self, name: str, options: SourceOptions) -> None:
-        super().__init__(name, f"tfds:{name}", options.data_dir)
-        self.name, self.home = experiment_name(self._spelling), f"TensorFlow Datasets {name}"
-        self._options = options
-        self.notices: list[str] = []
+        super().__init__(name, f"tfds:{name}", options)
 
     def key(self) -> str:
         """Return a digest of the prepared files, columns and share; fetches the set if it must."""
         files = [stamp(path) for path in self.folder.iterdir()]
-        facts = (self._options.text_column, self._options.label_column, self._options.validation_share)
+        facts = (self.options.text_column, self.options.label_column, self.options.validation_share)
         return fingerprint(files, *facts)
 
     @property
@@ -192,20 +182,18 @@ class TfdsSource(TfdsFiles):
     @property
     def validation_share(self) -> float:
         """The share that was asked for, unless the set has a validation split."""
-        return validation_share(self._options.validation_share, "validation" in self._labels, self._spelling)
+        return self.share("validation" in self._labels)
 
     def rows(self) -> Iterator[Row]:
         """Yield train, validation and test, as far as there are, in the order of the files."""
         labels = self._labels
         parts = np.repeat(list(labels), [len(own) for own in labels.values()])
-        splits = iter(draw_test(np.concatenate(list(labels.values())), parts).tolist())
-        if "test" not in labels:
-            self.notices.append(f"{self._spelling}: {TEST_NOTICE}")
+        splits = iter(self.with_test(np.concatenate(list(labels.values())), parts))
         text_name, label_name = self._columns
         for part in labels:
             for number, example in enumerate(self.examples(self._splits[part], self._columns)):
                 where = f"{self._splits[part]} {number}"
-                text = decode(example[text_name], "utf-8", f"{self._spelling}, {where}")
+                text = decode(example[text_name], "utf-8", f"{self.spelling}, {where}")
                 yield Row(next(splits), text, int(example[label_name]), where)
 
     @cached_property
@@ -216,24 +204,24 @@ class TfdsSource(TfdsFiles):
         features = dict(self.builder.info.features or {})
         texts = [name for name, feature in features.items() if _is_text(feature)]
         labels = [name for name, feature in features.items() if isinstance(feature, tfds.features.ClassLabel)]
-        asked_text, asked_label = self._options.text_column, self._options.label_column
+        asked_text, asked_label = self.options.text_column, self.options.label_column
         for option, name, choices, kind in (
             ("--text-column", asked_text, texts, "string"),
             ("--label-column", asked_label, labels, "class label"),
         ):
             if name is not None and name not in choices:
                 raise UserError(
-                    f"{option}: '{self._spelling}' has no {kind} feature '{name}'; "
+                    f"{option}: '{self.spelling}' has no {kind} feature '{name}'; "
                     f"{did_you_mean(name, choices)}"
                 )
             if not choices:
                 raise UserError(
-                    f"data set '{self._spelling}' has no {kind} feature, so it is no text classification "
+                    f"data set '{self.spelling}' has no {kind} feature, so it is no text classification "
                     f"set; its features: {', '.join(features)}"
                 )
         text = asked_text or (texts[0] if len(texts) == 1 else None)
         label = asked_label or (labels[0] if len(labels) == 1 else None)
-        found = find_columns(self._spelling, [*texts, *labels], text, label)
+        found = find_columns(self.spelling, [*texts, *labels], text, label)
         return found.text, found.label
 
     @cached_property
@@ -244,9 +232,7 @@ class TfdsSource(TfdsFiles):
             part = part_of(split)
             if part is None or part in splits:
                 count = self.builder.info.splits[split].num_examples
-                self.notices.append(
-                    f"{self._spelling}: the split '{split}' ({count:,}) is no part and is ignored"
-                )
+                self.note(f"the split '{split}' ({count:,}) is no part and is ignored")
             else:
                 splits[part] = split
         return {part: splits[part] for part in SPLITS if part in splits}
@@ -260,18 +246,18 @@ class TfdsSource(TfdsFiles):
             values = np.array([int(example[name]) for example in self.examples(split, [name])], np.int32)
             missing = np.flatnonzero(values < 0)
             if len(missing) == len(values) > 0 and part != "train":  # as the test split of each GLUE task
-                self.notices.append(f"{self._spelling}: the split '{split}' has no labels and is ignored")
+                self.note(f"the split '{split}' has no labels and is ignored")
             elif len(missing):
                 shown = ", ".join(map(str, missing[:3])) + (", …" if len(missing) > 3 else "")
                 raise UserError(
-                    f"data set '{self._spelling}': {len(missing):,} of {len(values):,} texts of '{split}' "
+                    f"data set '{self.spelling}': {len(missing):,} of {len(values):,} texts of '{split}' "
                     f"have no label (numbers {shown})"
                 )
             else:
                 labels[part] = values
         if "train" not in labels:
             raise UserError(
-                f"data set '{self._spelling}' has no training split; it has "
+                f"data set '{self.spelling}' has no training split; it has "
                 f"{', '.join(self.builder.info.splits)}"
             )
         return labels
@@ -283,13 +269,11 @@ class ImdbSource(TfdsFiles):
     Source: Maas et al. 2011, "Learning word vectors for sentiment analysis".
     """
 
-    name = "imdb"
     class_names: tuple[str, ...] = ("neg", "pos")
-    home = f"TensorFlow Datasets {_IMDB}"
 
     def __init__(self, options: SourceOptions) -> None:
-        super().__init__(_IMDB, self.name, options.data_dir, _IMDB_HOST)
-        self.validation_share = validation_share(options.validation_share, False, self.name)
+        super().__init__(_IMDB, "imdb", options, _IMDB_HOST)
+        self.validation_share = self.share(False)
 
     def at_hand(self) -> bool:
         """Return whether the reviews can be read without network."""

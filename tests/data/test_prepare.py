@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from benchmark.data.dataset import Store
-from benchmark.data.prepare import cached, prepare, split_validation
+from benchmark.data.prepare import cached, prepare
+from benchmark.data.source import split_validation
 from benchmark.data.text import OOV
 from benchmark.spec.config import ViewSettings
 from benchmark.support.errors import UserError
