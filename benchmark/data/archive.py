@@ -89,7 +89,7 @@ def unpack(archive: Path, folder: Path, without: Sequence[str] = ()) -> None:
     Raises
     ------
     UserError
-        For a member that would land outside, one that is no file or folder, too much data, and an
+        For a member that would land outside, one that is not a file or folder, too much data, and an
         archive that is damaged. The folder may then hold a part of it.
     """
     if not hasattr(tarfile, "data_filter"):

@@ -125,8 +125,8 @@ def describe(dataset: Dataset) -> dict[str, Any]:
     Returns
     -------
     dict
-        Ready for JSON. Counts of the test part were made when the data set was prepared; examples are of
-        the training part.
+        Ready for JSON. Counts of the test split were made when the data set was prepared; examples are of
+        the training split.
     """
     meta = _meta(dataset)
     return {

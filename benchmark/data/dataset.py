@@ -17,7 +17,7 @@ from benchmark.data.cache import read_entry
 from benchmark.data.text import OOV, cut
 from benchmark.spec.config import ViewSettings
 
-_VIEWS = 4  # two parts of two shapes
+_VIEWS = 4  # two splits of two shapes
 _LARGEST_KEPT = 1 << 28  # bytes
 _CHUNK = 1 << 22
 _WITH_TEST = (["train", "test"], ["validation", "test"])
@@ -25,7 +25,7 @@ _WITH_TEST = (["train", "test"], ["validation", "test"])
 
 @dataclass(frozen=True)
 class View:
-    """A part of a data set as integer arrays.
+    """A split of a data set as integer arrays.
 
     Attributes
     ----------
@@ -34,7 +34,7 @@ class View:
     y : ndarray of int32, shape [n]
         Class numbers.
     rows : ndarray of int64, shape [n]
-        Numbers of the rows in their part's store.
+        Numbers of the rows in their split's store.
     store : Store
         Where the texts are.
     """
@@ -148,20 +148,20 @@ def _view(folder: Path, digest: str, part: str, settings: ViewSettings | None, l
 
 @dataclass(frozen=True)
 class Dataset:
-    """A prepared data set. Its test part is not an attribute: see `benchmark.data.ledger_chain.read_test`.
+    """A prepared data set. Its test split is not an attribute: see `benchmark.data.ledger_chain.read_test`.
 
     Attributes
     ----------
     folder : Path
         The cache entry.
     name, digest : str
-        Name for people, and digest of the content: texts, labels, classes and parts.
+        Name for people, and digest of the content: texts, labels, classes and splits.
     class_names : tuple of str
         Names of the classes 0, 1, …
     sizes : dict of str to int
         Texts in train, validation and test.
     vocabulary_total : int
-        Distinct words of the training part.
+        Distinct words of the training split.
     longest : int
         Tokens of the longest training text.
     home : str
@@ -185,7 +185,7 @@ class Dataset:
 
     @classmethod
     def open(cls, folder: Path, digest: str | None = None) -> Dataset | None:
-        """Open a cache entry; None where it is missing, damaged, or of another content than the digest's."""
+        """Open a cache entry; None where it is missing, damaged, or its content has a different digest."""
         meta = read_entry(folder)
         if meta is None or digest not in (None, meta["digest"]):
             return None
@@ -216,12 +216,12 @@ class Dataset:
         return [word.decode("utf-8") for word in words[: self.vocabulary_size(settings) - OOV - 1]]
 
     def view(self, part: Literal["train", "validation"], settings: ViewSettings | None) -> View:
-        """Cut a view of the training or validation part, in well under a second.
+        """Cut a view of the training or validation split, in well under a second.
 
         Parameters
         ----------
         part : {"train", "validation"}
-            Never the test part.
+            Never the test split.
         settings : ViewSettings or None
             Vocabulary size, length, padding and truncation side; None for models that read raw texts.
 

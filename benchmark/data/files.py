@@ -27,7 +27,7 @@ _FEW = 3
 _CHUNK = 1 << 18
 
 LONGEST = 1 << 24
-"""Characters a line, or a field of a table, may have; what is longer is no table of texts."""
+"""Characters a line, or a field of a table, may have; what is longer is not a table of texts."""
 
 PACKED = (".gz", ".zip", ".bz2", ".xz", ".zst", ".tar", ".tgz", ".7z")
 """Ends of names of compressed files and archives."""

@@ -22,7 +22,7 @@ from benchmark.support.printable import printable
 
 _UNLABELLED = "unsup"  # of aclImdb
 _LARGEST = 1 << 24
-_READING = 2  # raised when a folder is read in another way than before
+_READING = 2  # raised when a folder is read in a different way than before
 _SYSTEM = ("__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "$recycle.bin", "icon\r")
 
 
@@ -115,7 +115,7 @@ class FolderSource(FileSource):
             same = [folder for folder, own in parts.items() if own == part]
             if len(same) > 1:
                 names = " and ".join(folder.name for folder in same)
-                raise self.error(f"{names} mean the same part, {part}; expected one of them")
+                raise self.error(f"{names} mean the same split, {part}; expected one of them")
             yield from ((part, folder) for parent in same for folder in self._folders(parent))
 
     def _folders(self, parent: Path) -> list[Path]:
@@ -176,7 +176,7 @@ class FolderSource(FileSource):
 
 
 def _holds_train(parts: dict[Path, str]) -> bool:
-    """Whether a folder of the training part has folders in it; a class may be called train, too."""
+    """Whether a folder of the training split has folders in it; a class may be called train, too."""
     return any(part == "train" and any(map(Path.is_dir, path.iterdir())) for path, part in parts.items())
 
 

@@ -1,6 +1,6 @@
 """IMDB reviews as the arrays of `keras.datasets.imdb`, turned back into words; their pickles are not run.
 
-Source: ``keras.datasets.imdb.load_data`` and ``get_word_index``; the validation part is that of the
+Source: ``keras.datasets.imdb.load_data`` and ``get_word_index``; the validation split is that of the
 TensorFlow tutorial "Text classification with movie reviews" (``x_train[:10000]``).
 """
 
@@ -45,7 +45,7 @@ class ImdbIntSource:
     def __init__(self, options: SourceOptions) -> None:
         if options.validation_share is not None:
             raise UserError(
-                "--validation-share: 'imdb-int' has a validation part of its own, the first "
+                "--validation-share: 'imdb-int' has a validation split of its own, the first "
                 f"{_VALIDATION:,} of train"
             )
         self._folder = options.data_dir

@@ -1,4 +1,4 @@
-"""The test part's one door: reading it appends an entry to a hash-chained ledger."""
+"""The test split's one door: reading it appends an entry to a hash-chained ledger."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ Recorder: TypeAlias = Path | Callable[[RunSpec], None]
 
 
 def read_test(dataset: Dataset, spec: RunSpec, ledger: Recorder) -> View:
-    """Read the test part for one final run, after that has been recorded.
+    """Read the test split for one final run, after that has been recorded.
 
-    This function and `read_test_texts` are the only ones of the project that open the test part.
+    This function and `read_test_texts` are the only ones of the project that open the test split.
 
     Parameters
     ----------
@@ -49,15 +49,15 @@ def read_test(dataset: Dataset, spec: RunSpec, ledger: Recorder) -> View:
     Returns
     -------
     View
-        The test part as the run's view settings cut it.
+        The test split as the run's view settings cut it.
 
     Raises
     ------
     ValueError
-        For a trial: the search never sees the test part.
+        For a trial: the search never sees the test split.
     """
     if spec.kind != "final":
-        raise ValueError("a trial of the search may not read the test part")
+        raise ValueError("a trial of the search may not read the test split")
     if spec.dataset_digest != dataset.digest:
         raise ValueError(f"the run is on data {spec.dataset_digest}, not on {dataset.digest}")
     if callable(ledger):
@@ -70,7 +70,7 @@ def read_test(dataset: Dataset, spec: RunSpec, ledger: Recorder) -> View:
 
 
 def record_test_read(spec: RunSpec, ledger: Path) -> None:
-    """Record that a final run reads its test part; only what asks for it may open that part then.
+    """Record that a final run reads its test split; only what asks for it may open that part then.
 
     Parameters
     ----------
@@ -103,7 +103,7 @@ def read_test_texts(dataset: Dataset, rows: NDArray[np.int64], ledger: Path) -> 
     dataset : Dataset
         The prepared data set.
     rows : ndarray of int64, shape (n,)
-        Places in the test part.
+        Places in the test split.
     ledger : Path
         ``mlruns/ledger.jsonl``.
     """
@@ -205,9 +205,9 @@ def _entries(ledger: Path, locked: bool = False) -> tuple[list[dict[str, Any]], 
     A last entry that lacks nothing but the end of its line is whole: some editors take that away.
     """
     lines, rest = _lines(ledger, locked)
-    ended = rest + b"\n"
-    if rest and not _chain([*lines, ended])[1]:
-        lines, rest = [*lines, ended], b""
+    closed = rest + b"\n"
+    if rest and not _chain([*lines, closed])[1]:
+        lines, rest = [*lines, closed], b""
     entries, damage = _chain(lines)
     if damage:
         raise UserError(f"{ledger}, line {damage[0].line}: the ledger is damaged; restore it from a copy")
@@ -244,7 +244,7 @@ def _chain(lines: Iterable[bytes]) -> tuple[list[dict[str, Any]], list[Damage]]:
             if not isinstance(entry["model"], str) or not isinstance(entry["dataset_digest"], str):
                 raise ValueError("names are text")
         except (ValueError, KeyError, AttributeError, RecursionError):
-            damage.append(Damage(number, "this is no entry"))
+            damage.append(Damage(number, "this is not an entry"))
             continue
         if own != _hash(body):
             damage.append(Damage(number, "this entry was changed: its hash is of a different one"))

@@ -46,9 +46,9 @@ def choose_dataset(
     options : SourceOptions
         Data folder, validation share, encoding and columns.
     notice : callable
-        Told when ``sample`` is taken instead, and why, and what was left out of files or drawn from them.
+        Gets that ``sample`` is taken instead, and why, and what was left out of files or drawn from them.
     line : callable
-        Told why ``imdb`` is taken where no name was given, and which test texts are training texts, too.
+        Gets why ``imdb`` is taken where no name was given, and which test texts are training texts, too.
     """
     if options.validation_share is not None and not options.validation_share < 1:
         raise UserError(f"--validation-share: got {options.validation_share}, expected less than 1")
@@ -82,7 +82,7 @@ def _default(options: SourceOptions, notice: Callable[[str], None], line: Callab
         except UserError as error:  # something answers, as behind some proxies, but not the data
             reason = str(error)
     if found:
-        line(f"imdb: {found} (another data set: --dataset)")
+        line(f"imdb: {found} (a different data set: --dataset)")
         return prepare(imdb)
     ignored = "" if options.validation_share is None else " (--validation-share has no effect on it)"
     notice(
@@ -159,7 +159,7 @@ def find_entry(entry: str, digest: str) -> Dataset | None:
     Returns
     -------
     Dataset or None
-        None where the entry is missing, damaged, or of another content.
+        None where the entry is missing, damaged, or of a different content.
     """
     return Dataset.open(cache_root() / "datasets" / entry, digest)
 
@@ -262,7 +262,7 @@ def _fill(folder: Path, source: Source) -> dict[str, Any]:
 def _check(row: Row, source: Source) -> None:
     if row.part not in SPLITS:
         raise UserError(
-            f"data set '{source.name}': a text is of part '{row.part}'; expected train, validation or test"
+            f"data set '{source.name}': a text is of split '{row.part}'; expected train, validation or test"
         )
     if not 0 <= row.label < len(source.class_names):
         raise UserError(

@@ -19,13 +19,13 @@ from benchmark.support.errors import UserError, did_you_mean
 from benchmark.support.registry import Registry, load_target
 
 VALIDATION_SHARE = 0.2
-"""Share of ``train`` that becomes the validation part where a data set has none of its own."""
+"""Share of ``train`` that becomes the validation split where a data set has none of its own."""
 
 SPLITS = ("train", "validation", "test")
 
 
 class Row(NamedTuple):
-    """One text of a source: its official part (train, validation or test), the text, the class.
+    """One text of a source: its official split (train, validation or test), the text, the class.
 
     `where` names the row for people (a file, a line), in messages about empty or repeated texts.
     """
@@ -45,7 +45,7 @@ class SourceOptions:
     data_dir : Path or None
         ``--data-dir``: what is there is never downloaded.
     validation_share : float or None
-        Another share of ``train`` for validation; None means the data set's own way.
+        A different share of ``train`` for validation; None means the data set's way.
     encoding : str or None
         ``--encoding`` of text files; None means UTF-8.
     text_column, label_column : str or None
@@ -68,7 +68,7 @@ class Source(Protocol):
 
     A source may also have ``notices``, a list of sentences for people that is complete once `rows` has
     been read, a method ``unlabelled`` that yields texts without labels, none of which stands in its
-    test part, and a method ``at_hand`` that says whether it can be read without network. Attributes will
+    test split, and a method ``at_hand`` that says whether it can be read without network. Attributes will
     do where the protocol has properties.
     """
 
@@ -214,13 +214,13 @@ def experiment_name(name: str) -> str:
 
 
 SPLIT_SEED = 20_110_620
-"""Fixed for ever, so that the validation part is a property of the data set, not of a run."""
+"""Fixed for ever, so that the validation split is a property of the data set, not of a run."""
 
 TEST_SEED = SPLIT_SEED + 1
-"""Of the draw of a test part, which is made before the validation part is drawn from the rest."""
+"""Of the draw of a test split, which is made before the validation split is drawn from the rest."""
 
 TEST_SHARE = 0.2
-"""Share of each class that becomes the test part where a data set has none."""
+"""Share of each class that becomes the test split where a data set has none."""
 
 _WORDS = {
     "train": ("train", "training"),
@@ -341,15 +341,15 @@ class FileSource:
     def with_test(self, labels: NDArray[np.int32], parts: NDArray[np.str_]) -> list[str]:
         """Return the split of each row, see `draw_test`, with a notice where some were drawn."""
         if "test" not in parts:
-            self.note("it has no test part: 20 % of each class of train became one, always the same rows")
+            self.note("it has no test split: 20 % of each class of train became one, always the same rows")
         splits: list[str] = draw_test(labels, parts).tolist()
         return splits
 
 
 def validation_share(asked: float | None, own: bool, who: str) -> float:
-    """Return the share of train that becomes validation; 0 where the set has its own part."""
+    """Return the share of train that becomes validation; 0 where the set has its own split."""
     if not own:
         return VALIDATION_SHARE if asked is None else asked
     if asked is not None:
-        raise UserError(f"--validation-share: '{who}' has a validation part of its own")
+        raise UserError(f"--validation-share: '{who}' has a validation split of its own")
     return 0.0

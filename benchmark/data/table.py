@@ -92,7 +92,7 @@ def _listed(columns: Sequence[str]) -> str:
 
 
 class _Scan(NamedTuple):
-    """What the first reading finds out: classes, and class and part of each record."""
+    """What the first reading finds out: classes, and class and split of each record."""
 
     class_names: tuple[str, ...]
     labels: array[int]
@@ -101,7 +101,7 @@ class _Scan(NamedTuple):
 
 
 class TableSource(FileSource):
-    """A table. It is read twice: first labels and parts, then the texts, and never held in memory.
+    """A table. It is read twice: first labels and splits, then the texts, and never held in memory.
 
     Parameters
     ----------
@@ -174,7 +174,7 @@ class TableSource(FileSource):
             if len(classes) > _MOST_CLASSES:
                 raise self.error(
                     f"the column '{label_column}' has more than {_MOST_CLASSES:,} different values; is it "
-                    "the label? name another with --label-column"
+                    "the label? name a different one with --label-column"
                 )
         if isinstance(self._table, DelimitedTable):
             self._table.check_quotes(label_column, classes)
@@ -216,7 +216,7 @@ class TableSource(FileSource):
         if part is None:
             raise UserError(
                 f"{self._path}, {where}: '{'' if value is None else value}' in the column "
-                f"'{self._columns.part}' is no part; expected train, validation or test"
+                f"'{self._columns.part}' is not a split; expected train, validation or test"
             )
         return part
 

@@ -216,7 +216,7 @@ class TfdsSource(TfdsFiles):
                 )
             if not choices:
                 raise UserError(
-                    f"data set '{self.spelling}' has no {kind} feature, so it is no text classification "
+                    f"data set '{self.spelling}' has no {kind} feature, so it is not a text classification "
                     f"set; its features: {', '.join(features)}"
                 )
         text = asked_text or (texts[0] if len(texts) == 1 else None)
@@ -226,20 +226,20 @@ class TfdsSource(TfdsFiles):
 
     @cached_property
     def _splits(self) -> dict[str, str]:
-        """The split of each part."""
+        """The name of each split here."""
         splits: dict[str, str] = {}
         for split in self.builder.info.splits:
             part = part_of(split)
             if part is None or part in splits:
                 count = self.builder.info.splits[split].num_examples
-                self.note(f"the split '{split}' ({count:,}) is no part and is ignored")
+                self.note(f"the split '{split}' ({count:,}) is not train, validation or test, and is ignored")
             else:
                 splits[part] = split
         return {part: splits[part] for part in SPLITS if part in splits}
 
     @cached_property
     def _labels(self) -> dict[str, NDArray[np.int32]]:
-        """The labels of each labelled part."""
+        """The labels of each labelled split."""
         labels = {}
         for part, split in self._splits.items():
             name = self._columns[1]

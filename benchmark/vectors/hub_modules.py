@@ -50,7 +50,7 @@ def find(handle: str) -> Path:
     ------
     UserError
         Within seconds, with what to do, when there is no such module (`MissingResource` when it would
-        have to be fetched and cannot be), or it is no TensorFlow 2 SavedModel.
+        have to be fetched and cannot be), or it is not a TensorFlow 2 SavedModel.
     """
     if "://" in handle and redacted(handle) != handle:  # it becomes a parameter in MLflow and Optuna
         raise UserError(
@@ -66,7 +66,7 @@ def find(handle: str) -> Path:
     if not (folder / _MODEL).is_file():
         inside = folder / "module"
         hint = f"; did you mean '{inside}'?" if (inside / _MODEL).is_file() else ""
-        raise UserError(f"module '{handle}': {folder} holds no {_MODEL}, so it is no SavedModel{hint}")
+        raise UserError(f"module '{handle}': {folder} holds no {_MODEL}, so it is not a SavedModel{hint}")
     return folder
 
 

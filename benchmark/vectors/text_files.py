@@ -27,7 +27,7 @@ from benchmark.spec.config import Resource
 from benchmark.support.errors import MissingResource, UserError, one_line
 
 _ENDINGS = ("", ".gz", ".zip")
-_LONGEST = 1 << 20  # bytes of a line; what is longer is no text file of vectors
+_LONGEST = 1 << 20  # bytes of a line; what is longer is not a text file of vectors
 _MOST_BYTES = 1 << 36  # of a file as it unfolds; the largest that are published have a fifth of it
 _BUFFER = 1 << 20
 _HEADER = re.compile(rb"(\d+) (\d+)")
@@ -67,7 +67,7 @@ def find(value: str) -> VectorFile:
     Raises
     ------
     MissingResource
-        Says where it looked and how to bring one.
+        Names the places that were searched, and how to bring one.
     UserError
         For a folder, and for an archive in which the file is not named.
     """
@@ -105,7 +105,7 @@ def identify(value: str) -> Resource:
     Raises
     ------
     UserError
-        When there is no such file, or a line of it is no vector; names the line.
+        When there is no such file, or a line of it is not a vector; names the line.
     """
     file = find(value)
     digest = _file_digest(*stamp(file.path))
@@ -273,7 +273,7 @@ def _with_member(path: Path, member: str) -> VectorFile:
     """Return a file, of a zip archive the member that was named or the only one."""
     if path.suffix.lower() != ".zip":
         if member:
-            raise UserError(f"{path} is no .zip archive, so '#{member}' has no meaning")
+            raise UserError(f"{path} is not a .zip archive, so '#{member}' has no meaning")
         return VectorFile(path)
     try:
         with zipfile.ZipFile(path) as archive:
@@ -291,12 +291,12 @@ def _with_member(path: Path, member: str) -> VectorFile:
 
 
 def _missing(value: str, shelf: Path | None) -> MissingResource:
-    looked = f", nor in {shelf}" if shelf else ", and BENCHMARK_DATA_DIR (or --data-dir) is not set"
+    searched = f", nor in {shelf}" if shelf else ", and BENCHMARK_DATA_DIR (or --data-dir) is not set"
     beside = sorted(path.name for path in shelf.glob("*")) if shelf else []
     close = difflib.get_close_matches(value, beside, n=1, cutoff=0.6)
     hint = f" (there is '{close[0]}')" if close else ""
     return MissingResource(
-        f"vectors '{value}': there is no such file here{looked}{hint}; put a file of GloVe vectors, as "
+        f"vectors '{value}': there is no such file here{searched}{hint}; put a file of GloVe vectors, as "
         "glove.6B.100d.txt from nlp.stanford.edu/projects/glove, into the folder 'vectors' of the data "
         "folder, or make some: python -m benchmark.embeddings --dataset imdb --output DIR, then "
         "--set vectors=DIR/vectors.txt"

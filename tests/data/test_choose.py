@@ -101,5 +101,5 @@ def test_a_share_of_everything_is_refused(name, share, notices):
 
 
 def test_the_sample_has_a_validation_part_of_its_own(notices):
-    with pytest.raises(UserError, match="'sample' has a validation part of its own"):
+    with pytest.raises(UserError, match="'sample' has a validation split"):
         choose_dataset("sample", SourceOptions(validation_share=0.3), notices.append)

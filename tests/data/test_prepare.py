@@ -1,4 +1,4 @@
-"""Preparation: fixed parts, a vocabulary of the training part alone, and a cache that can be trusted."""
+"""Preparation: fixed parts, a vocabulary of the training split alone, and a cache that can be trusted."""
 
 import json
 import os
