@@ -97,7 +97,6 @@ class _Scan(NamedTuple):
     class_names: tuple[str, ...]
     labels: array[int]
     parts: array[int]
-    notices: list[str]
 
 
 class TableSource(FileSource):
@@ -145,7 +144,6 @@ class TableSource(FileSource):
     def rows(self) -> Iterator[Row]:
         """Yield the records in the order of the file."""
         scan = self._scan
-        self.notices = list(scan.notices)
         splits = self.with_test(np.array(scan.labels), np.array(SPLITS)[np.array(scan.parts)])
         records = self._table.records([self._columns.text])
         for record, split, label in zip_longest(records, splits, scan.labels):
@@ -186,7 +184,7 @@ class TableSource(FileSource):
                 )
         if not labels:
             raise UserError(f"{self.spelling} has column names and no records")
-        order, numbers, notices = unify(classes, self.spelling)
+        order, numbers, self.notices = unify(classes, self.spelling)
         if len(order) < 2:
             raise self.error(f"all {total} records have the label '{order[0]}'; expected two classes or more")
         no_number = [name for name in order if number(name) is None]
@@ -197,7 +195,7 @@ class TableSource(FileSource):
                 "others have a number; delete them, or write a different word if it is a class"
             )
         ranks = [numbers[name] for name in classes]
-        return _Scan(order, array("i", (ranks[label] for label in labels)), parts, notices)
+        return _Scan(order, array("i", (ranks[label] for label in labels)), parts)
 
     def _label(self, value: Any, where: str) -> str:
         if value is not None and not isinstance(value, str | int | float | Decimal):

@@ -167,7 +167,7 @@ def test_a_validation_part_of_its_own_is_used_as_it_is(make_source):
         ([row for row in ROWS if row[0] != "test"], "no test texts"),
         ([*ROWS, ("train", "x", 2)], "label 2; expected 0 to 1"),
         ([*ROWS, ("test", "x", -1)], "label -1; expected 0 to 1"),
-        ([*ROWS, ("valid", "x", 1)], "part 'valid'; expected train, validation or test"),
+        ([*ROWS, ("valid", "x", 1)], "split 'valid'; expected train, validation or test"),
     ],
 )
 def test_wrong_data_is_named_and_leaves_nothing(make_source, own_cache, rows, message):
