@@ -33,8 +33,8 @@ def main(options: Namespace) -> int:
       python -m benchmark.datasets show dir:path/to/20news --encoding latin-1
       python -m benchmark.datasets show csv:reviews.csv --text-column body --label-column stars
     """
-    from benchmark.data.choose import choose_dataset
-    from benchmark.data.description import describe, to_text
+    from benchmark.data.data_profile import describe, to_text
+    from benchmark.data.prepare import choose_dataset
 
     if options.action not in ACTIONS:
         raise UserError(f"there is no action '{options.action}'; {did_you_mean(options.action, ACTIONS)}")

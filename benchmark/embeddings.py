@@ -75,7 +75,7 @@ def main(options: Namespace) -> int:
 
 def _fill(folder: Path, options: Namespace, settings: VectorSettings) -> None:
     """Train, and write all files into a folder."""
-    from benchmark.data.choose import choose_dataset
+    from benchmark.data.prepare import choose_dataset
     from benchmark.data.source import get_source
     from benchmark.vectors.hub_modules import write_module
     from benchmark.vectors.text_files import write_vectors

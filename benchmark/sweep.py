@@ -45,7 +45,7 @@ def main(options: Namespace) -> int:
       python -m benchmark.sweep --model avg-pool --set embedding_dim=32 --trials 20 --seeds 5
       python -m benchmark.sweep --model path/to/file.py:build --dry-run
     """
-    from benchmark.data.choose import choose_dataset
+    from benchmark.data.prepare import choose_dataset
     from benchmark.display.live import make_display
     from benchmark.plan.run_specs import make_plan
     from benchmark.training.devices import threads

@@ -146,7 +146,7 @@ def test_half_an_entry(lines, capsys):
     FILE.write_bytes(b"".join(lines)[:-20])
     code, told = verify(capsys)
     assert code == 1
-    assert told[0] == f"{FILE}, line 4: this is no entry"
+    assert told[0] == f"{FILE}, line 4: this is not an entry"
     FILE.write_bytes(b"".join(lines)[:-1])
     assert verify(capsys) == (1, [f"{FILE}, line 4: this entry was written again or cut off"])
 

@@ -11,10 +11,10 @@ from pathlib import Path
 from benchmark import cli
 from benchmark.checks import Finding, Level, Setup, ok, problem, refusal
 from benchmark.data.cache import cache_root
-from benchmark.data.imdb import ImdbSource
 from benchmark.data.ledger_chain import read_entries
 from benchmark.data.prepare import cached
 from benchmark.data.source import DATASETS, Source, SourceOptions, get_source
+from benchmark.data.tfds_source import ImdbSource
 from benchmark.models import MODELS
 from benchmark.models.source_description import describe
 from benchmark.plan.run_specs import resolve_space

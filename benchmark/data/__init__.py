@@ -1,1 +1,1 @@
-"""Data: sources become fixed parts, fixed parts become cached views."""
+"""Data: sources become fixed splits, fixed splits become cached views."""

@@ -14,9 +14,9 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
 from benchmark.data.cache import cache_root, disk_is_full
-from benchmark.data.files import fingerprint, stamp
+from benchmark.data.files import check_encoding, fingerprint, stamp
 from benchmark.data.folder import FolderSource
-from benchmark.data.source import Row, SourceOptions, experiment_name
+from benchmark.data.source import Row, SourceOptions, experiment_name, validation_share
 from benchmark.support.errors import UserError, one_line
 from benchmark.support.files import written_whole
 from benchmark.support.printable import redacted
@@ -27,6 +27,8 @@ _PATIENCE = 30.0
 _MOST_BYTES = 1 << 29
 _MOST_FETCHED = 1 << 28
 _MOST_MEMBERS = 100_000
+_QUESTIONS = "stack_overflow_16k"
+_QUESTIONS_URL = f"https://storage.googleapis.com/download.tensorflow.org/data/{_QUESTIONS}.tar.gz"
 
 
 def download(url: str, path: Path, most_bytes: int, instead: str) -> None:
@@ -87,7 +89,7 @@ def unpack(archive: Path, folder: Path, without: Sequence[str] = ()) -> None:
     Raises
     ------
     UserError
-        For a member that would land outside, one that is no file or folder, too much data, and an
+        For a member that would land outside, one that is not a file or folder, too much data, and an
         archive that is damaged. The folder may then hold a part of it.
     """
     if not hasattr(tarfile, "data_filter"):
@@ -143,18 +145,14 @@ class ArchivedSource:
     def __init__(
         self, archive: str, folder: str, without: Sequence[str], url: str | None, options: SourceOptions
     ) -> None:
-        self.name = experiment_name(f"dir:{folder}")
+        self.name, self.options = experiment_name(f"dir:{folder}"), options
         self._place, self._inner, self._without, self._url = Path(archive), folder, without, url
-        self.options, data = options, options.data_dir
-        self.given = data / folder if data and (data / folder).is_dir() else None
-        own = [data / archive, data / self._place.name] if data else []
-        self.found = next((path for path in own if path.is_file()), None)
         self.fetched = cache_root() / "downloads" / self._place.name
-
-    @property
-    def home(self) -> str:
-        """Place of the archive, or of the folder."""
-        return str((self.given or self._archive).absolute())
+        data = options.data_dir
+        own = [data / folder, data / archive, data / self._place.name] if data else []
+        self.place = next((path for path in own if path.exists()), self.fetched)
+        self.home = str(self.place.absolute())
+        self._unpacked = self.place.is_dir()
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -173,7 +171,7 @@ class ArchivedSource:
 
     def key(self) -> str:
         """Return a digest of the archive's place, size and time, and of what is read of it."""
-        if self.given:
+        if self._unpacked:
             return self.folder.key()
         facts = (self._inner, tuple(self._without), self.options.encoding, self.options.validation_share)
         return fingerprint([stamp(self._archive)], *facts)
@@ -185,15 +183,15 @@ class ArchivedSource:
     @cached_property
     def folder(self) -> FolderSource:
         """The folder, unpacked."""
-        if self.given:
-            return FolderSource(self.given, self.options, self.name, f"dir:{self.given}")
+        if self._unpacked:
+            return FolderSource(self.place, self.options, f"dir:{self.place}")
         # Gone with this object: what is needed of the texts is then in the cache.
         self._scratch = tempfile.TemporaryDirectory(prefix="textbench-")
         root = Path(self._scratch.name)
         try:
             unpack(self._archive, root, self._without)
         except UserError:
-            if not self.found:  # ours: fetch it again next time
+            if self.place == self.fetched:  # ours: fetch it again next time
                 self.fetched.unlink(missing_ok=True)
             raise
         return self.below(root, self._archive)
@@ -203,14 +201,64 @@ class ArchivedSource:
         inner, shown = root / self._inner, archive / self._inner
         if not inner.is_dir():
             raise UserError(f"{archive} has no folder '{self._inner}'")
-        return FolderSource(inner, self.options, self.name, str(shown), shown)
+        return FolderSource(inner, self.options, str(shown), shown)
 
     @cached_property
     def _archive(self) -> Path:
-        if self.found or self.fetched.is_file():
-            return self.found or self.fetched
+        if self.place.is_file():
+            return self.place
         instead = f"give a folder that holds {self._place} or {self._inner}/ with `data_dir`{self.otherwise}"
         if self._url is None:
             raise UserError(f"{self._place} is not there; {instead}")
         download(self._url, self.fetched, self.most_bytes, instead)
         return self.fetched
+
+
+class StackOverflowSource(ArchivedSource):
+    """Questions of Stack Overflow with one of four tags: 8,000 to train and validate, 8,000 to test.
+
+    They come from a folder or archive in the data folder; otherwise the archive is fetched. Source:
+    TensorFlow tutorial "Load text", ``stack_overflow_16k``; the name of the language is blanked out.
+    """
+
+    class_names: tuple[str, ...] = ("csharp", "java", "javascript", "python")
+    most_bytes = 1 << 26  # about ten times the archive
+    otherwise = ", or use `dataset` sample"
+
+    def __init__(self, options: SourceOptions) -> None:
+        super().__init__(f"archives/{_QUESTIONS}.tar.gz", _QUESTIONS, (), _QUESTIONS_URL, options)
+        self.name, self.home = "stack-overflow", _QUESTIONS_URL
+        self._encoding = check_encoding(options.encoding)
+
+    @property
+    def validation_share(self) -> float:
+        """Share of train that becomes validation."""
+        return validation_share(self.options.validation_share, False, self.name)
+
+    def key(self) -> str:
+        """Return a digest of the files in the data folder; the official archive never changes."""
+        if self._unpacked:
+            return self.folder.key()
+        archive = [] if self.place == self.fetched else [stamp(self.place)]
+        return fingerprint(archive, _QUESTIONS, self._encoding, self.validation_share)
+
+    def at_hand(self) -> bool:
+        """Return whether the questions can be read without network."""
+        return self.place.exists()
+
+    @cached_property
+    def folder(self) -> FolderSource:
+        """The folder, unpacked, which must be what was published."""
+        folder = super().folder
+        if folder.class_names != self.class_names or folder.parts != {"train", "test"}:
+            raise UserError(
+                f"data set 'stack-overflow': {self.place} holds "
+                f"{', '.join(sorted(folder.parts))} with the classes {', '.join(folder.class_names[:8])}; "
+                f"expected train and test with {', '.join(self.class_names)}"
+            )
+        return folder
+
+    def below(self, root: Path, archive: Path) -> FolderSource:
+        """Return the folder of an archive that was unpacked; the official one has no folder around all."""
+        inner = root / _QUESTIONS
+        return FolderSource(inner if inner.is_dir() else root, self.options, str(archive), archive)

@@ -13,23 +13,29 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import platformdirs
 from filelock import BaseFileLock
+from numpy.typing import NDArray
 
 from benchmark.support.errors import UserError, causes, one_line
 from benchmark.support.files import delete, guard, write_whole, written_whole
 from benchmark.support.printable import redacted
 
 META = "meta.json"
+Files = dict[str, NDArray[np.uint8]]
+"""Contents of files by their paths below a folder, as arrays, which Ray hands on without copying them."""
+
 _CHUNK = 1 << 22
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 # NumPy says how many items it could not write; HDF5, TensorFlow, shutil and SQLite use words, too.
-_SAYS_FULL = re.compile(
-    "|".join([*map(os.strerror, _FULL), "database or disk is full", r"\d+ requested and \d+ written"])
+_SAYS_FULL = "|".join(
+    [*map(os.strerror, _FULL), "database or disk is full", r"\d+ requested and \d+ written"]
 )
 _DENIED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO, errno.ESTALE)
+_SAYS_DENIED = "readonly database|unable to open database file|disk I/O error"  # SQLite
 _GONE = (errno.ENOENT, errno.ENOTDIR)
-_SAYS_DENIED = re.compile("readonly database|unable to open database file|disk I/O error")  # SQLite
+_NEVER = "(?!)"
 
 
 def cache_root() -> Path:
@@ -53,37 +59,31 @@ def locked(path: Path) -> BaseFileLock:
 
 def disk_is_full(error: BaseException | None) -> bool:
     """Whether an error says that nothing more can be written, or comes from one that says so."""
-    return any(
-        (isinstance(cause, OSError) and cause.errno in _FULL) or _SAYS_FULL.search(str(cause)) is not None
-        for cause in causes(error)
-    )
+    return _cause(error, _FULL, _SAYS_FULL) is not None
 
 
 def storage_failure(error: BaseException) -> str | None:
     """Say in one line that a file cannot be written any more, and what to do; None for other errors."""
-    found = list(causes(error))
-    denied = next((cause for cause in found if _is_denied(cause)), None)
-    # Optuna hides such an error of its lock behind a RuntimeError.
-    gone = [] if not isinstance(error, OSError | RuntimeError) else [c for c in found if _errno(c) in _GONE]
     kept = "what was recorded is kept: "
     if disk_is_full(error):
         what, way_out, shown = "the disk is full", f"{kept}free some room", error
-    elif denied is not None:
+    elif denied := _cause(error, _DENIED, _SAYS_DENIED):
         what, way_out, shown = "a file cannot be read or written", f"{kept}put that right", denied
-    elif gone:
-        what, way_out, shown = "a file or folder is gone", "put it back where it was", gone[0]
+    # Optuna hides such an error of its lock behind a RuntimeError.
+    elif isinstance(error, OSError | RuntimeError) and (gone := _cause(error, _GONE, _NEVER)):
+        what, way_out, shown = "a file or folder is gone", "put it back where it was", gone
     else:
         return None
     reason = redacted(" ".join(str(shown).split()))[:300]
     return f"{what} ({reason}); {way_out} and run the same command again"
 
 
-def _errno(error: BaseException) -> int | None:
-    return error.errno if isinstance(error, OSError) else None
-
-
-def _is_denied(error: BaseException) -> bool:
-    return _errno(error) in _DENIED or _SAYS_DENIED.search(str(error)) is not None
+def _cause(error: BaseException | None, numbers: tuple[int, ...], words: str) -> BaseException | None:
+    """Return the error, or the first that it came from, with one of these numbers or words of the system."""
+    for cause in causes(error):
+        if (isinstance(cause, OSError) and cause.errno in numbers) or re.search(words, str(cause)):
+            return cause
+    return None
 
 
 def remembered(kind: str, identity: dict[str, Any], measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
@@ -160,3 +160,30 @@ def _seal(path: Path) -> tuple[int, int]:
         while chunk := file.read(_CHUNK):
             checksum = zlib.crc32(chunk, checksum)
     return path.stat().st_size, checksum
+
+
+def pack(folder: Path) -> Files:
+    """Read all files below a folder."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): np.fromfile(path, dtype=np.uint8) for path in files}
+
+
+def unpack(files: Files, folder: Path) -> None:
+    """Write files into a folder, which is made where it is missing."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        path = folder / name
+        if not path.resolve().is_relative_to(folder.resolve()):
+            raise ValueError(f"'{name}' leaves its folder")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.data)
+
+
+def unpack_entry(scratch: Path, files: Files) -> dict[str, Any]:
+    """Write the files of an entry that was sent, and return its description, for `write_entry`."""
+    unpack(files, scratch)
+    description = read_entry(scratch)  # against the checksums that the sender made
+    (scratch / META).unlink()
+    if description is None:
+        raise UserError("the copy of the data set that was sent is damaged; check disk and memory there")
+    return {name: value for name, value in description.items() if name != "files"}

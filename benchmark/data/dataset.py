@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
+import hashlib
 import mmap
+from array import array
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.data.cache import read_entry
-from benchmark.data.data_profile import count_test_duplicates
 from benchmark.data.text import OOV, cut
 from benchmark.spec.config import ViewSettings
 
-_VIEWS = 4  # two parts of two shapes
+_VIEWS = 4  # two splits of two shapes
 _LARGEST_KEPT = 1 << 28  # bytes
+_CHUNK = 1 << 22
+_WITH_TEST = (["train", "test"], ["validation", "test"])
 
 
 @dataclass(frozen=True)
 class View:
-    """A part of a data set as integer arrays.
+    """A split of a data set as integer arrays.
 
     Attributes
     ----------
@@ -31,7 +34,7 @@ class View:
     y : ndarray of int32, shape [n]
         Class numbers.
     rows : ndarray of int64, shape [n]
-        Numbers of the rows in their part's store.
+        Numbers of the rows in their split's store.
     store : Store
         Where the texts are.
     """
@@ -61,20 +64,18 @@ class Store:
 
     def text(self, row: int) -> str:
         """Return the raw text of a row."""
-        start, end = np.load(self.folder / "text_ends.npy", mmap_mode="r")[row : row + 2]
-        with (self.folder / "texts.bin").open("rb") as file:
-            file.seek(int(start))
-            return file.read(int(end - start)).decode("utf-8")
+        return self.texts(np.array([row]))[0]
 
     def texts(self, rows: NDArray[np.int64]) -> list[str]:
         """Return the raw texts of some rows."""
         ends = np.load(self.folder / "text_ends.npy", mmap_mode="r")
         if not ends[-1]:  # nothing but empty texts, and an empty file cannot be mapped
             return [""] * len(rows)
-        with (self.folder / "texts.bin").open("rb") as file:
-            content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-            with content:
-                return [content[ends[row] : ends[row + 1]].decode("utf-8") for row in rows]
+        with (
+            (self.folder / "texts.bin").open("rb") as file,
+            mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content,
+        ):
+            return [content[ends[row] : ends[row + 1]].decode("utf-8") for row in rows]
 
     def view(self, rows: NDArray[np.int64], settings: ViewSettings | None, length: int) -> View:
         """Cut the view of some rows at a length; without settings, one of texts and labels alone."""
@@ -85,34 +86,82 @@ class Store:
         return View(x=x, y=np.asarray(self.labels)[rows], rows=rows, store=self)
 
 
-def _view(folder: Path, part: str, settings: ViewSettings | None, length: int) -> View:
-    return Store(folder / "open").view(np.load(folder / f"{part}_rows.npy"), settings, length)
+class StoreWriter:
+    """Writes the folder of a `Store`: row by row, and the token ids once their ranks are known."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir()
+        self.folder = folder
+        self._texts = (folder / "texts.bin").open("wb")
+        self._tokens = (folder / "tokens.tmp").open("wb")
+        self.labels, self.hashes = array("i"), array("Q")
+        self.names: list[str] = []
+        self._text_ends, self.token_ends = array("q", [0]), array("q", [0])
+
+    def add(self, text: str, ids: array[int], label: int, name: str) -> bytes:
+        """Add a row, named for people, with provisional token ids, and return its text in UTF-8."""
+        content = text.encode("utf-8", errors="replace")
+        self._texts.write(content)
+        ids.tofile(self._tokens)
+        self.labels.append(label)
+        self.hashes.append(int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "little"))
+        self.names.append(name)
+        self._text_ends.append(self._text_ends[-1] + len(content))
+        self.token_ends.append(self.token_ends[-1] + len(ids))
+        return content
+
+    def close(self) -> None:
+        """Write all but the token ids."""
+        self._texts.close()
+        self._tokens.close()
+        np.save(self.folder / "labels.npy", np.array(self.labels, dtype=np.int32))
+        np.save(self.folder / "text_ends.npy", np.array(self._text_ends, dtype=np.int64))
+        np.save(self.folder / "token_ends.npy", np.array(self.token_ends, dtype=np.int64))
+
+    def provisional(self) -> NDArray[np.int32]:
+        """Return the provisional ids of all rows, memory-mapped."""
+        path = self.folder / "tokens.tmp"
+        if path.stat().st_size == 0:
+            return np.zeros(0, dtype=np.int32)
+        return np.memmap(path, dtype=np.int32, mode="r")
+
+    def finish(self, rank: NDArray[np.int32]) -> None:
+        """Replace provisional ids by their rank in the training split."""
+        provisional = self.provisional()
+        # Not through a memory map: on a full disk the kernel ends a process that writes into one.
+        with (self.folder / "tokens.npy").open("wb") as file:
+            header = np.lib.format.header_data_from_array_1_0(provisional)
+            np.lib.format.write_array_header_1_0(file, header)
+            for start in range(0, len(provisional), _CHUNK):
+                file.write(rank[provisional[start : start + _CHUNK]].tobytes())
+        del provisional
+        (self.folder / "tokens.tmp").unlink()
 
 
 @lru_cache(_VIEWS)
-def _shared_view(folder: Path, digest: str, part: str, settings: ViewSettings, length: int) -> View:
+def _view(folder: Path, digest: str, part: str, settings: ViewSettings | None, length: int) -> View:
     """Return a view that runs of one shape share; the digest is there to notice a change."""
-    view = _view(folder, part, settings, length)
+    view = Store(folder / "open").view(np.load(folder / f"{part}_rows.npy"), settings, length)
     view.x.flags.writeable = False
     return view
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """A prepared data set. Its test part is not an attribute: see `benchmark.data.ledger_chain.read_test`.
+    """A prepared data set. Its test split is not an attribute: see `benchmark.data.ledger_chain.read_test`.
 
     Attributes
     ----------
     folder : Path
         The cache entry.
     name, digest : str
-        Name for people, and digest of the content: texts, labels, classes and parts.
+        Name for people, and digest of the content: texts, labels, classes and splits.
     class_names : tuple of str
         Names of the classes 0, 1, …
     sizes : dict of str to int
         Texts in train, validation and test.
     vocabulary_total : int
-        Distinct words of the training part.
+        Distinct words of the training split.
     longest : int
         Tokens of the longest training text.
     home : str
@@ -136,7 +185,7 @@ class Dataset:
 
     @classmethod
     def open(cls, folder: Path, digest: str | None = None) -> Dataset | None:
-        """Open a cache entry; None where it is missing, damaged, or of another content than the digest's."""
+        """Open a cache entry; None where it is missing, damaged, or its content has a different digest."""
         meta = read_entry(folder)
         if meta is None or digest not in (None, meta["digest"]):
             return None
@@ -167,12 +216,12 @@ class Dataset:
         return [word.decode("utf-8") for word in words[: self.vocabulary_size(settings) - OOV - 1]]
 
     def view(self, part: Literal["train", "validation"], settings: ViewSettings | None) -> View:
-        """Cut a view of the training or validation part, in well under a second.
+        """Cut a view of the training or validation split, in well under a second.
 
         Parameters
         ----------
         part : {"train", "validation"}
-            Never the test part.
+            Never the test split.
         settings : ViewSettings or None
             Vocabulary size, length, padding and truncation side; None for models that read raw texts.
 
@@ -183,9 +232,16 @@ class Dataset:
         """
         if part not in ("train", "validation"):
             raise ValueError(f"got part {part!r}, expected 'train' or 'validation'")
-        if settings is None:
-            return _view(self.folder, part, None, 0)
-        length = self.length(settings)
-        if 4 * length * self.sizes[part] > _LARGEST_KEPT:
-            return _view(self.folder, part, settings, length)
-        return _shared_view(self.folder, self.digest, part, settings, length)
+        length = self.length(settings) if settings else 0
+        kept = settings is not None and 4 * length * self.sizes[part] <= _LARGEST_KEPT
+        make = _view if kept else _view.__wrapped__
+        return make(self.folder, self.digest, part, settings, length)
+
+
+def count_test_duplicates(facts: dict[str, Any]) -> int:
+    """Return how many test texts stand in train or validation, too.
+
+    Facts of an older version count a text that the test split repeats once.
+    """
+    pairs = [record["texts"] for record in facts["duplicates"] if record["parts"] in _WITH_TEST]
+    return int(facts.get("test_duplicates", sum(pairs)))

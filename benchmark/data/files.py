@@ -8,9 +8,11 @@ import difflib
 import hashlib
 import os
 from collections.abc import Iterable, Iterator
+from functools import partial
+from itertools import chain
 from pathlib import Path
 
-from benchmark.support.errors import UserError, did_you_mean
+from benchmark.support.errors import UserError, did_you_mean, file_errors
 
 _KNOWN = ("utf-8", "latin-1", "cp1252", "utf-16", "ascii", "iso-8859-15", "koi8-r", "shift_jis", "gb18030")
 _SPECIAL = {"undefined", "idna", "punycode", "unicode-escape", "raw-unicode-escape", "utf-7"}
@@ -25,7 +27,7 @@ _FEW = 3
 _CHUNK = 1 << 18
 
 LONGEST = 1 << 24
-"""Characters a line, or a field of a table, may have; what is longer is no table of texts."""
+"""Characters a line, or a field of a table, may have; what is longer is not a table of texts."""
 
 PACKED = (".gz", ".zip", ".bz2", ".xz", ".zst", ".tar", ".tgz", ".7z")
 """Ends of names of compressed files and archives."""
@@ -76,14 +78,41 @@ def decode(content: bytes, encoding: str, where: str) -> str:
     UserError
         Names file, byte offset and the way out.
     """
-    _check_start(content, encoding, where)
-    try:
-        text = content.decode(encoding)
-    except UnicodeDecodeError as error:
-        raise _not_encoded(where, error.start, content[error.start], encoding) from None
-    if "\x00" in text:
-        raise _not_text(where, len(text[: text.index("\x00")].encode(encoding)))
-    return text.lstrip("\ufeff")
+    if encoding in ("utf-16", "utf-32") and not content.startswith(tuple(_MARKS)):
+        _check_start(content, encoding, where)
+        encoding += "-le"
+    return "".join(_decoded([content], encoding, where))
+
+
+def _decoded(chunks: Iterable[bytes], encoding: str, where: str) -> Iterator[str]:
+    """Decode the content of a file chunk by chunk, refused at the first byte that is not text."""
+    decoder = codecs.getincrementaldecoder(encoding)("strict")
+    offset = 0
+    for chunk in chain(chunks, [b""]):
+        before = offset - len(decoder.getstate()[0])
+        if offset == 0:
+            _check_start(chunk, encoding, where)
+        try:
+            text = decoder.decode(chunk, final=not chunk)
+        except UnicodeDecodeError as error:
+            other = "latin-1" if encoding == "utf-8" else "utf-8"
+            raise UserError(
+                f"{where}: byte {before + error.start} (0x{error.object[error.start]:02x}) is not {encoding} "
+                f"text; if it is in another encoding say which, for example `encoding` {other}"
+            ) from None
+        except UnicodeError:
+            raise UserError(
+                f"{where} is not {encoding} text: it has no byte order mark; say which order, "
+                f"`encoding` {encoding}-le or {encoding}-be"
+            ) from None
+        if "\x00" in text:
+            place = before + len(text.partition("\x00")[0].encode(encoding))
+            raise UserError(
+                f"{where}: byte {place} is NUL, so this is a binary file; expected texts (of utf-16 say "
+                "`encoding` utf-16-le)"
+            )
+        yield text if offset else text.lstrip("\ufeff")
+        offset += len(chunk)
 
 
 def _check_start(content: bytes, encoding: str, where: str) -> None:
@@ -101,23 +130,6 @@ def _check_start(content: bytes, encoding: str, where: str) -> None:
             f"{where} begins with the byte order mark of {fitting[-1]}, so it is not {encoding} text; "
             f"read it with `encoding` {fitting[0]}"
         )
-
-
-def _not_encoded(where: str, offset: int, byte: int, encoding: str) -> UserError:
-    """Return the error for a byte that does not fit the encoding."""
-    other = "latin-1" if encoding == "utf-8" else "utf-8"
-    return UserError(
-        f"{where}: byte {offset} (0x{byte:02x}) is not {encoding} text; "
-        f"if it is in another encoding say which, for example `encoding` {other}"
-    )
-
-
-def _not_text(where: str, offset: int) -> UserError:
-    """Return the error for a file with NUL characters, which no text has."""
-    return UserError(
-        f"{where}: byte {offset} is NUL, so this is a binary file; expected texts (of utf-16 say "
-        "`encoding` utf-16-le)"
-    )
 
 
 def text_lines(path: Path, encoding: str) -> Iterator[str]:
@@ -138,43 +150,16 @@ def text_lines(path: Path, encoding: str) -> Iterator[str]:
     UserError
         Names the file and the byte or line.
     """
-    decoder = codecs.getincrementaldecoder(encoding)("strict")
-    pending, offset, number, end = "", 0, 0, "\n"
-    try:
-        with path.open("rb") as file:
-            while True:
-                chunk = file.read(_CHUNK)
-                before = offset - len(decoder.getstate()[0])
-                if offset == 0:
-                    _check_start(chunk, encoding, str(path))
-                try:
-                    text = decoder.decode(chunk, final=not chunk)
-                except UnicodeDecodeError as error:
-                    byte = error.object[error.start]
-                    start = offset + len(chunk) - len(error.object) + error.start
-                    raise _not_encoded(str(path), start, byte, encoding) from None
-                except UnicodeError:
-                    raise UserError(
-                        f"{path} is not {encoding} text: it has no byte order mark; say which order, "
-                        f"`encoding` {encoding}-le or {encoding}-be"
-                    ) from None
-                if "\x00" in text:
-                    start = before + len(text[: text.index("\x00")].encode(encoding))
-                    raise _not_text(str(path), start)
-                if offset == 0:
-                    text = text.lstrip("\ufeff")
-                    end = "\r" if "\r" in text[:-1] and "\n" not in text else "\n"
-                offset += len(chunk)
-                *whole, pending = (pending + text).split(end)
-                for line in whole:
-                    yield line + end
-                number += len(whole)
-                if len(pending) > LONGEST:
-                    raise UserError(f"{path}, line {number + 1} is longer than {LONGEST:,} characters")
-                if not chunk:
-                    break
-    except OSError as error:
-        raise UserError(f"{path}: {(error.strerror or str(error)).lower()}") from error
+    pending, number, end = "", 0, ""
+    with file_errors(path), path.open("rb") as file:
+        for text in _decoded(iter(partial(file.read, _CHUNK), b""), encoding, str(path)):
+            end = end or ("\r" if "\r" in text[:-1] and "\n" not in text else "\n")
+            *whole, pending = (pending + text).split(end)
+            for line in whole:
+                yield line + end
+            number += len(whole)
+            if len(pending) > LONGEST:
+                raise UserError(f"{path}, line {number + 1} is longer than {LONGEST:,} characters")
     if pending:
         yield pending
 

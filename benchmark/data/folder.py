@@ -16,15 +16,13 @@ import numpy as np
 
 from benchmark.data.files import PACKED, FirstFew, check_encoding, decode, fingerprint, missing
 from benchmark.data.labels import unify
-from benchmark.data.source import Row, Source, SourceOptions, experiment_name
-from benchmark.data.splits import TEST_NOTICE, draw_test, part_of, validation_share
+from benchmark.data.source import SPLITS, FileSource, Row, Source, SourceOptions, part_of
 from benchmark.support.errors import UserError, file_errors, one_line
 from benchmark.support.printable import printable
 
-_ORDER = ("train", "validation", "test")
 _UNLABELLED = "unsup"  # of aclImdb
 _LARGEST = 1 << 24
-_READING = 2  # raised when a folder is read in another way than before
+_READING = 2  # raised when a folder is read in a different way than before
 _SYSTEM = ("__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "$recycle.bin", "icon\r")
 
 
@@ -36,7 +34,7 @@ class _File(NamedTuple):
     modified: int
 
 
-class FolderSource:
+class FolderSource(FileSource):
     """A folder per class.
 
     Parameters
@@ -45,46 +43,39 @@ class FolderSource:
         The folder.
     options : SourceOptions
         Encoding and validation share.
-    name, spelling : str
-        Of the data set: for results, and as the user wrote it.
+    spelling : str
+        Of the data set, as the user wrote it.
     shown : Path, optional
         What messages say instead of the folder, as the archive that it came from.
     """
 
-    def __init__(
-        self, root: Path, options: SourceOptions, name: str, spelling: str, shown: Path | None = None
-    ) -> None:
-        self.name, self.home, self._spelling, self._root = name, str(root.absolute()), spelling, root
-        self._shown = shown or root
+    def __init__(self, root: Path, options: SourceOptions, spelling: str, shown: Path | None = None) -> None:
+        super().__init__(spelling, str(root.absolute()), options)
+        self._root, self._shown = root, shown or root
         self._encoding = check_encoding(options.encoding)
         self._strays, self._links = FirstFew(), FirstFew()
         self._folder_names: dict[str, str] = {}
         try:
-            self._files = list(self._find())
+            self._files = [
+                file for part, top in self._class_folders() for file in self._class_files(part, top)
+            ]
         except OSError as error:
-            raise UserError(f"{spelling}: {error.filename}: {one_line(error)}") from error
+            raise self.error(f"{error.filename}: {one_line(error)}") from error
         # As folders are named: 1.1 and 1.10 beside each other are two, a word in two forms of Unicode is one.
         folders = {file.class_name for file in self._files}
-        self._classes, self.notices = unify(sorted(folders), spelling, values=False)
-        self.class_names: tuple[str, ...] = tuple(sorted(set(self._classes.values())))
+        self.class_names, self._classes, self.notices = unify(sorted(folders), spelling, values=False)
         self.parts = {file.part for file in self._files}
         self._check()
-        self.validation_share = validation_share(
-            options.validation_share, "validation" in self.parts, spelling
-        )
+        self.validation_share = self.share("validation" in self.parts)
         if self._links.count:
             what = "link" if self._links.count == 1 else "links"
-            self.notices.append(
-                f"{spelling}: {self._links.count:,} {what} to a folder, or to nothing, not followed "
-                f"({self._links}); copy what should be read"
+            self.note(
+                f"{self._links.count:,} {what} to a folder, or to nothing, not followed ({self._links}); "
+                "copy what should be read"
             )
         if self._strays.count:
             what = "file that belongs" if self._strays.count == 1 else "files that belong"
-            self.notices.append(
-                f"{spelling}: {self._strays.count:,} {what} to no class ignored ({self._strays})"
-            )
-        if "test" not in self.parts:
-            self.notices.append(f"{spelling}: {TEST_NOTICE}")
+            self.note(f"{self._strays.count:,} {what} to no class ignored ({self._strays})")
 
     def key(self) -> str:
         """Return a digest of paths, sizes and times of the files, encoding and share."""
@@ -93,13 +84,12 @@ class FolderSource:
 
     def rows(self) -> Iterator[Row]:
         """Yield train, validation, test, in each the classes and files in the order of their names."""
-        numbers = {name: number for number, name in enumerate(self.class_names)}
-        labels = np.array([numbers[self._classes[file.class_name]] for file in self._files], dtype=np.int32)
-        drawn = draw_test(labels, np.array([file.part for file in self._files]))
-        for file, label, to_test in zip(self._files, labels.tolist(), drawn.tolist(), strict=True):
+        labels = np.array([self._classes[file.class_name] for file in self._files], dtype=np.int32)
+        splits = self.with_test(labels, np.array([file.part for file in self._files]))
+        for file, label, split in zip(self._files, labels.tolist(), splits, strict=True):
             where = file.path.relative_to(self._root).as_posix()
             text = self._read(file.path, str(self._shown / where))
-            yield Row("test" if to_test else file.part, text, label, where)
+            yield Row(split, text, label, where)
 
     def _read(self, path: Path, shown: str) -> str:
         with file_errors(shown), path.open("rb") as file:
@@ -108,27 +98,24 @@ class FolderSource:
             raise UserError(f"{shown} is larger than {_LARGEST >> 20} MiB; expected one text a file")
         return decode(content, self._encoding, shown)
 
-    def _find(self) -> Iterator[_File]:
-        for part, folder in self._class_folders():
-            yield from self._class_files(part, folder)
-
     def _class_folders(self) -> Iterator[tuple[str, Path]]:
         folders = self._folders(self._root)
         parts = {folder: part for folder in folders if (part := part_of(folder.name))}
         if not _holds_train(parts):
             # As the archive of 20 Newsgroups has it: 20news-bydate-train and 20news-bydate-test.
-            parts = {folder: part for folder in folders if (part := part_of(_last_word(folder.name)))}
+            words = {folder: re.split(r"[-_. ]", folder.name)[-1] for folder in folders}
+            parts = {folder: part for folder, word in words.items() if (part := part_of(word))}
             if len(parts) < len(folders) or not _holds_train(parts):
                 yield from (("train", folder) for folder in folders)
                 return
         for folder in folders:
             if folder not in parts:
                 self._ignore(folder)
-        for part in _ORDER:
+        for part in SPLITS:
             same = [folder for folder, own in parts.items() if own == part]
             if len(same) > 1:
                 names = " and ".join(folder.name for folder in same)
-                raise UserError(f"{self._spelling}: {names} mean the same part, {part}; expected one of them")
+                raise self.error(f"{names} mean the same split, {part}; expected one of them")
             yield from ((part, folder) for parent in same for folder in self._folders(parent))
 
     def _folders(self, parent: Path) -> list[Path]:
@@ -146,9 +133,8 @@ class FolderSource:
     def _class_files(self, part: str, top: Path) -> list[_File]:
         class_name = os.fsencode(top.name).decode("utf-8", "replace")
         if self._folder_names.setdefault(class_name, top.name) != top.name:
-            raise UserError(
-                f"{self._spelling}: two folders of classes are named '{class_name}', in bytes that are not "
-                "UTF-8; rename them"
+            raise self.error(
+                f"two folders of classes are named '{class_name}', in bytes that are not UTF-8; rename them"
             )
         found = []
         for where, folders, names in os.walk(top, onerror=_raise):
@@ -180,29 +166,23 @@ class FolderSource:
 
     def _check(self) -> None:
         if not self._files:
-            raise UserError(
-                f"{self._spelling}: found no texts; expected a folder per class with a file per text in it "
-                "(with or without train/ and test/ around them)"
+            raise self.error(
+                "found no texts; expected a folder per class with a file per text in it (with or without "
+                "train/ and test/ around them)"
             )
         if len(self.class_names) < 2:
-            raise UserError(
-                f"{self._spelling}: found one class only, '{self.class_names[0]}'; expected a folder per "
-                "class, two or more"
-            )
+            only = self.class_names[0]
+            raise self.error(f"found one class only, '{only}'; expected a folder per class, two or more")
 
 
 def _holds_train(parts: dict[Path, str]) -> bool:
-    """Whether a folder of the training part has folders in it; a class may be called train, too."""
+    """Whether a folder of the training split has folders in it; a class may be called train, too."""
     return any(part == "train" and any(map(Path.is_dir, path.iterdir())) for path, part in parts.items())
 
 
 def _is_stray(name: str) -> bool:
     """Whether a name is hidden, or one of those that systems leave in folders and archives."""
     return name.startswith(".") or name.lower() in _SYSTEM
-
-
-def _last_word(name: str) -> str:
-    return re.split(r"[-_. ]", name)[-1]
 
 
 def _raise(error: OSError) -> None:
@@ -218,4 +198,4 @@ def source(argument: str, options: SourceOptions) -> Source:
         raise UserError(f"{spelling} is a file; unpack it, and name the folder with a folder per class")
     if not root.is_dir():
         raise UserError(f"{spelling} is a file; to read a table write csv:{argument}")
-    return FolderSource(root, options, experiment_name(spelling), spelling)
+    return FolderSource(root, options, spelling)

@@ -1,6 +1,6 @@
 """IMDB reviews as the arrays of `keras.datasets.imdb`, turned back into words; their pickles are not run.
 
-Source: ``keras.datasets.imdb.load_data`` and ``get_word_index``; the validation part is that of the
+Source: ``keras.datasets.imdb.load_data`` and ``get_word_index``; the validation split is that of the
 TensorFlow tutorial "Text classification with movie reviews" (``x_train[:10000]``).
 """
 
@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.data.files import fingerprint, stamp
-from benchmark.data.source import Row, Source, SourceOptions
+from benchmark.data.source import Row, SourceOptions
 from benchmark.support.errors import UserError, one_line
 
 PAD, START, UNK, UNUSED = range(4)
@@ -45,50 +45,43 @@ class ImdbIntSource:
     def __init__(self, options: SourceOptions) -> None:
         if options.validation_share is not None:
             raise UserError(
-                "`validation_share`: 'imdb-int' has a validation part of its own, the first "
+                "`validation_share`: 'imdb-int' has a validation split of its own, the first "
                 f"{_VALIDATION:,} of train"
             )
         self._folder = options.data_dir
+        self._files = [(self._folder or Path()) / path for path in (_ARRAYS, _WORDS)]
 
     def key(self) -> str:
         """Return a digest of the two files' sizes and times."""
-        folder = self._folder or Path()
-        return fingerprint([stamp(folder / _ARRAYS), stamp(folder / _WORDS)])
+        return fingerprint(map(stamp, self._files))
 
     def rows(self) -> Iterator[Row]:
         """Yield validation, train and test in the order of `load_data`, words joined by spaces."""
-        folder = self._checked_folder()
-        words = word_table(folder / _WORDS)
-        arrays = NpzFile(folder / _ARRAYS)
-        generator = np.random.RandomState(_SHUFFLE_SEED)
-        for part in ("train", "test"):
-            texts, labels = arrays.lists(f"x_{part}"), arrays.integers(f"y_{part}").tolist()
-            if len(texts) != len(labels):
-                raise UserError(
-                    f"{folder / _ARRAYS}: x_{part} has {len(texts)} entries and y_{part} {len(labels)}"
-                )
-            order = np.arange(len(texts))
-            generator.shuffle(order)
-            for place, number in enumerate(order.tolist()):
-                own = "validation" if part == "train" and place < _VALIDATION else part
-                text = decode_ids(_ids(texts[number]), words)
-                yield Row(own, text, labels[number], f"{part} {place}")
-
-    def at_hand(self) -> bool:
-        """Return whether both files are there."""
-        folder = self._folder
-        return folder is not None and all((folder / path).is_file() for path in (_ARRAYS, _WORDS))
-
-    def _checked_folder(self) -> Path:
-        for path in (_ARRAYS, _WORDS):
-            if self._folder is None or not (self._folder / path).is_file():
+        for path, file in zip((_ARRAYS, _WORDS), self._files, strict=True):
+            if self._folder is None or not file.is_file():
                 where = "no folder was given" if self._folder is None else f"{self._folder} lacks {path}"
                 raise UserError(
                     f"data set 'imdb-int' needs {_ARRAYS} and {_WORDS} below `data_dir`: {where}; they are "
                     "the files of keras.datasets.imdb (load_data and get_word_index fetch them)"
                 )
-        assert self._folder is not None
-        return self._folder
+        arrays, words = NpzFile(self._files[0]), word_table(self._files[1])
+        generator = np.random.RandomState(_SHUFFLE_SEED)
+        for part in ("train", "test"):
+            texts, labels = arrays.lists(f"x_{part}"), arrays.integers(f"y_{part}").tolist()
+            if len(texts) != len(labels):
+                raise UserError(
+                    f"{self._files[0]}: x_{part} has {len(texts)} entries and y_{part} {len(labels)}"
+                )
+            order = np.arange(len(texts))
+            generator.shuffle(order)
+            for place, number in enumerate(order.tolist()):
+                own = "validation" if part == "train" and place < _VALIDATION else part
+                ids = [START, *(rank + INDEX_FROM for rank in texts[number])]  # the file holds ranks
+                yield Row(own, decode_ids(ids, words), labels[number], f"{part} {place}")
+
+    def at_hand(self) -> bool:
+        """Return whether both files are there."""
+        return self._folder is not None and all(map(Path.is_file, self._files))
 
 
 def word_table(path: Path) -> dict[int, str]:
@@ -116,11 +109,6 @@ def decode_ids(ids: Sequence[int], words: Mapping[int, str]) -> str:
     '‹pad› ‹start› film ‹unk› ‹unused›'
     """
     return " ".join(words.get(number, SPECIAL[UNK]) for number in ids)
-
-
-def _ids(ranks: array[int]) -> list[int]:
-    """Return the ids of `load_data` for a text of the file, which holds ranks."""
-    return [START, *(rank + INDEX_FROM for rank in ranks)]
 
 
 class NpzFile:
@@ -161,11 +149,12 @@ class NpzFile:
         """Return an array, or the list behind an object array."""
         try:
             with zipfile.ZipFile(self._path) as archive:
-                if f"{name}.npy" not in archive.namelist():
+                member = f"{name}.npy"
+                if member not in archive.namelist():
                     raise self._error(name, "it is not there")
-                if archive.getinfo(f"{name}.npy").file_size > _LARGEST:
+                if archive.getinfo(member).file_size > _LARGEST:
                     raise self._error(name, f"it is larger than {_LARGEST >> 30} GiB")
-                with archive.open(f"{name}.npy") as file:
+                with archive.open(member) as file:
                     return _read_array(file)
         except UserError:
             raise
@@ -177,9 +166,9 @@ class NpzFile:
 
 
 def _read_array(file: IO[bytes]) -> NDArray[Any] | list[Any]:
-    version = np.lib.format.read_magic(file)
-    read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-    shape, _, dtype = read_header[version](file)
+    if np.lib.format.read_magic(file) != (1, 0):
+        raise ValueError("expected version 1.0 of the format")
+    shape, _, dtype = np.lib.format.read_array_header_1_0(file)
     if not dtype.hasobject:
         file.seek(0)
         array: NDArray[Any] = np.lib.format.read_array(file, allow_pickle=False)
@@ -242,8 +231,3 @@ def unpickle(file: IO[bytes]) -> list[Any]:
     if not isinstance(result, _Stub) or type(result.items) is not list:
         raise pickle.UnpicklingError("it holds no object array")
     return result.items
-
-
-def source(options: SourceOptions) -> Source:
-    """Return the source of the pre-tokenised reviews."""
-    return ImdbIntSource(options)

@@ -15,8 +15,10 @@ _JOINERS = "\u200c\u200d"
 _CODE = re.compile(r"[+-]?0[0-9]")  # 01234, which is not 1234
 
 
-def unify(labels: Iterable[str], who: str, values: bool = True) -> tuple[dict[str, str], list[str]]:
-    """Find the class of each label: one for one number, one for one word.
+def unify(
+    labels: Iterable[str], who: str, values: bool = True
+) -> tuple[tuple[str, ...], dict[str, int], list[str]]:
+    """Find the classes of labels: one for one number, one for one word.
 
     Parameters
     ----------
@@ -25,20 +27,23 @@ def unify(labels: Iterable[str], who: str, values: bool = True) -> tuple[dict[st
     who : str
         The data set, for the notices.
     values : bool
-        Whether ``1`` and ``1.0``, ``true`` and ``True`` are the same; otherwise only what a screen shows
-        alike is (forms of Unicode, spaces around a word).
+        Whether ``1`` and ``1.0``, ``true`` and ``True`` are the same, and numbers are in their order;
+        otherwise only what a screen shows alike is (forms of Unicode, spaces around a word).
 
     Returns
     -------
+    tuple of str
+        Names of the classes in order. A class has the name of its shortest spelling, so that one of one
+        spelling keeps it.
     dict
-        Name of the class by label: its shortest spelling, so that a class of one spelling keeps it.
+        Number of the class by label.
     list of str
         Notices of what was taken for one class, and of what is similar and was not.
 
     Examples
     --------
-    >>> unify(["0.0", "0", "01", "1"], "csv:x")[0]
-    {'0.0': '0', '0': '0', '01': '01', '1': '1'}
+    >>> unify(["0.0", "01", "0", "1"], "csv:x")[:2]
+    (('0', '01', '1'), {'0.0': 0, '0': 0, '01': 1, '1': 2})
     """
     groups = _grouped(labels, lambda label: _value(label, values))
     names = [min(group, key=lambda label: (len(label), label)) for group in groups]
@@ -52,7 +57,10 @@ def unify(labels: Iterable[str], who: str, values: bool = True) -> tuple[dict[st
     notices = [f"{who}: labels that are one class, spelled differently: {merged}"] if merged.count else []
     if similar.count:
         notices.append(f"{who}: labels that are similar, and different classes: {similar}")
-    return {label: name for name, group in zip(names, groups, strict=True) for label in group}, notices
+    order = _in_order(names) if values else sorted(names)
+    place = {name: number for number, name in enumerate(order)}
+    numbers = {label: place[name] for name, group in zip(names, groups, strict=True) for label in group}
+    return tuple(order), numbers, notices
 
 
 def number(label: str) -> Decimal | None:
@@ -60,13 +68,12 @@ def number(label: str) -> Decimal | None:
     return Decimal(label) if _NUMBER.fullmatch(label) else None
 
 
-def in_order(names: Iterable[str]) -> tuple[str, ...]:
+def _in_order(names: list[str]) -> list[str]:
     """Return names of classes by number where all are numbers, otherwise by name."""
-    names = set(names)
     numbers = {name: value for name in names if (value := number(name)) is not None}
     if len(numbers) < len(names):
-        return tuple(sorted(names))
-    return tuple(sorted(names, key=lambda name: (numbers[name], name)))
+        return sorted(names)
+    return sorted(names, key=lambda name: (numbers[name], name))
 
 
 def _alike(name: str) -> Hashable:

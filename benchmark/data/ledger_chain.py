@@ -1,4 +1,4 @@
-"""The test part's one door: reading it appends an entry to a hash-chained ledger."""
+"""The test split's one door: reading it appends an entry to a hash-chained ledger."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ import getpass
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,9 +33,9 @@ Recorder: TypeAlias = Path | Callable[[RunSpec], None]
 
 
 def read_test(dataset: Dataset, spec: RunSpec, ledger: Recorder) -> View:
-    """Read the test part for one final run, after that has been recorded.
+    """Read the test split for one final run, after that has been recorded.
 
-    This function and `read_test_texts` are the only ones of the project that open the test part.
+    This function and `read_test_texts` are the only ones of the project that open the test split.
 
     Parameters
     ----------
@@ -50,28 +49,28 @@ def read_test(dataset: Dataset, spec: RunSpec, ledger: Recorder) -> View:
     Returns
     -------
     View
-        The test part as the run's view settings cut it.
+        The test split as the run's view settings cut it.
 
     Raises
     ------
     ValueError
-        For a trial: the search never sees the test part.
+        For a trial: the search never sees the test split.
     """
     if spec.kind != "final":
-        raise ValueError("a trial of the search may not read the test part")
+        raise ValueError("a trial of the search may not read the test split")
     if spec.dataset_digest != dataset.digest:
         raise ValueError(f"the run is on data {spec.dataset_digest}, not on {dataset.digest}")
     if callable(ledger):
         ledger(spec)
     else:
-        record_look(spec, ledger)
+        record_test_read(spec, ledger)
     rows = np.arange(dataset.sizes["test"])
     length = dataset.length(spec.view) if spec.view else 0
     return Store(dataset.folder / "test").view(rows, spec.view, length)
 
 
-def record_look(spec: RunSpec, ledger: Path) -> None:
-    """Record that a final run reads its test part; only what asks for it may open that part then.
+def record_test_read(spec: RunSpec, ledger: Path) -> None:
+    """Record that a final run reads its test split; only what asks for it may open that part then.
 
     Parameters
     ----------
@@ -104,7 +103,7 @@ def read_test_texts(dataset: Dataset, rows: NDArray[np.int64], ledger: Path) -> 
     dataset : Dataset
         The prepared data set.
     rows : ndarray of int64, shape (n,)
-        Places in the test part.
+        Places in the test split.
     ledger : Path
         ``mlruns/ledger.jsonl``.
     """
@@ -137,7 +136,7 @@ def append(ledger: Path, entry: dict[str, Any]) -> None:
     """
     ledger.parent.mkdir(parents=True, exist_ok=True)
     with guard(ledger):
-        entries, torn = _entries(ledger)
+        entries, torn = _entries(ledger, locked=True)
         previous = entries[-1]["hash"] if entries else _FIRST
         body = {"when": datetime.now(UTC).isoformat(timespec="seconds"), **entry, "previous": previous}
         if torn:
@@ -171,8 +170,7 @@ def read_entries(ledger: Path) -> list[dict[str, Any]]:
     UserError
         When the chain of hashes is broken.
     """
-    with _reading(ledger):
-        return _entries(ledger)[0]
+    return _entries(ledger)[0]
 
 
 @dataclass(frozen=True)
@@ -197,34 +195,40 @@ def examine(ledger: Path) -> tuple[list[dict[str, Any]], list[Damage]]:
         All entries that can be read, and what is wrong, by line. Whole entries that were cut off at the
         end leave no damage.
     """
-    with _reading(ledger):
-        lines, rest = _lines(ledger)
+    lines, rest = _lines(ledger)
     return _chain([*lines, rest] if rest else lines)
 
 
-def _entries(ledger: Path) -> tuple[list[dict[str, Any]], bytes]:
+def _entries(ledger: Path, locked: bool = False) -> tuple[list[dict[str, Any]], bytes]:
     """Return the entries, each checked against its hash and the one before, and half an entry at the end.
 
     A last entry that lacks nothing but the end of its line is whole: some editors take that away.
     """
-    lines, rest = _lines(ledger)
-    ended = rest + b"\n"
-    if rest and not _chain([*lines, ended])[1]:
-        lines, rest = [*lines, ended], b""
+    lines, rest = _lines(ledger, locked)
+    closed = rest + b"\n"
+    if rest and not _chain([*lines, closed])[1]:
+        lines, rest = [*lines, closed], b""
     entries, damage = _chain(lines)
     if damage:
         raise UserError(f"{ledger}, line {damage[0].line}: the ledger is damaged; restore it from a copy")
     return entries, rest
 
 
-def _lines(ledger: Path) -> tuple[list[bytes], bytes]:
-    """Return the lines with their ends, and what stands behind the last end."""
-    try:
-        content = ledger.read_bytes()
-    except FileNotFoundError:
-        content = b""
-    except OSError as error:
-        raise UserError(f"{ledger} cannot be read: {one_line(error)}") from error
+def _lines(ledger: Path, locked: bool = False) -> tuple[list[bytes], bytes]:
+    """Return the lines with their ends, and what stands behind the last end.
+
+    Others are kept from writing where that is possible: a ledger that cannot be written can be read.
+    """
+    with contextlib.ExitStack() as stack:
+        if ledger.exists() and not locked:
+            with contextlib.suppress(OSError):
+                stack.enter_context(guard(ledger))
+        try:
+            content = ledger.read_bytes()
+        except FileNotFoundError:
+            content = b""
+        except OSError as error:
+            raise UserError(f"{ledger} cannot be read: {one_line(error)}") from error
     *lines, rest = content.split(b"\n")
     return [line + b"\n" for line in lines], rest
 
@@ -240,7 +244,7 @@ def _chain(lines: Iterable[bytes]) -> tuple[list[dict[str, Any]], list[Damage]]:
             if not isinstance(entry["model"], str) or not isinstance(entry["dataset_digest"], str):
                 raise ValueError("names are text")
         except (ValueError, KeyError, AttributeError, RecursionError):
-            damage.append(Damage(number, "this is no entry"))
+            damage.append(Damage(number, "this is not an entry"))
             continue
         if own != _hash(body):
             damage.append(Damage(number, "this entry was changed: its hash is of a different one"))
@@ -252,16 +256,6 @@ def _chain(lines: Iterable[bytes]) -> tuple[list[dict[str, Any]], list[Damage]]:
         entries.append(entry)
         previous = own
     return entries, damage
-
-
-@contextmanager
-def _reading(ledger: Path) -> Iterator[None]:
-    """Keep others from writing, where that is possible: a ledger that cannot be written can be read."""
-    with contextlib.ExitStack() as stack:
-        if ledger.exists():
-            with contextlib.suppress(OSError):
-                stack.enter_context(guard(ledger))
-        yield
 
 
 def _line(entry: dict[str, Any]) -> bytes:

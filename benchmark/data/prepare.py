@@ -1,4 +1,4 @@
-"""Preparation: a source is read once, streaming, into a cache entry of token ids and texts."""
+"""The data set of a command: a source is read once, streaming, into a cache entry of token ids and texts."""
 
 from __future__ import annotations
 
@@ -9,24 +9,87 @@ import json
 import re
 from array import array
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.data.cache import META, cache_root, locked, write_entry
-from benchmark.data.data_profile import FactFinder
-from benchmark.data.dataset import Dataset
-from benchmark.data.source import Row, Source
-from benchmark.data.splits import SPLIT_SEED, draw_stratified
+from benchmark.data.cache import META, Files, cache_root, locked, unpack_entry, write_entry
+from benchmark.data.data_profile import find_facts, notices, shared_texts
+from benchmark.data.dataset import Dataset, StoreWriter
+from benchmark.data.files import FirstFew
+from benchmark.data.source import SPLITS, Row, Source, SourceOptions, get_source, split_validation
 from benchmark.data.text import OOV, STANDARDIZER_VERSION, tokenize
+from benchmark.data.tfds_source import ImdbSource
 from benchmark.support.errors import UserError
 from benchmark.support.printable import redacted
 
 _FORMAT = 2
-_CHUNK = 1 << 22
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+def choose_dataset(
+    name: str | None,
+    options: SourceOptions,
+    notice: Callable[[str], None],
+    line: Callable[[str], None] = lambda _: None,
+) -> Dataset:
+    """Return the prepared data set that was asked for.
+
+    Parameters
+    ----------
+    name : str or None
+        A name, ``dir:PATH``, ``csv:PATH`` or ``tfds:NAME``, which never falls back. None means ``imdb``
+        where it is prepared or can be fetched, otherwise ``sample``.
+    options : SourceOptions
+        Data folder, validation share, encoding and columns.
+    notice : callable
+        Gets that ``sample`` is taken instead, and why, and what was left out of files or drawn from them.
+    line : callable
+        Gets why ``imdb`` is taken where no name was given, and which test texts are training texts, too.
+    """
+    if options.validation_share is not None and not options.validation_share < 1:
+        raise UserError(f"got {options.validation_share}, expected less than 1", setting="validation_share")
+    if name is None:
+        dataset = _default(options, notice, line)
+    else:
+        dataset = prepare(get_source(name, options))
+        if said := notices(dataset):
+            notice("\n".join(said))
+    if shared := shared_texts(dataset):
+        line(f"{dataset.name}: {shared}")
+    return dataset
+
+
+def _default(options: SourceOptions, notice: Callable[[str], None], line: Callable[[str], None]) -> Dataset:
+    """Return IMDB where it is at hand or can be fetched, otherwise the sample; say which, and why."""
+    for option in ("encoding", "quoting", "text_column", "label_column"):
+        if getattr(options, option) is not None:
+            raise UserError("name the data set that it is about with `dataset`", setting=option)
+    imdb = ImdbSource(options)
+    found, reason = "", "no network"
+    if cached(imdb) is not None:
+        found = "prepared in the cache"
+    elif (folder := imdb.find()) is not None:
+        found = f"found in {folder}"
+    elif imdb.reachable():
+        try:
+            prepare(imdb)
+            found = "fetched"
+        except UserError as error:  # something answers, as behind some proxies, but not the data
+            reason = str(error)
+    if found:
+        line(f"imdb: {found} (a different data set: `dataset`)")
+        return prepare(imdb)
+    ignored = "" if options.validation_share is None else " (`validation_share` has no effect on it)"
+    notice(
+        f"The IMDB reviews are neither on this machine nor can they be fetched ({reason}), so this takes "
+        f"'sample', the built-in data set made by the program{ignored}. Its results say nothing about real "
+        "reviews. To use the real ones, give a folder that has them with `data_dir`."
+    )
+    return prepare(get_source("sample", SourceOptions(options.data_dir)))
 
 
 def prepare(source: Source) -> Dataset:
@@ -45,23 +108,26 @@ def prepare(source: Source) -> Dataset:
     Dataset
         Opened on memory-mapped files.
     """
-    dataset = cached(source)
-    if dataset is not None:
-        return dataset
-    if len(source.class_names) < 2:  # asked first: a source that reads its data for it may raise here
-        raise UserError(
-            f"data set '{source.name}' has one class only, {list(source.class_names)}; expected two or more"
-        )
     folder = _entry(source)
-    with locked(folder):
-        dataset = cached(source)
-        if dataset is not None:
-            return dataset
-        write_entry(folder, lambda scratch: _fill(scratch, source))
-    dataset = cached(source)
+    dataset = Dataset.open(folder)
+    if dataset is None:
+        if len(source.class_names) < 2:  # asked first: a source that reads its data for it may raise here
+            names = list(source.class_names)
+            raise UserError(f"data set '{source.name}' has one class only, {names}; expected two or more")
+        dataset = _made_once(folder, lambda scratch: _fill(scratch, source))
     if dataset is None:
         raise UserError(f"the cache entry {folder} is damaged as soon as it is written; check the disk")
     return dataset
+
+
+def _made_once(
+    folder: Path, fill: Callable[[Path], dict[str, Any]], digest: str | None = None
+) -> Dataset | None:
+    """Return the data set of a cache entry that one process makes, and the others wait for."""
+    with locked(folder):
+        if Dataset.open(folder, digest) is None:
+            write_entry(folder, fill)
+    return Dataset.open(folder, digest)
 
 
 def cached(source: Source) -> Dataset | None:
@@ -79,6 +145,52 @@ def find_prepared(digest: str) -> Dataset | None:
     return None
 
 
+def find_entry(entry: str, digest: str) -> Dataset | None:
+    """Return a data set that this machine's cache has.
+
+    Parameters
+    ----------
+    entry : str
+        Name of its folder, by which it is known how it was prepared.
+    digest : str
+        Of its content.
+
+    Returns
+    -------
+    Dataset or None
+        None where the entry is missing, damaged, or of a different content.
+    """
+    return Dataset.open(cache_root() / "datasets" / entry, digest)
+
+
+def receive(entry: str, digest: str, files: Files) -> Dataset:
+    """Put a data set that was sent into this machine's cache: once, however many processes are sent it.
+
+    Parameters
+    ----------
+    entry, digest : str
+        As in `find_entry`.
+    files : dict
+        From `benchmark.data.cache.pack`, of the sender's entry.
+
+    Returns
+    -------
+    Dataset
+        From the cache.
+
+    Raises
+    ------
+    UserError
+        When the cache cannot be written, or what arrived is not what was sent.
+    """
+    dataset = _made_once(
+        cache_root() / "datasets" / entry, lambda scratch: unpack_entry(scratch, files), digest
+    )
+    if dataset is None:
+        raise UserError(f"the copy of data set '{entry}' that was sent is not the one that was asked for")
+    return dataset
+
+
 def _entry(source: Source) -> Path:
     """Return the folder of a source's cache entry.
 
@@ -93,92 +205,43 @@ def _entry(source: Source) -> Path:
     return cache_root() / "datasets" / f"{source.name}-{key}"
 
 
-class _Writer:
-    """Texts, provisional token ids and labels of the rows that may be seen, or of the test part."""
-
-    def __init__(self, folder: Path) -> None:
-        folder.mkdir()
-        self.folder = folder
-        self._texts: IO[bytes] = (folder / "texts.bin").open("wb")
-        self._tokens: IO[bytes] = (folder / "tokens.tmp").open("wb")
-        self.labels = array("i")
-        self._text_ends = array("q", [0])
-        self.token_ends = array("q", [0])
-
-    def add(self, text: str, ids: array[int], label: int) -> bytes:
-        content = text.encode("utf-8", errors="replace")
-        self._texts.write(content)
-        ids.tofile(self._tokens)
-        self.labels.append(label)
-        self._text_ends.append(self._text_ends[-1] + len(content))
-        self.token_ends.append(self.token_ends[-1] + len(ids))
-        return content
-
-    def close(self) -> None:
-        self._texts.close()
-        self._tokens.close()
-        np.save(self.folder / "labels.npy", np.array(self.labels, dtype=np.int32))
-        np.save(self.folder / "text_ends.npy", np.array(self._text_ends, dtype=np.int64))
-        np.save(self.folder / "token_ends.npy", np.array(self.token_ends, dtype=np.int64))
-
-    def lengths(self) -> NDArray[np.int64]:
-        ends = np.array(self.token_ends, dtype=np.int64)
-        return ends[1:] - ends[:-1]
-
-    def provisional(self) -> NDArray[np.int32]:
-        path = self.folder / "tokens.tmp"
-        if path.stat().st_size == 0:
-            return np.zeros(0, dtype=np.int32)
-        return np.memmap(path, dtype=np.int32, mode="r")
-
-    def finish(self, rank: NDArray[np.int32]) -> None:
-        """Replace provisional ids by their rank in the training part."""
-        provisional = self.provisional()
-        # Not through a memory map: on a full disk the kernel ends a process that writes into one.
-        with (self.folder / "tokens.npy").open("wb") as file:
-            header = np.lib.format.header_data_from_array_1_0(provisional)
-            np.lib.format.write_array_header_1_0(file, header)
-            for start in range(0, len(provisional), _CHUNK):
-                file.write(rank[provisional[start : start + _CHUNK]].tobytes())
-        del provisional
-        (self.folder / "tokens.tmp").unlink()
-
-
 def _fill(folder: Path, source: Source) -> dict[str, Any]:
-    open_part, test = _Writer(folder / "open"), _Writer(folder / "test")
+    visible, test = StoreWriter(folder / "open"), StoreWriter(folder / "test")
     numbers: defaultdict[bytes, int] = defaultdict(itertools.count().__next__)
-    own_validation, facts = array("b"), FactFinder()
+    own_validation, empty = array("b"), FirstFew()
     digest = hashlib.sha256(json.dumps([source.class_names, source.validation_share]).encode())
-    for row in source.rows():
+    for number, row in enumerate(source.rows(), 1):
         _check(row, source)
+        name = row.where or f"text {number}"
         ids = array("i", [numbers[token] for token in tokenize(row.text)])
-        if row.part == "test":
-            content = test.add(row.text, ids, row.label)
-        else:
-            content = open_part.add(row.text, ids, row.label)
+        content = (test if row.part == "test" else visible).add(row.text, ids, row.label, name)
+        if row.part != "test":
             own_validation.append(row.part == "validation")
+        if not content.strip():
+            empty.add(name)
         digest.update(f"\x00{row.part}\x00{row.label}\x00{len(content)}\x00".encode())
         digest.update(content)
-        facts.add(row, content)
-    open_part.close()
+    visible.close()
     test.close()
 
     train, validation = split_validation(
-        np.array(open_part.labels, dtype=np.int32),
-        np.array(own_validation, dtype=np.int8).astype(bool),
+        np.array(visible.labels),
+        np.array(own_validation, dtype=bool),
         source.validation_share,
     )
     np.save(folder / "train_rows.npy", train)
     np.save(folder / "validation_rows.npy", validation)
-    words, rank = _rank(list(numbers), open_part, train)
+    words, rank = _rank(list(numbers), visible, train)
     (folder / "vocabulary.txt").write_bytes(b"\n".join(words))
-    open_part.finish(rank)
+    visible.finish(rank)
     test.finish(rank)
     sizes = {"train": len(train), "validation": len(validation), "test": len(test.labels)}
-    for part, size in sizes.items():
+    for split, size in sizes.items():
         if not size:
-            raise UserError(f"data set '{source.name}' has no {part} texts")
-    found = facts.finish(train, validation, open_part.lengths(), len(source.class_names))
+            raise UserError(f"data set '{source.name}' has no {split} texts")
+    splits = {"train": (visible, train), "validation": (visible, validation)}
+    splits["test"] = (test, np.arange(len(test.labels)))
+    found = find_facts(splits, empty, len(source.class_names))
     _check_classes(source, found["class_counts"])
     return {
         "name": source.name,
@@ -189,16 +252,16 @@ def _fill(folder: Path, source: Source) -> dict[str, Any]:
         "standardizer": STANDARDIZER_VERSION,
         "sizes": sizes,
         "vocabulary": len(words),
-        "longest": int(open_part.lengths()[train].max(initial=1)),
+        "longest": int(np.diff(visible.token_ends)[train].max(initial=1)),
         "facts": found,
         "notices": list(getattr(source, "notices", ())),  # optional, see `Source`
     }
 
 
 def _check(row: Row, source: Source) -> None:
-    if row.part not in ("train", "validation", "test"):
+    if row.part not in SPLITS:
         raise UserError(
-            f"data set '{source.name}': a text is of part '{row.part}'; expected train, validation or test"
+            f"data set '{source.name}': a text is of split '{row.part}'; expected train, validation or test"
         )
     if not 0 <= row.label < len(source.class_names):
         raise UserError(
@@ -222,33 +285,8 @@ def _check_classes(source: Source, counts: dict[str, list[int]]) -> None:
                 )
 
 
-def split_validation(
-    labels: NDArray[np.int32], own: NDArray[np.bool_], share: float
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the rows of the training and validation parts.
-
-    Parameters
-    ----------
-    labels : ndarray of int32, shape [n]
-        Class of every row that is not test.
-    own : ndarray of bool, shape [n]
-        True where the source itself says validation.
-    share : float
-        Where no row is the source's own validation: share of each class that is drawn, by a fixed
-        seed.
-
-    Returns
-    -------
-    train, validation : ndarray of int64
-        Row numbers, ascending.
-    """
-    if not own.any():
-        own = draw_stratified(labels, share, SPLIT_SEED)
-    return np.flatnonzero(~own), np.flatnonzero(own)
-
-
 def _rank(
-    words: list[bytes], part: _Writer, rows: NDArray[np.int64]
+    words: list[bytes], part: StoreWriter, rows: NDArray[np.int64]
 ) -> tuple[list[bytes], NDArray[np.int32]]:
     """Rank words by frequency in the training rows, ties by the word; unseen ones become OOV."""
     counts = np.zeros(len(words), dtype=np.int64)

@@ -7,10 +7,11 @@ import json
 import re
 from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, TypeAlias
 
-from benchmark.data.files import LONGEST, PACKED, FirstFew, text_lines
+from benchmark.data.files import LONGEST, PACKED, FirstFew, decode, text_lines
 from benchmark.support.errors import UserError, did_you_mean, one_line
 
 Record = tuple[str, tuple[Any, ...]]
@@ -21,17 +22,6 @@ _SEPARATOR = re.compile(r'"?sep=([,;|\t])"?[\r\n]*')
 _QUOTED = re.compile(r'"(?:[^"]|"")*"')
 _SPACED = re.compile(rf"\s+{_QUOTED.pattern}\s*")
 _HINT = 'are the quotes in order? a quote inside quotes is written ""; `quoting` none reads quotes as text'
-
-
-class Table(Protocol):
-    """A file of records with named columns."""
-
-    columns: tuple[str, ...]
-    origin: str  # of the names of the columns, for messages
-
-    def records(self, columns: Sequence[str]) -> Iterator[Record]:
-        """Yield the values of some columns, record by record, in the order of the file."""
-        ...
 
 
 class DelimitedTable:
@@ -69,8 +59,9 @@ class DelimitedTable:
         for line, fields, lines in raw:
             where = _where(line, lines)
             if len(fields) != len(self.columns):
+                has = "1 field" if len(fields) == 1 else f"{len(fields)} fields"
                 raise UserError(
-                    f"{self._path}, {where} has {_fields(len(fields))}; expected {len(self.columns)}, as "
+                    f"{self._path}, {where} has {has}; expected {len(self.columns)}, as "
                     f"in the first line{f'; {_HINT}' if len(lines) > 1 else ''}"
                 )
             if fields[1:] == self._head[1:] and fields[0].lstrip("\ufeff").strip('"') == self._head[0]:
@@ -127,10 +118,9 @@ class DelimitedTable:
         lines: list[str] = []
 
         def noted() -> Iterator[str]:
-            for number, line in enumerate(text_lines(self._path, self._encoding)):
-                if number >= self._skipped:
-                    lines.append(line)
-                    yield line
+            for line in islice(text_lines(self._path, self._encoding), self._skipped, None):
+                lines.append(line)
+                yield line
 
         reader = csv.reader(
             noted(),
@@ -206,18 +196,23 @@ class ParquetTable:
     origin = "there"
 
     def __init__(self, path: Path, encoding: str) -> None:
-        self._path = path
+        self._path, self._encoding = path, encoding
         with self._errors():
             self.columns = tuple(self._open().schema_arrow.names)
         _check_columns(path, self.columns)
 
     def records(self, columns: Sequence[str]) -> Iterator[Record]:
-        """Yield records; null is None."""
+        """Yield records; null is None, and bytes are text in the encoding."""
         with self._errors():
             batches = self._open().iter_batches(batch_size=_PARQUET_ROWS, columns=list(columns))
             rows = (row for batch in batches for row in batch.to_pylist())
             for number, row in enumerate(rows, 1):
-                yield f"row {number}", tuple(row[name] for name in columns)
+                where = f"row {number}"
+                yield where, tuple(self._plain(row[name], where) for name in columns)
+
+    def _plain(self, value: Any, where: str) -> Any:
+        is_text = isinstance(value, bytes)
+        return decode(value, self._encoding, f"{self._path}, {where}") if is_text else value
 
     def _open(self) -> Any:
         import pyarrow.parquet  # type: ignore[import-untyped]
@@ -234,7 +229,10 @@ class ParquetTable:
             raise UserError(f"{self._path} cannot be read as Parquet: {one_line(error)}") from error
 
 
-_FORMATS: dict[str, type[DelimitedTable] | type[JsonLinesTable] | type[ParquetTable]] = {
+Table: TypeAlias = DelimitedTable | JsonLinesTable | ParquetTable
+"""A file of records: names of `columns`, their `origin` for messages, `records` in the order of the file."""
+
+_FORMATS: dict[str, type[Table]] = {
     ".csv": DelimitedTable,
     ".tsv": DelimitedTable,
     ".tab": DelimitedTable,
@@ -282,7 +280,3 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _where(line: int, lines: Sequence[str]) -> str:
     return f"line {line}" if len(lines) < 2 else f"lines {line} to {line + len(lines) - 1}"
-
-
-def _fields(number: int) -> str:
-    return "1 field" if number == 1 else f"{number} fields"

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from benchmark.data.source import VALIDATION_SHARE, Row, Source, SourceOptions
+from benchmark.data.source import VALIDATION_SHARE, Row, SourceOptions
 from benchmark.data.text import tokenize
 from benchmark.support.errors import UserError
 from benchmark.support.yaml_file import read_yaml
@@ -28,7 +28,7 @@ SAMPLE_VERSION = 1
 """Part of the cache key; raised whenever `reviews` would yield others, as with other words in its file."""
 
 FLIP_RATE = 0.05
-"""Share of the labels that are flipped, exactly, in each class of each part."""
+"""Share of the labels that are flipped, exactly, in each class of each split."""
 
 CEILING = 1 - FLIP_RATE
 """The highest accuracy that can be expected of any model, and exactly that of the perfect reader.
@@ -60,7 +60,7 @@ _TEXT_STREAM, _FLIP_STREAM, _NAME_STREAM = 0, 1, 2
 
 
 class Review(NamedTuple):
-    """One review: its part, its text, the class its text tells, and its label, perhaps flipped."""
+    """One review: its split, its text, the class of its text, and its label, perhaps flipped."""
 
     part: str
     text: str
@@ -186,9 +186,9 @@ def _unseen_text(plan: Sequence[_Opinion], label: int, stream: _Stream, seen: se
 
 
 def reviews(seed: int = 0) -> Iterator[Review]:
-    """Yield the reviews, each with the class that its text tells and the label that models are given.
+    """Yield the reviews, each with the class of its text and the label that models are given.
 
-    The two classes of a part are written from the same plans: the same frames, verbs and negations, with
+    The two classes of a split are written from the same plans: the same frames, verbs and negations, with
     words of the same rank. So "but", "not" and their like are exactly as frequent in both.
 
     Parameters
@@ -199,7 +199,7 @@ def reviews(seed: int = 0) -> Iterator[Review]:
     Yields
     ------
     Review
-        The parts one after another, each with as many as `SIZES` says, in random order. No two reviews
+        The splits one after the other, each with as many as `SIZES` says, in random order. No two reviews
         have the same tokens.
     """
     seen: set[tuple[bytes, ...]] = set()
@@ -223,6 +223,10 @@ class SampleSource:
     validation_share = 0.0
     home = "made by the program (benchmark/data/sample.py)"
 
+    def __init__(self, options: SourceOptions) -> None:
+        if options.validation_share not in (None, VALIDATION_SHARE):
+            raise UserError("'sample' has a validation split, a fifth of train", setting="validation_share")
+
     def key(self) -> str:
         """Return the generator's version; its seed is fixed."""
         return f"sample v{SAMPLE_VERSION}"
@@ -234,12 +238,3 @@ class SampleSource:
     def rows(self) -> Iterator[Row]:
         """Yield the generated reviews."""
         return (Row(review.part, review.text, review.label) for review in reviews())
-
-
-def source(options: SourceOptions) -> Source:
-    """Return the source; it has its own validation part, so no other share can be asked for."""
-    if options.validation_share not in (None, VALIDATION_SHARE):
-        raise UserError(
-            "'sample' has a validation part of its own, a fifth of train", setting="validation_share"
-        )
-    return SampleSource()

@@ -1,4 +1,4 @@
-"""What a data set must provide before it can be prepared, and how a name becomes a source."""
+"""What a data set must provide before it can be prepared, how a name becomes a source, and its splits."""
 
 from __future__ import annotations
 
@@ -12,15 +12,20 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import NamedTuple, Protocol, runtime_checkable
 
+import numpy as np
+from numpy.typing import NDArray
+
 from benchmark.support.errors import UserError, did_you_mean
 from benchmark.support.registry import Registry, load_target
 
 VALIDATION_SHARE = 0.2
-"""Share of ``train`` that becomes the validation part where a data set has none of its own."""
+"""Share of ``train`` that becomes the validation split where a data set has none of its own."""
+
+SPLITS = ("train", "validation", "test")
 
 
 class Row(NamedTuple):
-    """One text of a source: its official part (train, validation or test), the text, the class.
+    """One text of a source: its official split (train, validation or test), the text, the class.
 
     `where` names the row for people (a file, a line), in messages about empty or repeated texts.
     """
@@ -40,7 +45,7 @@ class SourceOptions:
     data_dir : Path or None
         ``--data-dir``: what is there is never downloaded.
     validation_share : float or None
-        Another share of ``train`` for validation; None means the data set's own way.
+        A different share of ``train`` for validation; None means the data set's way.
     encoding : str or None
         ``--encoding`` of text files; None means UTF-8.
     text_column, label_column : str or None
@@ -63,7 +68,7 @@ class Source(Protocol):
 
     A source may also have ``notices``, a list of sentences for people that is complete once `rows` has
     been read, a method ``unlabelled`` that yields texts without labels, none of which stands in its
-    test part, and a method ``at_hand`` that says whether it can be read without network. Attributes will
+    test split, and a method ``at_hand`` that says whether it can be read without network. Attributes will
     do where the protocol has properties.
     """
 
@@ -100,32 +105,29 @@ DATASETS = Registry(
     "data set",
     "textbench.datasets",
     {
-        "imdb": "benchmark.data.imdb:source",
-        "imdb-int": "benchmark.data.imdb_int:source",
-        "sample": "benchmark.data.sample:source",
-        "stack-overflow": "benchmark.data.stack_overflow:source",
+        "imdb": "benchmark.data.tfds_source:ImdbSource",
+        "imdb-int": "benchmark.data.imdb_int:ImdbIntSource",
+        "sample": "benchmark.data.sample:SampleSource",
+        "stack-overflow": "benchmark.data.archive:StackOverflowSource",
     },
 )
 """Factories ``(SourceOptions) -> Source`` by name."""
 
 PREFIXES = {
-    "csv": "benchmark.data.table:source",
+    "csv": "benchmark.data.table:TableSource",
     "dir": "benchmark.data.folder:source",
-    "tfds": "benchmark.data.tfds_source:source",
+    "tfds": "benchmark.data.tfds_source:TfdsSource",
 }
 """Factories ``(str, SourceOptions) -> Source`` of data sets spelled ``prefix:what``."""
 
 _SPELLINGS = {"csv": "csv:PATH", "dir": "dir:PATH", "tfds": "tfds:NAME"}
-_COLUMNS = ("text_column", "label_column")
-_ACCEPTED: dict[str, tuple[str, ...]] = {
-    "imdb": (),
-    "imdb-int": (),
-    "sample": (),
-    "stack-overflow": ("encoding",),
-    "csv": ("encoding", "quoting", *_COLUMNS),
-    "dir": ("encoding",),
-    "tfds": _COLUMNS,
+_TAKERS = {
+    "encoding": ("stack-overflow", "csv", "dir"),
+    "quoting": ("csv",),
+    "text_column": ("csv", "tfds"),
+    "label_column": ("csv", "tfds"),
 }
+_BUILT_IN = ("imdb", "imdb-int", "sample", "stack-overflow", *PREFIXES)
 _LONGEST_NAME = 60
 
 
@@ -144,17 +146,39 @@ def get_source(name: str, options: SourceOptions) -> Source:
     UserError
         For an unknown name, with the nearest one, and for an option that has no meaning for this set.
     """
-    kind, argument = _parse(name)
-    for option in ("encoding", "quoting", *_COLUMNS):
-        if getattr(options, option) is not None and option not in _ACCEPTED.get(kind, (option,)):
-            takers = [_SPELLINGS.get(other, other) for other, taken in _ACCEPTED.items() if option in taken]
-            raise UserError(f"`{option}` has no meaning for '{name}'; it is for {', '.join(takers)}")
+    prefix, _, argument = name.partition(":")
+    registered = name in DATASETS
+    if not registered and prefix not in PREFIXES:
+        raise _unknown(name)
+    if not registered and not argument.strip():
+        raise UserError(f"data set '{name}': expected {_SPELLINGS[prefix]}")
+    kind = name if registered else prefix
+    for option, takers in _TAKERS.items():
+        if getattr(options, option) is not None and kind in _BUILT_IN and kind not in takers:
+            listed = ", ".join(_SPELLINGS.get(taker, taker) for taker in takers)
+            raise UserError(f"`{option}` has no meaning for '{name}'; it is for {listed}")
     source: Source
-    if argument is None:
-        source = DATASETS.load(kind)(options)
+    if registered:
+        source = DATASETS.load(name)(options)
     else:
-        source = load_target(PREFIXES[kind], "data set")(argument, options)
+        source = load_target(PREFIXES[prefix], "data set")(argument, options)
     return source
+
+
+def _unknown(name: str) -> UserError:
+    kind, colon, argument = name.partition(":")
+    if colon:
+        close = difflib.get_close_matches(kind.lower(), PREFIXES, n=1, cutoff=0.6)
+        choices = f"choose from {', '.join(_SPELLINGS.values())}"
+        hint = f"did you mean '{close[0]}:{argument}'?" if close else choices
+        return UserError(f"there is no kind of data set '{kind}:'; {hint}")
+    for prefix, what, there in (("dir", "folder", Path.is_dir), ("csv", "file", Path.is_file)):
+        if there(Path(name)):
+            return UserError(
+                f"there is no data set named '{name}'; to read the {what} {name} write {prefix}:{name}"
+            )
+    hint = did_you_mean(name, [*DATASETS, *_SPELLINGS.values()])
+    return UserError(f"there is no data set named '{name}'; {hint}")
 
 
 def experiment_name(name: str) -> str:
@@ -189,28 +213,143 @@ def experiment_name(name: str) -> str:
     return f"{kind}-{safe or hashlib.sha256(os.fsencode(stem)).hexdigest()[:8]}"
 
 
-def _parse(name: str) -> tuple[str, str | None]:
-    """Return a registered name and None, or a prefix and what follows it."""
-    if name in DATASETS:
-        return name, None
-    kind, colon, argument = name.partition(":")
-    if kind in PREFIXES:
-        if not argument.strip():
-            raise UserError(f"data set '{name}': expected {_SPELLINGS[kind]}")
-        return kind, argument
-    if colon:
-        close = difflib.get_close_matches(kind.lower(), PREFIXES, n=1, cutoff=0.6)
-        hint = f"did you mean '{close[0]}:{argument}'?" if close else f"choose from {_from_files()}"
-        raise UserError(f"there is no kind of data set '{kind}:'; {hint}")
-    path = Path(name)
-    if path.is_dir():
-        raise UserError(f"there is no data set named '{name}'; to read the folder {name} write dir:{name}")
-    if path.is_file():
-        raise UserError(f"there is no data set named '{name}'; to read the file {name} write csv:{name}")
-    raise UserError(
-        f"there is no data set named '{name}'; {did_you_mean(name, [*DATASETS, *_SPELLINGS.values()])}"
-    )
+SPLIT_SEED = 20_110_620
+"""Fixed for ever, so that the validation split is a property of the data set, not of a run."""
+
+TEST_SEED = SPLIT_SEED + 1
+"""Of the draw of a test split, which is made before the validation split is drawn from the rest."""
+
+TEST_SHARE = 0.2
+"""Share of each class that becomes the test split where a data set has none."""
+
+_WORDS = {
+    "train": ("train", "training"),
+    "validation": ("validation", "valid", "val", "dev"),
+    "test": ("test", "testing"),
+}
 
 
-def _from_files() -> str:
-    return ", ".join(_SPELLINGS.values())
+def part_of(word: str) -> str | None:
+    """Return ``train``, ``validation`` or ``test`` for a word that means one of them, otherwise None."""
+    plain = word.strip().lower()
+    return next((split for split, words in _WORDS.items() if plain in words), None)
+
+
+def draw_stratified(labels: NDArray[np.int32], share: float, seed: int) -> NDArray[np.bool_]:
+    """Draw a share of each class, rounded to whole rows.
+
+    Parameters
+    ----------
+    labels : ndarray of int32, shape [n]
+        Class of each row.
+    share : float
+        Between 0 and 1.
+    seed : int
+        Of the draw.
+
+    Returns
+    -------
+    ndarray of bool, shape [n]
+        True where a row was drawn.
+    """
+    generator = np.random.default_rng(seed)
+    drawn = np.zeros(len(labels), dtype=bool)
+    for label in np.unique(labels):
+        rows = np.flatnonzero(labels == label)
+        drawn[generator.permutation(rows)[: round(share * len(rows))]] = True
+    return drawn
+
+
+def draw_test(labels: NDArray[np.int32], parts: NDArray[np.str_]) -> NDArray[np.str_]:
+    """Return the split of each row: where a data set has no test split, one is drawn from its training rows.
+
+    Parameters
+    ----------
+    labels : ndarray of int32, shape [n]
+        Class of each row.
+    parts : ndarray of str, shape [n]
+        Split of each row, as the data set says.
+
+    Returns
+    -------
+    ndarray of str, shape [n]
+        A copy, in which some rows of train have become test if none was.
+    """
+    splits = parts.copy()
+    if "test" not in parts:
+        train = np.flatnonzero(parts == "train")
+        splits[train[draw_stratified(labels[train], TEST_SHARE, TEST_SEED)]] = "test"
+    return splits
+
+
+def split_validation(
+    labels: NDArray[np.int32], own: NDArray[np.bool_], share: float
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the rows of the training and validation splits.
+
+    Parameters
+    ----------
+    labels : ndarray of int32, shape [n]
+        Class of every row that is not test.
+    own : ndarray of bool, shape [n]
+        True where the source itself says validation.
+    share : float
+        Where no row is the source's own validation: share of each class that is drawn, by a fixed
+        seed.
+
+    Returns
+    -------
+    train, validation : ndarray of int64
+        Row numbers, ascending.
+    """
+    if not own.any():
+        own = draw_stratified(labels, share, SPLIT_SEED)
+    return np.flatnonzero(~own), np.flatnonzero(own)
+
+
+class FileSource:
+    """What the data sets in a user's files have in common.
+
+    Parameters
+    ----------
+    spelling : str
+        As the user wrote it, for messages.
+    home : str
+        Where the data comes from, for people.
+    options : SourceOptions
+        What the user said beside it.
+    """
+
+    def __init__(self, spelling: str, home: str, options: SourceOptions) -> None:
+        self.name, self.home = experiment_name(spelling), home
+        self.spelling, self.options = spelling, options
+        self.notices: list[str] = []
+
+    def error(self, message: str) -> UserError:
+        """Return an error about this data set."""
+        return UserError(f"{self.spelling}: {message}")
+
+    def note(self, message: str) -> None:
+        """Add to the notices."""
+        if (line := f"{self.spelling}: {message}") not in self.notices:
+            self.notices.append(line)
+
+    def share(self, own: bool) -> float:
+        """Return the share of train that becomes validation; 0 where the set has its own split."""
+        return validation_share(self.options.validation_share, own, self.spelling)
+
+    def with_test(self, labels: NDArray[np.int32], parts: NDArray[np.str_]) -> list[str]:
+        """Return the split of each row, see `draw_test`, with a notice where some were drawn."""
+        if "test" not in parts:
+            self.note("it has no test split: 20 % of each class of train became one, always the same rows")
+        splits: list[str] = draw_test(labels, parts).tolist()
+        return splits
+
+
+def validation_share(asked: float | None, own: bool, who: str) -> float:
+    """Return the share of train that becomes validation; 0 where the set has its own split."""
+    if not own:
+        return VALIDATION_SHARE if asked is None else asked
+    if asked is not None:
+        raise UserError(f"'{who}' has a validation split of its own", setting="validation_share")
+    return 0.0

@@ -7,19 +7,18 @@ from array import array
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from functools import cached_property
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from benchmark.data.files import FirstFew, check_encoding, decode, fingerprint, missing, stamp
-from benchmark.data.labels import in_order, number, unify
+from benchmark.data.files import FirstFew, check_encoding, fingerprint, missing, stamp
+from benchmark.data.labels import number, unify
 from benchmark.data.records import DelimitedTable, open_table
-from benchmark.data.source import Row, Source, SourceOptions, experiment_name
-from benchmark.data.splits import TEST_NOTICE, draw_test, part_of, validation_share
+from benchmark.data.source import SPLITS, FileSource, Row, SourceOptions, part_of
 from benchmark.support.errors import UserError, did_you_mean
 
-_PARTS = ("train", "validation", "test")
 _MOST_CLASSES = 10_000
 _NO_TEXT = re.compile(r"[\x00\ud800-\udfff]")  # JSON may hold them as escapes
 _MISSING = ("nan", "na", "n/a", "<na>", "null")  # as programs write it; beside numbers, not a word
@@ -61,16 +60,13 @@ def find_columns(
     for option, name in (("`text_column`", text), ("`label_column`", label)):
         if name is not None and name not in columns:
             raise UserError(f"{option}: {spelling} has no column '{name}'; {did_you_mean(name, columns)}")
-    left = [name for name in columns if name not in (text, label)]
-    part = _first(left, _SPLIT)
-    left = [name for name in left if name != part]
-    label = label or _first(left, _LABEL)
-    left = [name for name in left if name != label]
-    text = text or _first(left, _TEXT)
-    if text is None and label is not None and len(left) == 1:
-        text = left[0]
-    left = [name for name in left if name != text]
-    if label is None and text is not None and len(left) == 1:
+    part = _first(columns, _SPLIT, text, label)
+    label = label or _first(columns, _LABEL, text, part)
+    text = text or _first(columns, _TEXT, label, part)
+    left = [name for name in columns if name not in (text, label, part)]
+    if len(left) == 1 and label is not None:
+        text = text or left[0]
+    elif len(left) == 1 and text is not None:
         label = left[0]
     if text is None or label is None:
         what, option = ("text", "`text_column`") if text is None else ("label", "`label_column`")
@@ -83,8 +79,8 @@ def find_columns(
     return Columns(text, label, part)
 
 
-def _first(columns: Sequence[str], wanted: Sequence[str]) -> str | None:
-    by_name = {name.lower(): name for name in reversed(columns)}
+def _first(columns: Sequence[str], wanted: Sequence[str], *taken: str | None) -> str | None:
+    by_name = {name.lower(): name for name in reversed(columns) if name not in taken}
     return next((by_name[name] for name in wanted if name in by_name), None)
 
 
@@ -96,40 +92,43 @@ def _listed(columns: Sequence[str]) -> str:
 
 
 class _Scan(NamedTuple):
-    """What the first reading finds out: classes, and class and part of each record."""
+    """What the first reading finds out: classes, and class and split of each record."""
 
     class_names: tuple[str, ...]
     labels: array[int]
     parts: array[int]
-    notices: list[str]
 
 
-class TableSource:
-    """A table. It is read twice: first labels and parts, then the texts, and never held in memory.
+class TableSource(FileSource):
+    """A table. It is read twice: first labels and splits, then the texts, and never held in memory.
 
     Parameters
     ----------
-    path : Path
-        The file; the end of its name says what it is.
+    argument : str
+        Path of the file; the end of its name says what it is.
     options : SourceOptions
         Encoding, columns, quoting and validation share.
     """
 
-    def __init__(self, path: Path, options: SourceOptions) -> None:
-        self._spelling, self._path = f"csv:{path}", path
-        self.name, self.home = experiment_name(self._spelling), str(path.absolute())
+    def __init__(self, argument: str, options: SourceOptions) -> None:
+        self._path = path = Path(argument).expanduser()
+        if path.is_dir():
+            raise UserError(f"csv:{argument} is a folder; to read a folder per class write dir:{argument}")
+        if not path.exists():
+            raise missing(f"csv:{argument}", path, "file")
+        if not path.is_file():
+            raise UserError(f"csv:{argument} is not a regular file")
+        super().__init__(f"csv:{path}", str(path.absolute()), options)
         self._encoding = check_encoding(options.encoding)
-        self._quoting = options.quoting
-        self._table = open_table(path, self._encoding, self._quoting)
+        self._table = open_table(path, self._encoding, options.quoting)
         self._columns = find_columns(
-            self._spelling, self._table.columns, options.text_column, options.label_column, self._table.origin
+            self.spelling, self._table.columns, options.text_column, options.label_column, self._table.origin
         )
-        self._asked_share = options.validation_share
-        self.notices: list[str] = []
 
     def key(self) -> str:
         """Return a digest of path, size and time of the file, encoding, columns, quoting and share."""
-        facts = (self._encoding, self._columns, self._quoting, self._asked_share)
+        options = self.options
+        facts = (self._encoding, self._columns, options.quoting, options.validation_share)
         return fingerprint([stamp(self._path)], *facts)
 
     @property
@@ -139,25 +138,21 @@ class TableSource:
 
     @property
     def validation_share(self) -> float:
-        """The share that was asked for, unless the table has a validation part."""
-        own = _PARTS.index("validation") in self._scan.parts
-        return validation_share(self._asked_share, own, self._spelling)
+        """The share that was asked for, unless the table has a validation split."""
+        return self.share(SPLITS.index("validation") in self._scan.parts)
 
     def rows(self) -> Iterator[Row]:
         """Yield the records in the order of the file."""
         scan = self._scan
-        parts = np.array(_PARTS)[np.array(scan.parts)]
-        drawn = draw_test(np.array(scan.labels, dtype=np.int32), parts)
-        self.notices = [*scan.notices, *([f"{self._spelling}: {TEST_NOTICE}"] if drawn.any() else [])]
+        splits = self.with_test(np.array(scan.labels), np.array(SPLITS)[np.array(scan.parts)])
         records = self._table.records([self._columns.text])
-        number = -1
-        for number, (where, (text,)) in enumerate(records):
-            if number >= len(drawn):
-                break
-            part = "test" if drawn[number] else _PARTS[scan.parts[number]]
-            yield Row(part, self._text(text, where), scan.labels[number], where)
-        if number != len(drawn) - 1:
-            raise UserError(f"{self._path} was changed while it was read; try again")
+        for record, split, label in zip_longest(records, splits, scan.labels):
+            if record is None or split is None:
+                raise UserError(f"{self._path} was changed while it was read; try again")
+            where, (text,) = record
+            if not isinstance(text, str):
+                raise UserError(f"{self._path}, {where}: the text is {_kind(text)}; expected a string")
+            yield Row(split, text, label, where)
 
     @cached_property
     def _scan(self) -> _Scan:
@@ -173,53 +168,36 @@ class TableSource:
             if text is None:
                 textless.add(where)
             labels.append(classes.setdefault(name, len(classes)))
-            parts.append(_PARTS.index(self._part(part[0], where)) if part else 0)
+            parts.append(SPLITS.index(self._part(part[0], where)) if part else 0)
             if len(classes) > _MOST_CLASSES:
-                raise UserError(
-                    f"{self._spelling}: the column '{label_column}' has more than {_MOST_CLASSES:,} "
-                    "different values; is it the label? name another with `label_column`"
+                raise self.error(
+                    f"the column '{label_column}' has more than {_MOST_CLASSES:,} different values; is it "
+                    "the label? name a different one with `label_column`"
                 )
         if isinstance(self._table, DelimitedTable):
             self._table.check_quotes(label_column, classes)
-        for few, what, column in (
-            (unlabelled, "no label", label_column),
-            (textless, "no text", text_column),
-        ):
+        total = f"{len(labels):,}"
+        for few, what, column in ((unlabelled, "label", label_column), (textless, "text", text_column)):
             if few.count:
-                raise UserError(
-                    f"{self._spelling}: {few.count:,} of {len(labels):,} records have {what} in the column "
-                    f"'{column}' ({few})"
+                raise self.error(
+                    f"{few.count:,} of {total} records have no {what} in the column '{column}' ({few})"
                 )
         if not labels:
-            raise UserError(f"{self._spelling} has column names and no records")
-        names, notices = unify(classes, self._spelling)
-        order = in_order(names.values())
+            raise UserError(f"{self.spelling} has column names and no records")
+        order, numbers, self.notices = unify(classes, self.spelling)
         if len(order) < 2:
-            raise UserError(
-                f"{self._spelling}: all {len(labels):,} records have the label '{order[0]}'; "
-                "expected two classes or more"
-            )
+            raise self.error(f"all {total} records have the label '{order[0]}'; expected two classes or more")
         no_number = [name for name in order if number(name) is None]
         if 0 < len(no_number) < len(order) and all(name.lower() in _MISSING for name in no_number):
-            raise UserError(
-                f"{self._spelling}: {labels.count(classes[no_number[0]]):,} of {len(labels):,} records have "
-                f"'{no_number[0]}' in the column '{label_column}', where the others have a number; delete "
-                "them, or write a different word if it is a class"
+            word, count = no_number[0], labels.count(classes[no_number[0]])
+            raise self.error(
+                f"{count:,} of {total} records have '{word}' in the column '{label_column}', where the "
+                "others have a number; delete them, or write a different word if it is a class"
             )
-        place = {name: number for number, name in enumerate(order)}
-        ranks = [place[names[name]] for name in classes]
-        return _Scan(order, array("i", (ranks[label] for label in labels)), parts, notices)
-
-    def _text(self, value: Any, where: str) -> str:
-        if isinstance(value, bytes):
-            return decode(value, self._encoding, f"{self._path}, {where}")
-        if not isinstance(value, str):
-            raise UserError(f"{self._path}, {where}: the text is {_kind(value)}; expected a string")
-        return value
+        ranks = [numbers[name] for name in classes]
+        return _Scan(order, array("i", (ranks[label] for label in labels)), parts)
 
     def _label(self, value: Any, where: str) -> str:
-        if isinstance(value, bytes):
-            value = decode(value, self._encoding, f"{self._path}, {where}")
         if value is not None and not isinstance(value, str | int | float | Decimal):
             raise UserError(
                 f"{self._path}, {where}: the label is {_kind(value)}; expected a word or a number"
@@ -236,22 +214,10 @@ class TableSource:
         if part is None:
             raise UserError(
                 f"{self._path}, {where}: '{'' if value is None else value}' in the column "
-                f"'{self._columns.part}' is no part; expected train, validation or test"
+                f"'{self._columns.part}' is not a split; expected train, validation or test"
             )
         return part
 
 
 def _kind(value: Any) -> str:
     return "nothing" if value is None else f"of type {type(value).__name__}"
-
-
-def source(argument: str, options: SourceOptions) -> Source:
-    """Return the source of ``csv:PATH``."""
-    path = Path(argument).expanduser()
-    if path.is_dir():
-        raise UserError(f"csv:{argument} is a folder; to read a folder per class write dir:{argument}")
-    if not path.exists():
-        raise missing(f"csv:{argument}", path, "file")
-    if not path.is_file():
-        raise UserError(f"csv:{argument} is not a regular file")
-    return TableSource(path, options)

@@ -1,4 +1,4 @@
-"""Any text classification set of TensorFlow Datasets: ``tfds:NAME``, ``tfds:NAME/CONFIG:VERSION``."""
+"""Text classification sets of TensorFlow Datasets: ``imdb``, ``tfds:NAME``, ``tfds:NAME/CONFIG:VERSION``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.data.files import decode, fingerprint, stamp
-from benchmark.data.source import Row, Source, SourceOptions, experiment_name
-from benchmark.data.splits import TEST_NOTICE, draw_test, part_of, validation_share
+from benchmark.data.source import SPLITS, FileSource, Row, SourceOptions, part_of
 from benchmark.data.table import find_columns
 from benchmark.support.errors import UserError, did_you_mean, one_line
 from benchmark.support.retries import reachable
@@ -25,12 +24,13 @@ from benchmark.support.tensorflow_setup import quiet_tensorflow
 _NAME = re.compile(r"([a-z][a-z0-9_]*)(?:/([A-Za-z0-9_][\w.+-]*))?(?::(\d+\.\d+\.\d+))?")
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
 _HOST = ("storage.googleapis.com", 443)
-_PARTS = ("train", "validation", "test")
+_IMDB, _IMDB_HOST = "imdb_reviews/plain_text:1.0.0", ("ai.stanford.edu", 80)
+_IMDB_FEATURES = ("text", "label")
 _INFO = "dataset_info.json"
 _BATCH = 256  # one by one, handing them over would take longer than all the rest
 
 
-class TfdsFiles:
+class TfdsFiles(FileSource):
     """The files of a set of TensorFlow Datasets: found in the user's folder or its own, or fetched there.
 
     Parameters
@@ -39,15 +39,16 @@ class TfdsFiles:
         As TensorFlow Datasets spells it.
     spelling : str
         As the user spells it, for messages.
-    data_dir : Path or None
-        The data folder.
+    options : SourceOptions
+        Data folder and validation share.
     host : tuple of str and int
         Where the set is fetched from, and the port.
     """
 
     def __init__(
-        self, name: str, spelling: str, data_dir: Path | None, host: tuple[str, int] = _HOST
+        self, name: str, spelling: str, options: SourceOptions, host: tuple[str, int] = _HOST
     ) -> None:
+        super().__init__(spelling, f"TensorFlow Datasets {name}", options)
         match = _NAME.fullmatch(name)
         if match is None:
             raise UserError(
@@ -55,9 +56,10 @@ class TfdsFiles:
                 "tfds:glue/sst2:2.0.0"
             )
         self._set, self._config, self._version = match.groups()
-        self._name, self._spelling, self._host = name, spelling, host
+        self._name, self._host = name, host
         default = Path(os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets").expanduser()
-        self._folders = [*([data_dir / "tensorflow_datasets"] if data_dir else []), default]
+        own = [options.data_dir / "tensorflow_datasets"] if options.data_dir else []
+        self._folders = [*own, default]
 
     def find(self) -> Path | None:
         """Return the folder of the version, or the newest, where one is prepared."""
@@ -84,10 +86,13 @@ class TfdsFiles:
     def examples(self, split: str, features: Sequence[str]) -> Iterator[dict[str, Any]]:
         """Yield some features of the examples of a split, in the order of the files."""
         import tensorflow_datasets as tfds
+        from absl import logging
 
         builder = self.builder
         with self._errors(f"in {self.folder} cannot be read"):
-            with _quiet_absl():
+            with ExitStack() as stack:  # TensorFlow Datasets warns of its own code
+                stack.callback(logging.set_verbosity, logging.get_verbosity())
+                logging.set_verbosity(logging.ERROR)
                 dataset = builder.as_dataset(
                     split=split,
                     decoders=tfds.decode.PartialDecoding(dict.fromkeys(features, True)),
@@ -108,7 +113,7 @@ class TfdsFiles:
         config = self._config or ("." if "." in found else next(iter(found), "."))
         if self._config is None and config != "." and len(found) > 1:
             raise UserError(
-                f"data set '{self._spelling}': {top} has several configurations; name one of "
+                f"data set '{self.spelling}': {top} has several configurations; name one of "
                 f"{', '.join(found)}, as tfds:{self._set}/{config}"
             )
         versions = found[config]
@@ -128,7 +133,7 @@ class TfdsFiles:
             )
         if not self.reachable():
             raise UserError(
-                f"data set '{self._spelling}' cannot be fetched: {self._host[0]} cannot be reached from "
+                f"data set '{self.spelling}' cannot be fetched: {self._host[0]} cannot be reached from "
                 f"here; give a folder that holds tensorflow_datasets/{self._set} with `data_dir`, or use "
                 "`dataset` sample"
             )
@@ -144,12 +149,12 @@ class TfdsFiles:
             yield
         except Exception as error:  # TensorFlow's and TensorFlow Datasets' errors have no common base
             raise UserError(
-                f"data set '{self._spelling}' {what} ({one_line(error, named=True)}); prepare it again, "
+                f"data set '{self.spelling}' {what} ({one_line(error, named=True)}); prepare it again, "
                 "or give a different folder with `data_dir`"
             ) from error
 
 
-class TfdsSource:
+class TfdsSource(TfdsFiles):
     """A prepared set of TensorFlow Datasets, or one that is fetched at first use.
 
     Parameters
@@ -161,124 +166,135 @@ class TfdsSource:
     """
 
     def __init__(self, name: str, options: SourceOptions) -> None:
-        self._spelling = f"tfds:{name}"
-        self._files = TfdsFiles(name, self._spelling, options.data_dir)
-        self.name, self.home = experiment_name(self._spelling), f"TensorFlow Datasets {name}"
-        self._options = options
-        self.notices: list[str] = []
+        super().__init__(name, f"tfds:{name}", options)
 
     def key(self) -> str:
         """Return a digest of the prepared files, columns and share; fetches the set if it must."""
-        files = [stamp(path) for path in self._files.folder.iterdir()]
-        facts = (self._options.text_column, self._options.label_column, self._options.validation_share)
+        files = [stamp(path) for path in self.folder.iterdir()]
+        facts = (self.options.text_column, self.options.label_column, self.options.validation_share)
         return fingerprint(files, *facts)
 
     @property
     def class_names(self) -> tuple[str, ...]:
         """The names of the class label."""
-        return tuple(self._files.builder.info.features[self._columns[1]].names)
+        return tuple(self.builder.info.features[self._columns[1]].names)
 
     @property
     def validation_share(self) -> float:
         """The share that was asked for, unless the set has a validation split."""
-        return validation_share(self._options.validation_share, "validation" in self._labels, self._spelling)
+        return self.share("validation" in self._labels)
 
     def rows(self) -> Iterator[Row]:
         """Yield train, validation and test, as far as there are, in the order of the files."""
         labels = self._labels
         parts = np.repeat(list(labels), [len(own) for own in labels.values()])
-        drawn = iter(draw_test(np.concatenate(list(labels.values())), parts).tolist())
-        if "test" not in labels:
-            self.notices.append(f"{self._spelling}: {TEST_NOTICE}")
+        splits = iter(self.with_test(np.concatenate(list(labels.values())), parts))
         text_name, label_name = self._columns
         for part in labels:
-            for number, example in enumerate(self._files.examples(self._splits[part], self._columns)):
+            for number, example in enumerate(self.examples(self._splits[part], self._columns)):
                 where = f"{self._splits[part]} {number}"
-                text = decode(example[text_name], "utf-8", f"{self._spelling}, {where}")
-                yield Row("test" if next(drawn) else part, text, int(example[label_name]), where)
+                text = decode(example[text_name], "utf-8", f"{self.spelling}, {where}")
+                yield Row(next(splits), text, int(example[label_name]), where)
 
     @cached_property
     def _columns(self) -> tuple[str, str]:
         """The features that are the text and the label."""
         import tensorflow_datasets as tfds
 
-        features = dict(self._files.builder.info.features or {})
+        features = dict(self.builder.info.features or {})
         texts = [name for name, feature in features.items() if _is_text(feature)]
         labels = [name for name, feature in features.items() if isinstance(feature, tfds.features.ClassLabel)]
-        asked_text, asked_label = self._options.text_column, self._options.label_column
+        asked_text, asked_label = self.options.text_column, self.options.label_column
         for option, name, choices, kind in (
             ("`text_column`", asked_text, texts, "string"),
             ("`label_column`", asked_label, labels, "class label"),
         ):
             if name is not None and name not in choices:
                 raise UserError(
-                    f"{option}: '{self._spelling}' has no {kind} feature '{name}'; "
+                    f"{option}: '{self.spelling}' has no {kind} feature '{name}'; "
                     f"{did_you_mean(name, choices)}"
                 )
             if not choices:
                 raise UserError(
-                    f"data set '{self._spelling}' has no {kind} feature, so it is no text classification "
+                    f"data set '{self.spelling}' has no {kind} feature, so it is not a text classification "
                     f"set; its features: {', '.join(features)}"
                 )
         text = asked_text or (texts[0] if len(texts) == 1 else None)
         label = asked_label or (labels[0] if len(labels) == 1 else None)
-        found = find_columns(self._spelling, [*texts, *labels], text, label)
+        found = find_columns(self.spelling, [*texts, *labels], text, label)
         return found.text, found.label
 
     @cached_property
     def _splits(self) -> dict[str, str]:
-        """The split of each part."""
+        """The name of each split here."""
         splits: dict[str, str] = {}
-        for split in self._files.builder.info.splits:
+        for split in self.builder.info.splits:
             part = part_of(split)
             if part is None or part in splits:
-                count = self._files.builder.info.splits[split].num_examples
-                self.notices.append(
-                    f"{self._spelling}: the split '{split}' ({count:,}) is no part and is ignored"
-                )
+                count = self.builder.info.splits[split].num_examples
+                self.note(f"the split '{split}' ({count:,}) is not train, validation or test, and is ignored")
             else:
                 splits[part] = split
-        return {part: splits[part] for part in _PARTS if part in splits}
+        return {part: splits[part] for part in SPLITS if part in splits}
 
     @cached_property
     def _labels(self) -> dict[str, NDArray[np.int32]]:
-        """The labels of each labelled part."""
+        """The labels of each labelled split."""
         labels = {}
         for part, split in self._splits.items():
             name = self._columns[1]
-            values = np.array(
-                [int(example[name]) for example in self._files.examples(split, [name])], np.int32
-            )
+            values = np.array([int(example[name]) for example in self.examples(split, [name])], np.int32)
             missing = np.flatnonzero(values < 0)
             if len(missing) == len(values) > 0 and part != "train":  # as the test split of each GLUE task
-                self.notices.append(f"{self._spelling}: the split '{split}' has no labels and is ignored")
+                self.note(f"the split '{split}' has no labels and is ignored")
             elif len(missing):
                 shown = ", ".join(map(str, missing[:3])) + (", …" if len(missing) > 3 else "")
                 raise UserError(
-                    f"data set '{self._spelling}': {len(missing):,} of {len(values):,} texts of '{split}' "
+                    f"data set '{self.spelling}': {len(missing):,} of {len(values):,} texts of '{split}' "
                     f"have no label (numbers {shown})"
                 )
             else:
                 labels[part] = values
         if "train" not in labels:
             raise UserError(
-                f"data set '{self._spelling}' has no training split; it has "
-                f"{', '.join(self._files.builder.info.splits)}"
+                f"data set '{self.spelling}' has no training split; it has "
+                f"{', '.join(self.builder.info.splits)}"
             )
         return labels
 
 
-@contextmanager
-def _quiet_absl() -> Iterator[None]:
-    """Hold back warnings that TensorFlow Datasets gives about its own code."""
-    from absl import logging
+class ImdbSource(TfdsFiles):
+    """IMDB reviews, 25,000 to train and validate and 25,000 to test, found prepared or fetched.
 
-    level = logging.get_verbosity()
-    logging.set_verbosity(logging.ERROR)
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
+    Source: Maas et al. 2011, "Learning word vectors for sentiment analysis".
+    """
+
+    class_names: tuple[str, ...] = ("neg", "pos")
+
+    def __init__(self, options: SourceOptions) -> None:
+        super().__init__(_IMDB, "imdb", options, _IMDB_HOST)
+        self.validation_share = self.share(False)
+
+    def at_hand(self) -> bool:
+        """Return whether the reviews can be read without network."""
+        return self.find() is not None
+
+    def key(self) -> str:
+        """Return name, version and share: the content of a published version never changes."""
+        return f"{_IMDB} share {self.validation_share}"
+
+    def rows(self) -> Iterator[Row]:
+        """Yield train, then test, in the order of the files."""
+        for split in ("train", "test"):
+            for example in self.examples(split, _IMDB_FEATURES):
+                yield Row(split, example["text"].decode("utf-8"), int(example["label"]))
+
+    def unlabelled(self) -> Iterator[str]:
+        """Yield the 50,000 unlabelled reviews but for those that also stand in the test split."""
+        test = {example["text"] for example in self.examples("test", _IMDB_FEATURES)}
+        for example in self.examples("unsupervised", _IMDB_FEATURES):
+            if example["text"] not in test:
+                yield example["text"].decode("utf-8")
 
 
 def _is_text(feature: Any) -> bool:
@@ -287,8 +303,3 @@ def _is_text(feature: Any) -> bool:
     if isinstance(feature, tfds.features.ClassLabel):
         return False
     return getattr(feature, "shape", None) == () and feature.np_dtype in (object, np.str_, np.bytes_)
-
-
-def source(argument: str, options: SourceOptions) -> Source:
-    """Return the source of ``tfds:NAME``."""
-    return TfdsSource(argument, options)

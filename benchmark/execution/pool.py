@@ -6,7 +6,7 @@ import time
 from abc import ABC, abstractmethod
 from typing import Any, Generic, TypeVar
 
-from benchmark.data.ledger_chain import record_look
+from benchmark.data.ledger_chain import record_test_read
 from benchmark.execution.engine import Handler, Job, Workplace
 from benchmark.execution.worker import DiskFull, Message, Ready, Refused, TestRead
 from benchmark.spec.result import EpochReport, Result, Status
@@ -243,7 +243,7 @@ class Pool(ABC, Generic[W]):
         """Write into the ledger, before the worker opens the test split."""
         assert worker.job is not None
         try:
-            record_look(worker.job.spec, self._place.ledger)
+            record_test_read(worker.job.spec, self._place.ledger)
         except UserError as error:
             return Refused(str(error))
         return None

@@ -19,9 +19,9 @@ from typing import Any
 import ray
 
 import benchmark
-from benchmark.data import transport
+from benchmark.data.cache import Files, pack, unpack
 from benchmark.data.dataset import Dataset
-from benchmark.data.transport import Files
+from benchmark.data.prepare import find_entry, receive
 from benchmark.execution.cluster import Cluster, RayOptions, room
 from benchmark.execution.engine import PAUSE, Handler, Job, Workplace
 from benchmark.execution.pool import Lost, Pool, Worker
@@ -129,7 +129,7 @@ class RayEngine(Pool["_Actor"]):
             raise UserError(f"{lacks}, and `no_send_data` keeps it from being sent; {fix}")
         if self._sent is None:
             try:
-                self._sent = ray.put(transport.pack(dataset.folder))
+                self._sent = ray.put(pack(dataset.folder))
             except (ray.exceptions.RayError, OSError, MemoryError) as error:
                 raise UserError(f"{lacks}, and it cannot be sent ({one_line(error)}); {fix}") from error
         return self._sent
@@ -170,7 +170,7 @@ class _Actor(Worker):
         if delivery.files is not None:
             assert self.job is not None
             assert self.job.servable is not None
-            transport.unpack(delivery.files, self.job.servable)
+            unpack(delivery.files, self.job.servable)
             delivery.result.servable = self.job.servable
         return delivery.result
 
@@ -229,14 +229,14 @@ class _Slot:
     def _dataset(self) -> Dataset:
         """Find the data set in this node's cache, or have it sent there."""
         entry, digest = self._place.dataset.folder.name, self._place.dataset.digest
-        found = transport.find(entry, digest)
+        found = find_entry(entry, digest)
         if found is not None:
             return found
         self._outbox.put(Wanted(self._node))
         answer: Files | Refused = self._inbox.get()
         if isinstance(answer, Refused):
             raise UserError(answer.reason)
-        return transport.receive(entry, digest, answer)
+        return receive(entry, digest, answer)
 
     def _receive(self) -> Any:
         content = self._inbox.get()
@@ -255,7 +255,7 @@ class _Slot:
 
     def _delivery(self, result: Result) -> Delivery:
         """Take the files of the servable model along."""
-        files = None if result.servable is None else transport.pack(result.servable)
+        files = None if result.servable is None else pack(result.servable)
         result.servable = None
         if self._folder is not None:
             self._folder.cleanup()

@@ -50,7 +50,7 @@ def find(handle: str) -> Path:
     ------
     UserError
         Within seconds, with what to do, when there is no such module (`MissingResource` when it would
-        have to be fetched and cannot be), or it is no TensorFlow 2 SavedModel.
+        have to be fetched and cannot be), or it is not a TensorFlow 2 SavedModel.
     """
     if "://" in handle and redacted(handle) != handle:  # it becomes a parameter in MLflow and Optuna
         raise UserError(
@@ -66,7 +66,7 @@ def find(handle: str) -> Path:
     if not (folder / _MODEL).is_file():
         inside = folder / "module"
         hint = f"; did you mean '{inside}'?" if (inside / _MODEL).is_file() else ""
-        raise UserError(f"module '{handle}': {folder} holds no {_MODEL}, so it is no SavedModel{hint}")
+        raise UserError(f"module '{handle}': {folder} holds no {_MODEL}, so it is not a SavedModel{hint}")
     return folder
 
 
@@ -118,7 +118,7 @@ def _of_url(url: str) -> Path:
     port = parts.port or (443 if parts.scheme == "https" else 80)
     for host in (parts.hostname, *_SENT_ON_TO.get(parts.hostname, ())):
         if not reachable(host, port):
-            raise _not_to_be_had(url, f"{host} cannot be reached from here")
+            raise _unavailable(url, f"{host} cannot be reached from here")
     return _fetch(url, cache)
 
 
@@ -149,7 +149,7 @@ def _fetch(url: str, cache: Path) -> Path:
             os.environ["TFHUB_CACHE_DIR"] = str(cache)
             folder = Path(tensorflow_hub.resolve(url))
     except Exception as error:  # the errors of urllib, tarfile and TensorFlow have no common base
-        raise _not_to_be_had(url, one_line(error, named=True)) from error
+        raise _unavailable(url, one_line(error, named=True)) from error
     finally:
         socket.setdefaulttimeout(patience)
         if before is None:
@@ -159,7 +159,7 @@ def _fetch(url: str, cache: Path) -> Path:
     return folder
 
 
-def _not_to_be_had(url: str, reason: str) -> MissingResource:
+def _unavailable(url: str, reason: str) -> MissingResource:
     return MissingResource(
         f"module '{url}' cannot be fetched ({reason}); name a cache that holds it with TFHUB_CACHE_DIR, or "
         "a folder with `set` handle=DIR, or make one: python -m benchmark.embeddings --dataset imdb "
@@ -227,21 +227,15 @@ def _calls(graph: Any) -> Iterator[tuple[Any, Any]]:
 
 
 def _gives_vectors_of_texts(takes: Any, gives: Any) -> bool:
-    """Whether one tensor that is the argument, not one in a dictionary, becomes one."""
+    """Whether one tensor that is the argument, not one in a dictionary, becomes one; ranks may be unknown."""
     tensors = _tensors(takes)
-    return (
-        len(tensors) == 1
-        and any(tensors[0] is argument for argument in takes[0][:1])
-        and _is(tensors[0], "string", 1)
-        and _is(gives, "float32", 2)
+    if len(tensors) != 1 or not any(tensors[0] is argument for argument in takes[0][:1]):
+        return False
+    wanted = ((tensors[0], "string", 1), (gives, "float32", 2))
+    return all(
+        _tensors(spec) == [spec] and spec.dtype.name == dtype and spec.shape.rank in (None, rank)
+        for spec, dtype, rank in wanted
     )
-
-
-def _is(value: Any, dtype: str, rank: int) -> bool:
-    """Return whether a value is a tensor of a type, and of a rank that is known or can be the wanted one."""
-    import tensorflow as tf
-
-    return isinstance(value, tf.TensorSpec) and value.dtype.name == dtype and value.shape.rank in (None, rank)
 
 
 def _tensors(value: Any) -> list[Any]:
@@ -295,7 +289,15 @@ def write_module(folder: Path, words: Sequence[str], vectors: NDArray[np.float32
         module.variables = [module.embeddings]  # these three names are TensorFlow Hub's interface
         module.trainable_variables = [module.embeddings]
         module.regularization_losses = []
-        lookup = _whole_lines(tf, vocabulary)
+        lines = tf.lookup.TextFileInitializer(
+            str(vocabulary),
+            key_dtype=tf.string,
+            key_index=tf.lookup.TextFileIndex.WHOLE_LINE,
+            value_dtype=tf.int64,
+            value_index=tf.lookup.TextFileIndex.LINE_NUMBER,
+        )
+        # Anonymous: a named table would be shared by all modules of a process whose file had the same path.
+        lookup = tf.lookup.StaticVocabularyTable(lines, OOV_BUCKETS, experimental_is_anonymous=True)
         module.lookup = lookup
 
         def embed(texts: Any) -> Any:
@@ -305,16 +307,3 @@ def write_module(folder: Path, words: Sequence[str], vectors: NDArray[np.float32
         signature = [tf.TensorSpec([None], tf.string)]
         module.__call__ = tf.function(embed, input_signature=signature)
         tf.saved_model.save(module, folder)
-
-
-def _whole_lines(tf: Any, path: Path) -> Any:
-    """Return a table from the lines of a file to their numbers; the file becomes an asset."""
-    lines = tf.lookup.TextFileInitializer(
-        str(path),
-        key_dtype=tf.string,
-        key_index=tf.lookup.TextFileIndex.WHOLE_LINE,
-        value_dtype=tf.int64,
-        value_index=tf.lookup.TextFileIndex.LINE_NUMBER,
-    )
-    # Anonymous: a named table would be shared by all modules of a process whose file had the same path.
-    return tf.lookup.StaticVocabularyTable(lines, OOV_BUCKETS, experimental_is_anonymous=True)

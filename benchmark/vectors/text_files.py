@@ -12,9 +12,9 @@ import re
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +27,7 @@ from benchmark.spec.config import Resource
 from benchmark.support.errors import MissingResource, UserError, one_line
 
 _ENDINGS = ("", ".gz", ".zip")
-_LONGEST = 1 << 20  # bytes of a line; what is longer is no text file of vectors
+_LONGEST = 1 << 20  # bytes of a line; what is longer is not a text file of vectors
 _MOST_BYTES = 1 << 36  # of a file as it unfolds; the largest that are published have a fifth of it
 _BUFFER = 1 << 20
 _HEADER = re.compile(rb"(\d+) (\d+)")
@@ -67,7 +67,7 @@ def find(value: str) -> VectorFile:
     Raises
     ------
     MissingResource
-        Says where it looked and how to bring one.
+        Names the places that were searched, and how to bring one.
     UserError
         For a folder, and for an archive in which the file is not named.
     """
@@ -105,7 +105,7 @@ def identify(value: str) -> Resource:
     Raises
     ------
     UserError
-        When there is no such file, or a line of it is no vector; names the line.
+        When there is no such file, or a line of it is not a vector; names the line.
     """
     file = find(value)
     digest = _file_digest(*stamp(file.path))
@@ -209,7 +209,12 @@ def _records(file: VectorFile) -> Iterator[tuple[int, bytes, bytes]]:
         if spaces < width or not width:
             wanted = f"{width} numbers" if width else "numbers, separated by spaces"
             raise UserError(f"{where} has {spaces} numbers; expected a word and {wanted}")
-        word = line[: line.index(b" ")] if spaces == width else _word_with_spaces(line, width, where)
+        word = line.partition(b" ")[0]
+        if spaces > width:  # of the word, or more numbers
+            word = line.rsplit(b" ", width)[0]
+            if _NUMBER.fullmatch(word.rpartition(b" ")[2]):
+                raise UserError(f"{where} has more than {width} numbers; expected a word and {width} numbers")
+            _parse(line[len(word) + 1 :], where)
         try:
             word.decode("utf-8")
         except UnicodeDecodeError:
@@ -220,15 +225,6 @@ def _records(file: VectorFile) -> Iterator[tuple[int, bytes, bytes]]:
         raise UserError(f"{file} has {rows:,} vectors; its first line promises {promised:,}")
     if not rows:
         raise UserError(f"{file} is empty; expected a word and its numbers on each line")
-
-
-def _word_with_spaces(line: bytes, width: int, where: str) -> bytes:
-    """Return what stands before the last numbers of a line that has more spaces than numbers."""
-    word, *_ = line.rsplit(b" ", width)
-    if _NUMBER.fullmatch(word.rpartition(b" ")[2]):
-        raise UserError(f"{where} has more than {width} numbers; expected a word and {width} numbers")
-    _parse(line[len(word) + 1 :], where)
-    return word
 
 
 def _parse(numbers: bytes, where: str) -> NDArray[np.float32]:
@@ -248,10 +244,8 @@ def _lines(file: VectorFile) -> Iterator[tuple[int, bytes]]:
     """Yield the lines with their numbers, from 1, without their ends; split at the byte 10 alone."""
     number = total = 0
     try:
-        with ExitStack() as stack:
-            content = _open(file, stack)
-            while line := content.readline(_LONGEST):
-                number += 1
+        with _opened(file) as content:
+            for number, line in enumerate(iter(partial(content.readline, _LONGEST), b""), 1):
                 total += len(line)
                 if total > _MOST_BYTES:
                     raise UserError(
@@ -264,22 +258,22 @@ def _lines(file: VectorFile) -> Iterator[tuple[int, bytes]]:
         raise UserError(f"{file} cannot be read on from line {number + 1} ({one_line(error)})") from error
 
 
-def _open(file: VectorFile, stack: ExitStack) -> io.BufferedIOBase:
-    ending = file.path.suffix.lower()
-    if ending == ".gz":
-        return stack.enter_context(gzip.open(file.path))
-    if ending == ".zip":
-        archive = stack.enter_context(zipfile.ZipFile(file.path))
-        member = stack.enter_context(archive.open(file.member))
-        return io.BufferedReader(member, _BUFFER)  # type: ignore[type-var]  # its own readline is slow
-    return stack.enter_context(file.path.open("rb"))
+@contextmanager
+def _opened(file: VectorFile) -> Iterator[io.BufferedIOBase]:
+    if file.member:
+        with zipfile.ZipFile(file.path) as archive, archive.open(file.member) as member:
+            yield io.BufferedReader(member, _BUFFER)  # type: ignore[type-var]  # its own readline is slow
+    else:
+        unpacked = gzip.open if file.path.suffix.lower() == ".gz" else open
+        with unpacked(file.path, "rb") as content:
+            yield content
 
 
 def _with_member(path: Path, member: str) -> VectorFile:
     """Return a file, of a zip archive the member that was named or the only one."""
     if path.suffix.lower() != ".zip":
         if member:
-            raise UserError(f"{path} is no .zip archive, so '#{member}' has no meaning")
+            raise UserError(f"{path} is not a .zip archive, so '#{member}' has no meaning")
         return VectorFile(path)
     try:
         with zipfile.ZipFile(path) as archive:
@@ -297,12 +291,12 @@ def _with_member(path: Path, member: str) -> VectorFile:
 
 
 def _missing(value: str, shelf: Path | None) -> MissingResource:
-    looked = f", nor in {shelf}" if shelf else ", and BENCHMARK_DATA_DIR (or `data_dir`) is not set"
+    searched = f", nor in {shelf}" if shelf else ", and BENCHMARK_DATA_DIR (or `data_dir`) is not set"
     beside = sorted(path.name for path in shelf.glob("*")) if shelf else []
     close = difflib.get_close_matches(value, beside, n=1, cutoff=0.6)
     hint = f" (there is '{close[0]}')" if close else ""
     return MissingResource(
-        f"vectors '{value}': there is no such file here{looked}{hint}; put a file of GloVe vectors, as "
+        f"vectors '{value}': there is no such file here{searched}{hint}; put a file of GloVe vectors, as "
         "glove.6B.100d.txt from nlp.stanford.edu/projects/glove, into the folder 'vectors' of the data "
         "folder, or make some: python -m benchmark.embeddings --dataset imdb --output DIR, then "
         "`set` vectors=DIR/vectors.txt"

@@ -36,7 +36,7 @@ class VectorSettings:
     min_count : int
         Times a word must occur.
     window : int
-        Words looked at on each side.
+        Words taken in on each side.
     method : {"skipgram", "cbow"}
         Predict the neighbours from the word, or the word from its neighbours.
     workers : int
@@ -97,15 +97,15 @@ def own_texts(source: Source, dataset: Dataset) -> tuple[Iterator[str], Iterator
     ----------
     source : Source
         Where it comes from; it may have texts without a label (`unlabelled`), and leaves out those that
-        also stand in its test part.
+        also stand in its test split.
     dataset : Dataset
         The same, prepared.
 
     Returns
     -------
     training, unlabelled : iterator of str
-        The training part, and the texts without a label but for those that also stand in the
-        validation part.
+        The training split, and the texts without a label but for those that also stand in the
+        validation split.
     """
     train = dataset.view("train", None)
     validation = set(dataset.view("validation", None).texts())
@@ -139,7 +139,7 @@ def train_vectors(
     settings : VectorSettings
         How they are trained.
     on_epoch : callable
-        Told the number of each epoch that is done, from 1.
+        Gets the number of each epoch that is done, from 1.
 
     Returns
     -------

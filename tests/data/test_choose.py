@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from benchmark.data.choose import choose_dataset
+from benchmark.data.prepare import choose_dataset
 from benchmark.data.source import SourceOptions
 from benchmark.support.errors import UserError
 
@@ -75,7 +75,7 @@ def test_texts_that_stand_in_two_splits_are_said(make_source, own_cache, monkeyp
         ("test", "text 1", 1),
     ]
     rows += [("test", "v", 0), ("test", "t", 1)]
-    monkeypatch.setattr("benchmark.data.choose.get_source", lambda name, options: make_source(rows))
+    monkeypatch.setattr("benchmark.data.prepare.get_source", lambda name, options: make_source(rows))
     lines = []
     choose_dataset("tiny", SourceOptions(), notices.append, lines.append)
     (line,) = lines
@@ -101,5 +101,5 @@ def test_a_share_of_everything_is_refused(name, share, notices):
 
 
 def test_the_sample_has_a_validation_part_of_its_own(notices):
-    with pytest.raises(UserError, match="'sample' has a validation part of its own"):
+    with pytest.raises(UserError, match="'sample' has a validation split"):
         choose_dataset("sample", SourceOptions(validation_share=0.3), notices.append)

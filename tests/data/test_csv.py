@@ -9,8 +9,8 @@ from collections import Counter
 import pytest
 
 from benchmark import sweep
-from benchmark.data.data_profile import count_test_duplicates
-from benchmark.data.description import describe
+from benchmark.data.data_profile import describe
+from benchmark.data.dataset import count_test_duplicates
 from benchmark.data.files import LONGEST, text_lines
 from benchmark.data.prepare import prepare
 from benchmark.data.source import SourceOptions, get_source
@@ -63,7 +63,7 @@ def test_every_format_gives_the_same_rows(tmp_path, own_cache, name):
     csv = prepare(get(write_csv(tmp_path / "same.csv")))
     assert prepare(source).digest == csv.digest
     assert csv.sizes == {"train": 16, "validation": 4, "test": 4}
-    assert "no test part" in " ".join(describe(csv)["notices"])
+    assert "no test split" in " ".join(describe(csv)["notices"])
 
 
 @pytest.mark.parametrize("name", ["r.csv", "r.jsonl", "r.parquet"])
@@ -79,7 +79,7 @@ def test_the_column_of_parts_is_honoured(tmp_path, own_cache, name, column):
         (expected[n], f"t{n}", n % 3) for n in range(24)
     ]
     assert prepare(source).sizes == {"train": 6, "validation": 12, "test": 6}
-    with pytest.raises(UserError, match="has a validation part of its own"):
+    with pytest.raises(UserError, match="has a validation split of its own"):
         prepare(get(tmp_path / name, validation_share=0.3))
 
 
@@ -305,9 +305,9 @@ def test_a_wrong_encoding_is_one_line(tmp_path, refused, datasets):
         (
             "r.csv",
             "text,label,split\na,x,train\nb,y,tset\n",
-            "line 3: 'tset' in the column 'split' is no part",
+            "line 3: 'tset' in the column 'split' is not a split",
         ),
-        ("r.csv", "text,label,part\na,x,train\nb,y,\n", "line 3: '' in the column 'part' is no part"),
+        ("r.csv", "text,label,part\na,x,train\nb,y,\n", "line 3: '' in the column 'part' is not a split"),
         ("r.csv", "a,b,test\n", "no column is clearly the text"),
         ("r.csv", "text,label,split\na,x,test\nb,y,test\n", "has no train texts"),
         ("r.jsonl", "", "r.jsonl is empty"),
@@ -539,7 +539,7 @@ def test_a_sweep_takes_a_table_by_its_spelling(tmp_path, own_cache, capsys):
     assert sweep.main(words) == 0
     captured = capsys.readouterr()
     assert json.loads(captured.out)["plan"][0]["dataset"] == "csv-reviews"
-    assert "no test part" in " ".join(captured.err.replace("!!", " ").split())
+    assert "no test split" in " ".join(captured.err.replace("!!", " ").split())
     assert sweep.main([*words, "--text-column", "bdoy"]) == 2
     assert "did you mean 'body'" in capsys.readouterr().err
 

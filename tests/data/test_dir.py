@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from benchmark.data.description import describe
+from benchmark.data.data_profile import describe
 from benchmark.data.prepare import prepare
 from benchmark.data.source import SourceOptions, experiment_name, get_source
 from benchmark.spec.config import ViewSettings
@@ -43,7 +43,7 @@ def test_a_validation_folder_is_used_as_it_is(write_tree, own_cache, word):
     dataset = prepare(get_source(f"dir:{folder}", SourceOptions()))
     assert dataset.sizes == {"train": 20, "validation": 4, "test": 6}
     assert dataset.validation_share == 0.0
-    with pytest.raises(UserError, match="has a validation part of its own"):
+    with pytest.raises(UserError, match="has a validation split of its own"):
         get_source(f"dir:{folder}", SourceOptions(validation_share=0.3))
 
 
@@ -72,7 +72,7 @@ def test_without_a_test_folder_a_fifth_of_each_class_is_drawn_always_the_same(wr
 def test_the_drawn_test_part_is_part_of_the_digest(write_tree, own_cache, monkeypatch):
     folder = write_tree("topics", tree(texts=50))
     first = prepare(get_source(f"dir:{folder}", SourceOptions()))
-    monkeypatch.setattr("benchmark.data.splits.TEST_SEED", 1)
+    monkeypatch.setattr("benchmark.data.source.TEST_SEED", 1)
     monkeypatch.setenv("BENCHMARK_CACHE_DIR", str(own_cache / "other"))
     second = prepare(get_source(f"dir:{folder}", SourceOptions()))
     assert first.sizes == second.sizes
@@ -316,7 +316,7 @@ def test_show_prints_facts_and_training_texts_alone(write_tree, own_cache, datas
     assert {example["class"] for example in facts["examples"]} == {"no", "yes"}
     assert "hidden" not in out
 
-    # All of it is there when the test part is gone: showing does not look at it.
+    # All of it is there when the test split is gone: showing does not look at it.
     opened = []
     open_store = "benchmark.data.dataset.Store.__init__"
     from benchmark.data.dataset import Store

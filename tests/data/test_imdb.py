@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from benchmark.data.dataset import Store
-from benchmark.data.imdb import ImdbSource
 from benchmark.data.prepare import cached, prepare
 from benchmark.data.source import Row, SourceOptions, get_source
+from benchmark.data.tfds_source import ImdbSource
 from benchmark.spec.config import ViewSettings
 from benchmark.support.errors import UserError
 
@@ -42,12 +42,12 @@ def test_it_is_prepared_with_a_stratified_validation_part(tiny_imdb, own_cache):
 
 def test_where_it_is_looked_for(tiny_imdb, tmp_path, monkeypatch):
     own = tiny_imdb / "tensorflow_datasets"
-    assert ImdbSource(SourceOptions(tiny_imdb)).prepared() == own / SPLITS
-    assert ImdbSource(SourceOptions()).prepared() is None
-    assert ImdbSource(SourceOptions(tmp_path)).prepared() is None
+    assert ImdbSource(SourceOptions(tiny_imdb)).find() == own / SPLITS
+    assert ImdbSource(SourceOptions()).find() is None
+    assert ImdbSource(SourceOptions(tmp_path)).find() is None
     monkeypatch.setenv("TFDS_DATA_DIR", str(own))
-    assert ImdbSource(SourceOptions()).prepared() == own / SPLITS
-    assert ImdbSource(SourceOptions(tmp_path)).prepared() == own / SPLITS
+    assert ImdbSource(SourceOptions()).find() == own / SPLITS
+    assert ImdbSource(SourceOptions(tmp_path)).find() == own / SPLITS
 
 
 @pytest.mark.usefixtures("no_network")

@@ -1,4 +1,4 @@
-"""The ledger: every look at the test part is written down, and tampering is noticed."""
+"""The ledger: every look at the test split is written down, and tampering is noticed."""
 
 import hashlib
 import json
@@ -87,7 +87,7 @@ def test_no_ledger_means_no_looks(ledger):
 
 
 def test_a_trial_never_reads_the_test_part(sample, ledger):
-    with pytest.raises(ValueError, match="may not read the test part"):
+    with pytest.raises(ValueError, match="may not read the test split"):
         read_test(sample, spec_of(sample, kind="trial"), ledger)
     assert not ledger.exists()
 
@@ -189,7 +189,7 @@ def test_a_ledger_cut_off_anywhere_goes_on_and_loses_no_whole_entry(ledger):
 def test_an_entry_cut_off_is_damage_until_it_is_kept(ledger):
     append(ledger, {"model": "first", "dataset_digest": "d"})
     ledger.write_bytes(ledger.read_bytes() + b'{"model": "sec')
-    assert [(found.line, found.what) for found in examine(ledger)[1]] == [(2, "this is no entry")]
+    assert [(found.line, found.what) for found in examine(ledger)[1]] == [(2, "this is not an entry")]
     append(ledger, {"model": "next", "dataset_digest": "d"})
     assert examine(ledger)[1] == []
     assert entries_of(ledger)[-1]["torn"] == '{"model": "sec'

@@ -1,4 +1,4 @@
-"""Preparation: fixed parts, a vocabulary of the training part alone, and a cache that can be trusted."""
+"""Preparation: fixed parts, a vocabulary of the training split alone, and a cache that can be trusted."""
 
 import json
 import os
@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from benchmark.data.dataset import Store
-from benchmark.data.prepare import cached, prepare, split_validation
+from benchmark.data.prepare import cached, prepare
+from benchmark.data.source import split_validation
 from benchmark.data.text import OOV
 from benchmark.spec.config import ViewSettings
 from benchmark.support.errors import UserError
@@ -166,7 +167,7 @@ def test_a_validation_part_of_its_own_is_used_as_it_is(make_source):
         ([row for row in ROWS if row[0] != "test"], "no test texts"),
         ([*ROWS, ("train", "x", 2)], "label 2; expected 0 to 1"),
         ([*ROWS, ("test", "x", -1)], "label -1; expected 0 to 1"),
-        ([*ROWS, ("valid", "x", 1)], "part 'valid'; expected train, validation or test"),
+        ([*ROWS, ("valid", "x", 1)], "split 'valid'; expected train, validation or test"),
     ],
 )
 def test_wrong_data_is_named_and_leaves_nothing(make_source, own_cache, rows, message):

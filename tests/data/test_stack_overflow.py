@@ -74,7 +74,7 @@ def server(monkeypatch, no_network):
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         url = f"http://127.0.0.1:{server.server_port}/{ARCHIVE}"
-        monkeypatch.setattr("benchmark.data.stack_overflow._URL", url)
+        monkeypatch.setattr("benchmark.data.archive._QUESTIONS_URL", url)
         yield server
         server.shutdown()
         thread.join()
@@ -85,9 +85,9 @@ def answer_with(content):
 
 
 def test_the_address_is_the_official_one():
-    from benchmark.data import stack_overflow
+    from benchmark.data import archive
 
-    assert stack_overflow._URL == (
+    assert archive._QUESTIONS_URL == (
         "https://storage.googleapis.com/download.tensorflow.org/data/stack_overflow_16k.tar.gz"
     )
 
@@ -130,7 +130,7 @@ def test_it_is_fetched_once(tmp_path, own_cache, server):
     ],
 )
 def test_a_download_that_goes_wrong_leaves_nothing(own_cache, refused, server, monkeypatch, answer, message):
-    monkeypatch.setattr("benchmark.data.stack_overflow._MOST_BYTES", 2000)
+    monkeypatch.setattr("benchmark.data.archive.StackOverflowSource.most_bytes", 2000)
     server.answer = answer
     assert message in refused("stack-overflow")
     assert refused("stack-overflow")

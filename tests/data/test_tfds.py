@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from benchmark.data.description import describe
+from benchmark.data.data_profile import describe
 from benchmark.data.prepare import prepare
 from benchmark.data.source import SourceOptions, get_source
 from benchmark.support.errors import UserError
@@ -75,9 +75,9 @@ def test_an_unlabelled_test_split_is_ignored_and_another_drawn(data, own_cache, 
     assert not any("hidden" in row.text or row.text.startswith("x ") for row in rows)
     assert caplog.records == []
     notices = " ".join(describe(prepare(source))["notices"])
-    for words in ("'test' has no labels and is ignored", "'extra' (3) is no part", "it has no test part"):
+    for words in ("'test' has no labels and is ignored", "'extra' (3) is not train", "it has no test split"):
         assert words in notices
-    with pytest.raises(UserError, match="has a validation part of its own"):
+    with pytest.raises(UserError, match="has a validation split of its own"):
         prepare(get("tiny_glue/one", data, validation_share=0.3))
 
 

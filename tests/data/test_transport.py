@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmark.data import transport
-from benchmark.data.prepare import prepare
+from benchmark.data import prepare as preparation
+from benchmark.data.cache import pack, unpack
+from benchmark.data.prepare import find_entry, prepare, receive
 from benchmark.spec.config import ViewSettings
 from benchmark.support.errors import UserError
 
@@ -18,7 +19,7 @@ ROWS = [*(("train", f"a b w{number}", number % 2) for number in range(20)), ("te
 def sent(make_source, own_cache, tmp_path, monkeypatch):
     """A data set, its files, and an empty cache for them, as on another machine."""
     dataset = prepare(make_source(ROWS))
-    files = transport.pack(dataset.folder)
+    files = pack(dataset.folder)
     monkeypatch.setenv("BENCHMARK_CACHE_DIR", str(tmp_path / "other"))
     return dataset, files
 
@@ -30,27 +31,25 @@ def left(tmp_path):
 def test_it_arrives_as_it_was(sent, tmp_path):
     dataset, files = sent
     entry = dataset.folder.name
-    assert transport.find(entry, dataset.digest) is None
-    arrived = transport.receive(entry, dataset.digest, files)
+    assert find_entry(entry, dataset.digest) is None
+    arrived = receive(entry, dataset.digest, files)
     assert arrived.folder == tmp_path / "other" / "datasets" / entry
     assert (arrived.digest, arrived.sizes) == (dataset.digest, dataset.sizes)
     settings = ViewSettings(sequence_length=4)
     for part in ("train", "validation"):
         assert np.array_equal(arrived.view(part, settings).x, dataset.view(part, settings).x)
-    assert transport.pack(arrived.folder).keys() == files.keys()
-    assert transport.find(entry, dataset.digest) == arrived
-    assert transport.find(entry, "another") is None
+    assert pack(arrived.folder).keys() == files.keys()
+    assert find_entry(entry, dataset.digest) == arrived
+    assert find_entry(entry, "another") is None
 
 
 def test_two_that_are_sent_it_at_the_same_time_write_it_once(sent, monkeypatch):
     dataset, files = sent
-    written, write = [], transport.write_entry
-    monkeypatch.setattr(transport, "write_entry", lambda *words: [written.append(1), write(*words)])
+    written, write = [], preparation.write_entry
+    monkeypatch.setattr(preparation, "write_entry", lambda *words: [written.append(1), write(*words)])
     found = []
     threads = [
-        threading.Thread(
-            target=lambda: found.append(transport.receive(dataset.folder.name, dataset.digest, files))
-        )
+        threading.Thread(target=lambda: found.append(receive(dataset.folder.name, dataset.digest, files)))
         for _ in range(4)
     ]
     for thread in threads:
@@ -67,9 +66,9 @@ def test_what_was_damaged_on_the_way_is_not_kept(sent, tmp_path, name):
     content = files[name].copy()
     content[-1] ^= 1
     with pytest.raises(UserError, match="is damaged"):
-        transport.receive(dataset.folder.name, dataset.digest, {**files, name: content})
+        receive(dataset.folder.name, dataset.digest, {**files, name: content})
     assert left(tmp_path) == []
-    assert transport.receive(dataset.folder.name, dataset.digest, files) == transport.find(
+    assert receive(dataset.folder.name, dataset.digest, files) == find_entry(
         dataset.folder.name, dataset.digest
     )
 
@@ -77,10 +76,10 @@ def test_what_was_damaged_on_the_way_is_not_kept(sent, tmp_path, name):
 def test_another_data_set_is_not_taken_for_the_one_that_was_asked_for(sent):
     dataset, files = sent
     with pytest.raises(UserError, match="is not the one that was asked for"):
-        transport.receive(dataset.folder.name, "another digest", files)
+        receive(dataset.folder.name, "another digest", files)
 
 
 def test_files_stay_in_their_folder(tmp_path):
     with pytest.raises(ValueError, match="leaves its folder"):
-        transport.unpack({"../out": np.zeros(1, np.uint8)}, tmp_path / "in")
+        unpack({"../out": np.zeros(1, np.uint8)}, tmp_path / "in")
     assert not Path(tmp_path / "out").exists()

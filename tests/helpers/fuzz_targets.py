@@ -28,7 +28,7 @@ from ledgers import looks
 
 from benchmark.cli import error_line
 from benchmark.data.archive import unpack
-from benchmark.data.description import describe, to_text
+from benchmark.data.data_profile import describe, to_text
 from benchmark.data.imdb_int import NpzFile
 from benchmark.data.ledger_chain import append, examine, read_entries
 from benchmark.data.prepare import cached, prepare

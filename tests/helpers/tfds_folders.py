@@ -55,9 +55,11 @@ def no_network(monkeypatch):
     for name in ("http", "https", "all"):
         monkeypatch.delenv(f"{name}_proxy", raising=False)
         monkeypatch.delenv(f"{name}_proxy".upper(), raising=False)
-    monkeypatch.setattr("benchmark.data.imdb._HOST", ("127.0.0.1", 9))
+    monkeypatch.setattr("benchmark.data.tfds_source._IMDB_HOST", ("127.0.0.1", 9))
     monkeypatch.setattr("benchmark.data.tfds_source._HOST", ("127.0.0.1", 9))
-    monkeypatch.setattr("benchmark.data.stack_overflow._URL", "http://127.0.0.1:9/stack_overflow_16k.tar.gz")
+    monkeypatch.setattr(
+        "benchmark.data.archive._QUESTIONS_URL", "http://127.0.0.1:9/stack_overflow_16k.tar.gz"
+    )
 
 
 @pytest.fixture

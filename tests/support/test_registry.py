@@ -50,7 +50,7 @@ assert {"lstm", "avg-pool"} <= set(MODELS) and {"imdb", "sample"} <= set(DATASET
 assert "lstm" in MODELS and "nothing" not in MODELS
 MODELS.target("lstm")
 heavy = ("tensorflow", "keras", "tensorflow_datasets", "mlflow", "optuna", "benchmark.models.lstm",
-         "benchmark.data.imdb", "benchmark.data.sample")
+         "benchmark.data.tfds_source", "benchmark.data.sample")
 print([name for name in heavy if name in sys.modules])
 """
     assert run_python(code).strip() == "[]"

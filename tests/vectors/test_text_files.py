@@ -131,9 +131,8 @@ def test_an_archive_of_several_files_needs_a_name(write):
     first, second = (identify(f"{path}#glove.{dim}d.txt").digest for dim in (50, 100))
     assert first != second
     plain = write("v.txt", GLOVE)
-    assert (
-        refused(f"{plain}#glove.50d.txt") == f"{plain} is no .zip archive, so '#glove.50d.txt' has no meaning"
-    )
+    wanted = f"{plain} is not a .zip archive, so '#glove.50d.txt' has no meaning"
+    assert refused(f"{plain}#glove.50d.txt") == wanted
 
 
 def test_a_bare_name_is_looked_for_in_the_data_folder(write, shelf, tmp_path):

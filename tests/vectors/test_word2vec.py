@@ -48,7 +48,7 @@ def test_the_texts_of_the_training_part_and_unlabelled_ones_not_seen_elsewhere(m
 
 
 def test_of_imdb_the_drawn_validation_part_and_the_test_part_are_left_out(tiny_imdb, own_cache):
-    """Its unlabelled reviews repeat two of the test part and one of train, which may become validation."""
+    """Its unlabelled reviews repeat two of the test split and one of train, which may become validation."""
     for share in (0.2, 0.6):
         source = get_source("imdb", SourceOptions(tiny_imdb, validation_share=share))
         dataset = prepare(source)
