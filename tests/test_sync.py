@@ -7,8 +7,9 @@ import pytest
 
 from benchmark import sync
 from benchmark.__main__ import COMMANDS
+from benchmark.tracking.records import Point, Record
 from benchmark.tracking.runs import all_runs
-from benchmark.tracking.spool import Point, Record, Spool
+from benchmark.tracking.spool import Spool
 from benchmark.tracking.store import connect, resolve_uri
 
 RUNS = Path("mlruns")

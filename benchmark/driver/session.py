@@ -18,9 +18,9 @@ from benchmark.plan.run_specs import Plan
 from benchmark.support.databases import sqlite_path
 from benchmark.support.errors import Unfinished
 from benchmark.support.runs_folder import RunsFolder
-from benchmark.tracking.drafts import clean
 from benchmark.tracking.outbox import Outbox
 from benchmark.tracking.patient_client import PatientClient
+from benchmark.tracking.records import clean
 from benchmark.tracking.spool import Spool, spool_home
 from benchmark.tracking.store import check_writable, connect, ensure_runs_folder, resolve_uri
 

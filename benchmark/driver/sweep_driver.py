@@ -20,7 +20,7 @@ from benchmark.search.study import Search
 from benchmark.spec.config import RunSpec, Scalar
 from benchmark.support.errors import Unfinished, UserError
 from benchmark.tracking import names
-from benchmark.tracking.monitor import system_metrics
+from benchmark.tracking.delivery import system_metrics
 from benchmark.tracking.store import default_artifacts
 from benchmark.tracking.tracker import SWEEP, Purpose, Tracker
 

@@ -1,21 +1,28 @@
-"""Delivery of records to MLflow, in a way that a repetition changes nothing."""
+"""All that is written to MLflow: records, so that a repetition changes nothing; notes; system metrics."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import logging
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 from benchmark.tracking import names
-from benchmark.tracking.patient_client import refused
-from benchmark.tracking.spool import Input, Point, Record
+from benchmark.tracking.patient_client import patiently, refused
+from benchmark.tracking.records import Record, milliseconds
 
 Answer = TypeVar("Answer")
 
 # MLflow takes 100 params and 1,000 things in all with one request.
 _MOST_PARAMS, _MOST_METRICS = 100, 800
+_MOST_CHARACTERS = 5000  # of a tag, in the strictest of MLflow's stores
+_CUT = "\n\n(The rest is in board.html, among the artifacts.)"
+_INTERVAL = 5.0  # seconds between two measurements of the system
+_PATIENCE = 1.0
 
 
 def ensure_experiment(client: Any, name: str, location: str | None) -> str:
@@ -98,7 +105,7 @@ class Delivery:
         known = self._runs.get(key)
         return known.run_id if known else None
 
-    def deliver(self, record: Record, artifacts: Path | None = None) -> None:
+    def deliver(self, record: Record) -> None:
         """Make a run, or bring it up to date.
 
         Raises
@@ -109,7 +116,7 @@ class Delivery:
             When the store did not do it; `patient_client.refused` tells whether it ever will.
         """
         try:
-            self._deliver(record, artifacts)
+            self._deliver(record)
         except Exception as error:
             if refused(error):  # perhaps somebody has deleted the run or the experiment
                 self._runs.pop(record.key, None)
@@ -117,11 +124,11 @@ class Delivery:
                 self._experiments.pop(record.experiment, None)
             raise
 
-    def _deliver(self, record: Record, artifacts: Path | None) -> None:
+    def _deliver(self, record: Record) -> None:
         known = self._known(record)
         self._log(known, record)
-        if artifacts is not None:
-            self._upload(known, artifacts)
+        if record.artifacts is not None:
+            self._upload(known, record.artifacts)
         if record.status in ("FINISHED", "FAILED", "KILLED"):
             self._do(self._client.set_terminated, known.run_id, record.status, record.end_time)
             if record.key in self._unsure:
@@ -198,38 +205,28 @@ class Delivery:
         return self._experiments[name]
 
     def _log(self, known: _Known, record: Record) -> None:
-        """Log params, data set, metrics and tags, but for those that the run is known to have."""
-        run_id, has = known.run_id, known.has
-        for params in _chunks([name for name in record.params if name not in has], _MOST_PARAMS):
-            self._do(self._log_batch, run_id, params={name: record.params[name] for name in params})
-            has.update(params)
-        if record.dataset is not None and record.dataset.digest not in has:
-            self._do(self._client.log_inputs, run_id, [_input(record.dataset)])
-            has.add(record.dataset.digest)
-        for points in _chunks([point for point in record.metrics if point not in has], _MOST_METRICS):
-            self._do(self._log_batch, run_id, metrics=points)
-            has.update(points)
-        tags = {name: value for name, value in record.tags.items() if known.tags.get(name) != value}
-        if tags:
-            self._do(self._log_batch, run_id, tags=tags)
-            known.tags.update(tags)
-
-    def _log_batch(
-        self,
-        run_id: str,
-        *,
-        metrics: Iterable[Point] = (),
-        params: Mapping[str, str] | None = None,
-        tags: Mapping[str, str] | None = None,
-    ) -> None:
+        """Log data set, params, metrics and tags, but for those that the run is known to have."""
         from mlflow.entities import Metric, Param, RunTag
 
-        self._client.log_batch(
-            run_id,
-            metrics=[Metric(*point) for point in metrics],
-            params=[Param(name, value) for name, value in (params or {}).items()],
-            tags=[RunTag(name, value) for name, value in (tags or {}).items()],
-        )
+        if record.dataset is not None and record.dataset["digest"] not in known.has:
+            self._do(self._client.log_inputs, known.run_id, [_input(record.dataset)])
+            known.has.add(record.dataset["digest"])
+        tags = {name: value for name, value in record.tags.items() if known.tags.get(name) != value}
+        new_params = [item for item in record.params.items() if item not in known.has]
+        new_metrics = [point for point in record.metrics if point not in known.has]
+        while new_params or new_metrics or tags:
+            params, new_params = new_params[:_MOST_PARAMS], new_params[_MOST_PARAMS:]
+            points, new_metrics = new_metrics[:_MOST_METRICS], new_metrics[_MOST_METRICS:]
+            self._do(
+                self._client.log_batch,
+                known.run_id,
+                metrics=[Metric(*point) for point in points],
+                params=[Param(*item) for item in params],
+                tags=[RunTag(*item) for item in tags.items()],
+            )
+            known.has.update(params, points)
+            known.tags.update(tags)
+            tags = {}
 
     def _upload(self, known: _Known, folder: Path) -> None:
         """Upload files one by one, so that a delivery that was cut short need not begin anew."""
@@ -240,19 +237,97 @@ class Delivery:
                 known.has.add(path)
 
 
-def _chunks(items: Sequence[Answer], size: int) -> Iterator[Sequence[Answer]]:
-    for start in range(0, len(items), size):
-        yield items[start : start + size]
-
-
-def _input(dataset: Input) -> Any:
+def _input(dataset: Mapping[str, str]) -> Any:
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
-    entity = Dataset(
-        name=dataset.name,
-        digest=dataset.digest,
-        source_type="textbench",
-        source=dataset.source,
-        profile=dataset.profile,
-    )
+    entity = Dataset(source_type="textbench", **dataset)
     return DatasetInput(dataset=entity, tags=[InputTag("mlflow.data.context", "training")])
+
+
+def write_notes(client: Any, dataset: str, sweeps: Iterable[str], markdown: str, page: str) -> bool:
+    """Describe a data set's experiment and some of its sweeps by the board as it is now.
+
+    It can be made again at any time, so it is given up where the store does not take it.
+
+    Parameters
+    ----------
+    client : mlflow.MlflowClient
+        The store.
+    dataset : str
+        Name of the data set, which is the name of the experiment.
+    sweeps : iterable of str
+        Ids of the sweeps' runs.
+    markdown : str
+        The board; what does not fit into a tag is cut off between lines.
+    page : str
+        The board as HTML.
+
+    Returns
+    -------
+    bool
+        Whether all of it was written.
+    """
+    note = _fitting(markdown)
+    try:
+        experiment = patiently(lambda: client.get_experiment_by_name(dataset)).experiment_id
+        patiently(lambda: client.set_experiment_tag(experiment, names.NOTE, note))
+        for run_id in sweeps:
+            patiently(partial(client.set_tag, run_id, names.NOTE, note))
+            patiently(partial(client.log_text, run_id, page, names.BOARD_HTML))
+    except Exception as error:
+        if type(error).__module__ != "mlflow.exceptions" and not isinstance(error, OSError):
+            raise
+        return False
+    return True
+
+
+def _fitting(markdown: str) -> str:
+    if len(markdown) <= _MOST_CHARACTERS:
+        return markdown
+    kept = markdown[: _MOST_CHARACTERS - len(_CUT)]
+    return kept[: kept.rindex("\n")] + _CUT
+
+
+@contextlib.contextmanager
+def system_metrics(client: Any, run_id: str) -> Iterator[None]:
+    """Log processor, memory, disk and GPU use of this machine every five seconds.
+
+    A measurement that the store does not take is left out, and the end of the block waits for none.
+
+    Parameters
+    ----------
+    client : mlflow.MlflowClient
+        The store.
+    run_id : str
+        The sweep's run; where it is empty, nothing is logged.
+    """
+    if not run_id:
+        yield
+        return
+    logging.getLogger("mlflow.system_metrics").setLevel(logging.ERROR)
+    from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
+
+    monitor = SystemMetricsMonitor(run_id, tracking_uri=client.tracking_uri)
+    finished = threading.Event()
+    thread = threading.Thread(target=_log, args=(monitor, client, run_id, finished), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        finished.set()
+        thread.join(_PATIENCE)
+
+
+def _log(monitor: Any, client: Any, run_id: str, finished: threading.Event) -> None:
+    from mlflow.entities import Metric
+
+    step = 0
+    while not finished.wait(_INTERVAL):
+        monitor.collect_metrics()
+        values, now = monitor.aggregate_metrics(), milliseconds()
+        for source in monitor.monitors:
+            source.clear_metrics()
+        metrics = [Metric(f"system/{name}", value, now, step) for name, value in values.items()]
+        with contextlib.suppress(Exception):
+            client.log_batch(run_id, metrics=metrics)
+        step += 1

@@ -5,25 +5,24 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from benchmark.support.files import held
 from benchmark.tracking.delivery import Delivery, NoRun
 from benchmark.tracking.patient_client import reason, refused
-from benchmark.tracking.spool import SPOOL, Record, Spool
+from benchmark.tracking.records import Record
+from benchmark.tracking.spool import SPOOL, Spool
 
 _FIRST_PAUSE, _LONGEST_PAUSE, _GROWTH = 0.1, 5.0, 1.5
 _SILENCE = 10.0  # seconds without success that are worth a word
 _REFUSALS = 3  # in a row, after which a record is set aside
 _LOOK = 1.0  # seconds after which the spool is looked at: other processes use it, too
 _STEP = 0.05
-_REQUESTS = 5  # that a record takes, roughly, beside one for each of its files
 _FIRST_LINE, _LINE_EVERY = 2.0, 10.0  # seconds, of those that wait until everything is delivered
 
 Progress: TypeAlias = Callable[[int, float | None], None]
-"""Told of the number of records that are left, and of the seconds that they take, None where not known."""
+"""Gets the number of records that are left, and the seconds that they take, None where unknown."""
 
 
 class Outbox:
@@ -63,9 +62,7 @@ class Outbox:
         self._away = False
         self._refusals: dict[str, int] = {}
         self.refused = 0
-        self._took: deque[float] = deque(maxlen=20)  # seconds of the latest requests
-        self._requests = 0  # of the record that is being delivered
-        self._asked = self._last_success = time.monotonic()
+        self._last_success = time.monotonic()
         self._thread = threading.Thread(target=self._work, name="outbox", daemon=True)
         self._thread.start()
 
@@ -93,7 +90,7 @@ class Outbox:
         patience : float
             A store that is slow, but answers, is waited for longer.
         progress : callable, optional
-            Told every ten seconds; the seconds are what is left to do at the rate of the latest requests.
+            Called every ten seconds; the seconds are what is left to do at the rate of the records before.
 
         Returns
         -------
@@ -103,24 +100,21 @@ class Outbox:
         with self._changed:
             self._retry_at = 0.0
             self._changed.notify_all()
-        started, before = time.monotonic(), -1
+        started = changed = time.monotonic()
+        most = before = 0
         next_line = started + _FIRST_LINE
         while left := len(self.spool.names()):
+            now, most = time.monotonic(), max(most, left)
             if left != before:  # perhaps another process delivers
-                started, before = time.monotonic(), left
-            if time.monotonic() >= next_line:
-                progress(left, self._seconds_left())
+                changed, before = now, left
+            if now >= next_line:
+                known = left < most and not self._failures
+                progress(left, left * (changed - started) / (most - left) if known else None)
                 next_line += _LINE_EVERY
-            if self._stopped or time.monotonic() - max(started, self._last_success) >= patience:
+            if self._stopped or now - max(changed, self._last_success) >= patience:
                 break
             time.sleep(_STEP)
         return left
-
-    def _seconds_left(self) -> float | None:
-        if self._failures or not self._took:
-            return None
-        requests = sum(_REQUESTS + self.spool.count_files(name) for name in self.spool.names())
-        return max(1, requests - self._requests) * sum(self._took) / len(self._took)
 
     def close(self, patience: float, progress: Progress = lambda left, seconds: None) -> int:
         """Deliver as `drain` does, then stop; return the number of records that are left."""
@@ -133,10 +127,7 @@ class Outbox:
         return left
 
     def _got_on(self) -> None:
-        now = time.monotonic()
-        self._took.append(now - max(self._asked, self._last_success))
-        self._requests += 1
-        self._last_success = now
+        self._last_success = time.monotonic()
         self._failures = 0
         if self._away:
             self._away = False
@@ -189,12 +180,11 @@ class Outbox:
 
     def _deliver(self, name: str) -> bool:
         """Deliver a record; False where it is to be tried again, and nothing before it."""
-        entry = self.spool.entry(name)
-        if entry is None:
+        record = self.spool.record(name)
+        if record is None:
             return True
-        self._requests, self._asked = 0, time.monotonic()
         try:
-            self._delivery.deliver(entry.record, entry.artifacts)
+            self._delivery.deliver(record)
         except Exception as error:
             if not isinstance(error, NoRun) and not refused(error):
                 raise
@@ -209,7 +199,6 @@ class Outbox:
         return True
 
     def _show(self, record: Record) -> None:
-        self._asked = time.monotonic()
         try:
             self._delivery.deliver(record)
         except Exception as error:

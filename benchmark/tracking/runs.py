@@ -9,7 +9,8 @@ from typing import Any
 
 from benchmark.spec.config import RunSpec
 from benchmark.tracking import names
-from benchmark.tracking.spool import Record, Spool
+from benchmark.tracking.records import Record
+from benchmark.tracking.spool import Spool
 
 
 class _Tag:
@@ -165,7 +166,7 @@ def find_runs(
 
 def _waiting(spool: Spool, dataset: str | None) -> list[Record]:
     # What was refused is done all the same: the test split is not read again.
-    records = [*spool.refused_runs(), *(entry.record for entry in spool.records())]
+    records = [*spool.refused_runs(), *spool.records()]
     return [record for record in records if dataset in (None, record.experiment)]
 
 

@@ -18,11 +18,10 @@ from benchmark.spec.result import EpochReport, Result, TrialEnd
 from benchmark.support.errors import UserError
 from benchmark.tracking import names
 from benchmark.tracking.delivery import ensure_experiment
-from benchmark.tracking.drafts import Draft, Drafts, clean, cleaned, milliseconds, summary_points
 from benchmark.tracking.outbox import Outbox
 from benchmark.tracking.patient_client import patiently, reason
+from benchmark.tracking.records import Record, Status, SweepRecords, clean, milliseconds
 from benchmark.tracking.runs import StoredRun, find_runs
-from benchmark.tracking.spool import Record, Status
 
 Answer = TypeVar("Answer")
 
@@ -110,8 +109,9 @@ class Tracker:
     ) -> None:
         self.client, self.outbox, self.purpose = client, outbox, purpose
         self._seeds, self._owner = plan.config.seeds, owner
-        self._drafts = Drafts(plan, artifacts, purpose.command)
-        self._runs: dict[str, Draft] = {}
+        self._records = SweepRecords(plan, artifacts, purpose.command)
+        self._runs: dict[str, Record] = {}
+        self._specs: dict[str, RunSpec] = {}
         self._shown: dict[str, float] = {}
         self._begun = False
         dataset, study = plan.dataset.name, clean(plan.study)
@@ -159,10 +159,10 @@ class Tracker:
         self._close(self._open)
         self._begun = True
         if self._parent is None:
-            record = self._drafts.sweep(self._parent_key, self.purpose.parent_kind)
+            record = self._records.sweep(self._parent_key, self.purpose.parent_kind)
         else:
             seeds = {names.SEEDS_EXPECTED: str(self._seeds)} if self.purpose.sets_seeds else {}
-            record = self._change(self._parent, {**seeds, **self._drafts.facts()}, status="RUNNING")
+            record = self._change(self._parent, {**seeds, **self._records.facts()}, status="RUNNING")
         self._send(record)
         if record.run_id is None:  # another process may deliver it, and this one has to know its id, too
             self.outbox.live(record.model_copy(update={"status": None}))
@@ -181,7 +181,7 @@ class Tracker:
         return self._owner is not None and owner is not None and self._owner.alive(owner)
 
     def _change(self, run: StoredRun, tags: Mapping[str, str], **more: Any) -> Record:
-        return self._drafts.change(run.key, run.run_id or None, tags=cleaned(tags), **more)
+        return self._records.change(run.key, run.run_id or None, tags, **more)
 
     def _send(self, record: Record, write: Callable[[Path], None] | None = None) -> None:
         """Commit a record, then let it be delivered."""
@@ -199,19 +199,21 @@ class Tracker:
     def start(self, spec: RunSpec, run_name: str, tags: Mapping[str, str]) -> str:
         """Begin a child run, with every hyper-parameter as a param; return our key of it."""
         owner = {} if self._owner is None else {names.OWNER: self._owner.token}
-        draft = self._drafts.child(spec, run_name, {**owner, **tags}, self._parent_key)
-        key = draft.base.key
-        self._runs[key] = draft
-        self._show(key)
-        return key
+        record = self._records.child(spec, run_name, {**owner, **tags}, self._parent_key)
+        self._runs[record.key], self._specs[record.key] = record, spec
+        self._show(record.key)
+        return record.key
 
     def _show(self, key: str) -> None:
         self._shown[key] = time.monotonic()
-        self.outbox.live(self._runs[key].record(parent_id=self.parent_id or None))
+        self.outbox.live(self._under_parent(key))
+
+    def _under_parent(self, key: str) -> Record:
+        return self._runs[key].model_copy(update={"parent_id": self.parent_id or None})
 
     def epoch(self, key: str, report: EpochReport) -> None:
         """Take an epoch's metrics; they are shown together, at most every five seconds."""
-        self._runs[key].add(report)
+        self._runs[key] = self._runs[key].measured(report.metrics, report.epoch)
         if time.monotonic() - self._shown[key] >= _FLUSH_SECONDS:
             self._show(key)
 
@@ -232,15 +234,14 @@ class Tracker:
         OSError
             When the disk is full; nothing is recorded then.
         """
-        draft = self._runs[key]
 
         def write_all(folder: Path) -> None:
-            text = draft.spec.model_dump_json(indent=2)
+            text = self._specs[key].model_dump_json(indent=2)
             (folder / names.SPEC_JSON).write_text(text, encoding="utf-8")
             write(folder)
 
-        self._send(draft.ended(result, parent_id=self.parent_id or None), write_all)
-        del self._runs[key], self._shown[key]
+        self._send(self._under_parent(key).ended(result), write_all)
+        del self._runs[key], self._specs[key], self._shown[key]
 
     def finals(self) -> list[StoredRun]:
         """Return the final runs of earlier processes that came to an end, the latest first."""
@@ -311,12 +312,7 @@ class Tracker:
                 self._send(self._parent_end(status, {}, {}))
 
     def _parent_end(self, status: Status, totals: Mapping[str, float], tags: Mapping[str, str]) -> Record:
-        now = milliseconds()
-        return self._drafts.change(
-            self._parent_key,
-            self.parent_id or None,
-            metrics=summary_points(totals, now),
-            tags=cleaned(tags),
-            status=status,
-            end_time=now,
+        record = self._records.change(
+            self._parent_key, self.parent_id or None, tags, status=status, end_time=milliseconds()
         )
+        return record.measured(totals)

@@ -30,20 +30,20 @@ def test_what_was_committed_comes_back_in_order(spool, tmp_path):
     spool.commit(a_record(3, tags={"note": 'äß "\\\u2028 {}'}))
     again = Spool(tmp_path / "mlruns", SECRET)
     two, one, three = again.records()
-    assert [repr(entry.record) for entry in (two, one)] == [repr(a_record(2)), repr(a_record(1))]
-    assert three.record.tags == {"note": 'äß "\\\u2028 {}'}
+    assert [repr(entry) for entry in (two, one)] == [repr(a_record(2)), repr(a_record(1))]
+    assert three.tags == {"note": 'äß "\\\u2028 {}'}
     assert (two.artifacts / "model" / "weights.txt").read_text() == "two"
     assert one.artifacts is None
     again.remove(two.name)
     assert not two.artifacts.exists()
-    assert [entry.record.key for entry in spool.records()] == [a_record(1).key, a_record(3).key]
+    assert [record.key for record in spool.records()] == [a_record(1).key, a_record(3).key]
 
 
 def test_order_does_not_depend_on_the_clock(spool, tmp_path, monkeypatch):
     for number, clock in enumerate((5_000, 4_000, 4_000)):
         monkeypatch.setattr(time, "time_ns", lambda clock=clock: clock)
         Spool(tmp_path / "mlruns", SECRET).commit(a_record(number))
-    assert [entry.record.start_time for entry in spool.records()] == [1000, 1001, 1002]
+    assert [record.start_time for record in spool.records()] == [1000, 1001, 1002]
 
 
 def test_a_file_that_was_cut_is_set_aside(spool, notices):
@@ -52,7 +52,7 @@ def test_a_file_that_was_cut_is_set_aside(spool, notices):
     spool.commit(a_record(1))
     for size in [*range(0, len(whole), 97), len(whole) - 1]:
         (spool.home / f"{name}.json").write_bytes(whole[:size])
-        assert [entry.record.key for entry in spool.records()] == [a_record(1).key]
+        assert [record.key for record in spool.records()] == [a_record(1).key]
         assert (spool.home / f"{name}.damaged").read_bytes() == whole[:size]
         assert (spool.home / f"{name}.files" / "spec.json").exists()
         assert name in notices.pop()
@@ -68,7 +68,7 @@ def test_flipped_bits_are_noticed(spool, notices):
         assert spool.records() == []
     assert len(notices) == len(whole)
     path.write_bytes(whole)
-    assert repr(spool.records()[0].record) == repr(a_record(0))
+    assert repr(spool.records()[0]) == repr(a_record(0))
 
 
 def test_a_record_of_another_version_is_set_aside(spool, notices):
@@ -147,7 +147,7 @@ def test_a_full_disk_loses_nothing_that_was_committed(tmp_path):
         committed += commit_until_full(spool, lambda: None, committed)
         entries = spool.records()
         assert len(entries) == committed > 2
-        assert [repr(entry.record) for entry in entries] == [repr(a_record(n)) for n in range(committed)]
+        assert [repr(entry) for entry in entries] == [repr(a_record(n)) for n in range(committed)]
         files = [entry.artifacts / "model" / "weights.txt" for entry in entries if entry.artifacts]
         assert {file.stat().st_size for file in files} == {1000}
         known = {f"{entry.name}.json" for entry in entries} | {f"{entry.name}.files" for entry in entries}
