@@ -65,15 +65,14 @@ def parser() -> cli.Parser:
 def main(options: Namespace) -> int:
     """Carry out the command; see `parser` for its arguments."""
     from benchmark.board.stored_board import chosen_dataset, experiment_of, read_board
-    from benchmark.tracking.store import resolve_uri
-    from benchmark.tracking.tables import open_store
+    from benchmark.tracking.store import StoreClient, resolve_uri
 
     _check_picture(options.picture)
     if options.output is not None and not Path(options.output).parent.is_dir():
         raise UserError(f"--output {options.output}: there is no folder {Path(options.output).parent}")
     uri = resolve_uri(options.tracking_uri, cli.RUNS)
     cli.check_embedded_store(uri)
-    client = open_store(uri)
+    client = StoreClient(uri)
     dataset = chosen_dataset(client, options.dataset)
     board = read_board(
         client, dataset, RunsFolder(cli.RUNS).ledger, margin=options.margin, baseline=options.baseline

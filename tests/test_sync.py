@@ -7,7 +7,7 @@ import pytest
 
 from benchmark import sync
 from benchmark.__main__ import COMMANDS
-from benchmark.tracking.records import Point, Record
+from benchmark.tracking.record import Point, Record
 from benchmark.tracking.runs import all_runs
 from benchmark.tracking.spool import Spool
 from benchmark.tracking.store import connect, resolve_uri

@@ -181,6 +181,7 @@ class Phase:
         title, classes = self.label(job), self.plan.dataset.class_names
 
         def write(folder: Path) -> None:
+            (folder / names.SPEC_JSON).write_text(job.spec.model_dump_json(indent=2), encoding="utf-8")
             for error in _write_artifacts(folder, title, classes, result):
                 self.display.line(f"{title}: a picture cannot be drawn ({one_line(error, named=True)})")
 

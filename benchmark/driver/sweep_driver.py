@@ -20,8 +20,8 @@ from benchmark.search.study import Search
 from benchmark.spec.config import RunSpec, Scalar
 from benchmark.support.errors import Unfinished, UserError
 from benchmark.tracking import names
-from benchmark.tracking.delivery import system_metrics
 from benchmark.tracking.store import default_artifacts
+from benchmark.tracking.sweep_run import system_metrics
 from benchmark.tracking.tracker import SWEEP, Purpose, Tracker
 
 

@@ -1,28 +1,21 @@
-"""All that is written to MLflow: records, so that a repetition changes nothing; notes; system metrics."""
+"""Delivery of records to MLflow, so that a repetition changes nothing."""
 
 from __future__ import annotations
 
 import contextlib
-import logging
-import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 from benchmark.tracking import names
-from benchmark.tracking.patient_client import patiently, refused
-from benchmark.tracking.records import Record, milliseconds
+from benchmark.tracking.record import Record
+from benchmark.tracking.store import refused
 
 Answer = TypeVar("Answer")
 
 # MLflow takes 100 params and 1,000 things in all with one request.
 _MOST_PARAMS, _MOST_METRICS = 100, 800
-_MOST_CHARACTERS = 5000  # of a tag, in the strictest of MLflow's stores
-_CUT = "\n\n(The rest is in board.html, among the artifacts.)"
-_INTERVAL = 5.0  # seconds between two measurements of the system
-_PATIENCE = 1.0
 
 
 def ensure_experiment(client: Any, name: str, location: str | None) -> str:
@@ -229,7 +222,7 @@ class Delivery:
             tags = {}
 
     def _upload(self, known: _Known, folder: Path) -> None:
-        """Upload files one by one, so that a delivery that was cut short need not begin anew."""
+        """Upload files one by one, so that a delivery that was cut short need not start again."""
         for path in sorted(folder.rglob("*")):
             if path.is_file() and path not in known.has:
                 place = path.parent.relative_to(folder).as_posix()
@@ -242,92 +235,3 @@ def _input(dataset: Mapping[str, str]) -> Any:
 
     entity = Dataset(source_type="textbench", **dataset)
     return DatasetInput(dataset=entity, tags=[InputTag("mlflow.data.context", "training")])
-
-
-def write_notes(client: Any, dataset: str, sweeps: Iterable[str], markdown: str, page: str) -> bool:
-    """Describe a data set's experiment and some of its sweeps by the board as it is now.
-
-    It can be made again at any time, so it is given up where the store does not take it.
-
-    Parameters
-    ----------
-    client : mlflow.MlflowClient
-        The store.
-    dataset : str
-        Name of the data set, which is the name of the experiment.
-    sweeps : iterable of str
-        Ids of the sweeps' runs.
-    markdown : str
-        The board; what does not fit into a tag is cut off between lines.
-    page : str
-        The board as HTML.
-
-    Returns
-    -------
-    bool
-        Whether all of it was written.
-    """
-    note = _fitting(markdown)
-    try:
-        experiment = patiently(lambda: client.get_experiment_by_name(dataset)).experiment_id
-        patiently(lambda: client.set_experiment_tag(experiment, names.NOTE, note))
-        for run_id in sweeps:
-            patiently(partial(client.set_tag, run_id, names.NOTE, note))
-            patiently(partial(client.log_text, run_id, page, names.BOARD_HTML))
-    except Exception as error:
-        if type(error).__module__ != "mlflow.exceptions" and not isinstance(error, OSError):
-            raise
-        return False
-    return True
-
-
-def _fitting(markdown: str) -> str:
-    if len(markdown) <= _MOST_CHARACTERS:
-        return markdown
-    kept = markdown[: _MOST_CHARACTERS - len(_CUT)]
-    return kept[: kept.rindex("\n")] + _CUT
-
-
-@contextlib.contextmanager
-def system_metrics(client: Any, run_id: str) -> Iterator[None]:
-    """Log processor, memory, disk and GPU use of this machine every five seconds.
-
-    A measurement that the store does not take is left out, and the end of the block waits for none.
-
-    Parameters
-    ----------
-    client : mlflow.MlflowClient
-        The store.
-    run_id : str
-        The sweep's run; where it is empty, nothing is logged.
-    """
-    if not run_id:
-        yield
-        return
-    logging.getLogger("mlflow.system_metrics").setLevel(logging.ERROR)
-    from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
-
-    monitor = SystemMetricsMonitor(run_id, tracking_uri=client.tracking_uri)
-    finished = threading.Event()
-    thread = threading.Thread(target=_log, args=(monitor, client, run_id, finished), daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        finished.set()
-        thread.join(_PATIENCE)
-
-
-def _log(monitor: Any, client: Any, run_id: str, finished: threading.Event) -> None:
-    from mlflow.entities import Metric
-
-    step = 0
-    while not finished.wait(_INTERVAL):
-        monitor.collect_metrics()
-        values, now = monitor.aggregate_metrics(), milliseconds()
-        for source in monitor.monitors:
-            source.clear_metrics()
-        metrics = [Metric(f"system/{name}", value, now, step) for name, value in values.items()]
-        with contextlib.suppress(Exception):
-            client.log_batch(run_id, metrics=metrics)
-        step += 1

@@ -10,9 +10,9 @@ from typing import Any, TypeAlias
 
 from benchmark.support.files import held
 from benchmark.tracking.delivery import Delivery, NoRun
-from benchmark.tracking.patient_client import reason, refused
-from benchmark.tracking.records import Record
+from benchmark.tracking.record import Record
 from benchmark.tracking.spool import SPOOL, Spool
+from benchmark.tracking.store import reason, refused
 
 _FIRST_PAUSE, _LONGEST_PAUSE, _GROWTH = 0.1, 5.0, 1.5
 _SILENCE = 10.0  # seconds without success that are worth a word

@@ -15,7 +15,7 @@ from benchmark.support.databases import sqlite_path
 from benchmark.support.files import delete, sync_to_disk, write_whole
 from benchmark.support.printable import redacted
 from benchmark.tracking.names import STUDY
-from benchmark.tracking.records import Record
+from benchmark.tracking.record import Record
 
 SPOOL = "spool"
 _FORM = '{{"sha256": "{}", "record": {}}}\n'

@@ -36,7 +36,7 @@ from benchmark.data.source import SourceOptions, get_source
 from benchmark.plan.space import load_budgets, load_space, spaces_folder
 from benchmark.search.journal import open_journal
 from benchmark.support.errors import UserError
-from benchmark.tracking.records import Point, Record
+from benchmark.tracking.record import Point, Record
 from benchmark.tracking.spool import Spool
 from benchmark.vectors import text_files
 

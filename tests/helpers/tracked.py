@@ -8,7 +8,7 @@ from benchmark.plan.run_specs import make_plan
 from benchmark.spec.config import SweepConfig
 from benchmark.spec.result import EpochReport, Result
 from benchmark.tracking import names
-from benchmark.tracking.records import Point, Record
+from benchmark.tracking.record import Point, Record
 from benchmark.tracking.runs import all_runs
 
 EPOCHS = 3

@@ -1,11 +1,10 @@
-"""Records: all that MLflow is to know of a run, from its start until it is delivered."""
+"""A record: all that MLflow is to know of a run, from its start until it is delivered."""
 
 from __future__ import annotations
 
 import json
 import subprocess
 import time
-import uuid
 from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -16,11 +15,12 @@ from pydantic import ConfigDict, Field
 
 from benchmark.data.files import folder_digest
 from benchmark.data.ledger_chain import user_name
-from benchmark.spec.config import Frozen, RunSpec
+from benchmark.spec.config import Frozen
 from benchmark.support.printable import redacted
 from benchmark.tracking import names
 
 if TYPE_CHECKING:
+    from benchmark.data.dataset import Dataset
     from benchmark.plan.run_specs import Plan
     from benchmark.spec.result import Result
 
@@ -113,101 +113,45 @@ class Record(Frozen):
             "status": _ENDS.get(result.status, "FAILED"),
             "end_time": milliseconds(),
         }
-        summaries = {
-            names.BEST_VAL_ACCURACY: result.best_val_accuracy,
-            names.BEST_VAL_LOSS: result.best_val_loss,
-            names.BEST_EPOCH: result.best_epoch,
-            names.EPOCHS_RUN: result.epochs_run,
-            names.TRAIN_SECONDS: result.train_seconds,
-            names.EXAMPLES_PER_SECOND: result.examples_per_second,
-            names.PARAMETERS: result.parameters,
-            names.TEST_ACCURACY: result.test_accuracy,
-            names.TEST_LOSS: result.test_loss,
-        }
+        summaries = {name: getattr(result, name) for name in names.SUMMARIES}
         return self.model_copy(update=changes).measured({**result.reports, **summaries})
 
 
-class SweepRecords:
-    """Makes the records of one sweep.
+def sweep_tags(plan: Plan, command: str) -> dict[str, str]:
+    """Return the tags that all runs of a sweep have.
 
     Parameters
     ----------
     plan : Plan
         The sweep.
-    location : str or None
-        Where a new experiment keeps its artifacts; None leaves it to the server.
     command : str
         Which command makes the runs.
     """
+    tags = {
+        names.MODEL: plan.model.label,
+        names.DATASET: plan.dataset.name,
+        names.DATASET_DIGEST: plan.dataset.digest,
+        names.STUDY: plan.study,
+        names.BUDGET: plan.config.budget,
+        names.PROTOCOL: plan.protocol,
+        names.VERSIONS: versions(),
+        names.USER: user_name(),
+        names.SOURCE: command,
+    }
+    commit, dirty = git_state()
+    return {**tags, names.GIT_COMMIT: commit, names.GIT_DIRTY: str(dirty).lower()} if commit else tags
 
-    def __init__(self, plan: Plan, location: str | None, command: str) -> None:
-        commit, dirty = git_state()
-        self._plan, self._location = plan, location
-        self._tags = {
-            names.MODEL: plan.model.label,
-            names.DATASET: plan.dataset.name,
-            names.DATASET_DIGEST: plan.dataset.digest,
-            names.STUDY: plan.study,
-            names.BUDGET: plan.config.budget,
-            names.PROTOCOL: plan.protocol,
-            names.VERSIONS: versions(),
-            names.USER: user_name(),
-            names.SOURCE: command,
-        }
-        if commit:
-            self._tags |= {names.GIT_COMMIT: commit, names.GIT_DIRTY: str(dirty).lower()}
 
-    def change(self, key: str, run_id: str | None, tags: Mapping[str, str], **changes: Any) -> Record:
-        """Return a record that changes a run."""
-        experiment, tags = self._plan.dataset.name, cleaned(tags)
-        return Record(
-            key=key, run_id=run_id, experiment=experiment, location=self._location, tags=tags, **changes
-        )
-
-    def child(self, spec: RunSpec, name: str, tags: Mapping[str, str], parent_key: str) -> Record:
-        """Return the record of a run that starts now, under a new key."""
-        ids = {
-            names.PROTOCOL: spec.protocol,
-            names.SPEC_ID: spec.spec_id,
-            names.CONFIG_ID: spec.config_id,
-        }
-        key = uuid.uuid4().hex
-        return self._whole(key, name, spec.flat(), {**ids, **tags}, parent_key=parent_key or None)
-
-    def sweep(self, key: str, kind: str) -> Record:
-        """Return the record of the sweep's run."""
-        config = self._plan.config
-        tags = {names.KIND: kind, names.SEEDS_EXPECTED: str(config.seeds), **self.facts()}
-        params = config.model_dump(exclude={"overrides", "study"})
-        return self._whole(key, self._plan.study, params, tags, status="RUNNING")
-
-    def facts(self) -> dict[str, str]:
-        """Return what a sweep's run says of its data set."""
-        dataset = self._plan.dataset
-        return {names.TEST_DUPLICATES: f"{dataset.test_duplicates} of {dataset.sizes['test']}"}
-
-    def _whole(
-        self, key: str, name: str, params: Mapping[str, Any], tags: Mapping[str, str], **more: Any
-    ) -> Record:
-        dataset = self._plan.dataset
-        source = {"home": redacted(dataset.home), "validation_share": dataset.validation_share}
-        profile = {**dataset.sizes, "classes": list(dataset.class_names)}
-        described = {
-            "name": dataset.name,
-            "digest": dataset.digest,
-            "source": json.dumps(source),
-            "profile": json.dumps(profile),
-        }
-        return self.change(
-            key,
-            None,
-            {**self._tags, **tags},
-            run_name=clean(name),
-            start_time=milliseconds(),
-            params=cleaned(params),
-            dataset=described,
-            **more,
-        )
+def dataset_input(dataset: Dataset) -> dict[str, str]:
+    """Return a data set as MLflow describes it: name, digest, source and profile."""
+    source = {"home": redacted(dataset.home), "validation_share": dataset.validation_share}
+    profile = {**dataset.sizes, "classes": list(dataset.class_names)}
+    return {
+        "name": dataset.name,
+        "digest": dataset.digest,
+        "source": json.dumps(source),
+        "profile": json.dumps(profile),
+    }
 
 
 def milliseconds() -> int:
@@ -246,13 +190,11 @@ def git_state() -> tuple[str, bool]:
     folder = Path(__file__).parents[2]
     if not (folder / ".git").exists():
         return "", False
+    command = ["git", "-C", str(folder), "status", "--porcelain=v2", "--branch"]
     try:
-        commit = _git(folder, "rev-parse", "HEAD")
-        return commit, bool(_git(folder, "status", "--porcelain"))
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10)
     except (OSError, subprocess.SubprocessError):
         return "", False
-
-
-def _git(folder: Path, *arguments: str) -> str:
-    command = ["git", "-C", str(folder), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+    # "# branch.oid COMMIT" comes first, changes follow what starts with "#".
+    lines = done.stdout.splitlines()
+    return lines[0].split()[-1], not lines[-1].startswith("#")
