@@ -100,10 +100,10 @@ class _Process(Worker):
         end.close()
         self._log, self._oom_kills = log, 0
 
-    def take(self, job: Job, *, alone: bool = False) -> None:
+    def begin(self, job: Job) -> None:
         """Take a job, and note how often the kernel has run out of memory so far."""
-        super().take(job, alone=alone)
         self._oom_kills = oom_kills()
+        super().begin(job)
 
     def send(self, content: Any) -> None:
         """Send something through the pipe."""

@@ -25,7 +25,7 @@ from benchmark.data.transport import Files
 from benchmark.execution.cluster import Cluster, RayOptions, room
 from benchmark.execution.engine import PAUSE, Handler, Job, Workplace
 from benchmark.execution.pool import Lost, Pool, Worker
-from benchmark.execution.worker import DiskFull, Message, Refused, serve
+from benchmark.execution.worker import Message, serve
 from benchmark.spec.result import Result
 from benchmark.support.errors import UserError, one_line
 from benchmark.training.devices import limit_threads
@@ -36,7 +36,7 @@ _RECONNECT = "RAY_gcs_rpc_server_reconnect_timeout_s"
 
 @dataclass(frozen=True)
 class Wanted:
-    """The node's cache lacks the data set; the answer is its files, or `Refused`."""
+    """The node's cache lacks the data set; the answer is its files."""
 
     node: str
 
@@ -212,7 +212,7 @@ class _Slot:
         for content in contents:
             self._inbox.put(content)
         message = self._outbox.get()
-        if isinstance(message, Exception):
+        if isinstance(message, RuntimeError):
             raise message
         return message
 
@@ -233,10 +233,7 @@ class _Slot:
         if found is not None:
             return found
         self._outbox.put(Wanted(self._node))
-        answer: Files | Refused = self._inbox.get()
-        if isinstance(answer, Refused):
-            raise UserError(answer.reason)
-        return transport.receive(entry, digest, answer)
+        return transport.receive(entry, digest, self._inbox.get())
 
     def _receive(self) -> Any:
         content = self._inbox.get()
@@ -246,12 +243,11 @@ class _Slot:
         return replace(content, servable=Path(self._folder.name) / "model")
 
     def _send(self, message: Message) -> None:
-        if isinstance(message, Refused | DiskFull):
-            self._outbox.put(replace(message, reason=f"node {self._node}: {message.reason}"))
-        elif isinstance(message, Result):
-            self._outbox.put(self._delivery(message))
-        else:
-            self._outbox.put(message)
+        if isinstance(message, UserError):
+            message = UserError(f"node {self._node}: {message}")
+        elif isinstance(message, OSError):
+            message = OSError(message.errno, f"node {self._node}: {message.strerror}")
+        self._outbox.put(self._delivery(message) if isinstance(message, Result) else message)
 
     def _delivery(self, result: Result) -> Delivery:
         """Take the files of the servable model along."""
