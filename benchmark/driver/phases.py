@@ -6,8 +6,8 @@ import tempfile
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from functools import cached_property
+from itertools import count
 from pathlib import Path
 from typing import Literal
 
@@ -18,7 +18,7 @@ from benchmark.driver.session import LAST_PATIENCE, Session
 from benchmark.execution.engine import Engine, Job
 from benchmark.plan.run_specs import Plan
 from benchmark.report.plots import confusion_png, curves_png
-from benchmark.search.study import Proposal, Search
+from benchmark.search.study import Search
 from benchmark.serving.stored_models import pack_model
 from benchmark.spec.config import RunSpec
 from benchmark.spec.result import EpochReport, Result, Status
@@ -64,8 +64,8 @@ class Phase:
         self._failures_in_a_row = 0
         self._stop = Stop()
         self._lost: Counter[str] = Counter()
-        self._runs: dict[int, str] = {}
-        self._under_way: dict[int, Job] = {}
+        # Each with our key of its run in MLflow.
+        self._under_way: dict[int, tuple[Job, str]] = {}
         # A thread takes over where the main thread is stuck in an epoch: see `give_up`.
         self._lock = threading.RLock()
 
@@ -97,7 +97,7 @@ class Phase:
         self.display.line(MESSAGE)
 
     def _interrupt(self) -> None:
-        for job in list(self._under_way.values()):
+        for job, _ in list(self._under_way.values()):
             self.ended(job, Result("interrupted"))
 
     @property
@@ -110,46 +110,42 @@ class Phase:
         """Whether there will be no further job once those under way have ended."""
         return self.stopping or self.gave_up or self.exhausted
 
-    def next(self) -> Job | None:
-        """Return a job, or None where there is none at present."""
-        job = None if self.stopping or self.gave_up else self.next_job()
-        return None if job is None else replace(job, code=self.plan.model.code)
-
     @property
     def exhausted(self) -> bool:
         """Whether all runs of the phase are done or under way."""
         raise NotImplementedError
 
+    def next(self) -> Job | None:
+        """Return a job, or None where there is none at present."""
+        return None if self.stopping or self.gave_up else self.next_job()
+
     def next_job(self) -> Job | None:
         """Return a run that is still to be done, or None."""
         raise NotImplementedError
 
-    def label(self, job: Job) -> str:
-        """Name a run within its phase, for people."""
-        raise NotImplementedError
-
-    def tags(self, job: Job) -> dict[str, str]:
-        """Return the tags that a run of this phase has."""
-        raise NotImplementedError
+    def job(
+        self, number: int, spec: RunSpec, label: str, tags: Mapping[str, str], servable: Path | None = None
+    ) -> Job:
+        """Make a run of this phase."""
+        shared = {names.KIND: self.kind, names.PHASE: self.phase, names.SEED: str(spec.seeds.index)}
+        return Job(number, spec, servable, self.plan.model.code, label, {**shared, **tags})
 
     def started(self, job: Job) -> None:
         """Begin a run in MLflow and on the display."""
-        tags = {names.KIND: self.kind, names.PHASE: self.phase, **self.tags(job)}
-        name = f"{self.plan.model.label} {self.label(job)}"
+        name = f"{self.plan.model.label} {job.label}"
         with self._lock:
-            self._runs[job.number] = self.tracker.start(job.spec, name, tags)
-            self._under_way[job.number] = job
-        self.display.show(RunStarted(self.label(job), job.number, self.phase, job.spec.flat()))
+            self._under_way[job.number] = job, self.tracker.start(job.spec, name, job.tags)
+        self.display.show(RunStarted(job.label, job.number, self.phase, job.spec.flat()))
 
     def epoch(self, job: Job, report: EpochReport) -> Status | None:
         """Record an epoch; the answer ends the run where it is not None."""
         with self._lock:
             if job.number not in self._under_way:
                 return "interrupted"
-            self.tracker.epoch(self._runs[job.number], report)
+            self.tracker.epoch(self._under_way[job.number][1], report)
             answer = self.judge(job, report)
         accuracy = report.metrics["val_accuracy"]
-        self.display.show(EpochEnded(self.label(job), report.epoch, report.epochs, accuracy))
+        self.display.show(EpochEnded(job.label, report.epoch, report.epochs, accuracy))
         return "interrupted" if self.stopping else answer
 
     def judge(self, job: Job, report: EpochReport) -> Status | None:
@@ -159,13 +155,14 @@ class Phase:
     def ended(self, job: Job, result: Result) -> None:
         """Record a result. One that was lost with its process is tried again, twice at most."""
         with self._lock:
-            if self._under_way.pop(job.number, None) is None:
+            under_way = self._under_way.pop(job.number, None)
+            if under_way is None:
                 return  # recorded as interrupted already
             if result.status == "interrupted" and not self.stopping:
                 self._lost[job.spec.spec_id] += 1
                 if self._lost[job.spec.spec_id] > _RETRIES:
                     result.status = "failed"
-            self._record(job, result)
+            self._record(job, under_way[1], result)
         if result.status == "interrupted":
             return
         self.ran += 1
@@ -176,25 +173,26 @@ class Phase:
         if self._failures_in_a_row == self._max_failures:
             self.gave_up = True
 
-    def _record(self, job: Job, result: Result) -> None:
+    def _record(self, job: Job, key: str, result: Result) -> None:
         """Commit a result; from then on it is not lost, whatever happens."""
-        title, classes = self.label(job), self.plan.dataset.class_names
+        label, classes, error = job.label, self.plan.dataset.class_names, result.error_line
 
         def write(folder: Path) -> None:
             (folder / names.SPEC_JSON).write_text(job.spec.model_dump_json(indent=2), encoding="utf-8")
-            for error in _write_artifacts(folder, title, classes, result):
-                self.display.line(f"{title}: a picture cannot be drawn ({one_line(error, named=True)})")
+            for problem in _write_artifacts(folder, label, classes, result):
+                self.display.line(f"{label}: a picture cannot be drawn ({one_line(problem, named=True)})")
 
-        self.tracker.end(self._runs.pop(job.number), result, write)
+        self.tracker.end(key, result, write)
         if job.servable is not None and result.status == "ok" and result.servable is None:
-            self.display.line(f"{title}: its model cannot be stored ({result.error_line})")
+            self.display.line(f"{label}: its model cannot be stored ({error})")
+        value, best = self.recorded(job, result)
+        detail = "" if result.status == "ok" else error
+        seconds = result.train_seconds
+        self.display.show(RunEnded(label, self.phase, result.status, value, seconds, best, detail))
 
-    def show_end(self, job: Job, result: Result, value: float | None, best: float | None) -> None:
-        """Tell the display how a run ended."""
-        detail = "" if result.status == "ok" else result.error_line
-        self.display.show(
-            RunEnded(self.label(job), self.phase, result.status, value, result.train_seconds, best, detail)
-        )
+    def recorded(self, job: Job, result: Result) -> tuple[float | None, float | None]:
+        """Take a result that is safe; return its accuracy and the best so far."""
+        raise NotImplementedError
 
 
 class SearchPhase(Phase):
@@ -206,7 +204,6 @@ class SearchPhase(Phase):
     def __init__(self, plan: Plan, tracker: Tracker, session: Session, search: Search) -> None:
         super().__init__(plan, tracker, session)
         self.search = search
-        self._proposals: dict[int, Proposal] = {}
 
     @property
     def exhausted(self) -> bool:
@@ -214,37 +211,27 @@ class SearchPhase(Phase):
         return self.search.settled
 
     def next_job(self) -> Job | None:
-        """Ask the search."""
+        """Ask the search; a trial is named by its slot."""
         proposal = self.search.proposal()
         if proposal is None:
             return None
-        self._proposals[proposal.number] = proposal
-        return Job(proposal.number, proposal.spec)
-
-    def label(self, job: Job) -> str:
-        """Name a trial by its slot."""
-        return f"trial {self._proposals[job.number].slot}"
-
-    def tags(self, job: Job) -> dict[str, str]:
-        """Return slot and seed."""
-        slot = self._proposals[job.number].slot
-        return {names.TRIAL: str(slot), names.SEED: str(job.spec.seeds.index)}
+        slot = str(proposal.slot)
+        return self.job(proposal.number, proposal.spec, f"trial {slot}", {names.TRIAL: slot})
 
     def judge(self, job: Job, report: EpochReport) -> Status | None:
         """Let the search end the trial."""
         goes_on = self.search.report(job.number, report.epoch, report.best_val_accuracy)
         return None if goes_on else "pruned"
 
-    def _record(self, job: Job, result: Result) -> None:
-        """Commit a result, then tell the search."""
-        super()._record(job, result)
+    def recorded(self, job: Job, result: Result) -> tuple[float | None, float | None]:
+        """Tell the search."""
         self.search.tell(job.number, result)
         winner = self.search.winner()
-        self.show_end(job, result, result.best_val_accuracy, winner.value if winner else None)
+        return result.best_val_accuracy, winner.value if winner else None
 
 
 class FinalPhase(Phase):
-    """The final runs of frozen configurations, those left out that are there already.
+    """The final runs of frozen configurations, without those that are there already.
 
     Parameters
     ----------
@@ -270,16 +257,15 @@ class FinalPhase(Phase):
         self._published = self.kind == names.PUBLISHED_RUN
         self._configurations = configurations
         self._claim = claim
-        self._tiers: dict[int, str] = {}
         self._best: float | None = None
         self._queue: deque[tuple[str, RunSpec]] = deque()
-        self._number = 0
-        self._models: Path | None = None
+        self._numbers = count()
+        self._models = Path()
 
     @cached_property
     def _ended_specs(self) -> set[str]:
         """Specs that need not be run again; one that failed by accident is tried again each time."""
-        return {run.tags[names.SPEC_ID] for run in self.tracker.finals() if run.settled}
+        return {run.spec_id for run in self.tracker.finals() if run.settled}
 
     @property
     def total(self) -> int:
@@ -289,12 +275,8 @@ class FinalPhase(Phase):
     def missing(self) -> list[tuple[str, RunSpec]]:
         """Tier and spec of the final runs that are still to be done."""
         configurations = self._configurations().values()
-        return [
-            (tier, spec)
-            for tier, specs in configurations
-            for spec in specs
-            if spec.spec_id not in self._ended_specs
-        ]
+        runs = [(tier, spec) for tier, specs in configurations for spec in specs]
+        return [(tier, spec) for tier, spec in runs if spec.spec_id not in self._ended_specs]
 
     def tag_tiers(self) -> None:
         """Let earlier final runs tell their present tier: a search that went on may have a new winner."""
@@ -322,29 +304,19 @@ class FinalPhase(Phase):
             tier, spec = self._queue.popleft()
             if not self._claim(spec):
                 continue
-            number, self._number = self._number, self._number + 1
-            self._tiers[number] = tier
-            kept = not self._published and spec.seeds.index == 0 and self._models is not None
-            return Job(number, spec, self._models / str(number) if kept and self._models else None)
+            number, seed = next(self._numbers), spec.seeds.index
+            name = self.plan.study if self._published else f"final {tier}"
+            servable = self._models / str(number) if seed == 0 and not self._published else None
+            return self.job(number, spec, f"{name} seed {seed}", {names.TIER: tier}, servable)
         return None
 
-    def label(self, job: Job) -> str:
-        """Name a run by tier and seed, that of a published configuration by its study."""
-        name = self.plan.study if self._published else f"final {self._tiers[job.number]}"
-        return f"{name} seed {job.spec.seeds.index}"
-
-    def tags(self, job: Job) -> dict[str, str]:
-        """Return tier and seed."""
-        return {names.TIER: self._tiers[job.number], names.SEED: str(job.spec.seeds.index)}
-
-    def _record(self, job: Job, result: Result) -> None:
-        """Commit a result; a run that was lost is tried again."""
-        super()._record(job, result)
+    def recorded(self, job: Job, result: Result) -> tuple[float | None, float | None]:
+        """Let a run that was lost be tried again."""
         if result.status == "interrupted":
-            self._queue.appendleft((self._tiers[job.number], job.spec))
+            self._queue.appendleft((job.tags[names.TIER], job.spec))
         if result.test_accuracy is not None:
             self._best = max(self._best or 0.0, result.test_accuracy)
-        self.show_end(job, result, result.test_accuracy, None if self._published else self._best)
+        return result.test_accuracy, None if self._published else self._best
 
 
 def _write_artifacts(

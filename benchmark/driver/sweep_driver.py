@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -182,24 +181,29 @@ class Sweep:
         if self._nothing_to_do():
             return self._outcome()
         with _recorded(self.tracker):
+            totals, tags = {}, {}
             if self.trials is None:
                 self.finals.run(engine)
-                self.tracker.finish({}, lambda folder: None)
             else:
                 self._search_and_measure(self.trials, engine)
+                search = self.trials.search
+                totals = {
+                    names.SEARCH_TRIALS: float(len(search.table())),
+                    names.SEARCH_SECONDS: search.seconds,
+                }
+                tags = {names.SEARCH_ENDED: self.search_ended}
+            self.tracker.finish(totals, self._write_search, tags)
         self._say_why_ended()
         self.display.show(SweepEnded(self.plan.model.label, time.monotonic() - started))
         return self._outcome()
 
     def _search_and_measure(self, trials: SearchPhase, engine: Engine) -> None:
-        search, finals = trials.search, self.finals
         trials.run(engine)
         if not trials.gave_up:
+            finals = self.finals
             finals.tag_tiers()
             self.display.show(FinalsPlanned(finals.total, finals.total - len(finals.missing())))
             finals.run(engine)
-        totals = {names.SEARCH_TRIALS: float(len(search.table())), names.SEARCH_SECONDS: search.seconds}
-        self.tracker.finish(totals, self._write_search, {names.SEARCH_ENDED: self.search_ended})
 
     def _show_start(self) -> None:
         plan, search, finals = self.plan, self.search, self.finals
@@ -273,10 +277,9 @@ class Sweep:
         rows = self.search.table() if self.search else []
         if not rows:
             return
-        with (folder / names.TRIALS_CSV).open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, list(dict.fromkeys(key for row in rows for key in row)))
-            writer.writeheader()
-            writer.writerows(rows)
-        values = [row["val_accuracy"] for row in rows]
-        pruned = [row["status"] == "pruned" for row in rows]
-        search_png(values, pruned, folder / names.SEARCH_PNG)
+        from pandas import DataFrame
+
+        table = DataFrame(rows, dtype=object)
+        table.to_csv(folder / names.TRIALS_CSV, index=False, lineterminator="\r\n")
+        pruned = [status == "pruned" for status in table["status"]]
+        search_png(list(table["val_accuracy"]), pruned, folder / names.SEARCH_PNG)
