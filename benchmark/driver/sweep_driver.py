@@ -124,12 +124,16 @@ class Sweep:
             self._be_alone()
             artifacts = default_artifacts(session.uri, session.runs.path, plan.dataset.name)
             self.tracker = Tracker(session.client, plan, artifacts, session.outbox, self.presence, purpose)
-            self.search = self._open_search() if tier is None else None
+            self.search: Search | None = None
+            if tier is None:
+                ends = self.tracker.ended_trial, self.tracker.ended_trials
+                self.search = Search(plan, session.storage, session.runs.studies, self.presence, *ends)
         except BaseException:
             self.presence.close()
             raise
         self.trials = SearchPhase(plan, self.tracker, session, self.search) if self.search else None
         self.finals = FinalPhase(plan, self.tracker, session, self.configurations, self._claim)
+        self._phases = [self.trials, self.finals] if self.trials else [self.finals]
 
     def close(self) -> None:
         """Let other processes have the study."""
@@ -141,20 +145,9 @@ class Sweep:
             return
         instead = "wait for it"
         if self.tier is None:
-            shared = "--join" if self.session.storage else "--join and a shared --storage"
-            instead += f", help it with {shared}, or use another --study"
+            shared = "`join`" if self.session.storage else "`join` and a shared `storage`"
+            instead += f", help it with {shared}, or use a different `study`"
         raise UserError(f"study {self.plan.study} is being worked on by another process; {instead}")
-
-    def _open_search(self) -> Search:
-        session, tracker = self.session, self.tracker
-        return Search(
-            self.plan,
-            session.storage,
-            session.runs.studies,
-            self.presence,
-            tracker.ended_trial,
-            tracker.ended_trials,
-        )
 
     def _claim(self, spec: RunSpec) -> bool:
         """Take a final run; another process that shares the study may have it, or have done it."""
@@ -255,10 +248,6 @@ class Sweep:
                 f"{label}: ended, since {self.session.max_failures} runs in a row failed (see "
                 "traceback.txt of each in MLflow); the same command goes on, --max-failures sets the number"
             )
-
-    @property
-    def _phases(self) -> list[SearchPhase | FinalPhase]:
-        return [self.trials, self.finals] if self.trials else [self.finals]
 
     def _outcome(self) -> Outcome:
         winner = self.search.winner() if self.search else None

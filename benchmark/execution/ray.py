@@ -20,7 +20,6 @@ import ray
 
 import benchmark
 from benchmark.data import transport
-from benchmark.data.dataset import Dataset
 from benchmark.data.transport import Files
 from benchmark.execution.cluster import Cluster, RayOptions, room
 from benchmark.execution.engine import PAUSE, Handler, Job, Workplace
@@ -163,16 +162,14 @@ class _Actor(Worker):
                 reason = str(error).strip().splitlines()[-1]
                 raise UserError(f"a node of the Ray cluster cannot start: {reason}") from error
             raise Lost(f"{error}\nthe worker was lost with its process or node, or by a defect") from error
-        return self._unpacked(message) if isinstance(message, Delivery) else message
-
-    def _unpacked(self, delivery: Delivery) -> Result:
-        """Put the files of the servable model where they are expected."""
-        if delivery.files is not None:
+        if not isinstance(message, Delivery):
+            return message
+        if message.files is not None:  # of the servable model, which go where they are expected
             assert self.job is not None
             assert self.job.servable is not None
-            transport.unpack(delivery.files, self.job.servable)
-            delivery.result.servable = self.job.servable
-        return delivery.result
+            transport.unpack(message.files, self.job.servable)
+            message.result.servable = self.job.servable
+        return message.result
 
     def end(self, *, at_once: bool) -> None:
         """End the actor, which has nothing of its own to save."""
@@ -223,17 +220,14 @@ class _Slot:
             self._outbox.put(RuntimeError(traceback.format_exc()))
 
     def _open(self) -> Workplace:
-        check_versions(self._wanted)
-        return replace(self._place, dataset=self._dataset())
-
-    def _dataset(self) -> Dataset:
         """Find the data set in this node's cache, or have it sent there."""
+        check_versions(self._wanted)
         entry, digest = self._place.dataset.folder.name, self._place.dataset.digest
-        found = transport.find(entry, digest)
-        if found is not None:
-            return found
-        self._outbox.put(Wanted(self._node))
-        return transport.receive(entry, digest, self._inbox.get())
+        dataset = transport.find(entry, digest)
+        if dataset is None:
+            self._outbox.put(Wanted(self._node))
+            dataset = transport.receive(entry, digest, self._inbox.get())
+        return replace(self._place, dataset=dataset)
 
     def _receive(self) -> Any:
         content = self._inbox.get()

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 from benchmark.tracking import names
 from benchmark.tracking.record import Record
-from benchmark.tracking.store import refused
+from benchmark.tracking.store import reason, refused
 
 Answer = TypeVar("Answer")
 
@@ -54,8 +54,8 @@ def show_runs(client: Any, experiment: Any) -> None:
             )
 
 
-class NoRun(Exception):
-    """A record changes a run, or belongs to one, that the store does not have."""
+class Refused(Exception):
+    """The store will never take a record; or it lacks the run that the record changes or belongs to."""
 
 
 @dataclass
@@ -103,19 +103,21 @@ class Delivery:
 
         Raises
         ------
-        NoRun
-            When there is no such run, and the record is not one of a whole run.
+        Refused
+            When it never will be.
         Exception
-            When the store did not do it; `patient_client.refused` tells whether it ever will.
+            When the store did not do it; it may do it later.
         """
         try:
             self._deliver(record)
         except Exception as error:
-            if refused(error):  # perhaps somebody has deleted the run or the experiment
-                self._runs.pop(record.key, None)
-                self._runs.pop(record.parent_key or "", None)
-                self._experiments.pop(record.experiment, None)
-            raise
+            if not refused(error):
+                raise
+            # Perhaps somebody has deleted the run or the experiment.
+            self._runs.pop(record.key, None)
+            self._runs.pop(record.parent_key or "", None)
+            self._experiments.pop(record.experiment, None)
+            raise Refused(reason(error)) from error
 
     def _deliver(self, record: Record) -> None:
         known = self._known(record)
@@ -125,7 +127,7 @@ class Delivery:
         if record.status in ("FINISHED", "FAILED", "KILLED"):
             self._do(self._client.set_terminated, known.run_id, record.status, record.end_time)
             if record.key in self._unsure:
-                self._find(record, keep=known.run_id)
+                self._find(record, record.key, keep=known.run_id)
                 self._unsure.discard(record.key)
             known.has.clear()
         elif record.status is not None:
@@ -140,18 +142,18 @@ class Delivery:
         """Find or make the run of a record."""
         if record.key and record.key in self._runs:
             return self._runs[record.key]
-        run_id = record.run_id or self._find(record)
+        run_id = record.run_id or self._find(record, record.key)
         known = self._create(record) if run_id is None else _Known(run_id)
         if record.key:
             self._runs[record.key] = known
         return known
 
-    def _find(self, record: Record, keep: str | None = None) -> str | None:
-        """Return the id of the run with a record's key; of several, all but one are deleted.
+    def _find(self, record: Record, key: str, keep: str | None = None) -> str | None:
+        """Return the id of the run with a key in a record's experiment; of several, all but one are deleted.
 
         There are several when the answer to a creation was so late that it was taken for lost.
         """
-        where, key = [self._experiment(record)], record.key
+        where = [self._experiment(record)]
         found = self._client.search_runs(where, f"tags.`{names.RUN_KEY}` = '{key}'")
         found = sorted(found, key=lambda run: (run.info.status == "RUNNING", run.info.run_id))
         ids = [str(run.info.run_id) for run in found]
@@ -165,7 +167,7 @@ class Delivery:
 
     def _create(self, record: Record) -> _Known:
         if not record.run_name:
-            raise NoRun("its run is not in the store")
+            raise Refused("its run is not in the store")
         tags = {**record.tags, names.RUN_KEY: record.key}
         parent = record.parent_id or self._parent(record)
         if parent is not None:
@@ -181,15 +183,12 @@ class Delivery:
     def _parent(self, record: Record) -> str | None:
         if record.parent_key is None:
             return None
-        known = self._runs.get(record.parent_key)
-        if known is not None:
-            return known.run_id
-        parent = Record(key=record.parent_key, experiment=record.experiment, location=record.location)
-        found = self._find(parent)
-        if found is None:
-            raise NoRun("the run of its sweep is not in the store")
-        self._runs[record.parent_key] = _Known(found)
-        return found
+        if record.parent_key not in self._runs:
+            found = self._find(record, record.parent_key)
+            if found is None:
+                raise Refused("the run of its sweep is not in the store")
+            self._runs[record.parent_key] = _Known(found)
+        return self._runs[record.parent_key].run_id
 
     def _experiment(self, record: Record) -> str:
         name = record.experiment
@@ -199,10 +198,12 @@ class Delivery:
 
     def _log(self, known: _Known, record: Record) -> None:
         """Log data set, params, metrics and tags, but for those that the run is known to have."""
-        from mlflow.entities import Metric, Param, RunTag
+        from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
 
         if record.dataset is not None and record.dataset["digest"] not in known.has:
-            self._do(self._client.log_inputs, known.run_id, [_input(record.dataset)])
+            dataset = Dataset(source_type="textbench", **record.dataset)
+            used = DatasetInput(dataset=dataset, tags=[InputTag("mlflow.data.context", "training")])
+            self._do(self._client.log_inputs, known.run_id, [used])
             known.has.add(record.dataset["digest"])
         tags = {name: value for name, value in record.tags.items() if known.tags.get(name) != value}
         new_params = [item for item in record.params.items() if item not in known.has]
@@ -228,10 +229,3 @@ class Delivery:
                 place = path.parent.relative_to(folder).as_posix()
                 self._do(self._client.log_artifact, known.run_id, str(path), None if place == "." else place)
                 known.has.add(path)
-
-
-def _input(dataset: Mapping[str, str]) -> Any:
-    from mlflow.entities import Dataset, DatasetInput, InputTag
-
-    entity = Dataset(source_type="textbench", **dataset)
-    return DatasetInput(dataset=entity, tags=[InputTag("mlflow.data.context", "training")])

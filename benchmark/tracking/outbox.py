@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
@@ -9,15 +10,15 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from benchmark.support.files import held
-from benchmark.tracking.delivery import Delivery, NoRun
+from benchmark.tracking.delivery import Delivery, Refused
 from benchmark.tracking.record import Record
 from benchmark.tracking.spool import SPOOL, Spool
-from benchmark.tracking.store import reason, refused
+from benchmark.tracking.store import reason
 
 _FIRST_PAUSE, _LONGEST_PAUSE, _GROWTH = 0.1, 5.0, 1.5
 _SILENCE = 10.0  # seconds without success that are worth a word
 _REFUSALS = 3  # in a row, after which a record is set aside
-_LOOK = 1.0  # seconds after which the spool is looked at: other processes use it, too
+_READ_EVERY = 1.0  # seconds: other processes use the spool, too
 _STEP = 0.05
 _FIRST_LINE, _LINE_EVERY = 2.0, 10.0  # seconds, of those that wait until everything is delivered
 
@@ -35,7 +36,7 @@ class Outbox:
     spool : Spool
         What lies there is delivered in order, whoever put it there, by one process at a time.
     notice : callable
-        Told, from the thread, when the store goes away and comes back, and of records that are set aside.
+        Is told, from the thread, when the store goes away and comes back, and of records that are set aside.
 
     Attributes
     ----------
@@ -60,7 +61,6 @@ class Outbox:
         self._failures = 0  # since the last success
         self._failing_since = 0.0
         self._away = False
-        self._refusals: dict[str, int] = {}
         self.refused = 0
         self._last_success = time.monotonic()
         self._thread = threading.Thread(target=self._work, name="outbox", daemon=True)
@@ -154,7 +154,7 @@ class Outbox:
                     self._live.clear()
                     self._changed.wait(pause)
                 elif not self._live and not self.spool.names():
-                    self._changed.wait(_LOOK)
+                    self._changed.wait(_READ_EVERY)
                 if self._stopped:
                     return
                 if time.monotonic() < self._retry_at:
@@ -171,36 +171,27 @@ class Outbox:
                 time.sleep(_STEP)
                 return
             for name in self.spool.names():
-                if self._stopped or not self._deliver(name):
+                if self._stopped:
                     return
+                self._deliver(name)
             with self._changed:
                 live, self._live = list(self._live.values()), {}
             for record in live:
-                self._show(record)
+                with contextlib.suppress(Refused):
+                    self._delivery.deliver(record)
 
-    def _deliver(self, name: str) -> bool:
-        """Deliver a record; False where it is to be tried again, and nothing before it."""
+    def _deliver(self, name: str) -> None:
+        """Deliver a record; one that is refused again and again is set aside."""
         record = self.spool.record(name)
         if record is None:
-            return True
-        try:
-            self._delivery.deliver(record)
-        except Exception as error:
-            if not isinstance(error, NoRun) and not refused(error):
-                raise
-            self._refusals[name] = self._refusals.get(name, 0) + 1
-            if self._refusals[name] < _REFUSALS:
-                self._retry_at = time.monotonic() + _FIRST_PAUSE
-                return False
-            self.refused += 1
-            self.spool.set_aside(name, "refused", reason(error))
-            return True
-        self.spool.remove(name)
-        return True
-
-    def _show(self, record: Record) -> None:
-        try:
-            self._delivery.deliver(record)
-        except Exception as error:
-            if not isinstance(error, NoRun) and not refused(error):
-                raise
+            return
+        for attempt in range(1, _REFUSALS + 1):
+            try:
+                self._delivery.deliver(record)
+                self.spool.remove(name)
+                return
+            except Refused as refusal:
+                if attempt == _REFUSALS:
+                    self.refused += 1
+                    self.spool.set_aside(name, "refused", str(refusal))
+                time.sleep(_FIRST_PAUSE)

@@ -275,27 +275,6 @@ def all_runs(client: Any, experiment_ids: list[str], filters: str = "") -> list[
             return runs
 
 
-def published_runs(client: Any, dataset: str, spec_ids: Iterable[str]) -> list[StoredRun]:
-    """Return the runs of some specs of a published configuration, of each the latest.
-
-    Parameters
-    ----------
-    client : mlflow.MlflowClient
-        The store.
-    dataset : str
-        Name of the experiment.
-    spec_ids : iterable of str
-        Which runs, in the order in which they are returned; one that was never started is left out. Those
-        that are ok have their curves.
-    """
-    runs = find_runs(client, dataset, (names.PUBLISHED_RUN,))
-    latest = {run.spec_id: run for run in reversed(runs)}  # one that is ok is never run again
-    found = [latest[spec_id] for spec_id in spec_ids if spec_id in latest]
-    return [
-        replace(run, curves=read_curves(client, run.run_id)) if run.status == "ok" else run for run in found
-    ]
-
-
 def read_curves(client: Any, run_id: str) -> dict[str, list[float]]:
     """Return a run's metrics by epoch that are drawn; empty where it has none."""
     histories = {name: client.get_metric_history(run_id, name) for name in names.CURVES}
