@@ -5,18 +5,17 @@ from __future__ import annotations
 import tempfile
 import threading
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping
-from functools import cached_property
+from collections.abc import Callable, Mapping
+from functools import cached_property, partial
 from itertools import count
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from benchmark.display.events import EpochEnded, RunEnded, RunStarted
-from benchmark.driver.session import LAST_PATIENCE, Session
+from benchmark.driver.session import LAST_PATIENCE
 from benchmark.execution.engine import Engine, Job
-from benchmark.plan.run_specs import Plan
 from benchmark.report.plots import confusion_png, curves_png
 from benchmark.search.study import Search
 from benchmark.serving.stored_models import pack_model
@@ -25,12 +24,11 @@ from benchmark.spec.result import EpochReport, Result, Status
 from benchmark.support.errors import one_line
 from benchmark.support.signals import MESSAGE, Stop, stoppable
 from benchmark.tracking import names
-from benchmark.tracking.tracker import Tracker
+
+if TYPE_CHECKING:
+    from benchmark.driver.sweep_driver import Sweep
 
 _RETRIES = 2
-
-Configurations = Mapping[str, tuple[str, list[RunSpec]]]
-"""Tier and run specs of each frozen configuration, by configuration id."""
 
 
 class Phase:
@@ -38,12 +36,8 @@ class Phase:
 
     Parameters
     ----------
-    plan : Plan
-        What the runs belong to.
-    tracker : Tracker
-        Writes them to MLflow.
-    session : Session
-        What a person sees, and after how many failed runs in a row no further one is started.
+    sweep : Sweep
+        What the runs belong to: its plan, its tracker, and what a person sees.
 
     Attributes
     ----------
@@ -56,11 +50,10 @@ class Phase:
     kind: str
     phase: Literal["search", "final"]
 
-    def __init__(self, plan: Plan, tracker: Tracker, session: Session) -> None:
-        self.plan, self.tracker, self.display = plan, tracker, session.display
+    def __init__(self, sweep: Sweep) -> None:
+        self.sweep, self.plan, self.tracker, self.display = sweep, sweep.plan, sweep.tracker, sweep.display
         self.ran = self.failed = 0
         self.gave_up = False
-        self._max_failures = session.max_failures
         self._failures_in_a_row = 0
         self._stop = Stop()
         self._lost: Counter[str] = Counter()
@@ -170,25 +163,45 @@ class Phase:
         # A run that diverges has done what it was asked to.
         broken = result.status in ("failed", "oom", "timeout")
         self._failures_in_a_row = self._failures_in_a_row + 1 if broken else 0
-        if self._failures_in_a_row == self._max_failures:
+        if self._failures_in_a_row == self.sweep.session.max_failures:
             self.gave_up = True
 
     def _record(self, job: Job, key: str, result: Result) -> None:
         """Commit a result; from then on it is not lost, whatever happens."""
-        label, classes, error = job.label, self.plan.dataset.class_names, result.error_line
-
-        def write(folder: Path) -> None:
-            (folder / names.SPEC_JSON).write_text(job.spec.model_dump_json(indent=2), encoding="utf-8")
-            for problem in _write_artifacts(folder, label, classes, result):
-                self.display.line(f"{label}: a picture cannot be drawn ({one_line(problem, named=True)})")
-
-        self.tracker.end(key, result, write)
+        self.tracker.end(key, result, partial(self._write, job, result))
         if job.servable is not None and result.status == "ok" and result.servable is None:
-            self.display.line(f"{label}: its model cannot be stored ({error})")
+            self.display.line(f"{job.label}: its model cannot be stored ({result.error_line})")
         value, best = self.recorded(job, result)
-        detail = "" if result.status == "ok" else error
+        detail = "" if result.status == "ok" else result.error_line
         seconds = result.train_seconds
-        self.display.show(RunEnded(label, self.phase, result.status, value, seconds, best, detail))
+        self.display.show(RunEnded(job.label, self.phase, result.status, value, seconds, best, detail))
+
+    def _write(self, job: Job, result: Result, folder: Path) -> None:
+        """Write what belongs to a run beside its figures."""
+        (folder / names.SPEC_JSON).write_text(job.spec.model_dump_json(indent=2), encoding="utf-8")
+        if result.error:
+            (folder / names.TRACEBACK).write_text(result.error, encoding="utf-8")
+        if result.servable is not None:
+            pack_model(result.servable, folder / names.SERVABLE)
+        if result.epochs_run:
+            path = folder / names.CURVES_PNG
+            self._draw(job, curves_png, result.history, result.best_epoch, path, job.label)
+        probabilities, labels = result.test_probabilities, result.test_labels
+        if probabilities is not None and labels is not None:
+            np.savez_compressed(folder / names.PREDICTIONS, probabilities=probabilities, labels=labels)
+            counts = np.zeros((probabilities.shape[1],) * 2, dtype=np.int64)
+            np.add.at(counts, (labels, probabilities.argmax(axis=1)), 1)
+            path = folder / names.CONFUSION_PNG
+            self._draw(job, confusion_png, counts, self.plan.dataset.class_names, path)
+
+    def _draw(self, job: Job, picture: Callable[..., None], *arguments: Any) -> None:
+        """Draw a picture; one that cannot be drawn is worth no result."""
+        try:
+            picture(*arguments)
+        except OSError:
+            raise
+        except Exception as error:
+            self.display.line(f"{job.label}: a picture cannot be drawn ({one_line(error, named=True)})")
 
     def recorded(self, job: Job, result: Result) -> tuple[float | None, float | None]:
         """Take a result that is safe; return its accuracy and the best so far."""
@@ -201,8 +214,8 @@ class SearchPhase(Phase):
     kind = names.TRIAL_RUN
     phase = "search"
 
-    def __init__(self, plan: Plan, tracker: Tracker, session: Session, search: Search) -> None:
-        super().__init__(plan, tracker, session)
+    def __init__(self, sweep: Sweep, search: Search) -> None:
+        super().__init__(sweep)
         self.search = search
 
     @property
@@ -224,39 +237,22 @@ class SearchPhase(Phase):
         return None if goes_on else "pruned"
 
     def recorded(self, job: Job, result: Result) -> tuple[float | None, float | None]:
-        """Tell the search."""
+        """Let the search learn of it."""
         self.search.tell(job.number, result)
         winner = self.search.winner()
         return result.best_val_accuracy, winner.value if winner else None
 
 
 class FinalPhase(Phase):
-    """The final runs of frozen configurations, without those that are there already.
-
-    Parameters
-    ----------
-    configurations : callable
-        Asked each time, since the winner of a search that goes on may change.
-    claim : callable, optional
-        Whether this process is to do a run; False where a different one does it.
-    """
+    """The final runs of the sweep's configurations, without those that are there already."""
 
     phase = "final"
 
-    def __init__(
-        self,
-        plan: Plan,
-        tracker: Tracker,
-        session: Session,
-        configurations: Callable[[], Configurations],
-        claim: Callable[[RunSpec], bool] = lambda spec: True,
-    ) -> None:
-        super().__init__(plan, tracker, session)
-        self.kind = tracker.purpose.run_kind
+    def __init__(self, sweep: Sweep) -> None:
+        super().__init__(sweep)
+        self.kind = self.tracker.purpose.run_kind
         # Nobody serves a model of those, and it is their mean that counts.
         self._published = self.kind == names.PUBLISHED_RUN
-        self._configurations = configurations
-        self._claim = claim
         self._best: float | None = None
         self._queue: deque[tuple[str, RunSpec]] = deque()
         self._numbers = count()
@@ -265,23 +261,23 @@ class FinalPhase(Phase):
     @cached_property
     def _ended_specs(self) -> set[str]:
         """Specs that need not be run again; one that failed by accident is tried again each time."""
-        return {run.spec_id for run in self.tracker.finals() if run.settled}
+        return {run.spec_id for run in self.tracker.finals if run.settled}
 
     @property
     def total(self) -> int:
         """Final runs in all, as far as the configurations are known."""
-        return sum(len(specs) for _, specs in self._configurations().values())
+        return sum(len(specs) for _, specs in self.sweep.configurations().values())
 
     def missing(self) -> list[tuple[str, RunSpec]]:
         """Tier and spec of the final runs that are still to be done."""
-        configurations = self._configurations().values()
+        configurations = self.sweep.configurations().values()
         runs = [(tier, spec) for tier, specs in configurations for spec in specs]
         return [(tier, spec) for tier, spec in runs if spec.spec_id not in self._ended_specs]
 
     def tag_tiers(self) -> None:
         """Let earlier final runs tell their present tier: a search that went on may have a new winner."""
-        now = {config_id: tier for config_id, (tier, _) in self._configurations().items()}
-        for run in self.tracker.finals():
+        now = {config_id: tier for config_id, (tier, _) in self.sweep.configurations().items()}
+        for run in self.tracker.finals:
             tier = now.get(run.tags[names.CONFIG_ID], names.NO_TIER)
             if run.tags.get(names.TIER) != tier:
                 self.tracker.tag(run, names.TIER, tier)
@@ -302,7 +298,7 @@ class FinalPhase(Phase):
         """Return the next missing run that no other process does."""
         while self._queue:
             tier, spec = self._queue.popleft()
-            if not self._claim(spec):
+            if not self.sweep.claim(spec):
                 continue
             number, seed = next(self._numbers), spec.seeds.index
             name = self.plan.study if self._published else f"final {tier}"
@@ -317,32 +313,3 @@ class FinalPhase(Phase):
         if result.test_accuracy is not None:
             self._best = max(self._best or 0.0, result.test_accuracy)
         return result.test_accuracy, None if self._published else self._best
-
-
-def _write_artifacts(
-    folder: Path, title: str, class_names: tuple[str, ...], result: Result
-) -> Iterator[Exception]:
-    """Write what belongs to a run; yield what went wrong with pictures, which are worth no result."""
-    if result.error:
-        (folder / names.TRACEBACK).write_text(result.error, encoding="utf-8")
-    pictures: list[Callable[[], None]] = []
-    if result.epochs_run:
-        history, best, curves = result.history, result.best_epoch, folder / names.CURVES_PNG
-        pictures.append(lambda: curves_png(history, best, curves, title))
-    if result.test_probabilities is not None and result.test_labels is not None:
-        np.savez_compressed(
-            folder / names.PREDICTIONS, probabilities=result.test_probabilities, labels=result.test_labels
-        )
-        classes = result.test_probabilities.shape[1]
-        counts = np.zeros((classes, classes), dtype=np.int64)
-        np.add.at(counts, (result.test_labels, result.test_probabilities.argmax(axis=1)), 1)
-        pictures.append(lambda: confusion_png(counts, class_names, folder / names.CONFUSION_PNG))
-    if result.servable is not None:
-        pack_model(result.servable, folder / names.SERVABLE)
-    for draw in pictures:
-        try:
-            draw()
-        except OSError:
-            raise
-        except Exception as error:
-            yield error

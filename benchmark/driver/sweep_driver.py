@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmark.display.events import FinalsPlanned, SweepEnded, SweepStarted
-from benchmark.driver.phases import Configurations, FinalPhase, SearchPhase
+from benchmark.driver.phases import FinalPhase, SearchPhase
 from benchmark.driver.session import Session
 from benchmark.execution.engine import Engine
 from benchmark.plan.run_specs import Plan
@@ -131,8 +131,8 @@ class Sweep:
         except BaseException:
             self.presence.close()
             raise
-        self.trials = SearchPhase(plan, self.tracker, session, self.search) if self.search else None
-        self.finals = FinalPhase(plan, self.tracker, session, self.configurations, self._claim)
+        self.trials = SearchPhase(self, self.search) if self.search else None
+        self.finals = FinalPhase(self)
         self._phases = [self.trials, self.finals] if self.trials else [self.finals]
 
     def close(self) -> None:
@@ -149,14 +149,20 @@ class Sweep:
             instead += f", help it with {shared}, or use a different `study`"
         raise UserError(f"study {self.plan.study} is being worked on by another process; {instead}")
 
-    def _claim(self, spec: RunSpec) -> bool:
+    def claim(self, spec: RunSpec) -> bool:
         """Take a final run; another process that shares the study may have it, or have done it."""
         if self.session.storage is None:  # nobody else has the study
             return True
         return self.presence.take(f"final {spec.spec_id}") and not self.tracker.has_ended(spec.spec_id)
 
-    def configurations(self) -> Configurations:
-        """Return the default and, where it is a different one, the winner of the search so far."""
+    def configurations(self) -> dict[str, tuple[str, list[RunSpec]]]:
+        """Return the default and, where it is a different one, the winner of the search so far.
+
+        Returns
+        -------
+        dict of str to tuple
+            Tier and run specs of each, by configuration id.
+        """
         default = self.plan.final_specs(self.plan.default)
         winner = self.search.winner() if self.search else None
         if winner is None:

@@ -52,7 +52,7 @@ _HELP = {
     "set": "fix a hyper-parameter, in the default and in the search; MODEL.NAME=VALUE is for one model of "
     "several; may be repeated",
     "seed": "root of all seeds (default: 0)",
-    "study": "name of the study (default: one that says what is searched)",
+    "study": "name of the study (default: one that names what is searched)",
     "storage": "Optuna storage (default: a journal file in mlruns/studies)",
     "join": "help another process with its sweep, on a --storage and a tracking store that both reach",
     "workers": "train in N processes side by side, each with its share of the cores; 'auto' finds out how "

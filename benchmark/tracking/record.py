@@ -7,12 +7,13 @@ import subprocess
 import time
 from collections.abc import Mapping
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
 from pydantic import ConfigDict, Field
 
+import benchmark
 from benchmark.data.files import folder_digest
 from benchmark.data.ledger_chain import user_name
 from benchmark.spec.config import Frozen
@@ -172,13 +173,9 @@ def cleaned(values: Mapping[str, Any]) -> dict[str, str]:
 @cache
 def versions() -> str:
     """Return the versions that decide a result, for example ``"tensorflow 2.21.0, keras 3.15.1"``."""
-    found = []
-    for package in ("textbench", "tensorflow", "keras", "scikit-learn", "numpy"):
-        try:
-            found.append(f"{package} {version(package)}")
-        except PackageNotFoundError:
-            continue
-    return ", ".join(found)
+    packages = ("tensorflow", "keras", "scikit-learn", "numpy")
+    found = {"textbench": benchmark.__version__, **{name: version(name) for name in packages}}
+    return ", ".join(f"{name} {number}" for name, number in found.items())
 
 
 @cache

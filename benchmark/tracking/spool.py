@@ -1,4 +1,4 @@
-"""The spool: every result on disk, whole, before the tracking store is told of it."""
+"""The spool: every result on disk, whole, before the tracking store learns of it."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def spool_home(runs: Path, uri: str) -> Path:
 
 
 class Spool:
-    """What is still to be told to one store, in ``mlruns/spool/<digest of its address>/``.
+    """What is still to be delivered to one store, in ``mlruns/spool/<digest of its address>/``.
 
     Parameters
     ----------

@@ -97,6 +97,8 @@ class Tracker:
     ----------
     client, outbox, purpose
         As given.
+    finals : list of StoredRun
+        The final runs of earlier processes that came to an end, the latest first.
 
     Raises
     ------
@@ -130,7 +132,7 @@ class Tracker:
         # The same in every process, so that two that start at the same time mean the same run.
         name = "/".join((parent_kind, dataset, study))
         self._parent_key = self._parent.key if self._parent else uuid.uuid5(uuid.NAMESPACE_URL, name).hex
-        self._finals = [run for run in runs if run.kind == run_kind and run.finished]
+        self.finals = [run for run in runs if run.kind == run_kind and run.finished]
         self._open = self._left_open(runs)
 
     def _find_all(self) -> list[StoredRun]:
@@ -259,10 +261,6 @@ class Tracker:
         """
         self._send(self._under_parent(key).ended(result), write)
         del self._runs[key], self._shown[key]
-
-    def finals(self) -> list[StoredRun]:
-        """Return the final runs of earlier processes that came to an end, the latest first."""
-        return self._finals
 
     def has_ended(self, spec_id: str) -> bool:
         """Whether a final run has ended in another process; False where the store does not tell."""

@@ -71,13 +71,13 @@ def test_a_sweep_that_goes_on_knows_its_runs_whether_they_are_delivered_or_not(c
     trial(second, plan, 1, result=Result("pruned", train_seconds=1.0))
     trial(second, plan, 2, result=Result("interrupted"))
     final(second, plan, 1)
-    (earlier,) = second.finals()
+    (earlier,) = second.finals
     second.tag(earlier, names.TIER, "superseded")
     second.abort("KILLED")
     assert second.outbox.close(0.1) > 0
 
     third = open_tracker(plan, faults=away)
-    tiers = {run.tags[names.SEED]: run.tags[names.TIER] for run in third.finals()}
+    tiers = {run.tags[names.SEED]: run.tags[names.TIER] for run in third.finals}
     assert tiers == {"0": "superseded", "1": "default"}
     assert third.ended_trial(0).status == "ok"
     assert (third.ended_trial(0).value, third.ended_trial(0).seconds) == (0.5, 2.0)
