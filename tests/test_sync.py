@@ -28,9 +28,7 @@ def wait_for(uri, *numbers, **changes):
         values = {"key": f"{number:032x}", "experiment": "toy", "run_name": f"run {number}"}
         point = Point("loss", 0.5, 1000, 1)
         record = Record(**{**values, "metrics": (point,), "status": "FINISHED", "end_time": 2000, **changes})
-        folder = spool.folder()
-        (folder / "note.txt").write_text(str(number))
-        spool.commit(record, folder)
+        spool.commit(record, lambda folder, text=str(number): (folder / "note.txt").write_text(text))
     return spool
 
 

@@ -129,7 +129,7 @@ class Pool(ABC, Generic[W]):
 
     @abstractmethod
     def heard(self, workers: list[W]) -> list[W]:
-        """Wait for a moment; return the workers that have sent something or are gone."""
+        """Wait for a moment, also for none; return the workers that have sent something or are gone."""
 
     def run(self, handler: Handler) -> None:
         """Run jobs until there are no more."""
@@ -137,13 +137,10 @@ class Pool(ABC, Generic[W]):
         try:
             while True:
                 self._fill(handler)
-                if self._waiting or self._busy:
-                    self._listen(handler)
-                    self._end_late(handler)
-                elif handler.finished:
+                if handler.finished and not self._waiting and not self._busy:
                     return
-                else:
-                    self.heard([])
+                self._listen(handler)
+                self._end_late(handler)
         except BaseException:
             self.close()
             raise

@@ -76,9 +76,6 @@ class ProcessEngine(Pool["_Process"]):
 
     def heard(self, workers: list[_Process]) -> list[_Process]:
         """Wait at the pipes."""
-        if not workers:
-            time.sleep(PAUSE)
-            return []
         ready = wait([worker.pipe for worker in workers], PAUSE)
         return [worker for worker in workers if worker.pipe in ready]
 

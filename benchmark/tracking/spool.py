@@ -97,21 +97,15 @@ class Spool:
             except OSError:
                 continue
 
-    def folder(self) -> Path:
-        """Return a fresh folder for artifacts, on the disk of the spool."""
-        folder = self.home / f".{uuid.uuid4().hex}.tmp"
-        folder.mkdir()
-        return folder
-
-    def commit(self, record: Record, artifacts: Path | None = None) -> str:
+    def commit(self, record: Record, write: Callable[[Path], object] | None = None) -> str:
         """Take a record in; from then on it is not lost, whatever happens to this process.
 
         Parameters
         ----------
         record : Record
             What MLflow is to know.
-        artifacts : Path, optional
-            From `folder`, filled; it is taken over, or deleted where that fails.
+        write : callable, optional
+            Fills the folder of the run's artifacts.
 
         Returns
         -------
@@ -123,20 +117,21 @@ class Spool:
         OSError
             When the disk is full or cannot be written; nothing is left then.
         """
-        self._last = max(self._last + 1, time.time_ns())
-        name = f"{self._last:020d}-{uuid.uuid4().hex[:8]}"
-        files, taken = self.home / f"{name}.files", artifacts
+        files = self.home / f".{uuid.uuid4().hex}.tmp"
         try:
-            if artifacts is not None:
-                for path in artifacts.rglob("*"):
+            if write is not None:
+                files.mkdir()
+                write(files)
+                for path in files.rglob("*"):
                     if path.is_file():
                         sync_to_disk(path)
-                artifacts.rename(files)
-                taken = files
+            self._last = max(self._last + 1, time.time_ns())
+            name = f"{self._last:020d}-{uuid.uuid4().hex[:8]}"
+            if write is not None:
+                files = files.rename(self.home / f"{name}.files")
             write_whole(self.home / f"{name}.json", _sealed(record), durable=True)
         except BaseException:
-            if taken is not None:
-                delete(taken)
+            delete(files)
             raise
         return name
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping
@@ -209,15 +208,7 @@ class Tracker:
 
     def _send(self, record: Record, write: Callable[[Path], None] | None = None) -> None:
         """Commit a record, then let it be delivered."""
-        spool = self.outbox.spool
-        folder = None if write is None else spool.folder()
-        if write is not None and folder is not None:
-            try:
-                write(folder)
-            except BaseException:
-                shutil.rmtree(folder, ignore_errors=True)
-                raise
-        spool.commit(record, folder)
+        self.outbox.spool.commit(record, write)
         self.outbox.send(record)
 
     def start(self, spec: RunSpec, run_name: str, tags: Mapping[str, str]) -> str:

@@ -42,13 +42,15 @@ def a_record(number=0, **changes):
     return Record(**{**values, **changes})
 
 
-def fill(spool, text="hello"):
-    """Two artifacts, one of them in a folder, ready to be committed."""
-    folder = spool.folder()
-    (folder / "model").mkdir()
-    (folder / "spec.json").write_text("{}")
-    (folder / "model" / "weights.txt").write_text(text)
-    return folder
+def fill(text="hello"):
+    """What writes two artifacts, one of them in a folder."""
+
+    def write(folder):
+        (folder / "model").mkdir()
+        (folder / "spec.json").write_text("{}")
+        (folder / "model" / "weights.txt").write_text(text)
+
+    return write
 
 
 def train(tracker, spec, tags, result=None, epochs=EPOCHS, text="hello"):
