@@ -50,8 +50,7 @@ def main(options: Namespace) -> int:
     """
     from benchmark.board.stored_board import chosen_dataset, experiment_of, read_board
     from benchmark.report.board_plots import board_picture
-    from benchmark.tracking.store import resolve_uri
-    from benchmark.tracking.tables import open_store
+    from benchmark.tracking.store import StoreClient, resolve_uri
 
     if options.picture is not None and Path(options.picture).suffix not in (".png", ".svg"):
         raise UserError("expected a name that ends in .png or .svg", setting="picture", value=options.picture)
@@ -60,7 +59,7 @@ def main(options: Namespace) -> int:
         raise UserError(reason, setting="output", value=options.output)
     uri = resolve_uri(options.tracking_uri, cli.RUNS)
     cli.check_embedded_store(uri)
-    client = open_store(uri)
+    client = StoreClient(uri)
     dataset = chosen_dataset(client, options.dataset)
     board = read_board(
         client, dataset, RunsFolder(cli.RUNS).ledger, margin=options.margin, baseline=options.baseline

@@ -222,8 +222,8 @@ def _publish(board: Board, outcomes: Sequence[Outcome], session: Session, datase
     from benchmark.board.page_content import read_details
     from benchmark.report.html import to_html
     from benchmark.report.tables import to_markdown
-    from benchmark.tracking.board_notes import write_notes
     from benchmark.tracking.store import ui_address
+    from benchmark.tracking.sweep_run import write_notes
 
     sweeps = [outcome.run_id for outcome in outcomes if outcome.run_id]
     if not sweeps:

@@ -57,7 +57,7 @@ def _deliver(uri: str, spool: Spool) -> int:
 
 def _runs(spool: Spool) -> set[str]:
     """Return the runs that something waits for."""
-    return {entry.record.key or entry.record.run_id or "" for entry in spool.records()}
+    return {record.key or record.run_id or "" for record in spool.records()}
 
 
 def _say(text: str) -> None:

@@ -14,7 +14,7 @@ import statistics
 
 from sweeps import planned
 
-from benchmark.tracking.environment import versions
+from benchmark.tracking.record import versions
 from benchmark.training.devices import cores
 from benchmark.training.train import train
 

@@ -7,11 +7,10 @@ import pytest
 
 from benchmark import compare, sweep
 from benchmark.board.stored_board import read_board
-from benchmark.driver.further_seeds import changed, plan_further
+from benchmark.driver.further_seeds import changed, plan_further, read_spec
 from benchmark.models import avg_pool
 from benchmark.support.errors import UserError
 from benchmark.tracking import names
-from benchmark.tracking.runs import read_spec
 from benchmark.tracking.store import connect, resolve_uri
 
 SWEEP = ["--dataset", "sample", "--trials", "1", "--epochs", "2", "--json"]

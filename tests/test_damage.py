@@ -23,7 +23,7 @@ from benchmark.data.cache import cache_root
 from benchmark.data.prepare import cached, prepare
 from benchmark.data.source import SourceOptions, get_source
 from benchmark.tracking.predictions import AnswerReader
-from benchmark.tracking.tables import open_store
+from benchmark.tracking.store import StoreClient
 
 SWEEP = ["--model", "tfidf-logreg", "--dataset", "sample", "--study", "mine", "--sampler", "random"]
 SWEEP += ["--pruner", "none", "--trials", "2", "--seeds"]
@@ -245,15 +245,15 @@ def test_half_a_database_is_one_line(copy, capsys):
 def test_a_flipped_bit_in_answers_that_were_kept_is_noticed(copy):
     """What a board knows of the test part, example by example, is kept in the cache."""
     database = f"sqlite:///{DATABASE.resolve()}"
-    run_id = read_board(open_store(database), "sample", LEDGER).rows[0].run_ids[0]
-    right = AnswerReader(open_store(database))(run_id)
+    run_id = read_board(StoreClient(database), "sample", LEDGER).rows[0].run_ids[0]
+    right = AnswerReader(StoreClient(database))(run_id)
     kept = cache_root() / "answers" / f"{run_id}.bits"
     content = kept.read_bytes()
     for place in range(len(content)):
         damaged = bytearray(content)
         damaged[place] ^= 1 << place % 8
         kept.write_bytes(damaged)
-        assert np.array_equal(AnswerReader(open_store(database))(run_id), right), place
+        assert np.array_equal(AnswerReader(StoreClient(database))(run_id), right), place
         assert kept.read_bytes() == content
 
 

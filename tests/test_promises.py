@@ -15,7 +15,7 @@ from benchmark import leaderboard, ledger, sweep
 from benchmark.data.prepare import prepare
 from benchmark.data.source import SourceOptions, get_source
 from benchmark.tracking import names
-from benchmark.tracking.tables import open_store
+from benchmark.tracking.store import StoreClient
 
 SMOKE = ["--model", "majority", "--dataset", "sample", "--budget", "smoke"]
 
@@ -120,7 +120,7 @@ def test_after_a_kill_the_same_command_ends_as_if_nothing_had_been(sample, tmp_p
 
 
 def test_seeds_are_the_same_for_all_models(finished_sweep):
-    client = open_store(f"sqlite:///{finished_sweep / 'mlruns' / 'mlflow.db'}")
+    client = StoreClient(f"sqlite:///{finished_sweep / 'mlruns' / 'mlflow.db'}")
     seeds = {}
     for run in of_kind(runs(finished_sweep), names.FINAL_RUN):
         spec = json.loads(Path(client.download_artifacts(run.info.run_id, names.SPEC_JSON)).read_text())
@@ -187,7 +187,7 @@ def test_each_final_run_reads_the_test_split_once(finished_sweep, sample):
     for run in final:
         counts[run.data.tags[names.MODEL]] = counts.get(run.data.tags[names.MODEL], 0) + 1
     assert looks(finished_sweep / "mlruns/ledger.jsonl", sample.digest) == counts
-    client = open_store(f"sqlite:///{finished_sweep / 'mlruns' / 'mlflow.db'}")
+    client = StoreClient(f"sqlite:///{finished_sweep / 'mlruns' / 'mlflow.db'}")
     for run in final:
         path = client.download_artifacts(run.info.run_id, names.PREDICTIONS)
         with np.load(path, allow_pickle=False) as predictions:

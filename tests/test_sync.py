@@ -7,8 +7,9 @@ import pytest
 
 from benchmark import sync
 from benchmark.__main__ import COMMANDS
+from benchmark.tracking.record import Point, Record
 from benchmark.tracking.runs import all_runs
-from benchmark.tracking.spool import Point, Record, Spool
+from benchmark.tracking.spool import Spool
 from benchmark.tracking.store import connect, resolve_uri
 
 RUNS = Path("mlruns")
@@ -27,9 +28,7 @@ def wait_for(uri, *numbers, **changes):
         values = {"key": f"{number:032x}", "experiment": "toy", "run_name": f"run {number}"}
         point = Point("loss", 0.5, 1000, 1)
         record = Record(**{**values, "metrics": (point,), "status": "FINISHED", "end_time": 2000, **changes})
-        folder = spool.folder()
-        (folder / "note.txt").write_text(str(number))
-        spool.commit(record, folder)
+        spool.commit(record, lambda folder, text=str(number): (folder / "note.txt").write_text(text))
     return spool
 
 

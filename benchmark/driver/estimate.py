@@ -8,12 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
-from typing import Any
 
 from benchmark.data.cache import cache_root, remembered
 from benchmark.plan.run_specs import Plan
 from benchmark.spec.config import RunSpec, seed_bundle
 from benchmark.support.errors import UserError
+from benchmark.tracking.store import nearest
 from benchmark.training.devices import threads
 
 _EXAMPLES = 1024
@@ -66,7 +66,17 @@ def estimate(plan: Plan, notice: Callable[[str], None] = lambda text: None) -> E
     share = min(1.0, _EXAMPLES / texts)
     training = spec.training.model_copy(update={"epochs": 2, "patience": 2}) if spec.training else None
     short = spec.model_copy(update={"train_share": share, "train_examples": None, "training": training})
-    measured = _remembered(short, plan, partial(_measure, short, plan, notice))
+    # Once for each architecture, view of the data and machine, where the cache can be written.
+    identity = {
+        "configuration": short.config_id,
+        "device": plan.config.device,
+        "compile": plan.config.compile,
+        "threads": threads(),
+        "versions": [version("tensorflow"), version("keras")],
+    }
+    measure = partial(_measure, short, plan, notice)
+    writable = os.access(nearest(cache_root() / "epochs"), os.W_OK)
+    measured = remembered("epochs", identity, measure) if writable else measure()
     epoch = measured["epoch"] * total / (share * texts)
 
     def run(epochs: int) -> float:
@@ -81,19 +91,6 @@ def estimate(plan: Plan, notice: Callable[[str], None] = lambda text: None) -> E
         return min(trials * one, limit + one)
 
     return Estimate(epoch, search(longest), finals * longest, search(shortest) + finals * shortest)
-
-
-def _remembered(short: RunSpec, plan: Plan, measure: Callable[[], dict[str, float]]) -> dict[str, Any]:
-    """Measure once for each architecture, view of the data and machine, where the cache can be written."""
-    identity = {
-        "configuration": short.config_id,
-        "device": plan.config.device,
-        "compile": plan.config.compile,
-        "threads": threads(),
-        "versions": [version("tensorflow"), version("keras")],
-    }
-    folder = next(folder for folder in (cache_root() / "epochs").absolute().parents if folder.exists())
-    return remembered("epochs", identity, measure) if os.access(folder, os.W_OK) else measure()
 
 
 def _measure(short: RunSpec, plan: Plan, notice: Callable[[str], None]) -> dict[str, float]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 from benchmark.board.rows import BoardRow
-from benchmark.data.dataset import Dataset
 from benchmark.data.prepare import find_prepared
 from benchmark.driver.session import Session
 from benchmark.driver.sweep_driver import run_finals
@@ -16,7 +16,6 @@ from benchmark.plan.space import Space
 from benchmark.spec.config import RunSpec, SweepConfig
 from benchmark.support.errors import UserError
 from benchmark.tracking import names
-from benchmark.tracking.runs import read_spec, sweep_params
 from benchmark.tracking.tracker import FURTHER
 
 
@@ -54,8 +53,14 @@ def plan_further(row: BoardRow, seeds: int, client: Any) -> tuple[Plan, str]:
     """
     run_id = row.run_ids[0]
     spec, tags = read_spec(client, run_id)
-    dataset = _dataset(row)
-    asked = sweep_params(client, tags)
+    dataset = find_prepared(row.dataset_digest)
+    if dataset is None:
+        raise UserError(
+            f"data set '{row.dataset}' (digest {row.dataset_digest}) is not prepared on this machine; "
+            "prepare it: python -m benchmark.datasets prepare"
+        )
+    params = client.get_run(tags[names.PARENT]).data.params  # what the sweep was asked for
+    asked = {name: value for name, value in params.items() if value != "None"}
     model = describe(spec.model)
     config = SweepConfig(
         budget=row.budget,
@@ -81,14 +86,10 @@ def plan_further(row: BoardRow, seeds: int, client: Any) -> tuple[Plan, str]:
     return plan, tags[names.TIER]
 
 
-def _dataset(row: BoardRow) -> Dataset:
-    dataset = find_prepared(row.dataset_digest)
-    if dataset is None:
-        raise UserError(
-            f"data set '{row.dataset}' (digest {row.dataset_digest}) is not prepared on this machine; "
-            "prepare it: python -m benchmark.datasets prepare"
-        )
-    return dataset
+def read_spec(client: Any, run_id: str) -> tuple[RunSpec, dict[str, str]]:
+    """Return the run spec of a final run, and its tags."""
+    text = Path(client.download_artifacts(run_id, names.SPEC_JSON)).read_text(encoding="utf-8")
+    return RunSpec.model_validate_json(text), dict(client.get_run(run_id).data.tags)
 
 
 def changed(old: RunSpec, new: RunSpec) -> str:

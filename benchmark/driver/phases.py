@@ -5,32 +5,30 @@ from __future__ import annotations
 import tempfile
 import threading
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
-from functools import cached_property
+from collections.abc import Callable, Mapping
+from functools import cached_property, partial
+from itertools import count
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from benchmark.display.events import EpochEnded, RunEnded, RunStarted
-from benchmark.driver.session import LAST_PATIENCE, Session
+from benchmark.driver.session import LAST_PATIENCE
 from benchmark.execution.engine import Engine, Job
-from benchmark.plan.run_specs import Plan
 from benchmark.report.plots import confusion_png, curves_png
-from benchmark.search.study import Proposal, Search
+from benchmark.search.study import Search
 from benchmark.serving.stored_models import pack_model
 from benchmark.spec.config import RunSpec
 from benchmark.spec.result import EpochReport, Result, Status
 from benchmark.support.errors import one_line
 from benchmark.support.signals import MESSAGE, stoppable
 from benchmark.tracking import names
-from benchmark.tracking.tracker import Tracker
+
+if TYPE_CHECKING:
+    from benchmark.driver.sweep_driver import Sweep
 
 _RETRIES = 2
-
-Configurations = Mapping[str, tuple[str, list[RunSpec]]]
-"""Tier and run specs of each frozen configuration, by configuration id."""
 
 
 class Phase:
@@ -38,12 +36,8 @@ class Phase:
 
     Parameters
     ----------
-    plan : Plan
-        What the runs belong to.
-    tracker : Tracker
-        Writes them to MLflow.
-    session : Session
-        What a person sees, and after how many failed runs in a row no further one is started.
+    sweep : Sweep
+        What the runs belong to: its plan, its tracker, and what a person sees.
 
     Attributes
     ----------
@@ -56,16 +50,15 @@ class Phase:
     kind: str
     phase: Literal["search", "final"]
 
-    def __init__(self, plan: Plan, tracker: Tracker, session: Session) -> None:
-        self.plan, self.tracker, self.display = plan, tracker, session.display
+    def __init__(self, sweep: Sweep) -> None:
+        self.sweep, self.plan, self.tracker, self.display = sweep, sweep.plan, sweep.tracker, sweep.display
         self.ran = self.failed = 0
         self.gave_up = False
-        self._max_failures = session.max_failures
         self._failures_in_a_row = 0
         self._stop = threading.Event()
         self._lost: Counter[str] = Counter()
-        self._runs: dict[int, str] = {}
-        self._under_way: dict[int, Job] = {}
+        # Each with our key of its run in MLflow.
+        self._under_way: dict[int, tuple[Job, str]] = {}
         # A thread takes over where the main thread is stuck in an epoch: see `give_up`.
         self._lock = threading.RLock()
 
@@ -97,7 +90,7 @@ class Phase:
         self.display.line(MESSAGE)
 
     def _interrupt(self) -> None:
-        for job in list(self._under_way.values()):
+        for job, _ in list(self._under_way.values()):
             self.ended(job, Result("interrupted"))
 
     @property
@@ -110,46 +103,42 @@ class Phase:
         """Whether there will be no further job once those under way have ended."""
         return self.stopping or self.gave_up or self.exhausted
 
-    def next(self) -> Job | None:
-        """Return a job, or None where there is none at present."""
-        job = None if self.stopping or self.gave_up else self.next_job()
-        return None if job is None else replace(job, code=self.plan.model.code)
-
     @property
     def exhausted(self) -> bool:
         """Whether all runs of the phase are done or under way."""
         raise NotImplementedError
 
+    def next(self) -> Job | None:
+        """Return a job, or None where there is none at present."""
+        return None if self.stopping or self.gave_up else self.next_job()
+
     def next_job(self) -> Job | None:
         """Return a run that is still to be done, or None."""
         raise NotImplementedError
 
-    def label(self, job: Job) -> str:
-        """Name a run within its phase, for people."""
-        raise NotImplementedError
-
-    def tags(self, job: Job) -> dict[str, str]:
-        """Return the tags that a run of this phase has."""
-        raise NotImplementedError
+    def job(
+        self, number: int, spec: RunSpec, label: str, tags: Mapping[str, str], servable: Path | None = None
+    ) -> Job:
+        """Make a run of this phase."""
+        shared = {names.KIND: self.kind, names.PHASE: self.phase, names.SEED: str(spec.seeds.index)}
+        return Job(number, spec, servable, self.plan.model.code, label, {**shared, **tags})
 
     def started(self, job: Job) -> None:
         """Begin a run in MLflow and on the display."""
-        tags = {names.KIND: self.kind, names.PHASE: self.phase, **self.tags(job)}
-        name = f"{self.plan.model.label} {self.label(job)}"
+        name = f"{self.plan.model.label} {job.label}"
         with self._lock:
-            self._runs[job.number] = self.tracker.start(job.spec, name, tags)
-            self._under_way[job.number] = job
-        self.display.show(RunStarted(self.label(job), job.number, self.phase, job.spec.flat()))
+            self._under_way[job.number] = job, self.tracker.start(job.spec, name, job.tags)
+        self.display.show(RunStarted(job.label, job.number, self.phase, job.spec.flat()))
 
     def epoch(self, job: Job, report: EpochReport) -> Status | None:
         """Record an epoch; the answer ends the run where it is not None."""
         with self._lock:
             if job.number not in self._under_way:
                 return "interrupted"
-            self.tracker.epoch(self._runs[job.number], report)
+            self.tracker.epoch(self._under_way[job.number][1], report)
             answer = self.judge(job, report)
         accuracy = report.metrics["val_accuracy"]
-        self.display.show(EpochEnded(self.label(job), report.epoch, report.epochs, accuracy))
+        self.display.show(EpochEnded(job.label, report.epoch, report.epochs, accuracy))
         return "interrupted" if self.stopping else answer
 
     def judge(self, job: Job, report: EpochReport) -> Status | None:
@@ -159,13 +148,14 @@ class Phase:
     def ended(self, job: Job, result: Result) -> None:
         """Record a result. One that was lost with its process is tried again, twice at most."""
         with self._lock:
-            if self._under_way.pop(job.number, None) is None:
+            under_way = self._under_way.pop(job.number, None)
+            if under_way is None:
                 return  # recorded as interrupted already
             if result.status == "interrupted" and not self.stopping:
                 self._lost[job.spec.spec_id] += 1
                 if self._lost[job.spec.spec_id] > _RETRIES:
                     result.status = "failed"
-            self._record(job, result)
+            self._record(job, under_way[1], result)
         if result.status == "interrupted":
             return
         self.ran += 1
@@ -173,27 +163,49 @@ class Phase:
         # A run that diverges has done what it was asked to.
         broken = result.status in ("failed", "oom", "timeout")
         self._failures_in_a_row = self._failures_in_a_row + 1 if broken else 0
-        if self._failures_in_a_row == self._max_failures:
+        if self._failures_in_a_row == self.sweep.session.max_failures:
             self.gave_up = True
 
-    def _record(self, job: Job, result: Result) -> None:
+    def _record(self, job: Job, key: str, result: Result) -> None:
         """Commit a result; from then on it is not lost, whatever happens."""
-        title, classes = self.label(job), self.plan.dataset.class_names
-
-        def write(folder: Path) -> None:
-            for error in _write_artifacts(folder, title, classes, result):
-                self.display.line(f"{title}: a picture cannot be drawn ({one_line(error, named=True)})")
-
-        self.tracker.end(self._runs.pop(job.number), result, write)
+        self.tracker.end(key, result, partial(self._write, job, result))
         if job.servable is not None and result.status == "ok" and result.servable is None:
-            self.display.line(f"{title}: its model cannot be stored ({result.error_line})")
-
-    def show_end(self, job: Job, result: Result, value: float | None, best: float | None) -> None:
-        """Tell the display how a run ended."""
+            self.display.line(f"{job.label}: its model cannot be stored ({result.error_line})")
+        value, best = self.recorded(job, result)
         detail = "" if result.status == "ok" else result.error_line
-        self.display.show(
-            RunEnded(self.label(job), self.phase, result.status, value, result.train_seconds, best, detail)
-        )
+        seconds = result.train_seconds
+        self.display.show(RunEnded(job.label, self.phase, result.status, value, seconds, best, detail))
+
+    def _write(self, job: Job, result: Result, folder: Path) -> None:
+        """Write what belongs to a run beside its figures."""
+        (folder / names.SPEC_JSON).write_text(job.spec.model_dump_json(indent=2), encoding="utf-8")
+        if result.error:
+            (folder / names.TRACEBACK).write_text(result.error, encoding="utf-8")
+        if result.servable is not None:
+            pack_model(result.servable, folder / names.SERVABLE)
+        if result.epochs_run:
+            draw = partial(curves_png, best_epoch=result.best_epoch)
+            self._draw(job, draw, [result.history], folder / names.CURVES_PNG, job.label)
+        probabilities, labels = result.test_probabilities, result.test_labels
+        if probabilities is not None and labels is not None:
+            np.savez_compressed(folder / names.PREDICTIONS, probabilities=probabilities, labels=labels)
+            counts = np.zeros((probabilities.shape[1],) * 2, dtype=np.int64)
+            np.add.at(counts, (labels, probabilities.argmax(axis=1)), 1)
+            path = folder / names.CONFUSION_PNG
+            self._draw(job, confusion_png, counts, self.plan.dataset.class_names, path)
+
+    def _draw(self, job: Job, picture: Callable[..., None], *arguments: Any) -> None:
+        """Draw a picture; one that cannot be drawn is worth no result."""
+        try:
+            picture(*arguments)
+        except OSError:
+            raise
+        except Exception as error:
+            self.display.line(f"{job.label}: a picture cannot be drawn ({one_line(error, named=True)})")
+
+    def recorded(self, job: Job, result: Result) -> tuple[float | None, float | None]:
+        """Take a result that is safe; return its accuracy and the best so far."""
+        raise NotImplementedError
 
 
 class SearchPhase(Phase):
@@ -202,10 +214,9 @@ class SearchPhase(Phase):
     kind = names.TRIAL_RUN
     phase = "search"
 
-    def __init__(self, plan: Plan, tracker: Tracker, session: Session, search: Search) -> None:
-        super().__init__(plan, tracker, session)
+    def __init__(self, sweep: Sweep, search: Search) -> None:
+        super().__init__(sweep)
         self.search = search
-        self._proposals: dict[int, Proposal] = {}
 
     @property
     def exhausted(self) -> bool:
@@ -213,92 +224,60 @@ class SearchPhase(Phase):
         return self.search.settled
 
     def next_job(self) -> Job | None:
-        """Ask the search."""
+        """Ask the search; a trial is named by its slot."""
         proposal = self.search.proposal()
         if proposal is None:
             return None
-        self._proposals[proposal.number] = proposal
-        return Job(proposal.number, proposal.spec)
-
-    def label(self, job: Job) -> str:
-        """Name a trial by its slot."""
-        return f"trial {self._proposals[job.number].slot}"
-
-    def tags(self, job: Job) -> dict[str, str]:
-        """Return slot and seed."""
-        slot = self._proposals[job.number].slot
-        return {names.TRIAL: str(slot), names.SEED: str(job.spec.seeds.index)}
+        slot = str(proposal.slot)
+        return self.job(proposal.number, proposal.spec, f"trial {slot}", {names.TRIAL: slot})
 
     def judge(self, job: Job, report: EpochReport) -> Status | None:
         """Let the search end the trial."""
         goes_on = self.search.report(job.number, report.epoch, report.best_val_accuracy)
         return None if goes_on else "pruned"
 
-    def _record(self, job: Job, result: Result) -> None:
-        """Commit a result, then tell the search."""
-        super()._record(job, result)
+    def recorded(self, job: Job, result: Result) -> tuple[float | None, float | None]:
+        """Let the search learn of it."""
         self.search.tell(job.number, result)
         winner = self.search.winner()
-        self.show_end(job, result, result.best_val_accuracy, winner.value if winner else None)
+        return result.best_val_accuracy, winner.value if winner else None
 
 
 class FinalPhase(Phase):
-    """The final runs of frozen configurations, those left out that are there already.
-
-    Parameters
-    ----------
-    configurations : callable
-        Asked each time, since the winner of a search that goes on may change.
-    claim : callable, optional
-        Whether this process is to do a run; False where a different one does it.
-    """
+    """The final runs of the sweep's configurations, without those that are there already."""
 
     phase = "final"
 
-    def __init__(
-        self,
-        plan: Plan,
-        tracker: Tracker,
-        session: Session,
-        configurations: Callable[[], Configurations],
-        claim: Callable[[RunSpec], bool] = lambda spec: True,
-    ) -> None:
-        super().__init__(plan, tracker, session)
-        self.kind = tracker.purpose.run_kind
+    def __init__(self, sweep: Sweep) -> None:
+        super().__init__(sweep)
+        self.kind = self.tracker.purpose.run_kind
         # Nobody serves a model of those, and it is their mean that counts.
         self._published = self.kind == names.PUBLISHED_RUN
-        self._configurations = configurations
-        self._claim = claim
-        self._tiers: dict[int, str] = {}
         self._best: float | None = None
         self._queue: deque[tuple[str, RunSpec]] = deque()
-        self._number = 0
-        self._models: Path | None = None
+        self._numbers = count()
+        self._models = Path()
 
     @cached_property
     def _ended_specs(self) -> set[str]:
         """Specs that need not be run again; one that failed by accident is tried again each time."""
-        return {run.tags[names.SPEC_ID] for run in self.tracker.finals() if run.settled}
+        return {run.spec_id for run in self.tracker.finals if run.settled}
 
     @property
     def total(self) -> int:
         """Final runs in all, as far as the configurations are known."""
-        return sum(len(specs) for _, specs in self._configurations().values())
+        return sum(len(specs) for _, specs in self.sweep.configurations().values())
 
     def missing(self) -> list[tuple[str, RunSpec]]:
         """Tier and spec of the final runs that are still to be done."""
-        configurations = self._configurations().values()
-        return [
-            (tier, spec)
-            for tier, specs in configurations
-            for spec in specs
-            if spec.spec_id not in self._ended_specs
-        ]
+        configurations = self.sweep.configurations().values()
+        runs = [(tier, spec) for tier, specs in configurations for spec in specs]
+        return [(tier, spec) for tier, spec in runs if spec.spec_id not in self._ended_specs]
 
     def tag_tiers(self) -> None:
         """Let earlier final runs tell their present tier: a search that went on may have a new winner."""
-        now = {config_id: tier for config_id, (tier, _) in self._configurations().items()}
-        for run in self.tracker.finals():
+        now = {config_id: tier for config_id, (tier, _) in self.sweep.configurations().items()}
+        for run in self.tracker.finals:
             tier = now.get(run.tags[names.CONFIG_ID], names.NO_TIER)
             if run.tags.get(names.TIER) != tier:
                 self.tracker.tag(run, names.TIER, tier)
@@ -319,57 +298,18 @@ class FinalPhase(Phase):
         """Return the next missing run that no other process does."""
         while self._queue:
             tier, spec = self._queue.popleft()
-            if not self._claim(spec):
+            if not self.sweep.claim(spec):
                 continue
-            number, self._number = self._number, self._number + 1
-            self._tiers[number] = tier
-            kept = not self._published and spec.seeds.index == 0 and self._models is not None
-            return Job(number, spec, self._models / str(number) if kept and self._models else None)
+            number, seed = next(self._numbers), spec.seeds.index
+            name = self.plan.study if self._published else f"final {tier}"
+            servable = self._models / str(number) if seed == 0 and not self._published else None
+            return self.job(number, spec, f"{name} seed {seed}", {names.TIER: tier}, servable)
         return None
 
-    def label(self, job: Job) -> str:
-        """Name a run by tier and seed, that of a published configuration by its study."""
-        name = self.plan.study if self._published else f"final {self._tiers[job.number]}"
-        return f"{name} seed {job.spec.seeds.index}"
-
-    def tags(self, job: Job) -> dict[str, str]:
-        """Return tier and seed."""
-        return {names.TIER: self._tiers[job.number], names.SEED: str(job.spec.seeds.index)}
-
-    def _record(self, job: Job, result: Result) -> None:
-        """Commit a result; a run that was lost is tried again."""
-        super()._record(job, result)
+    def recorded(self, job: Job, result: Result) -> tuple[float | None, float | None]:
+        """Let a run that was lost be tried again."""
         if result.status == "interrupted":
-            self._queue.appendleft((self._tiers[job.number], job.spec))
+            self._queue.appendleft((job.tags[names.TIER], job.spec))
         if result.test_accuracy is not None:
             self._best = max(self._best or 0.0, result.test_accuracy)
-        self.show_end(job, result, result.test_accuracy, None if self._published else self._best)
-
-
-def _write_artifacts(
-    folder: Path, title: str, class_names: tuple[str, ...], result: Result
-) -> Iterator[Exception]:
-    """Write what belongs to a run; yield what went wrong with pictures, which are worth no result."""
-    if result.error:
-        (folder / names.TRACEBACK).write_text(result.error, encoding="utf-8")
-    pictures: list[Callable[[], None]] = []
-    if result.epochs_run:
-        history, best, curves = result.history, result.best_epoch, folder / names.CURVES_PNG
-        pictures.append(lambda: curves_png([history], curves, title, best_epoch=best))
-    if result.test_probabilities is not None and result.test_labels is not None:
-        np.savez_compressed(
-            folder / names.PREDICTIONS, probabilities=result.test_probabilities, labels=result.test_labels
-        )
-        classes = result.test_probabilities.shape[1]
-        counts = np.zeros((classes, classes), dtype=np.int64)
-        np.add.at(counts, (result.test_labels, result.test_probabilities.argmax(axis=1)), 1)
-        pictures.append(lambda: confusion_png(counts, class_names, folder / names.CONFUSION_PNG))
-    if result.servable is not None:
-        pack_model(result.servable, folder / names.SERVABLE)
-    for draw in pictures:
-        try:
-            draw()
-        except OSError:
-            raise
-        except Exception as error:
-            yield error
+        return result.test_accuracy, None if self._published else self._best

@@ -18,11 +18,10 @@ from benchmark.plan.run_specs import Plan
 from benchmark.support.databases import sqlite_path
 from benchmark.support.errors import Unfinished
 from benchmark.support.files import RunsFolder
-from benchmark.tracking.drafts import clean
 from benchmark.tracking.outbox import Outbox
-from benchmark.tracking.patient_client import PatientClient
+from benchmark.tracking.record import clean
 from benchmark.tracking.spool import Spool, spool_home
-from benchmark.tracking.store import check_writable, connect, ensure_runs_folder, resolve_uri
+from benchmark.tracking.store import StoreClient, check_writable, connect, ensure_runs_folder, resolve_uri
 
 LAST_PATIENCE = 2.0
 _PATIENCE = 30.0
@@ -134,7 +133,7 @@ def open_session(
         check_writable(database)
     outbox = Outbox(client, Spool(runs, uri), display.notice)
     try:
-        yield Session(folder, PatientClient(client), uri, outbox, display, **settings)
+        yield Session(folder, StoreClient(uri, client), uri, outbox, display, **settings)
     finally:
         if left := outbox.close(LAST_PATIENCE):  # who needs all of it there has waited: see `deliver`
             display.line(kept_line(left, folder.spool))

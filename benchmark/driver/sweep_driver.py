@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -10,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmark.display.events import FinalsPlanned, SweepEnded, SweepStarted
-from benchmark.driver.phases import Configurations, FinalPhase, SearchPhase
+from benchmark.driver.phases import FinalPhase, SearchPhase
 from benchmark.driver.session import Session
 from benchmark.execution.engine import Engine
 from benchmark.plan.run_specs import Plan
@@ -20,8 +19,8 @@ from benchmark.search.study import Search
 from benchmark.spec.config import RunSpec, Scalar
 from benchmark.support.errors import Unfinished, UserError
 from benchmark.tracking import names
-from benchmark.tracking.monitor import system_metrics
 from benchmark.tracking.store import default_artifacts
+from benchmark.tracking.sweep_run import system_metrics
 from benchmark.tracking.tracker import SWEEP, Purpose, Tracker
 
 
@@ -125,12 +124,16 @@ class Sweep:
             self._be_alone()
             artifacts = default_artifacts(session.uri, session.runs.path, plan.dataset.name)
             self.tracker = Tracker(session.client, plan, artifacts, session.outbox, self.presence, purpose)
-            self.search = self._open_search() if tier is None else None
+            self.search: Search | None = None
+            if tier is None:
+                ends = self.tracker.ended_trial, self.tracker.ended_trials
+                self.search = Search(plan, session.storage, session.runs.studies, self.presence, *ends)
         except BaseException:
             self.presence.close()
             raise
-        self.trials = SearchPhase(plan, self.tracker, session, self.search) if self.search else None
-        self.finals = FinalPhase(plan, self.tracker, session, self.configurations, self._claim)
+        self.trials = SearchPhase(self, self.search) if self.search else None
+        self.finals = FinalPhase(self)
+        self._phases = [self.trials, self.finals] if self.trials else [self.finals]
 
     def close(self) -> None:
         """Let other processes have the study."""
@@ -143,28 +146,23 @@ class Sweep:
         instead = "wait for it"
         if self.tier is None:
             shared = "`join`" if self.session.storage else "`join` and a shared `storage`"
-            instead += f", help it with {shared}, or use another `study`"
+            instead += f", help it with {shared}, or use a different `study`"
         raise UserError(f"study {self.plan.study} is being worked on by another process; {instead}")
 
-    def _open_search(self) -> Search:
-        session, tracker = self.session, self.tracker
-        return Search(
-            self.plan,
-            session.storage,
-            session.runs.studies,
-            self.presence,
-            tracker.ended_trial,
-            tracker.ended_trials,
-        )
-
-    def _claim(self, spec: RunSpec) -> bool:
+    def claim(self, spec: RunSpec) -> bool:
         """Take a final run; another process that shares the study may have it, or have done it."""
         if self.session.storage is None:  # nobody else has the study
             return True
         return self.presence.take(f"final {spec.spec_id}") and not self.tracker.has_ended(spec.spec_id)
 
-    def configurations(self) -> Configurations:
-        """Return the default and, where it is a different one, the winner of the search so far."""
+    def configurations(self) -> dict[str, tuple[str, list[RunSpec]]]:
+        """Return the default and, where it is a different one, the winner of the search so far.
+
+        Returns
+        -------
+        dict of str to tuple
+            Tier and run specs of each, by configuration id.
+        """
         default = self.plan.final_specs(self.plan.default)
         winner = self.search.winner() if self.search else None
         if winner is None:
@@ -182,24 +180,29 @@ class Sweep:
         if self._nothing_to_do():
             return self._outcome()
         with _recorded(self.tracker):
+            totals, tags = {}, {}
             if self.trials is None:
                 self.finals.run(engine)
-                self.tracker.finish({}, lambda folder: None)
             else:
                 self._search_and_measure(self.trials, engine)
+                search = self.trials.search
+                totals = {
+                    names.SEARCH_TRIALS: float(len(search.table())),
+                    names.SEARCH_SECONDS: search.seconds,
+                }
+                tags = {names.SEARCH_ENDED: self.search_ended}
+            self.tracker.finish(totals, self._write_search, tags)
         self._say_why_ended()
         self.display.show(SweepEnded(self.plan.model.label, time.monotonic() - started))
         return self._outcome()
 
     def _search_and_measure(self, trials: SearchPhase, engine: Engine) -> None:
-        search, finals = trials.search, self.finals
         trials.run(engine)
         if not trials.gave_up:
+            finals = self.finals
             finals.tag_tiers()
             self.display.show(FinalsPlanned(finals.total, finals.total - len(finals.missing())))
             finals.run(engine)
-        totals = {names.SEARCH_TRIALS: float(len(search.table())), names.SEARCH_SECONDS: search.seconds}
-        self.tracker.finish(totals, self._write_search, {names.SEARCH_ENDED: self.search_ended})
 
     def _show_start(self) -> None:
         plan, search, finals = self.plan, self.search, self.finals
@@ -252,10 +255,6 @@ class Sweep:
                 "traceback.txt of each in MLflow); the same command goes on, `max_failures` sets the number"
             )
 
-    @property
-    def _phases(self) -> list[SearchPhase | FinalPhase]:
-        return [self.trials, self.finals] if self.trials else [self.finals]
-
     def _outcome(self) -> Outcome:
         winner = self.search.winner() if self.search else None
         return Outcome(
@@ -273,10 +272,9 @@ class Sweep:
         rows = self.search.table() if self.search else []
         if not rows:
             return
-        with (folder / names.TRIALS_CSV).open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, list(dict.fromkeys(key for row in rows for key in row)))
-            writer.writeheader()
-            writer.writerows(rows)
-        values = [row["val_accuracy"] for row in rows]
-        pruned = [row["status"] == "pruned" for row in rows]
-        search_png(values, pruned, folder / names.SEARCH_PNG)
+        from pandas import DataFrame
+
+        table = DataFrame(rows, dtype=object)
+        table.to_csv(folder / names.TRIALS_CSV, index=False, lineterminator="\r\n")
+        pruned = [status == "pruned" for status in table["status"]]
+        search_png(list(table["val_accuracy"]), pruned, folder / names.SEARCH_PNG)

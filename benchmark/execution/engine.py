@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -29,12 +30,18 @@ class Job:
         Folder for the servable model, if it is to be kept.
     code : Source or None
         The model's files as they were when the run was planned, for a model that is a file.
+    label : str
+        Name of the run within its phase, for people.
+    tags : dict of str to str
+        What MLflow is to know of the run beside its spec.
     """
 
     number: int
     spec: RunSpec
     servable: Path | None = None
     code: Source | None = None
+    label: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

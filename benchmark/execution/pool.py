@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 
 from benchmark.data.ledger_chain import record_test_read
 from benchmark.execution.engine import Handler, Job, Workplace
-from benchmark.execution.worker import DiskFull, Message, Ready, Refused, TestRead
+from benchmark.execution.worker import Message, Ready, TestRead
 from benchmark.spec.result import EpochReport, Result, Status
 from benchmark.support.errors import UserError
 
@@ -41,7 +41,7 @@ class Worker(ABC):
     Attributes
     ----------
     job : Job or None
-        What it does, or waits to start; None where it is idle.
+        What it does; None where it is idle.
     runs : int
         Jobs that it has had.
     ready : bool
@@ -49,7 +49,7 @@ class Worker(ABC):
     gpu : str or None
         Name of its GPU, the same for all that share it; None where it has none or is not ready.
     alone : bool
-        Whether its job needs the GPU for itself.
+        Whether it has its GPU for itself, or waits for that.
     """
 
     def __init__(self, gpu: str | None = None) -> None:
@@ -57,7 +57,7 @@ class Worker(ABC):
         self.runs = 0
         self.ready = self.alone = False
         self.gpu = gpu
-        self._since: float | None = None
+        self._since = 0.0
         self._history: dict[str, list[float]] = {}
 
     @abstractmethod
@@ -73,23 +73,15 @@ class Worker(ABC):
         """End the worker, in the middle of a run where need be."""
 
     @property
-    def under_way(self) -> bool:
-        """Whether its run has started."""
-        return self._since is not None
-
-    @property
     def seconds(self) -> float:
-        """Time that the present run has taken, without the start of the worker."""
-        return 0.0 if self._since is None else time.monotonic() - self._since
+        """Time that the present run has taken."""
+        return 0.0 if self.job is None else time.monotonic() - self._since
 
-    def take(self, job: Job, *, alone: bool = False) -> None:
-        """Take a job, which starts when the worker is ready and its GPU free for it."""
-        self.job, self.alone, self._history = job, alone, {}
-
-    def begin(self) -> None:
-        """Send the job."""
-        self._since = time.monotonic()
-        self.send(self.job)
+    def begin(self, job: Job) -> None:
+        """Take a job."""
+        self.job, self._since, self._history = job, time.monotonic(), {}
+        self.runs += 1
+        self.send(job)
 
     def note(self, report: EpochReport) -> None:
         """Keep an epoch's metrics, which are all that remains of a run whose worker dies."""
@@ -100,12 +92,9 @@ class Worker(ABC):
         """Return what is known of a run that did not come to its end."""
         return Result(status, history=self._history, train_seconds=self.seconds, error=reason)
 
-    def rest(self) -> Job:
+    def rest(self) -> Job | None:
         """Take the job away."""
-        assert self.job is not None
-        job, self.job = self.job, None
-        self.runs += self.under_way
-        self._since, self.alone = None, False
+        job, self.job, self.alone = self.job, None, False
         return job
 
 
@@ -124,10 +113,10 @@ class Pool(ABC, Generic[W]):
     def __init__(self, place: Workplace) -> None:
         self._place = place
         self._workers: list[W] = []
+        self._waiting: list[Job] = []
         self._stopping_since: float | None = None
         # Specs of runs that found too little memory on a GPU that they shared: each is tried once more.
         self._crowded: set[str] = set()
-        self._tried_alone: set[str] = set()
 
     @property
     @abstractmethod
@@ -140,7 +129,7 @@ class Pool(ABC, Generic[W]):
 
     @abstractmethod
     def heard(self, workers: list[W]) -> list[W]:
-        """Wait for a moment; return the workers that have sent something or are gone."""
+        """Wait for a moment, also for none; return the workers that have sent something or are gone."""
 
     def run(self, handler: Handler) -> None:
         """Run jobs until there are no more."""
@@ -148,14 +137,10 @@ class Pool(ABC, Generic[W]):
         try:
             while True:
                 self._fill(handler)
-                self._begin()
-                if any(worker.job is not None for worker in self._workers):
-                    self._listen(handler)
-                    self._end_late(handler)
-                elif handler.finished:
+                if handler.finished and not self._waiting and not self._busy:
                     return
-                else:
-                    self.heard([])
+                self._listen(handler)
+                self._end_late(handler)
         except BaseException:
             self.close()
             raise
@@ -164,46 +149,47 @@ class Pool(ABC, Generic[W]):
         """End all workers; those that are at work are killed."""
         for worker in self._workers:
             worker.end(at_once=worker.job is not None or not worker.ready)
-        self._workers = []
+        self._workers, self._waiting = [], []
+
+    @property
+    def _busy(self) -> list[W]:
+        return [worker for worker in self._workers if worker.job is not None]
 
     def _fill(self, handler: Handler) -> None:
-        """Give each idle worker a job, and start workers while there are jobs for them."""
-        for starting in [worker for worker in self._workers if worker.job and not worker.ready]:
-            idle = self._idle()
-            if idle is not None and idle.ready:  # it can start sooner
-                alone = starting.alone
-                idle.take(starting.rest(), alone=alone)
-        while sum(worker.job is not None for worker in self._workers) < self.limit:
-            idle = self._idle()
-            if idle is None and any(worker.alone for worker in self._workers):
-                return  # a new worker could get the GPU that is needed alone
+        """Take jobs while there is room for them, and give them to workers, which are started for them."""
+        while len(self._waiting) + len(self._busy) < self.limit:
             job = handler.next()
             if job is None:
-                return
+                break
             handler.started(job)
-            if idle is None:
-                idle = self.start()
-                self._workers.append(idle)
-            alone = job.spec.spec_id in self._crowded
-            self._crowded.discard(job.spec.spec_id)
-            idle.take(job, alone=alone)
+            self._waiting.append(job)
+        for job in list(self._waiting):
+            worker = self._worker_alone() if job.spec.spec_id in self._crowded else self._free_worker()
+            if worker is not None:
+                self._waiting.remove(job)
+                worker.begin(job)
+        if any(worker.alone for worker in self._workers):
+            return  # a new worker could get the GPU that is needed alone
+        while sum(not worker.ready for worker in self._workers) < len(self._waiting):
+            self._workers.append(self.start())
 
-    def _idle(self) -> W | None:
-        """Return a worker without a job whose GPU nobody needs alone, if possible one that is ready."""
-        reserved = {worker.gpu for worker in self._workers if worker.alone} - {None}
-        idle = [worker for worker in self._workers if worker.job is None and worker.gpu not in reserved]
-        return min(idle, key=lambda worker: not worker.ready, default=None)
+    def _free_worker(self) -> W | None:
+        """Return an idle worker whose GPU nobody needs alone."""
+        reserved = {worker.gpu for worker in self._workers if worker.alone and worker.gpu}
+        ready = [worker for worker in self._workers if worker.ready and worker.job is None]
+        return next((worker for worker in ready if worker.gpu not in reserved), None)
 
-    def _begin(self) -> None:
-        """Let workers start that are ready; one that needs its GPU alone waits until all others have left."""
-        for worker in [one for one in self._workers if one.job and one.ready and not one.under_way]:
-            if worker.alone:
-                # What a process has taken of a GPU it gives back at its end alone.
-                for other in [other for other in self._beside(worker) if other.job is None]:
-                    self._end(other, at_once=True)
-            beside = self._beside(worker)
-            if not any(other.under_way if other.alone else worker.alone and other.ready for other in beside):
-                worker.begin()
+    def _worker_alone(self) -> W | None:
+        """Return an idle worker that has its GPU for itself, once those beside it have left."""
+        reserved = [worker for worker in self._workers if worker.alone and worker.job is None]
+        worker = reserved[0] if reserved else self._free_worker()
+        if worker is None:
+            return None
+        worker.alone = True
+        # What a process has taken of a GPU it gives back at its end alone.
+        for other in [other for other in self._beside(worker) if other.job is None]:
+            self._end(other, at_once=True)
+        return None if self._beside(worker) else worker
 
     def _beside(self, worker: W) -> list[W]:
         """Return the other workers on the same GPU."""
@@ -213,8 +199,7 @@ class Pool(ABC, Generic[W]):
 
     def _listen(self, handler: Handler) -> None:
         """Wait for messages for a moment."""
-        busy = [worker for worker in self._workers if worker.under_way or not worker.ready]
-        for worker in self.heard(busy):
+        for worker in self.heard([worker for worker in self._workers if worker.job or not worker.ready]):
             try:
                 message = worker.receive()
             except Lost as lost:
@@ -226,34 +211,33 @@ class Pool(ABC, Generic[W]):
         """Do what a message asks for."""
         if isinstance(message, Ready):
             worker.ready, worker.gpu = True, message.gpu
-        elif isinstance(message, Refused):
-            raise UserError(message.reason)
-        elif isinstance(message, DiskFull):
-            raise OSError(message.code, message.reason)
-        elif isinstance(message, EpochReport):
-            assert worker.job is not None
+            return
+        if isinstance(message, Exception):
+            raise message
+        job = worker.job
+        assert job is not None
+        if isinstance(message, EpochReport):
             worker.note(message)
-            worker.send(handler.epoch(worker.job, message))
+            worker.send(handler.epoch(job, message))
         elif isinstance(message, TestRead):
-            worker.send(self._record_test_read(worker))
+            worker.send(self._record_test_read(job))
         else:
-            self._take_result(worker, message, handler)
+            self._take_result(worker, job, message, handler)
 
-    def _record_test_read(self, worker: W) -> Refused | None:
+    def _record_test_read(self, job: Job) -> UserError | None:
         """Write into the ledger, before the worker opens the test split."""
-        assert worker.job is not None
         try:
-            record_test_read(worker.job.spec, self._place.ledger)
+            record_test_read(job.spec, self._place.ledger)
         except UserError as error:
-            return Refused(str(error))
+            return error
         return None
 
-    def _take_result(self, worker: W, result: Result, handler: Handler) -> None:
-        job = worker.rest()
+    def _take_result(self, worker: W, job: Job, result: Result, handler: Handler) -> None:
+        worker.rest()
         result.workers = self.limit
-        if result.status == "oom" and self._beside(worker) and job.spec.spec_id not in self._tried_alone:
-            self._crowded.add(job.spec.spec_id)
-            self._tried_alone.add(job.spec.spec_id)
+        spec_id = job.spec.spec_id
+        if result.status == "oom" and self._beside(worker) and spec_id not in self._crowded:
+            self._crowded.add(spec_id)
             result.status, result.error = "interrupted", f"{result.error.rstrip()}\n{_CROWDED}"
         handler.ended(job, result)
         if self._place.recycle is not None and worker.runs >= self._place.recycle:
@@ -264,18 +248,21 @@ class Pool(ABC, Generic[W]):
         now, limit = time.monotonic(), self._place.run_timeout
         if handler.stopping and self._stopping_since is None:
             self._stopping_since = now
-        for worker in [worker for worker in self._workers if worker.job is not None]:
+        while handler.stopping and self._waiting:
+            handler.ended(self._waiting.pop(), Result("interrupted", error="stopped"))
+        for worker in self._busy:
             if limit is not None and worker.seconds > limit:
                 self._discard(worker, handler, "timeout", f"the run took more than {limit:g} s")
             elif self._stopping_since is not None and now - self._stopping_since > GRACE:
                 self._discard(worker, handler, "interrupted", "stopped")
 
     def _discard(self, worker: W, handler: Handler, status: Status, reason: str) -> None:
-        """Kill a worker that is gone or must not go on, and report its run."""
+        """Kill a worker that is gone or must not go on, and report its run, or one that waits for it."""
         self._end(worker, at_once=True)
-        if worker.job is not None:
-            result = worker.result(status, reason)
-            handler.ended(worker.rest(), result)
+        result = worker.result(status, reason)
+        job = worker.rest() or (self._waiting.pop(0) if self._waiting else None)
+        if job is not None:
+            handler.ended(job, result)
 
     def _end(self, worker: W, *, at_once: bool) -> None:
         self._workers.remove(worker)

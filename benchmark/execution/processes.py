@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.metadata import version
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection, wait
@@ -75,9 +76,6 @@ class ProcessEngine(Pool["_Process"]):
 
     def heard(self, workers: list[_Process]) -> list[_Process]:
         """Wait at the pipes."""
-        if not workers:
-            time.sleep(PAUSE)
-            return []
         ready = wait([worker.pipe for worker in workers], PAUSE)
         return [worker for worker in workers if worker.pipe in ready]
 
@@ -100,10 +98,10 @@ class _Process(Worker):
         end.close()
         self._log, self._oom_kills = log, 0
 
-    def take(self, job: Job, *, alone: bool = False) -> None:
+    def begin(self, job: Job) -> None:
         """Take a job, and note how often the kernel has run out of memory so far."""
-        super().take(job, alone=alone)
         self._oom_kills = oom_kills()
+        super().begin(job)
 
     def send(self, content: Any) -> None:
         """Send something through the pipe."""
@@ -236,18 +234,15 @@ def best_workers(plan: Plan, place: Workplace) -> int:
     UserError
         When such a run fails.
     """
-    rates = remembered("workers", _identity(plan, place), lambda: _measure(plan, place))
-    return max((int(workers) for workers in rates), key=lambda workers: (rates[str(workers)], -workers))
-
-
-def _identity(plan: Plan, place: Workplace) -> dict[str, object]:
-    return {
+    identity = {
         "model": [plan.model.name, plan.model.digest],
         "dataset": plan.dataset.digest,
         "device": place.device,
         "cores": cores(),
         "versions": [version("tensorflow"), version("keras")],
     }
+    rates = remembered("workers", identity, partial(_measure, plan, place))
+    return max((int(workers) for workers in rates), key=lambda workers: (rates[str(workers)], -workers))
 
 
 def _measure(plan: Plan, place: Workplace) -> dict[str, float]:
@@ -267,23 +262,19 @@ def _measure(plan: Plan, place: Workplace) -> dict[str, float]:
 def _short(plan: Plan) -> RunSpec:
     """Return the published configuration as a run of a few steps."""
     spec = plan.trial_spec(plan.default, 0)
-    training = spec.training
-    if training is None:
+    if spec.training is None:
         return spec
-    count = min(plan.dataset.sizes["train"], _STEPS * training.batch_size)
-    short = training.model_copy(update={"epochs": 1, "patience": None})
-    return spec.model_copy(update={"training": short, "train_examples": count})
+    examples = min(plan.dataset.sizes["train"], _STEPS * spec.training.batch_size)
+    training = spec.training.model_copy(update={"epochs": 1, "patience": None})
+    return spec.model_copy(update={"training": training, "train_examples": examples})
 
 
 def _rate(spec: RunSpec, place: Workplace, workers: int) -> float:
-    engine = ProcessEngine(place, workers)
-    try:
+    with contextlib.closing(ProcessEngine(place, workers)) as engine:
         engine.run(_Runs(spec, workers))  # starts the processes, and compiles
         started = time.perf_counter()
         engine.run(_Runs(spec, _RUNS_EACH * workers))
         return _RUNS_EACH * workers / (time.perf_counter() - started)
-    finally:
-        engine.close()
 
 
 @dataclass
@@ -313,6 +304,8 @@ class _Runs:
     def ended(self, job: Job, result: Result) -> None:
         if result.status not in ("ok", "diverged"):
             raise UserError(
-                f"`workers` auto: a short run of '{self.spec.model}' ended as {result.status} "
-                f"({result.error_line}); give the number of workers"
+                f"a short run of '{self.spec.model}' ended as {result.status} ({result.error_line}); give "
+                "the number of workers",
+                setting="workers",
+                value="auto",
             )

@@ -20,12 +20,11 @@ import ray
 
 import benchmark
 from benchmark.data.cache import Files, pack, unpack
-from benchmark.data.dataset import Dataset
 from benchmark.data.prepare import find_entry, receive
 from benchmark.execution.cluster import Cluster, RayOptions, room
 from benchmark.execution.engine import PAUSE, Handler, Job, Workplace
 from benchmark.execution.pool import Lost, Pool, Worker
-from benchmark.execution.worker import DiskFull, Message, Refused, serve
+from benchmark.execution.worker import Message, serve
 from benchmark.spec.result import Result
 from benchmark.support.errors import UserError, one_line
 from benchmark.training.devices import limit_threads
@@ -36,7 +35,7 @@ _RECONNECT = "RAY_gcs_rpc_server_reconnect_timeout_s"
 
 @dataclass(frozen=True)
 class Wanted:
-    """The node's cache lacks the data set; the answer is its files, or `Refused`."""
+    """The node's cache lacks the data set; the answer is its files."""
 
     node: str
 
@@ -163,16 +162,14 @@ class _Actor(Worker):
                 reason = str(error).strip().splitlines()[-1]
                 raise UserError(f"a node of the Ray cluster cannot start: {reason}") from error
             raise Lost(f"{error}\nthe worker was lost with its process or node, or by a defect") from error
-        return self._unpacked(message) if isinstance(message, Delivery) else message
-
-    def _unpacked(self, delivery: Delivery) -> Result:
-        """Put the files of the servable model where they are expected."""
-        if delivery.files is not None:
+        if not isinstance(message, Delivery):
+            return message
+        if message.files is not None:  # of the servable model, which go where they are expected
             assert self.job is not None
             assert self.job.servable is not None
-            unpack(delivery.files, self.job.servable)
-            delivery.result.servable = self.job.servable
-        return delivery.result
+            unpack(message.files, self.job.servable)
+            message.result.servable = self.job.servable
+        return message.result
 
     def end(self, *, at_once: bool) -> None:
         """End the actor, which has nothing of its own to save."""
@@ -212,7 +209,7 @@ class _Slot:
         for content in contents:
             self._inbox.put(content)
         message = self._outbox.get()
-        if isinstance(message, Exception):
+        if isinstance(message, RuntimeError):
             raise message
         return message
 
@@ -223,20 +220,14 @@ class _Slot:
             self._outbox.put(RuntimeError(traceback.format_exc()))
 
     def _open(self) -> Workplace:
-        check_versions(self._wanted)
-        return replace(self._place, dataset=self._dataset())
-
-    def _dataset(self) -> Dataset:
         """Find the data set in this node's cache, or have it sent there."""
+        check_versions(self._wanted)
         entry, digest = self._place.dataset.folder.name, self._place.dataset.digest
-        found = find_entry(entry, digest)
-        if found is not None:
-            return found
-        self._outbox.put(Wanted(self._node))
-        answer: Files | Refused = self._inbox.get()
-        if isinstance(answer, Refused):
-            raise UserError(answer.reason)
-        return receive(entry, digest, answer)
+        dataset = find_entry(entry, digest)
+        if dataset is None:
+            self._outbox.put(Wanted(self._node))
+            dataset = receive(entry, digest, self._inbox.get())
+        return replace(self._place, dataset=dataset)
 
     def _receive(self) -> Any:
         content = self._inbox.get()
@@ -246,12 +237,11 @@ class _Slot:
         return replace(content, servable=Path(self._folder.name) / "model")
 
     def _send(self, message: Message) -> None:
-        if isinstance(message, Refused | DiskFull):
-            self._outbox.put(replace(message, reason=f"node {self._node}: {message.reason}"))
-        elif isinstance(message, Result):
-            self._outbox.put(self._delivery(message))
-        else:
-            self._outbox.put(message)
+        if isinstance(message, UserError):
+            message = UserError(f"node {self._node}: {message}")
+        elif isinstance(message, OSError):
+            message = OSError(message.errno, f"node {self._node}: {message.strerror}")
+        self._outbox.put(self._delivery(message) if isinstance(message, Result) else message)
 
     def _delivery(self, result: Result) -> Delivery:
         """Take the files of the servable model along."""

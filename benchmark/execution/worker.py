@@ -1,4 +1,4 @@
-"""What a worker does: it trains what its parent sends, reports each epoch and obeys the answer."""
+"""What a worker does: it trains what its parent sends, reports each epoch and does what the answer says."""
 
 from __future__ import annotations
 
@@ -33,27 +33,10 @@ class TestRead:
     """The worker is about to read the test split for its job; None as an answer: that is on record."""
 
 
-@dataclass(frozen=True)
-class Refused:
-    """What was asked for cannot be done, for a reason that a user has to fix.
-
-    From a worker: every job would ask for it. As the answer to `TestRead`: it cannot be recorded.
-    """
-
-    reason: str
-
-
-@dataclass(frozen=True)
-class DiskFull:
-    """Nothing can be written any more."""
-
-    code: int
-    reason: str
-
-
-Message: TypeAlias = Ready | Refused | DiskFull | EpochReport | TestRead | Result
+Message: TypeAlias = Ready | EpochReport | TestRead | Result | UserError | OSError
 """From a worker to its parent. The other way go jobs, and answers: to an epoch a status or None, to a
-test read None or a refusal."""
+test read None or the error that it must not happen for. An error from a worker is what keeps every job from
+being done: a `UserError`, or an `OSError` where nothing can be written any more."""
 
 
 def serve(
@@ -81,9 +64,9 @@ def serve(
         return receive()
 
     def record(spec: RunSpec) -> None:
-        refused: Refused | None = ask(TestRead())
+        refused: UserError | None = ask(TestRead())
         if refused is not None:
-            raise UserError(refused.reason)
+            raise refused
 
     try:
         place = open_place()
@@ -104,11 +87,11 @@ def serve(
             )
             send(result)
     except UserError as error:
-        send(Refused(str(error)))
+        send(error)
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return  # the parent needs no worker any more
     except Exception as error:  # TensorFlow and HDF5 report with errors of their own that a disk is full
         if not isinstance(error, OSError) and not disk_is_full(error):
             raise
         code = getattr(error, "errno", None) or errno.ENOSPC
-        send(DiskFull(code, str(error).removeprefix(f"[Errno {code}] ")))
+        send(OSError(code, str(error).removeprefix(f"[Errno {code}] ")))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from benchmark.data.archive import ArchivedSource
@@ -21,7 +22,7 @@ from benchmark.spec.config import Device, SweepConfig
 from benchmark.support.errors import UserError, spelled
 from benchmark.support.registry import load_target
 from benchmark.tracking import names
-from benchmark.tracking.runs import StoredRun, published_runs
+from benchmark.tracking.runs import StoredRun, find_runs, read_curves
 from benchmark.tracking.tracker import PUBLISHED
 
 
@@ -69,9 +70,11 @@ def measure(
     except UserError as error:  # also where another process is at it
         session.display.line(f"{case.name} is not measured: {error}")
         return Measurement(item.dataset.label, notes=(spelled(error),), needs=needs), []
+    found = find_runs(session.client, plan.dataset.name, (names.PUBLISHED_RUN,))
+    latest = {run.spec_id: run for run in reversed(found)}  # one that is ok is never run again
     specs = [spec.spec_id for spec in plan.final_specs(plan.default)]
-    runs = published_runs(session.client, plan.dataset.name, specs)
-    ok = [run for run in runs if run.status == "ok"]
+    runs = [latest[spec_id] for spec_id in specs if spec_id in latest]
+    ok = [replace(run, curves=read_curves(session.client, run.run_id)) for run in runs if run.status == "ok"]
     return _measurement(plan, runs, ok), ok
 
 

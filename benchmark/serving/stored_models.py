@@ -129,6 +129,7 @@ def find_model(options: argparse.Namespace) -> StoredModel:
 def _is_recorded(folder: Path, uri: str) -> bool:
     """Whether a sweep of the store kept a model of exactly these files."""
     from benchmark.data.files import folder_digest
+    from benchmark.tracking import names
     from benchmark.tracking.runs import find_runs
     from benchmark.tracking.store import connect
 
@@ -137,7 +138,7 @@ def _is_recorded(folder: Path, uri: str) -> bool:
         client = connect(uri)
     except UserError:
         return False
-    return bool(find_runs(client, MODEL_DIGEST=folder_digest(folder)))
+    return bool(find_runs(client, kinds=(names.FINAL_RUN,), MODEL_DIGEST=folder_digest(folder)))
 
 
 def _best(client: Any, dataset: str, model: str | None) -> str:

@@ -1,16 +1,16 @@
-"""Delivery of records to MLflow, in a way that a repetition changes nothing."""
+"""Delivery of records to MLflow, so that a repetition changes nothing."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 from benchmark.tracking import names
-from benchmark.tracking.patient_client import refused
-from benchmark.tracking.spool import Input, Point, Record
+from benchmark.tracking.record import Record
+from benchmark.tracking.store import reason, refused
 
 Answer = TypeVar("Answer")
 
@@ -54,8 +54,8 @@ def show_runs(client: Any, experiment: Any) -> None:
             )
 
 
-class NoRun(Exception):
-    """A record changes a run, or belongs to one, that the store does not have."""
+class Refused(Exception):
+    """The store will never take a record; or it lacks the run that the record changes or belongs to."""
 
 
 @dataclass
@@ -98,34 +98,36 @@ class Delivery:
         known = self._runs.get(key)
         return known.run_id if known else None
 
-    def deliver(self, record: Record, artifacts: Path | None = None) -> None:
+    def deliver(self, record: Record) -> None:
         """Make a run, or bring it up to date.
 
         Raises
         ------
-        NoRun
-            When there is no such run, and the record is not one of a whole run.
+        Refused
+            When it never will be.
         Exception
-            When the store did not do it; `patient_client.refused` tells whether it ever will.
+            When the store did not do it; it may do it later.
         """
         try:
-            self._deliver(record, artifacts)
+            self._deliver(record)
         except Exception as error:
-            if refused(error):  # perhaps somebody has deleted the run or the experiment
-                self._runs.pop(record.key, None)
-                self._runs.pop(record.parent_key or "", None)
-                self._experiments.pop(record.experiment, None)
-            raise
+            if not refused(error):
+                raise
+            # Perhaps somebody has deleted the run or the experiment.
+            self._runs.pop(record.key, None)
+            self._runs.pop(record.parent_key or "", None)
+            self._experiments.pop(record.experiment, None)
+            raise Refused(reason(error)) from error
 
-    def _deliver(self, record: Record, artifacts: Path | None) -> None:
+    def _deliver(self, record: Record) -> None:
         known = self._known(record)
         self._log(known, record)
-        if artifacts is not None:
-            self._upload(known, artifacts)
+        if record.artifacts is not None:
+            self._upload(known, record.artifacts)
         if record.status in ("FINISHED", "FAILED", "KILLED"):
             self._do(self._client.set_terminated, known.run_id, record.status, record.end_time)
             if record.key in self._unsure:
-                self._find(record, keep=known.run_id)
+                self._find(record, record.key, keep=known.run_id)
                 self._unsure.discard(record.key)
             known.has.clear()
         elif record.status is not None:
@@ -140,18 +142,18 @@ class Delivery:
         """Find or make the run of a record."""
         if record.key and record.key in self._runs:
             return self._runs[record.key]
-        run_id = record.run_id or self._find(record)
+        run_id = record.run_id or self._find(record, record.key)
         known = self._create(record) if run_id is None else _Known(run_id)
         if record.key:
             self._runs[record.key] = known
         return known
 
-    def _find(self, record: Record, keep: str | None = None) -> str | None:
-        """Return the id of the run with a record's key; of several, all but one are deleted.
+    def _find(self, record: Record, key: str, keep: str | None = None) -> str | None:
+        """Return the id of the run with a key in a record's experiment; of several, all but one are deleted.
 
         There are several when the answer to a creation was so late that it was taken for lost.
         """
-        where, key = [self._experiment(record)], record.key
+        where = [self._experiment(record)]
         found = self._client.search_runs(where, f"tags.`{names.RUN_KEY}` = '{key}'")
         found = sorted(found, key=lambda run: (run.info.status == "RUNNING", run.info.run_id))
         ids = [str(run.info.run_id) for run in found]
@@ -165,7 +167,7 @@ class Delivery:
 
     def _create(self, record: Record) -> _Known:
         if not record.run_name:
-            raise NoRun("its run is not in the store")
+            raise Refused("its run is not in the store")
         tags = {**record.tags, names.RUN_KEY: record.key}
         parent = record.parent_id or self._parent(record)
         if parent is not None:
@@ -181,15 +183,12 @@ class Delivery:
     def _parent(self, record: Record) -> str | None:
         if record.parent_key is None:
             return None
-        known = self._runs.get(record.parent_key)
-        if known is not None:
-            return known.run_id
-        parent = Record(key=record.parent_key, experiment=record.experiment, location=record.location)
-        found = self._find(parent)
-        if found is None:
-            raise NoRun("the run of its sweep is not in the store")
-        self._runs[record.parent_key] = _Known(found)
-        return found
+        if record.parent_key not in self._runs:
+            found = self._find(record, record.parent_key)
+            if found is None:
+                raise Refused("the run of its sweep is not in the store")
+            self._runs[record.parent_key] = _Known(found)
+        return self._runs[record.parent_key].run_id
 
     def _experiment(self, record: Record) -> str:
         name = record.experiment
@@ -198,61 +197,35 @@ class Delivery:
         return self._experiments[name]
 
     def _log(self, known: _Known, record: Record) -> None:
-        """Log params, data set, metrics and tags, but for those that the run is known to have."""
-        run_id, has = known.run_id, known.has
-        for params in _chunks([name for name in record.params if name not in has], _MOST_PARAMS):
-            self._do(self._log_batch, run_id, params={name: record.params[name] for name in params})
-            has.update(params)
-        if record.dataset is not None and record.dataset.digest not in has:
-            self._do(self._client.log_inputs, run_id, [_input(record.dataset)])
-            has.add(record.dataset.digest)
-        for points in _chunks([point for point in record.metrics if point not in has], _MOST_METRICS):
-            self._do(self._log_batch, run_id, metrics=points)
-            has.update(points)
+        """Log data set, params, metrics and tags, but for those that the run is known to have."""
+        from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
+
+        if record.dataset is not None and record.dataset["digest"] not in known.has:
+            dataset = Dataset(source_type="textbench", **record.dataset)
+            used = DatasetInput(dataset=dataset, tags=[InputTag("mlflow.data.context", "training")])
+            self._do(self._client.log_inputs, known.run_id, [used])
+            known.has.add(record.dataset["digest"])
         tags = {name: value for name, value in record.tags.items() if known.tags.get(name) != value}
-        if tags:
-            self._do(self._log_batch, run_id, tags=tags)
+        new_params = [item for item in record.params.items() if item not in known.has]
+        new_metrics = [point for point in record.metrics if point not in known.has]
+        while new_params or new_metrics or tags:
+            params, new_params = new_params[:_MOST_PARAMS], new_params[_MOST_PARAMS:]
+            points, new_metrics = new_metrics[:_MOST_METRICS], new_metrics[_MOST_METRICS:]
+            self._do(
+                self._client.log_batch,
+                known.run_id,
+                metrics=[Metric(*point) for point in points],
+                params=[Param(*item) for item in params],
+                tags=[RunTag(*item) for item in tags.items()],
+            )
+            known.has.update(params, points)
             known.tags.update(tags)
-
-    def _log_batch(
-        self,
-        run_id: str,
-        *,
-        metrics: Iterable[Point] = (),
-        params: Mapping[str, str] | None = None,
-        tags: Mapping[str, str] | None = None,
-    ) -> None:
-        from mlflow.entities import Metric, Param, RunTag
-
-        self._client.log_batch(
-            run_id,
-            metrics=[Metric(*point) for point in metrics],
-            params=[Param(name, value) for name, value in (params or {}).items()],
-            tags=[RunTag(name, value) for name, value in (tags or {}).items()],
-        )
+            tags = {}
 
     def _upload(self, known: _Known, folder: Path) -> None:
-        """Upload files one by one, so that a delivery that was cut short need not begin anew."""
+        """Upload files one by one, so that a delivery that was cut short need not start again."""
         for path in sorted(folder.rglob("*")):
             if path.is_file() and path not in known.has:
                 place = path.parent.relative_to(folder).as_posix()
                 self._do(self._client.log_artifact, known.run_id, str(path), None if place == "." else place)
                 known.has.add(path)
-
-
-def _chunks(items: Sequence[Answer], size: int) -> Iterator[Sequence[Answer]]:
-    for start in range(0, len(items), size):
-        yield items[start : start + size]
-
-
-def _input(dataset: Input) -> Any:
-    from mlflow.entities import Dataset, DatasetInput, InputTag
-
-    entity = Dataset(
-        name=dataset.name,
-        digest=dataset.digest,
-        source_type="textbench",
-        source=dataset.source,
-        profile=dataset.profile,
-    )
-    return DatasetInput(dataset=entity, tags=[InputTag("mlflow.data.context", "training")])

@@ -43,7 +43,8 @@ EXPERIMENT_KIND, MODEL_DEVELOPMENT = "mlflow.experimentKind", "custom_model_deve
 
 SWEEP, TRIAL_RUN, FINAL_RUN = "sweep", "trial", "final"
 REPRODUCTION, PUBLISHED_RUN = "reproduction", "published"
-"""Values of `KIND`. The latter two are of the command ``reproduce``; no board counts them."""
+KINDS = (SWEEP, TRIAL_RUN, FINAL_RUN, REPRODUCTION, PUBLISHED_RUN)
+"""Values of `KIND`. The last two are of the command ``reproduce``; no board counts them."""
 
 # Summaries: MLflow's table shows the last value of a metric, which for a curve is not the best one.
 BEST_VAL_ACCURACY = "best_val_accuracy"
@@ -55,6 +56,11 @@ EXAMPLES_PER_SECOND = "examples_per_second"
 PARAMETERS = "parameters"
 TEST_ACCURACY = "test_accuracy"
 TEST_LOSS = "test_loss"
+SUMMARIES = (
+    *(BEST_VAL_ACCURACY, BEST_VAL_LOSS, BEST_EPOCH, EPOCHS_RUN, TRAIN_SECONDS),
+    *(EXAMPLES_PER_SECOND, PARAMETERS, TEST_ACCURACY, TEST_LOSS),
+)
+"""All of these; each has the name of an attribute of `benchmark.spec.result.Result`."""
 # Of the sweep.
 SEARCH_TRIALS = "search_trials"
 SEARCH_SECONDS = "search_seconds"

@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from benchmark.support.files import held
-from benchmark.tracking.delivery import Delivery, NoRun
-from benchmark.tracking.patient_client import reason, refused
-from benchmark.tracking.spool import SPOOL, Record, Spool
+from benchmark.tracking.delivery import Delivery, Refused
+from benchmark.tracking.record import Record
+from benchmark.tracking.spool import SPOOL, Spool
+from benchmark.tracking.store import reason
 
 _FIRST_PAUSE, _LONGEST_PAUSE, _GROWTH = 0.1, 5.0, 1.5
 _SILENCE = 10.0  # seconds without success that are worth a word
 _REFUSALS = 3  # in a row, after which a record is set aside
-_LOOK = 1.0  # seconds after which the spool is looked at: other processes use it, too
+_READ_EVERY = 1.0  # seconds: other processes use the spool, too
 _STEP = 0.05
-_REQUESTS = 5  # that a record takes, roughly, beside one for each of its files
 _FIRST_LINE, _LINE_EVERY = 2.0, 10.0  # seconds, of those that wait until everything is delivered
 
 Progress: TypeAlias = Callable[[int, float | None], None]
-"""Told of the number of records that are left, and of the seconds that they take, None where not known."""
+"""Gets the number of records that are left, and the seconds that they take, None where unknown."""
 
 
 class Outbox:
@@ -36,7 +36,7 @@ class Outbox:
     spool : Spool
         What lies there is delivered in order, whoever put it there, by one process at a time.
     notice : callable
-        Told, from the thread, when the store goes away and comes back, and of records that are set aside.
+        Is told, from the thread, when the store goes away and comes back, and of records that are set aside.
 
     Attributes
     ----------
@@ -61,11 +61,8 @@ class Outbox:
         self._failures = 0  # since the last success
         self._failing_since = 0.0
         self._away = False
-        self._refusals: dict[str, int] = {}
         self.refused = 0
-        self._took: deque[float] = deque(maxlen=20)  # seconds of the latest requests
-        self._requests = 0  # of the record that is being delivered
-        self._asked = self._last_success = time.monotonic()
+        self._last_success = time.monotonic()
         self._thread = threading.Thread(target=self._work, name="outbox", daemon=True)
         self._thread.start()
 
@@ -93,7 +90,7 @@ class Outbox:
         patience : float
             A store that is slow, but answers, is waited for longer.
         progress : callable, optional
-            Told every ten seconds; the seconds are what is left to do at the rate of the latest requests.
+            Called every ten seconds; the seconds are what is left to do at the rate of the records before.
 
         Returns
         -------
@@ -103,24 +100,21 @@ class Outbox:
         with self._changed:
             self._retry_at = 0.0
             self._changed.notify_all()
-        started, before = time.monotonic(), -1
+        started = changed = time.monotonic()
+        most = before = 0
         next_line = started + _FIRST_LINE
         while left := len(self.spool.names()):
+            now, most = time.monotonic(), max(most, left)
             if left != before:  # perhaps another process delivers
-                started, before = time.monotonic(), left
-            if time.monotonic() >= next_line:
-                progress(left, self._seconds_left())
+                changed, before = now, left
+            if now >= next_line:
+                known = left < most and not self._failures
+                progress(left, left * (changed - started) / (most - left) if known else None)
                 next_line += _LINE_EVERY
-            if self._stopped or time.monotonic() - max(started, self._last_success) >= patience:
+            if self._stopped or now - max(changed, self._last_success) >= patience:
                 break
             time.sleep(_STEP)
         return left
-
-    def _seconds_left(self) -> float | None:
-        if self._failures or not self._took:
-            return None
-        requests = sum(_REQUESTS + self.spool.count_files(name) for name in self.spool.names())
-        return max(1, requests - self._requests) * sum(self._took) / len(self._took)
 
     def close(self, patience: float, progress: Progress = lambda left, seconds: None) -> int:
         """Deliver as `drain` does, then stop; return the number of records that are left."""
@@ -133,10 +127,7 @@ class Outbox:
         return left
 
     def _got_on(self) -> None:
-        now = time.monotonic()
-        self._took.append(now - max(self._asked, self._last_success))
-        self._requests += 1
-        self._last_success = now
+        self._last_success = time.monotonic()
         self._failures = 0
         if self._away:
             self._away = False
@@ -163,7 +154,7 @@ class Outbox:
                     self._live.clear()
                     self._changed.wait(pause)
                 elif not self._live and not self.spool.names():
-                    self._changed.wait(_LOOK)
+                    self._changed.wait(_READ_EVERY)
                 if self._stopped:
                     return
                 if time.monotonic() < self._retry_at:
@@ -180,38 +171,27 @@ class Outbox:
                 time.sleep(_STEP)
                 return
             for name in self.spool.names():
-                if self._stopped or not self._deliver(name):
+                if self._stopped:
                     return
+                self._deliver(name)
             with self._changed:
                 live, self._live = list(self._live.values()), {}
             for record in live:
-                self._show(record)
+                with contextlib.suppress(Refused):
+                    self._delivery.deliver(record)
 
-    def _deliver(self, name: str) -> bool:
-        """Deliver a record; False where it is to be tried again, and nothing before it."""
-        entry = self.spool.entry(name)
-        if entry is None:
-            return True
-        self._requests, self._asked = 0, time.monotonic()
-        try:
-            self._delivery.deliver(entry.record, entry.artifacts)
-        except Exception as error:
-            if not isinstance(error, NoRun) and not refused(error):
-                raise
-            self._refusals[name] = self._refusals.get(name, 0) + 1
-            if self._refusals[name] < _REFUSALS:
-                self._retry_at = time.monotonic() + _FIRST_PAUSE
-                return False
-            self.refused += 1
-            self.spool.set_aside(name, "refused", reason(error))
-            return True
-        self.spool.remove(name)
-        return True
-
-    def _show(self, record: Record) -> None:
-        self._asked = time.monotonic()
-        try:
-            self._delivery.deliver(record)
-        except Exception as error:
-            if not isinstance(error, NoRun) and not refused(error):
-                raise
+    def _deliver(self, name: str) -> None:
+        """Deliver a record; one that is refused again and again is set aside."""
+        record = self.spool.record(name)
+        if record is None:
+            return
+        for attempt in range(1, _REFUSALS + 1):
+            try:
+                self._delivery.deliver(record)
+                self.spool.remove(name)
+                return
+            except Refused as refusal:
+                if attempt == _REFUSALS:
+                    self.refused += 1
+                    self.spool.set_aside(name, "refused", str(refusal))
+                time.sleep(_FIRST_PAUSE)

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from benchmark.data.cache import cache_root
 from benchmark.support.files import write_whole
 from benchmark.tracking import names
+from benchmark.tracking.runs import artifact_folder
+from benchmark.tracking.store import of_store
 
 
 class AnswerReader:
@@ -62,26 +64,19 @@ class AnswerReader:
 def read_predictions(client: Any, run_id: str) -> tuple[NDArray[np.float32], NDArray[np.int32]] | None:
     """Return the test probabilities, shape (N, classes), and labels, shape (N,), of a final run.
 
-    None where the run has none, or they cannot be had at present.
+    None where the run has none, or they are unavailable at present.
     """
+    folder = artifact_folder(client, run_id)
     try:
-        with np.load(_artifact(client, run_id), allow_pickle=False) as stored:
+        path = folder / names.PREDICTIONS if folder else client.download_artifacts(run_id, names.PREDICTIONS)
+        with np.load(path, allow_pickle=False) as stored:
             return stored["probabilities"], stored["labels"]
-    except (OSError, ValueError, KeyError, BadZipFile):
+    except (ValueError, KeyError, BadZipFile):
         return None
     except Exception as error:
-        if type(error).__module__ != "mlflow.exceptions":  # which takes seconds to import
+        if not of_store(error):
             raise
         return None
-
-
-def _artifact(client: Any, run_id: str) -> Path:
-    """Return where the predictions are, fetched where they are on another machine."""
-    find_folder = getattr(client, "artifact_folder", None)
-    folder = find_folder(run_id) if find_folder else None
-    return (
-        folder / names.PREDICTIONS if folder else Path(client.download_artifacts(run_id, names.PREDICTIONS))
-    )
 
 
 def _read(path: Path) -> NDArray[np.bool_] | None:

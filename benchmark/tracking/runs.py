@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+import math
+import sqlite3
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+from urllib.parse import unquote, urlsplit
 
-from benchmark.spec.config import RunSpec
 from benchmark.tracking import names
-from benchmark.tracking.spool import Record, Spool
+from benchmark.tracking.record import Record
+from benchmark.tracking.spool import Spool
+
+Answer = TypeVar("Answer")
 
 
 class _Tag:
@@ -123,67 +130,53 @@ class StoredRun:
 def find_runs(
     client: Any,
     dataset: str | None = None,
-    kinds: Collection[str] = (),
+    kinds: Collection[str] = names.KINDS,
     *,
     spool: Spool | None = None,
-    mlflow_status: str | None = None,
     **tags: str,
 ) -> list[StoredRun]:
     """Return the runs that fit, the latest first.
 
     Parameters
     ----------
-    client : mlflow.MlflowClient or benchmark.tracking.tables.TablesFirst
+    client : mlflow.MlflowClient or benchmark.tracking.store.StoreClient
         The store. Runs that were deleted in it are not found.
     dataset : str, optional
         Name of the data set, which is the name of the experiment; by default all are searched.
     kinds : collection of str
-        Values of `benchmark.tracking.names.KIND`; none stands for all.
+        Values of `benchmark.tracking.names.KIND`; by default all.
     spool : Spool, optional
         What waits for the store; the runs are returned as they will be once it is delivered.
-    mlflow_status : str, optional
-        As MLflow names it.
     **tags : str
         Names are those of `benchmark.tracking.names`.
     """
     # The spool first: what is delivered meanwhile is then read twice, and not missed.
-    records = [] if spool is None else _waiting(spool, dataset)
+    # What was refused is done all the same: the test split is not read again.
+    records = [] if spool is None else [*spool.refused_runs(), *spool.records()]
     wanted = {getattr(names, name): value for name, value in tags.items()}
-    read_tables = getattr(client, "find_runs", None)
-    runs = read_tables(dataset, kinds) if read_tables and kinds else None
+    runs = _ask_tables(client, lambda database: _read_tables(database, dataset, kinds))
     if runs is None:
-        runs = _ask(client, dataset, kinds, mlflow_status, wanted)
+        runs = _ask_client(client, dataset, kinds, wanted)
     found = [
         run
-        for run in _overlaid(runs, records)
-        if (not kinds or run.kind in kinds)
-        and mlflow_status in (None, run.mlflow_status)
-        and all(run.tags.get(tag) == value for tag, value in wanted.items())
+        for run in _overlaid(runs, (record for record in records if dataset in (None, record.experiment)))
+        if run.kind in kinds and all(run.tags.get(tag) == value for tag, value in wanted.items())
     ]
     return sorted(found, key=lambda run: (-run.start_time, run.run_id))
 
 
-def _waiting(spool: Spool, dataset: str | None) -> list[Record]:
-    # What was refused is done all the same: the test split is not read again.
-    records = [*spool.refused_runs(), *(entry.record for entry in spool.records())]
-    return [record for record in records if dataset in (None, record.experiment)]
-
-
-def _ask(
-    client: Any, dataset: str | None, kinds: Collection[str], status: str | None, tags: Mapping[str, str]
+def _ask_client(
+    client: Any, dataset: str | None, kinds: Collection[str], tags: Mapping[str, str]
 ) -> list[StoredRun]:
     """Ask MLflow's client, once for each kind: its filters know no "or"."""
     ids = _experiment_ids(client, dataset)
-    shared = [_condition(*item) for item in tags.items()]
-    if status is not None:
-        shared.append(f"attributes.status = '{status}'")
-    filters = [" and ".join([*shared, _condition(names.KIND, kind)]) for kind in kinds]
-    return [
-        _stored(run)
-        for asked in filters or [" and ".join(shared)]
-        if ids
-        for run in all_runs(client, ids, asked)
-    ]
+    found = []
+    for kind in kinds if ids else ():
+        asked = " and ".join(_condition(*item) for item in {**tags, names.KIND: kind}.items())
+        for run in all_runs(client, ids, asked):
+            info, times = run.info, (run.info.start_time or 0, run.info.end_time or 0)
+            found.append(StoredRun(info.run_id, info.status, *times, run.data.tags, run.data.metrics))
+    return found
 
 
 def _experiment_ids(client: Any, dataset: str | None) -> list[str]:
@@ -198,11 +191,56 @@ def _condition(tag: str, value: str) -> str:
     return f"tags.`{tag}` = {quote}{value}{quote}"
 
 
-def _stored(run: Any) -> StoredRun:
-    info, data = run.info, run.data
-    return StoredRun(
-        str(info.run_id), str(info.status), info.start_time or 0, info.end_time or 0, data.tags, data.metrics
+def _ask_tables(client: Any, question: Callable[[sqlite3.Connection], Answer]) -> Answer | None:
+    """Ask an embedded store without MLflow; None where it is not one, or its tables are not as expected.
+
+    They give 2,000 runs in a tenth of the client's time.
+    """
+    file = getattr(client, "file", None)
+    if file is None:
+        return None
+    try:
+        with closing(sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", uri=True, timeout=10)) as database:
+            return question(database)
+    except sqlite3.Error:
+        return None
+
+
+def _read_tables(
+    database: sqlite3.Connection, dataset: str | None, kinds: Collection[str]
+) -> list[StoredRun]:
+    marks = ", ".join("?" * len(kinds))
+    chosen = (
+        "SELECT runs.run_uuid FROM runs JOIN tags USING (run_uuid) JOIN experiments USING (experiment_id) "
+        "WHERE runs.lifecycle_stage = 'active' AND experiments.lifecycle_stage = 'active' "
+        f"AND experiments.name = coalesce(?, experiments.name) AND tags.key = ? AND tags.value IN ({marks})"
     )
+    which = (dataset, names.KIND, *kinds)
+
+    def rows(columns: str, table: str) -> sqlite3.Cursor:
+        return database.execute(
+            f"SELECT run_uuid, {columns} FROM {table} WHERE run_uuid IN ({chosen})", which
+        )
+
+    tags: dict[str, dict[str, str]] = defaultdict(dict)
+    metrics: dict[str, dict[str, float]] = defaultdict(dict)
+    for run, key, value in rows("key, value", "tags"):
+        tags[run][key] = value
+    for run, key, value, is_nan in rows("key, value, is_nan", "latest_metrics"):
+        metrics[run][key] = math.nan if is_nan else value
+    found = rows("status, start_time, end_time", "runs")
+    return [
+        StoredRun(run, status, start or 0, end or 0, tags[run], metrics[run])
+        for run, status, start, end in found
+    ]
+
+
+def artifact_folder(client: Any, run_id: str) -> Path | None:
+    """Return the folder of a run's artifacts in an embedded store; None where it is not on this machine."""
+    words = "SELECT artifact_uri FROM runs WHERE run_uuid = ?"
+    row = _ask_tables(client, lambda database: database.execute(words, (run_id,)).fetchone())
+    uri = urlsplit(row[0] if row else "")
+    return Path(unquote(uri.path)) if uri.scheme == "file" else None
 
 
 def _overlaid(runs: Iterable[StoredRun], records: Iterable[Record]) -> list[StoredRun]:
@@ -237,27 +275,6 @@ def all_runs(client: Any, experiment_ids: list[str], filters: str = "") -> list[
             return runs
 
 
-def published_runs(client: Any, dataset: str, spec_ids: Iterable[str]) -> list[StoredRun]:
-    """Return the runs of some specs of a published configuration, of each the latest.
-
-    Parameters
-    ----------
-    client : mlflow.MlflowClient
-        The store.
-    dataset : str
-        Name of the experiment.
-    spec_ids : iterable of str
-        Which runs, in the order in which they are returned; one that was never started is left out. Those
-        that are ok have their curves.
-    """
-    runs = find_runs(client, dataset, (names.PUBLISHED_RUN,))
-    latest = {run.spec_id: run for run in reversed(runs)}  # one that is ok is never run again
-    found = [latest[spec_id] for spec_id in spec_ids if spec_id in latest]
-    return [
-        replace(run, curves=read_curves(client, run.run_id)) if run.status == "ok" else run for run in found
-    ]
-
-
 def read_curves(client: Any, run_id: str) -> dict[str, list[float]]:
     """Return a run's metrics by epoch that are drawn; empty where it has none."""
     histories = {name: client.get_metric_history(run_id, name) for name in names.CURVES}
@@ -272,15 +289,3 @@ def dataset_inputs(client: Any, dataset: str) -> list[Any]:
     ids = _experiment_ids(client, dataset)
     sweeps = all_runs(client, ids, _condition(names.KIND, names.SWEEP))
     return [item.dataset for run in sweeps for item in run.inputs.dataset_inputs]
-
-
-def read_spec(client: Any, run_id: str) -> tuple[RunSpec, dict[str, str]]:
-    """Return the run spec of a final run, and its tags."""
-    text = Path(client.download_artifacts(run_id, names.SPEC_JSON)).read_text(encoding="utf-8")
-    return RunSpec.model_validate_json(text), dict(client.get_run(run_id).data.tags)
-
-
-def sweep_params(client: Any, tags: Mapping[str, str]) -> dict[str, str]:
-    """Return what the sweep was asked for that a run belongs to, by the run's tags."""
-    params = client.get_run(tags[names.PARENT]).data.params
-    return {name: value for name, value in params.items() if value != "None"}

@@ -1,113 +1,28 @@
-"""The spool: every result on disk, whole, before the tracking store is told of it."""
+"""The spool: every result on disk, whole, before the tracking store learns of it."""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
+import re
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
-from pydantic import ConfigDict, Field, ValidationError
-
-from benchmark.spec.config import Frozen
 from benchmark.support.databases import sqlite_path
 from benchmark.support.files import delete, sync_to_disk, write_whole
 from benchmark.support.printable import redacted
 from benchmark.tracking.names import STUDY
-
-Status = Literal["RUNNING", "FINISHED", "FAILED", "KILLED"]
-"""As MLflow names them."""
+from benchmark.tracking.record import Record
 
 SPOOL = "spool"
-_HEX = r"[0-9a-f]{32}"
-_HEAD = '{"sha256": "'
-_MIDDLE = '", "record": '
-_TAIL = "}\n"
+_FORM = '{{"sha256": "{}", "record": {}}}\n'
+_FILLED = re.compile(rb'\{"sha256": "([0-9a-f]{64})", "record": (.*)\}\n', re.DOTALL)
 _RECORDS = (".json", ".damaged", ".refused")
 # Longer than anybody takes to fill a folder; what is older was left by a process that is gone.
 _STALE_SECONDS = 3600.0
-
-
-class Point(NamedTuple):
-    """A value of a metric; the time is in milliseconds since the epoch."""
-
-    name: str
-    value: float
-    timestamp: int
-    step: int
-
-
-class Input(Frozen):
-    """The data set of a run, as MLflow describes it."""
-
-    name: str
-    digest: str
-    source: str
-    profile: str
-
-
-class Record(Frozen):
-    """One run, or what changes in one: all that is needed to make it without any earlier write.
-
-    Attributes
-    ----------
-    key : str
-        Our own id of the run, its tag `benchmark.tracking.names.RUN_KEY`; empty for a run that has none.
-    run_id : str or None
-        MLflow's id, where it is known.
-    experiment, location : str, str or None
-        The data set's name, and where the artifacts of a new experiment go.
-    run_name : str
-        Empty for a record that only changes a run.
-    start_time, end_time : int or None
-        Milliseconds since the epoch.
-    parent_key, parent_id : str or None
-        The sweep's run.
-    metrics : tuple of Point
-        With the times at which they were measured, so that a repetition is known as one.
-    status : str or None
-        MLflow's; None leaves it as it is.
-    """
-
-    model_config = ConfigDict(ser_json_inf_nan="constants")
-
-    key: str = Field(default="", pattern=f"^({_HEX})?$")
-    run_id: str | None = Field(default=None, pattern=f"^{_HEX}$")
-    experiment: str
-    location: str | None = None
-    run_name: str = ""
-    start_time: int | None = None
-    end_time: int | None = None
-    parent_key: str | None = Field(default=None, pattern=f"^{_HEX}$")
-    parent_id: str | None = Field(default=None, pattern=f"^{_HEX}$")
-    params: dict[str, str] = Field(default_factory=dict)
-    tags: dict[str, str] = Field(default_factory=dict)
-    metrics: tuple[Point, ...] = ()
-    dataset: Input | None = None
-    status: Status | None = None
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A record in the spool.
-
-    Attributes
-    ----------
-    name : str
-        Names are in the order in which records were committed.
-    record : Record
-        What is to be written.
-    artifacts : Path or None
-        Folder of its artifacts.
-    """
-
-    name: str
-    record: Record
-    artifacts: Path | None
 
 
 def store_name(uri: str, runs: Path) -> str:
@@ -136,7 +51,7 @@ def spool_home(runs: Path, uri: str) -> Path:
 
 
 class Spool:
-    """What is still to be told to one store, in ``mlruns/spool/<digest of its address>/``.
+    """What is still to be delivered to one store, in ``mlruns/spool/<digest of its address>/``.
 
     Parameters
     ----------
@@ -173,9 +88,7 @@ class Spool:
     def _sweep(self) -> None:
         """Delete what a process left that died before it could commit or remove a record."""
         oldest = time.time() - _STALE_SECONDS
-        owned = {
-            path.stem for path in self.home.iterdir() if path.suffix in (".json", ".damaged", ".refused")
-        }
+        owned = {path.stem for path in self.home.iterdir() if path.suffix in _RECORDS}
         for path in self.home.iterdir():
             orphan = path.suffix == ".files" and path.stem not in owned
             try:
@@ -184,46 +97,41 @@ class Spool:
             except OSError:
                 continue
 
-    def folder(self) -> Path:
-        """Return a fresh folder for artifacts, on the disk of the spool."""
-        folder = self.home / f".{uuid.uuid4().hex}.tmp"
-        folder.mkdir()
-        return folder
-
-    def commit(self, record: Record, artifacts: Path | None = None) -> str:
+    def commit(self, record: Record, write: Callable[[Path], object] | None = None) -> str:
         """Take a record in; from then on it is not lost, whatever happens to this process.
 
         Parameters
         ----------
         record : Record
-            What is to be told.
-        artifacts : Path, optional
-            From `folder`, filled; it is taken over, or deleted where that fails.
+            What MLflow is to know.
+        write : callable, optional
+            Fills the folder of the run's artifacts.
 
         Returns
         -------
         str
-            Name of the entry.
+            The record's name.
 
         Raises
         ------
         OSError
             When the disk is full or cannot be written; nothing is left then.
         """
-        self._last = max(self._last + 1, time.time_ns())
-        name = f"{self._last:020d}-{uuid.uuid4().hex[:8]}"
-        files, taken = self.home / f"{name}.files", artifacts
+        files = self.home / f".{uuid.uuid4().hex}.tmp"
         try:
-            if artifacts is not None:
-                for path in artifacts.rglob("*"):
+            if write is not None:
+                files.mkdir()
+                write(files)
+                for path in files.rglob("*"):
                     if path.is_file():
                         sync_to_disk(path)
-                artifacts.rename(files)
-                taken = files
+            self._last = max(self._last + 1, time.time_ns())
+            name = f"{self._last:020d}-{uuid.uuid4().hex[:8]}"
+            if write is not None:
+                files = files.rename(self.home / f"{name}.files")
             write_whole(self.home / f"{name}.json", _sealed(record), durable=True)
         except BaseException:
-            if taken is not None:
-                delete(taken)
+            delete(files)
             raise
         return name
 
@@ -231,7 +139,7 @@ class Spool:
         """Return the names of what waits, the oldest first."""
         return sorted(path.stem for path in self.home.glob("*.json") if not path.name.startswith("."))
 
-    def entry(self, name: str) -> Entry | None:
+    def record(self, name: str) -> Record | None:
         """Read a record; None where it is gone, or damaged: then it is set aside."""
         path = self.home / f"{name}.json"
         try:
@@ -242,15 +150,11 @@ class Spool:
             self.set_aside(name, "damaged", "its content is not what was written")
             return None
         files = self.home / f"{name}.files"
-        return Entry(name, record, files if files.is_dir() else None)
+        return record.model_copy(update={"name": name, "artifacts": files if files.is_dir() else None})
 
-    def count_files(self, name: str) -> int:
-        """Return the number of a record's artifacts."""
-        return sum(path.is_file() for path in (self.home / f"{name}.files").rglob("*"))
-
-    def records(self) -> list[Entry]:
+    def records(self) -> list[Record]:
         """Return what waits, the oldest first."""
-        return [entry for entry in map(self.entry, self.names()) if entry is not None]
+        return [record for record in map(self.record, self.names()) if record is not None]
 
     def remove(self, name: str) -> None:
         """Delete a record that was delivered."""
@@ -301,7 +205,7 @@ def other_stores(runs: Path, but: Path) -> dict[str, int]:
 
 def _sealed(record: Record) -> str:
     content = record.model_dump_json()
-    return f"{_HEAD}{_digest(content.encode())}{_MIDDLE}{content}{_TAIL}"
+    return _FORM.format(_digest(content.encode()), content)
 
 
 def _opened(text: bytes) -> Record:
@@ -312,15 +216,10 @@ def _opened(text: bytes) -> Record:
     ValueError
         When it is not, byte for byte, what `_sealed` made.
     """
-    start = len(_HEAD) + 64
-    digest, content = text[len(_HEAD) : start], text[start + len(_MIDDLE) : -len(_TAIL)]
-    framed = _HEAD.encode() + digest + _MIDDLE.encode() + content + _TAIL.encode()
-    if text != framed or digest != _digest(content).encode():
-        raise ValueError("the digest is another one")
-    try:
-        return Record.model_validate_json(content)
-    except ValidationError as error:
-        raise ValueError(str(error)) from error
+    found = _FILLED.fullmatch(text)
+    if found is None or found[1].decode() != _digest(found[2]):
+        raise ValueError("the digest is a different one")
+    return Record.model_validate_json(found[2])
 
 
 def _digest(content: bytes) -> str:

@@ -1,19 +1,20 @@
-"""Where the tracking store is, whether it can be used, and a client for it."""
+"""Where the tracking store is, whether it can be used, and a client that is patient with it."""
 
 from __future__ import annotations
 
 import http.client
 import logging
 import os
+import re
 import urllib.error
 import urllib.request
 import uuid
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from benchmark.support.databases import (
@@ -22,20 +23,30 @@ from benchmark.support.databases import (
     engine_url,
     inspected,
     parse,
-    reason,
     sqlite_file,
+    sqlite_path,
     sqlite_uri,
 )
+from benchmark.support.databases import reason as database_reason
 from benchmark.support.errors import UserError, one_line
 from benchmark.support.printable import redacted
-from benchmark.tracking.patient_client import patiently
+from benchmark.support.retries import retried
 from benchmark.tracking.spool import SPOOL
+
+Answer = TypeVar("Answer")
 
 DATABASE = "mlflow.db"
 UI_PORT = 5000
-_PATIENCE = 3.0
+_PATIENCE, _ANSWER_PATIENCE = 3.0, 10.0
 _DATABASES = ("sqlite", "postgres", "postgresql", "mysql", "mssql")
 _OPTUNA_TABLES = frozenset({"studies", "trials"})
+# What MLflow answers to a request that it understood and will never carry out.
+_REFUSALS = frozenset(
+    {"INVALID_PARAMETER_VALUE", "BAD_REQUEST", "RESOURCE_DOES_NOT_EXIST", "RESOURCE_ALREADY_EXISTS"}
+)
+_SQL_REFUSALS = frozenset({"DataError", "IntegrityError", "StatementError"})
+_CAUSE = re.compile(r"""\(Caused by \w+\(['"](?:.*: )?(.+?)['"]\)\)$""")
+_READS = ("get_", "search_", "list_", "download_")
 
 
 def resolve_uri(tracking_uri: str | None, runs: Path) -> str:
@@ -93,6 +104,79 @@ def check_writable(path: Path, make: bool = True) -> None:
             f"the {what} {path} cannot be written ({one_line(error)}); make it writable, or run the command "
             "from a folder that is"
         ) from error
+
+
+def refused(error: Exception) -> bool:
+    """Whether a store will never do what it was asked to; otherwise it may, later."""
+    code = getattr(error, "error_code", None)
+    if code is not None:
+        cause = error.__cause__
+        if cause is not None and type(cause).__module__.startswith("sqlalchemy"):
+            return type(cause).__name__ in _SQL_REFUSALS
+        return code in _REFUSALS
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    if status is not None:  # of an upload
+        return 400 <= status < 500 and status not in (401, 403, 407, 408, 425, 429)
+    return not (isinstance(error, OSError) or type(error).__module__.startswith("sqlalchemy"))
+
+
+def reason(error: Exception) -> str:
+    """Say in a few words why a store did not do something, without passwords."""
+    text = str(error).strip().partition("\n")[0]
+    cause = _CAUSE.search(text)  # what MLflow says of a request that failed is long
+    return redacted(cause[1] if cause else text)[:160] or type(error).__name__
+
+
+def of_store(error: Exception) -> bool:
+    """Whether an error is the tracking store's, or that of the way there."""
+    # MLflow takes seconds to import.
+    return type(error).__module__ == "mlflow.exceptions" or isinstance(error, OSError)
+
+
+def patiently(ask: Callable[[], Answer], patience: float | None = None) -> Answer:
+    """Ask until there is an answer, or `patience` seconds (by default 10) have passed.
+
+    Raises
+    ------
+    Exception
+        The last one; at once where the store refuses.
+    """
+    return retried(ask, lambda error: not refused(error), _ANSWER_PATIENCE if patience is None else patience)
+
+
+class StoreClient:
+    """A client that connects once it is needed, and asks again where a question has no answer.
+
+    What it writes is tried once. Importing MLflow takes longer than reading a board, so `find_runs` reads
+    the tables of an embedded store instead.
+
+    Parameters
+    ----------
+    uri : str
+        As for `connect`.
+    client : mlflow.MlflowClient, optional
+        One that is connected already.
+
+    Attributes
+    ----------
+    file : Path or None
+        Of an embedded store.
+    """
+
+    def __init__(self, uri: str, client: Any = None) -> None:
+        self.file, self._uri = sqlite_path(uri), uri
+        if client is not None:
+            self._client = client
+
+    @cached_property
+    def _client(self) -> Any:
+        return connect(self._uri)
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self._client, name)
+        if not name.startswith(_READS):
+            return value
+        return lambda *words, **options: patiently(lambda: value(*words, **options))
 
 
 def connect(uri: str) -> Any:
@@ -154,7 +238,7 @@ def _usable(uri: str) -> Iterator[bool]:
     except UserError as error:
         raise UserError(f"tracking store: {error}") from error
     except Exception as error:
-        raise UserError(f"tracking store {redacted(uri)} cannot be used: {reason(error)}") from error
+        raise UserError(f"tracking store {redacted(uri)} cannot be used: {database_reason(error)}") from error
 
 
 def _set_up_mlflow() -> None:

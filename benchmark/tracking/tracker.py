@@ -1,9 +1,8 @@
-"""What is told to MLflow of a sweep: a parent run, and children for trials and final runs."""
+"""What MLflow learns of a sweep: a parent run, and children for trials and final runs."""
 
 from __future__ import annotations
 
 import contextlib
-import shutil
 import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping
@@ -16,13 +15,21 @@ from benchmark.plan.run_specs import Plan
 from benchmark.spec.config import RunSpec
 from benchmark.spec.result import EpochReport, Result, TrialEnd
 from benchmark.support.errors import UserError
+from benchmark.support.retries import awaited
 from benchmark.tracking import names
 from benchmark.tracking.delivery import ensure_experiment
-from benchmark.tracking.drafts import Draft, Drafts, clean, cleaned, milliseconds, summary_points
 from benchmark.tracking.outbox import Outbox
-from benchmark.tracking.patient_client import patiently, reason
+from benchmark.tracking.record import (
+    Record,
+    Status,
+    clean,
+    cleaned,
+    dataset_input,
+    milliseconds,
+    sweep_tags,
+)
 from benchmark.tracking.runs import StoredRun, find_runs
-from benchmark.tracking.spool import Record, Status
+from benchmark.tracking.store import of_store, patiently, reason
 
 Answer = TypeVar("Answer")
 
@@ -33,12 +40,9 @@ _STEP = 0.02
 
 
 class Owner(Protocol):
-    """A process among those that work on a study."""
+    """A process among those that work on a study; `token` is its name."""
 
-    @property
-    def token(self) -> str:
-        """Name of this process."""
-        ...
+    token: str
 
     def alive(self, token: str) -> bool:
         """Whether the process of that name is there."""
@@ -71,7 +75,7 @@ FURTHER = Purpose("benchmark.compare", sets_seeds=False)
 
 
 class Tracker:
-    """Tells MLflow of one sweep, without waiting for it once the sweep has begun.
+    """Records one sweep in MLflow, without waiting for it once the sweep has started.
 
     Parameters
     ----------
@@ -92,6 +96,8 @@ class Tracker:
     ----------
     client, outbox, purpose
         As given.
+    finals : list of StoredRun
+        The final runs of earlier processes that came to an end, the latest first.
 
     Raises
     ------
@@ -109,34 +115,42 @@ class Tracker:
         purpose: Purpose = SWEEP,
     ) -> None:
         self.client, self.outbox, self.purpose = client, outbox, purpose
-        self._seeds, self._owner = plan.config.seeds, owner
-        self._drafts = Drafts(plan, artifacts, purpose.command)
-        self._runs: dict[str, Draft] = {}
+        self._plan, self._location, self._owner = plan, artifacts, owner
+        self._tags = sweep_tags(plan, purpose.command)
+        self._runs: dict[str, Record] = {}
         self._shown: dict[str, float] = {}
-        self._begun = False
+        self._started = False
         dataset, study = plan.dataset.name, clean(plan.study)
         self._read(lambda: ensure_experiment(client, dataset, artifacts))
         self._find: Callable[..., list[StoredRun]] = partial(
             find_runs, client, dataset, spool=outbox.spool, STUDY=study
         )
-        parents = self._read(lambda: self._find((self.purpose.parent_kind,)))
-        self._parent = parents[0] if parents else None
-        # The same in every process, so that two that begin at the same time mean the same run.
-        name = "/".join((self.purpose.parent_kind, dataset, study))
+        runs = self._read(self._find_all)
+        parent_kind, run_kind = purpose.parent_kind, purpose.run_kind
+        self._parent = next((run for run in runs if run.kind == parent_kind), None)
+        # The same in every process, so that two that start at the same time mean the same run.
+        name = "/".join((parent_kind, dataset, study))
         self._parent_key = self._parent.key if self._parent else uuid.uuid5(uuid.NAMESPACE_URL, name).hex
-        self._finals = [
-            run for run in self._read(lambda: self._find((self.purpose.run_kind,))) if run.finished
-        ]
-        self._open = self._read(self._children_left_open)
+        self.finals = [run for run in runs if run.kind == run_kind and run.finished]
+        self._open = self._left_open(runs)
 
-    def _children_left_open(self) -> list[StoredRun]:
-        return self._find((names.TRIAL_RUN, self.purpose.run_kind), mlflow_status="RUNNING")
+    def _find_all(self) -> list[StoredRun]:
+        return self._find((self.purpose.parent_kind, names.TRIAL_RUN, self.purpose.run_kind))
+
+    def _left_open(self, runs: Iterable[StoredRun]) -> list[StoredRun]:
+        """Return the children that a process left running that is gone."""
+        children = [run for run in runs if run.kind != self.purpose.parent_kind]
+        return [run for run in children if run.mlflow_status == "RUNNING" and not self._is_alive(run)]
+
+    def _is_alive(self, child: StoredRun) -> bool:
+        owner = child.tags.get(names.OWNER)
+        return self._owner is not None and owner is not None and self._owner.alive(owner)
 
     def _read(self, ask: Callable[[], Answer]) -> Answer:
         try:
             return patiently(ask)
         except Exception as error:
-            if type(error).__module__ != "mlflow.exceptions" and not isinstance(error, OSError):
+            if not of_store(error):
                 raise
             store = self.outbox.spool.store
             raise UserError(f"tracking store {store} does not answer ({reason(error)})") from error
@@ -146,72 +160,76 @@ class Tracker:
         """MLflow's id of the sweep's run; empty while it is not known."""
         if self._parent is not None and self._parent.run_id:
             return self._parent.run_id
-        return (self.outbox.run_id(self._parent_key) or "") if self._begun else ""
+        return (self.outbox.run_id(self._parent_key) or "") if self._started else ""
 
     @property
     def left_open(self) -> bool:
         """Whether a process that is gone left a run open: one of the children, or the sweep's own."""
-        own = self._parent is not None and self._parent.mlflow_status != "FINISHED"
-        return own or any(not self._is_alive(child) for child in self._open)
+        return bool(self._open) or (self._parent is not None and self._parent.mlflow_status != "FINISHED")
 
     def begin(self) -> None:
         """Reopen the sweep's run, or make it; close children that a process left running that is gone."""
         self._close(self._open)
-        self._begun = True
+        self._started = True
+        dataset, config = self._plan.dataset, self._plan.config
+        tags = {names.TEST_DUPLICATES: f"{dataset.test_duplicates} of {dataset.sizes['test']}"}
+        if self._parent is None or self.purpose.sets_seeds:
+            tags[names.SEEDS_EXPECTED] = str(config.seeds)
         if self._parent is None:
-            record = self._drafts.sweep(self._parent_key, self.purpose.parent_kind)
+            tags[names.KIND] = self.purpose.parent_kind
+            params = config.model_dump(exclude={"overrides", "study"})
+            record = self._new(self._parent_key, self._plan.study, params, tags, status="RUNNING")
         else:
-            seeds = {names.SEEDS_EXPECTED: str(self._seeds)} if self.purpose.sets_seeds else {}
-            record = self._change(self._parent, {**seeds, **self._drafts.facts()}, status="RUNNING")
+            record = self._change(self._parent, tags, status="RUNNING")
         self._send(record)
         if record.run_id is None:  # another process may deliver it, and this one has to know its id, too
             self.outbox.live(record.model_copy(update={"status": None}))
-        give_up = time.monotonic() + _BEGIN_PATIENCE
-        while not self.parent_id and time.monotonic() < give_up:
-            time.sleep(_STEP)
+        awaited(lambda: self.parent_id or None, _STEP, _BEGIN_PATIENCE)
 
     def _close(self, children: Iterable[StoredRun]) -> None:
         for child in children:
-            if not self._is_alive(child):
-                tags = {names.STATUS: "interrupted"}
-                self._send(self._change(child, tags, status="KILLED", end_time=milliseconds()))
+            tags = {names.STATUS: "interrupted"}
+            self._send(self._change(child, tags, status="KILLED", end_time=milliseconds()))
 
-    def _is_alive(self, child: StoredRun) -> bool:
-        owner = child.tags.get(names.OWNER)
-        return self._owner is not None and owner is not None and self._owner.alive(owner)
+    def _record(self, key: str, tags: Mapping[str, str], **more: Any) -> Record:
+        experiment = self._plan.dataset.name
+        return Record(key=key, experiment=experiment, location=self._location, tags=cleaned(tags), **more)
 
     def _change(self, run: StoredRun, tags: Mapping[str, str], **more: Any) -> Record:
-        return self._drafts.change(run.key, run.run_id or None, tags=cleaned(tags), **more)
+        """Return a record that changes a run."""
+        return self._record(run.key, tags, run_id=run.run_id or None, **more)
+
+    def _new(
+        self, key: str, name: str, params: Mapping[str, Any], tags: Mapping[str, str], **more: Any
+    ) -> Record:
+        """Return the record of a run that starts now."""
+        more |= {"run_name": clean(name), "start_time": milliseconds(), "params": cleaned(params)}
+        return self._record(key, {**self._tags, **tags}, dataset=dataset_input(self._plan.dataset), **more)
 
     def _send(self, record: Record, write: Callable[[Path], None] | None = None) -> None:
         """Commit a record, then let it be delivered."""
-        spool = self.outbox.spool
-        folder = None if write is None else spool.folder()
-        if write is not None and folder is not None:
-            try:
-                write(folder)
-            except BaseException:
-                shutil.rmtree(folder, ignore_errors=True)
-                raise
-        spool.commit(record, folder)
+        self.outbox.spool.commit(record, write)
         self.outbox.send(record)
 
     def start(self, spec: RunSpec, run_name: str, tags: Mapping[str, str]) -> str:
         """Begin a child run, with every hyper-parameter as a param; return our key of it."""
+        ids = {names.PROTOCOL: spec.protocol, names.SPEC_ID: spec.spec_id, names.CONFIG_ID: spec.config_id}
         owner = {} if self._owner is None else {names.OWNER: self._owner.token}
-        draft = self._drafts.child(spec, run_name, {**owner, **tags}, self._parent_key)
-        key = draft.base.key
-        self._runs[key] = draft
+        key, tags = uuid.uuid4().hex, {**ids, **owner, **tags}
+        self._runs[key] = self._new(key, run_name, spec.flat(), tags, parent_key=self._parent_key or None)
         self._show(key)
         return key
 
     def _show(self, key: str) -> None:
         self._shown[key] = time.monotonic()
-        self.outbox.live(self._runs[key].record(parent_id=self.parent_id or None))
+        self.outbox.live(self._under_parent(key))
+
+    def _under_parent(self, key: str) -> Record:
+        return self._runs[key].model_copy(update={"parent_id": self.parent_id or None})
 
     def epoch(self, key: str, report: EpochReport) -> None:
         """Take an epoch's metrics; they are shown together, at most every five seconds."""
-        self._runs[key].add(report)
+        self._runs[key] = self._runs[key].measured(report.metrics, report.epoch)
         if time.monotonic() - self._shown[key] >= _FLUSH_SECONDS:
             self._show(key)
 
@@ -232,19 +250,8 @@ class Tracker:
         OSError
             When the disk is full; nothing is recorded then.
         """
-        draft = self._runs[key]
-
-        def write_all(folder: Path) -> None:
-            text = draft.spec.model_dump_json(indent=2)
-            (folder / names.SPEC_JSON).write_text(text, encoding="utf-8")
-            write(folder)
-
-        self._send(draft.ended(result, parent_id=self.parent_id or None), write_all)
+        self._send(self._under_parent(key).ended(result), write)
         del self._runs[key], self._shown[key]
-
-    def finals(self) -> list[StoredRun]:
-        """Return the final runs of earlier processes that came to an end, the latest first."""
-        return self._finals
 
     def has_ended(self, spec_id: str) -> bool:
         """Whether a final run has ended in another process; False where the store does not tell."""
@@ -299,24 +306,17 @@ class Tracker:
         OSError
             When the disk is full.
         """
-        if self._owner is not None:  # others may have died since this process began
+        if self._owner is not None:  # others may have died since this process started
             with contextlib.suppress(Exception):
-                self._close(patiently(self._children_left_open, _CLAIM_PATIENCE))
-        self._send(self._parent_end("FINISHED", totals, tags or {}), write)
+                self._close(self._left_open(patiently(self._find_all, _CLAIM_PATIENCE)))
+        self._send(self._parent_end("FINISHED", tags or {}).measured(totals), write)
 
     def abort(self, status: Status) -> None:
         """End the sweep's run before its time (``KILLED`` or ``FAILED``)."""
-        if self._begun:
+        if self._started:
             with contextlib.suppress(Exception):  # the first error is the one to be shown
-                self._send(self._parent_end(status, {}, {}))
+                self._send(self._parent_end(status, {}))
 
-    def _parent_end(self, status: Status, totals: Mapping[str, float], tags: Mapping[str, str]) -> Record:
-        now = milliseconds()
-        return self._drafts.change(
-            self._parent_key,
-            self.parent_id or None,
-            metrics=summary_points(totals, now),
-            tags=cleaned(tags),
-            status=status,
-            end_time=now,
-        )
+    def _parent_end(self, status: Status, tags: Mapping[str, str]) -> Record:
+        run_id, now = self.parent_id or None, milliseconds()
+        return self._record(self._parent_key, tags, run_id=run_id, status=status, end_time=now)

@@ -15,8 +15,7 @@ from benchmark.data.ledger_chain import SHOWN, read_test_texts
 from benchmark.data.prepare import find_prepared
 from benchmark.tracking import names
 from benchmark.tracking.predictions import AnswerReader, read_predictions
-from benchmark.tracking.store import connect, resolve_uri
-from benchmark.tracking.tables import open_store
+from benchmark.tracking.store import StoreClient, connect, resolve_uri
 
 LEDGER = Path("mlruns/ledger.jsonl")
 EXPERIMENT = "1"
@@ -41,7 +40,7 @@ def test_answers_are_those_of_the_predictions_and_kept(store, board, own_cache):
     assert (AnswerReader(None)(run_id) == expected).all()  # asks no store again
     (kept,) = (own_cache / "answers").iterdir()
     kept.write_bytes(kept.read_bytes()[:-1])  # cut short: read again
-    lazy = open_store(resolve_uri(None, Path("mlruns")))
+    lazy = StoreClient(resolve_uri(None, Path("mlruns")))
     assert (AnswerReader(lazy)(run_id) == expected).all()
     assert "_client" not in vars(lazy)  # a file on this disk is read without MLflow
 
@@ -52,7 +51,7 @@ def test_a_run_without_predictions_has_no_answers(store):
         for run in store.search_runs(["1"], "tags.`benchmark.model` = 'avg-pool'")
         if names.PARENT in run.data.tags
     }
-    lazy = open_store(resolve_uri(None, Path("mlruns")))
+    lazy = StoreClient(resolve_uri(None, Path("mlruns")))
     for client in (store, lazy):
         assert AnswerReader(client)(parent) is None
         assert AnswerReader(client)("no such run") is None

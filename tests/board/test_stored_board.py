@@ -12,8 +12,7 @@ from benchmark.board.stored_board import experiment_of, read_board
 from benchmark.data.ledger_chain import append
 from benchmark.support.errors import UserError
 from benchmark.tracking import names
-from benchmark.tracking.store import connect
-from benchmark.tracking.tables import open_store
+from benchmark.tracking.store import StoreClient, connect
 
 LEDGER = Path("mlruns/ledger.jsonl")
 FORMATS = ("table", "md", "csv", "json", "tex", "html")
@@ -144,7 +143,7 @@ def test_no_duplicates_are_no_line(uri, capsys):
 
 
 def test_both_ways_of_reading_give_the_same_board(two):
-    lazy = open_store(two.uri)
+    lazy = StoreClient(two.uri)
     for asked in ("csv-reviews", "csv-reviews@" + OLD):
         assert read_board(lazy, asked, LEDGER) == read_board(two.client, asked, LEDGER)
     (row, *_) = read_board(lazy, "csv-reviews@" + OLD, LEDGER).rows

@@ -36,7 +36,8 @@ from benchmark.data.source import SourceOptions, get_source
 from benchmark.plan.space import load_budgets, load_space, spaces_folder
 from benchmark.search.storage import open_journal
 from benchmark.support.errors import UserError
-from benchmark.tracking.spool import Point, Record, Spool
+from benchmark.tracking.record import Point, Record
+from benchmark.tracking.spool import Spool
 from benchmark.vectors import text_files
 
 
@@ -438,7 +439,7 @@ def _spool(content: bytes, folder: Path) -> None:
     again = Spool(folder, _STORE, told.append)
     found = again.records()
     # Another record may be whole, too: the one that the inputs are made of.
-    read = [entry.record.run_name for entry in found]
+    read = [record.run_name for record in found]
     damaged_one = len(read) == 2
     assert read == (["run 0", "run 2"] if damaged_one else ["run 0", "run 1", "run 2"])
     assert len(told) == damaged_one

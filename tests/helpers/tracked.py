@@ -8,8 +8,8 @@ from benchmark.plan.run_specs import make_plan
 from benchmark.spec.config import SweepConfig
 from benchmark.spec.result import EpochReport, Result
 from benchmark.tracking import names
+from benchmark.tracking.record import Point, Record
 from benchmark.tracking.runs import all_runs
-from benchmark.tracking.spool import Input, Point, Record
 
 EPOCHS = 3
 
@@ -36,19 +36,21 @@ def a_record(number=0, **changes):
             for step in range(EPOCHS)
             for name, value in (("loss", 0.7), ("endless", float("inf")), ("nothing", float("nan")))
         ),
-        "dataset": Input(name="toy", digest="0" * 32, source="{}", profile="{}"),
+        "dataset": {"name": "toy", "digest": "0" * 32, "source": "{}", "profile": "{}"},
         "status": "FINISHED",
     }
     return Record(**{**values, **changes})
 
 
-def fill(spool, text="hello"):
-    """Two artifacts, one of them in a folder, ready to be committed."""
-    folder = spool.folder()
-    (folder / "model").mkdir()
-    (folder / "spec.json").write_text("{}")
-    (folder / "model" / "weights.txt").write_text(text)
-    return folder
+def fill(text="hello"):
+    """What writes two artifacts, one of them in a folder."""
+
+    def write(folder):
+        (folder / "model").mkdir()
+        (folder / "spec.json").write_text("{}")
+        (folder / "model" / "weights.txt").write_text(text)
+
+    return write
 
 
 def train(tracker, spec, tags, result=None, epochs=EPOCHS, text="hello"):

@@ -12,14 +12,15 @@ from benchmark.support.databases import parse, sqlite_file, sqlite_path, sqlite_
 from benchmark.support.errors import UserError
 from benchmark.tracking import names
 from benchmark.tracking.delivery import ensure_experiment
+from benchmark.tracking.runs import artifact_folder
 from benchmark.tracking.spool import store_name
 from benchmark.tracking.store import (
+    StoreClient,
     connect,
     default_artifacts,
     ensure_runs_folder,
     resolve_uri,
 )
-from benchmark.tracking.tables import TablesFirst, open_store
 
 CONNECT = """
 import sys
@@ -162,9 +163,7 @@ def test_runs_in_a_folder_with_a_question_mark(tmp_path, monkeypatch):
     assert client.get_experiment(experiment).tags[names.EXPERIMENT_KIND] == names.MODEL_DEVELOPMENT
     run_id = client.create_run(experiment).info.run_id
     client.log_text(run_id, "hello", "note.txt")
-    lazy = open_store(uri)
-    assert isinstance(lazy, TablesFirst)
-    assert lazy.artifact_folder(run_id) == folder / f"mlruns/artifacts/sample/{run_id}/artifacts"
+    assert artifact_folder(StoreClient(uri), run_id) == folder / f"mlruns/artifacts/sample/{run_id}/artifacts"
     assert Path(client.download_artifacts(run_id, "note.txt")).read_text() == "hello"
     assert Path("mlruns/mlflow.db").is_file()
     assert [path.name for path in tmp_path.iterdir()] == ["why? %20"]
@@ -176,4 +175,4 @@ def test_a_url_that_loses_the_rest_of_its_path_is_refused(url):
     with pytest.raises(UserError, match="%3F"):
         parse(url)
     with pytest.raises(UserError, match="%3F"):
-        open_store(url)
+        StoreClient(url)

@@ -63,7 +63,7 @@ def check(address, dataset, trials=TRIALS, finals=FINALS):
             assert files == {"totals.txt": 5}
             continue
         assert run.data.tags[names.PARENT] == sweep_run.info.run_id
-        assert set(files) == {"note.txt", names.SPEC_JSON}
+        assert set(files) == {"note.txt"}
         assert files["note.txt"] == 5
         for name in ("loss", "val_accuracy"):
             steps = [point.step for point in client.get_metric_history(run.info.run_id, name)]

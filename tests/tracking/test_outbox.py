@@ -30,7 +30,7 @@ def expected(client, spool, outbox):
     """What three runs look like that were delivered without any trouble, to another experiment."""
     box = outbox(client, spool)
     for number in range(3):
-        spool.commit(a_record(number, experiment="calm"), fill(spool, "x" * number))
+        spool.commit(a_record(number, experiment="calm"), fill("x" * number))
     assert box.close(PATIENCE) == 0
     return contents(client, "calm")
 
@@ -39,8 +39,8 @@ def test_a_repetition_changes_nothing(client, spool, outbox, expected):
     for _ in range(2):  # as after a process that died between delivery and deletion
         box = outbox(client, spool)
         for number in range(3):
-            spool.commit(a_record(number), fill(spool, "x" * number))
-            spool.commit(a_record(number), fill(spool, "x" * number))
+            spool.commit(a_record(number), fill("x" * number))
+            spool.commit(a_record(number), fill("x" * number))
         assert box.close(PATIENCE) == 0
         assert contents(client) == expected
     assert spool.names() == []
@@ -58,7 +58,7 @@ def test_a_store_that_fails_half_the_time_gets_everything_once(client, spool, ou
     for number in range(3):
         record = a_record(number)
         box.live(record.model_copy(update={"status": None, "metrics": record.metrics[:4]}))
-        spool.commit(record, fill(spool, "x" * number))
+        spool.commit(record, fill("x" * number))
         box.send(record)
     assert box.close(PATIENCE) == 0
     assert faulty.failed > 10
@@ -127,7 +127,7 @@ def test_a_child_finds_its_parent_by_key(client, spool, outbox):
 def test_a_record_that_is_refused_holds_up_no_other(client, spool, outbox):
     notices = []
     box = outbox(client, spool, notices)
-    spool.commit(a_record(0, params={"not a name: %": "1"}), fill(spool))
+    spool.commit(a_record(0, params={"not a name: %": "1"}), fill())
     spool.commit(a_record(1, run_name=""))  # changes a run that nobody has made
     spool.commit(a_record(2))
     assert box.close(PATIENCE) == 0
@@ -165,7 +165,7 @@ def test_who_waits_for_a_slow_store_is_told_how_long(client, spool, outbox, monk
 
     said, box = [], outbox(Faulty(client, slow), spool)
     for number in range(3):
-        spool.commit(a_record(number), fill(spool))
+        spool.commit(a_record(number), fill())
     # Less than the whole takes: the patience is for a store that does not answer at all.
     assert box.close(2.0, lambda left, seconds: said.append((left, seconds))) == 0
     assert {left for left, _ in said} >= {1, 2, 3}
@@ -204,7 +204,7 @@ def test_two_processes_with_one_spool_deliver_each_run_once(client, spool, uri, 
     for number in range(3):
         record = a_record(number)
         for box in boxes:
-            box.spool.commit(record, fill(spool, "x" * number))
+            box.spool.commit(record, fill("x" * number))
             box.send(record)
     assert [box.close(PATIENCE) for box in boxes] == [0, 0]
     assert contents(client) == expected

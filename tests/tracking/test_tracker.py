@@ -9,8 +9,7 @@ from tracked import Faulty, contents, final, make_plan_of, runs_of, train, trial
 from benchmark.spec.result import Result
 from benchmark.support.errors import UserError
 from benchmark.tracking import names
-from benchmark.tracking.patient_client import PatientClient
-from benchmark.tracking.store import default_artifacts
+from benchmark.tracking.store import StoreClient, default_artifacts
 from benchmark.tracking.tracker import FURTHER, Tracker
 
 PATIENCE = 60.0
@@ -58,7 +57,7 @@ def test_a_sweep_and_its_runs(client, open_tracker):
     (last,) = [run for run in runs.values() if run.data.tags[names.KIND] == names.FINAL_RUN]
     assert last.data.params["embedding_dim"] == str(plan.default["embedding_dim"])
     assert last.data.metrics["loss"] == pytest.approx(1 / 3)
-    assert {item.path for item in client.list_artifacts(last.info.run_id)} == {"note.txt", names.SPEC_JSON}
+    assert {item.path for item in client.list_artifacts(last.info.run_id)} == {"note.txt"}
     assert len(client.get_metric_history(last.info.run_id, "loss")) == 3
 
 
@@ -72,13 +71,13 @@ def test_a_sweep_that_goes_on_knows_its_runs_whether_they_are_delivered_or_not(c
     trial(second, plan, 1, result=Result("pruned", train_seconds=1.0))
     trial(second, plan, 2, result=Result("interrupted"))
     final(second, plan, 1)
-    (earlier,) = second.finals()
+    (earlier,) = second.finals
     second.tag(earlier, names.TIER, "superseded")
     second.abort("KILLED")
     assert second.outbox.close(0.1) > 0
 
     third = open_tracker(plan, faults=away)
-    tiers = {run.tags[names.SEED]: run.tags[names.TIER] for run in third.finals()}
+    tiers = {run.tags[names.SEED]: run.tags[names.TIER] for run in third.finals}
     assert tiers == {"0": "superseded", "1": "default"}
     assert third.ended_trial(0).status == "ok"
     assert (third.ended_trial(0).value, third.ended_trial(0).seconds) == (0.5, 2.0)
@@ -205,7 +204,7 @@ def test_no_password_becomes_a_tag_or_a_param(client, open_tracker, spool):
 
 
 def test_a_store_that_has_gone_is_one_line(client, spool, outbox, monkeypatch):
-    monkeypatch.setattr("benchmark.tracking.patient_client._PATIENCE", 0.1)
+    monkeypatch.setattr("benchmark.tracking.store._PATIENCE", 0.1)
     with pytest.raises(UserError, match="does not answer") as error:
         Tracker(Faulty(client, away), make_plan_of(), None, outbox(client, spool))
     assert "secret" not in str(error.value)
@@ -220,5 +219,5 @@ def test_a_flaky_store_is_asked_again(client, spool, outbox, open_tracker):
     turns = iter(range(1000))
     flaky = Faulty(client, lambda name: "before" if next(turns) % 2 == 0 else None)
     assert Tracker(flaky, plan, None, outbox(client, spool)).ended_trial(0).status == "ok"
-    assert len(runs_of(PatientClient(flaky))) == 2
+    assert len(runs_of(StoreClient("http://flaky", flaky))) == 2
     assert flaky.failed > 3
