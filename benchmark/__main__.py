@@ -22,7 +22,7 @@ COMMANDS = {
     "export": ("benchmark.export", "a trained model as a TensorFlow SavedModel and a plain Keras file"),
     "datasets": ("benchmark.datasets", "list, describe and prepare data sets"),
     "models": ("benchmark.models.__main__", "list and describe architectures"),
-    "ledger": ("benchmark.ledger", "looks at test parts, and whether their record is whole"),
+    "ledger": ("benchmark.ledger", "reads of test splits, and whether their record is whole"),
     "sync": ("benchmark.sync", "bring results to the tracking store that could not be brought before"),
     "embeddings": ("benchmark.embeddings", "learn word vectors from a data set's own texts"),
     "doctor": ("benchmark.doctor", "what this machine has and lacks, each with its fix"),

@@ -50,7 +50,7 @@ _NUMBERS = [
 )
 def main(options: Namespace) -> int:
     """Learn word vectors (word2vec) from the training texts of a data set, and from its unlabelled texts
-    where it has some. Texts of the validation and test parts are left out. The folder that is written has
+    where it has some. Texts of the validation and test splits are left out. The folder that is written has
     vectors.txt, for the architecture 'glove', and module/, for the architecture 'hub'. Needs gensim: pip
     install 'textbench[vectors]'.
 
@@ -89,7 +89,7 @@ def _fill(folder: Path, options: Namespace, settings: VectorSettings) -> None:
     labelled = dataset.sizes["train"]
     total = corpus.counts.total()
     cli.say(
-        f"{options.dataset}: {corpus.texts:,} texts ({labelled:,} of the training part, "
+        f"{options.dataset}: {corpus.texts:,} texts ({labelled:,} of the training split, "
         f"{corpus.texts - labelled:,} unlabelled), {total:,} tokens, {len(corpus.counts):,} words"
     )
     started = time.perf_counter()

@@ -1,4 +1,4 @@
-"""Looks at test parts, and whether their record is whole. Run as ``python -m benchmark.ledger``."""
+"""Reads of test splits, and whether their record is whole. Run as ``python -m benchmark.ledger``."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     "ledger",
     cli.option(
         "action verify",
-        "hold the entries against their hashes and the store (default: print the looks)",
+        "hold the entries against their hashes and the store (default: print the reads)",
         cli.Choice("word", ("verify",)),
         nargs="?",
     ),
     cli.TRACKING_URI,
 )
 def main(options: Namespace) -> int:
-    """Print how often each model has read each test part. With 'verify': find entries of mlruns/ledger.jsonl
+    """Print how often each model has read each test split. With 'verify': find entries of mlruns/ledger.jsonl
     that were changed, removed or reordered. Their hashes show what happened in the middle; what is
     missing at the end shows when the ledger is held against the store, whose final and published runs
     must each have an entry. Runs that were made from another folder, on a tracking server that several
@@ -38,7 +38,7 @@ def main(options: Namespace) -> int:
     """
     file = RunsFolder(cli.RUNS).ledger
     if options.action is None:
-        print(_looks(file))
+        print(_reads(file))
         return cli.DONE
     from benchmark.data.ledger_chain import examine
     from benchmark.tracking import names
@@ -47,7 +47,7 @@ def main(options: Namespace) -> int:
 
     uri = resolve_uri(options.tracking_uri, cli.RUNS)
     cli.check_embedded_store(uri)
-    # Runs first: whoever reads a test part now writes the entry before the store hears of it.
+    # Runs first: whoever reads a test split now writes the entry before the store hears of it.
     found = find_runs(connect(uri), kinds=(names.FINAL_RUN, names.PUBLISHED_RUN))
     runs = [run for run in found if run.test_accuracy is not None]
     entries, damage = examine(file)
@@ -59,9 +59,9 @@ def main(options: Namespace) -> int:
 
 
 def _unaccounted(file: Path, entries: Sequence[dict[str, Any]], runs: Sequence[StoredRun]) -> list[str]:
-    """Name the runs that have read a test part more often than the ledger says."""
+    """Name the runs that have read a test split more often than the ledger says."""
     if runs and not file.exists():
-        return [f"{file}: there is no such file, but {len(runs):,} final runs have read a test part"]
+        return [f"{file}: there is no such file, but {len(runs):,} final runs have read a test split"]
     counted = Counter(str(entry.get("spec_id", "")) for entry in entries)
     by_spec: dict[str, list[StoredRun]] = defaultdict(list)
     for run in runs:
@@ -74,17 +74,17 @@ def _unaccounted(file: Path, entries: Sequence[dict[str, Any]], runs: Sequence[S
     ]
 
 
-def _looks(file: Path) -> str:
+def _reads(file: Path) -> str:
     from benchmark.data.ledger_chain import read_entries
 
     counts: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
     for entry in read_entries(file):
         counts[str(entry.get("dataset", "")), str(entry["dataset_digest"])][str(entry["model"])] += 1
     if not counts:
-        return f"no looks at a test part: {file} has no entries"
+        return f"no reads of a test split: {file} has no entries"
     lines = []
     for (dataset, digest), models in sorted(counts.items()):
-        lines.append(f"{dataset} (digest {digest}): {models.total():,} looks at the test part")
+        lines.append(f"{dataset} (digest {digest}): {models.total():,} reads of the test split")
         lines += [f"  {model:<20} {count:>6,}" for model, count in models.most_common()]
     return "\n".join(map(printable, lines))
 

@@ -243,7 +243,7 @@ def test_half_a_database_is_one_line(copy, capsys):
 
 @pytest.mark.long
 def test_a_flipped_bit_in_answers_that_were_kept_is_noticed(copy):
-    """What a board knows of the test part, example by example, is kept in the cache."""
+    """What a board knows of the test split, example by example, is kept in the cache."""
     database = f"sqlite:///{DATABASE.resolve()}"
     run_id = read_board(StoreClient(database), "sample", LEDGER).rows[0].run_ids[0]
     right = AnswerReader(StoreClient(database))(run_id)

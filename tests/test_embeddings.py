@@ -48,7 +48,7 @@ def test_it_says_what_it_does(sample, capsys):
     lines = capsys.readouterr().out.splitlines()
     tokens = sum(len(tokenize(text)) for text in sample.view("train", None).texts())
     assert lines[0].startswith(
-        f"sample: 4,000 texts (4,000 of the training part, 0 unlabelled), {tokens:,} tokens"
+        f"sample: 4,000 texts (4,000 of the training split, 0 unlabelled), {tokens:,} tokens"
     )
     assert lines[1].startswith("epoch 1 of 1, ")
     count = len(Path("new/vectors.txt").read_text().splitlines())

@@ -168,7 +168,7 @@ def test_an_entry_put_in(lines, capsys):
 
 def test_a_deleted_ledger(lines, capsys):
     FILE.unlink()
-    missing = f"{FILE}: there is no such file, but 4 final runs have read a test part"
+    missing = f"{FILE}: there is no such file, but 4 final runs have read a test split"
     assert verify(capsys) == (1, [missing])
     assert not FILE.exists()
 
@@ -214,7 +214,7 @@ def test_the_looks_of_a_real_sweep(capsys):
 
 def test_looks_by_data_set_and_model(capsys):
     assert ledger.main([]) == 0
-    assert capsys.readouterr().out == f"no looks at a test part: {FILE} has no entries\n"
+    assert capsys.readouterr().out == f"no reads of a test split: {FILE} has no entries\n"
     for model, dataset, digest in (
         *(("lstm", "imdb", "d1"), ("avg-pool", "imdb", "d1"), ("avg-pool", "imdb", "d1")),
         *(("lstm", "imdb", "d2"), ("lstm", "csv:a", "d3")),
@@ -222,12 +222,12 @@ def test_looks_by_data_set_and_model(capsys):
         append(FILE, {"spec_id": "x", "model": model, "dataset": dataset, "dataset_digest": digest})
     assert ledger.main([]) == 0
     assert [line.split() for line in capsys.readouterr().out.splitlines()] == [
-        "csv:a (digest d3): 1 looks at the test part".split(),  # noqa: SIM905
+        "csv:a (digest d3): 1 reads of the test split".split(),  # noqa: SIM905
         ["lstm", "1"],
-        "imdb (digest d1): 3 looks at the test part".split(),  # noqa: SIM905
+        "imdb (digest d1): 3 reads of the test split".split(),  # noqa: SIM905
         ["avg-pool", "2"],
         ["lstm", "1"],
-        "imdb (digest d2): 1 looks at the test part".split(),  # noqa: SIM905
+        "imdb (digest d2): 1 reads of the test split".split(),  # noqa: SIM905
         ["lstm", "1"],
     ]
 
@@ -262,6 +262,6 @@ def test_names_from_the_ledger_steer_no_terminal(capsys):
     append(FILE, evil)
     assert ledger.main([]) == 0
     assert capsys.readouterr().out.splitlines() == [
-        r"d\u202e\n (digest \x9b): 1 looks at the test part",
+        r"d\u202e\n (digest \x9b): 1 reads of the test split",
         r"  m\x1b[2J                     1",
     ]

@@ -61,7 +61,7 @@ def budget_picture(board: Board, details: Details, path: Path | str) -> None:
     fig, bottoms = style.panels_figure(
         *(_WIDTH, 0.85, max(len(parts), 1), f"What a search can be expected to find{single}"),
         "Best validation accuracy among so many of its trials, in random order, with 95 % bands; "
-        "it says nothing of the test part",
+        "it says nothing of the test split",
     )
     width = (_WIDTH - _LEFT - _RIGHT - _BETWEEN) / 2
     panels = [

@@ -92,7 +92,7 @@ def _test_reads(board: Board) -> list[str]:
             counts += f"; examples shown to people {shown}"
         if missing := sum(row.test_reads_unrecorded for row in most_first):
             counts += f"; {missing} of these runs have no entry in the ledger of this folder"
-        lines.append(f"{names[digest]} (digest {digest}): looks at the test part: {counts}")
+        lines.append(f"{names[digest]} (digest {digest}): reads of the test split: {counts}")
     return lines
 
 
@@ -203,7 +203,7 @@ def _more() -> list[Column]:
         Column("corrected p", lambda row: NOTHING if row.difference_p is None else f"{row.difference_p:.2g}"),
         Column("test loss", lambda row: decimal(row.test_loss_mean, 4)),
         Column("epochs", lambda row: decimal(row.epochs_median, 1)),
-        Column("looks", lambda row: _least(row) + whole(row.test_looks)),
+        Column("test reads", lambda row: _least(row) + whole(row.test_looks)),
         Column("protocol", lambda row: row.protocol, numeric=False),
         Column("device", lambda row: row.device, numeric=False),
         Column("versions", lambda row: row.versions, numeric=False),

@@ -157,7 +157,7 @@ def test_examples_shown_to_people_are_told():
     finals = runs(0.9, 0.9, 0.9)
     looks = {("d1", "lstm"): 3, ("d1", SHOWN): 2, ("d2", SHOWN): 7}
     made = build_board(finals, looks, answers_of(finals))
-    assert captions(made)[0].endswith("looks at the test part: lstm 3; examples shown to people 2")
+    assert captions(made)[0].endswith("reads of the test split: lstm 3; examples shown to people 2")
     assert "shown" not in captions(build_board(finals, {}, answers_of(finals)))[0]
 
 

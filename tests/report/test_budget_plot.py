@@ -50,7 +50,7 @@ def test_legend_names_searches_from_the_best_down(tmp_path):
     assert order == [r"risky $\frac{$, 6 trials", "steady, 6 trials"]
     assert any(text in ("the lead may change", "the lead changes") for text in written)
     assert "What a search can be expected to find on imdb, budget standard" in written
-    assert any("says nothing of the test part" in text for text in written)
+    assert any("says nothing of the test split" in text for text in written)
 
 
 def test_failed_trials_are_counted(tmp_path):

@@ -98,7 +98,7 @@ def test_a_table_for_each_section():
     ) in lines
     assert any(line.startswith("2= & lstm & tuned &") and "+0.4 [$-$0.2, 1.0]" in line for line in lines)
     assert r"gru (tuned): 1 of 5 seeds missing; 1 of 5 seeds diverged.\par" in lines
-    assert "looks at the test part: lstm 9, cnn 6, gru 5, nbsvm 3." in ranked
+    assert "reads of the test split: lstm 9, cnn 6, gru 5, nbsvm 3." in ranked
     assert "a shared rank (=) does not say that rows are equal" in ranked
     assert WATERMARK not in ranked
     assert r"% No room for: search trials, val \%, parameters, train s." in lines

@@ -71,8 +71,8 @@ def test_columns_that_nothing_is_known_for_are_left_out():
 
 def test_captions_keep_the_two_uncertainties_apart_and_count_looks_by_model():
     lines = to_table(usual()).splitlines()
-    looks = "imdb (digest d1): looks at the test part: lstm 9, cnn 6, gru 5, nbsvm 3, quickie 3"
-    assert looks in lines
+    reads = "imdb (digest d1): reads of the test split: lstm 9, cnn 6, gru 5, nbsvm 3, quickie 3"
+    assert reads in lines
     assert "Test accuracy: mean over seeds with its 95 % interval for other seeds on this test set" in lines
     (sampling,) = [line for line in lines if line.startswith("Sampling error: standard error, in points,")]
     assert "on other examples" in sampling
@@ -163,7 +163,7 @@ def test_wide_table_has_the_rest():
         assert only_wide in wide
     (heading,) = [line for line in wide.splitlines() if line.startswith("rank")]
     assert "digest" in heading
-    assert "looks" in heading
+    assert "reads" in heading
 
 
 def test_color_only_when_asked(monkeypatch):
@@ -219,7 +219,7 @@ def test_markdown():
     )
     assert "| 3 of 5 |" in table[5]
     assert "- gru (tuned): 1 of 5 seeds missing; 1 of 5 seeds diverged" in lines
-    assert "*imdb (digest d1): looks at the test part: lstm 9, cnn 6, gru 5, nbsvm 3, quickie 3.*" in lines
+    assert "*imdb (digest d1): reads of the test split: lstm 9, cnn 6, gru 5, nbsvm 3, quickie 3.*" in lines
 
 
 def test_markdown_smoke():
