@@ -21,7 +21,7 @@ def folder(real_data, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         for models, limits in (
-            (FAST, "--trials 1 --seeds 4 --epochs 4"),
+            (FAST, "--trials 2 --seeds 4 --epochs 3"),
             (SLOW, "--trials 1 --seeds 1 --epochs 1 --train-examples 2000"),
         ):
             named = [word for model in models for word in ("--model", model)]
