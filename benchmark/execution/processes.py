@@ -10,7 +10,7 @@ import signal
 import tempfile
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import version
@@ -32,6 +32,7 @@ from benchmark.training.devices import cores, limit_threads, nvidia_smi
 if TYPE_CHECKING:
     from benchmark.plan.run_specs import Plan
 
+_OOM_KILLS = re.compile(r"^oom_kill (\d+)$", re.MULTILINE)
 _LAST_WORDS = 4000  # characters of what a lost worker printed
 _STEPS = 16  # of training in each run that is timed
 _RUNS_EACH = 2
@@ -141,11 +142,26 @@ class _Process(Worker):
 
 
 def oom_kills() -> int:
-    """Return how many processes the kernel has killed for want of memory since it was started."""
+    """Return how many processes of this one's control group the kernel has killed for want of memory.
+
+    Without control groups, it is the number of this machine: a kill elsewhere may then be mistaken for ours.
+    """
     with contextlib.suppress(OSError):
-        if found := re.search(r"^oom_kill (\d+)$", Path("/proc/vmstat").read_text("ascii"), re.MULTILINE):
-            return int(found[1])
+        for file in (*_group_files(), Path("/proc/vmstat")):
+            if file.is_file() and (found := _OOM_KILLS.search(file.read_text("ascii"))):
+                return int(found[1])
     return 0
+
+
+def _group_files() -> Iterator[Path]:
+    """Yield where control groups of version 1 and 2 count; in a container, the path may be that outside."""
+    top = Path("/sys/fs/cgroup")
+    for line in Path("/proc/self/cgroup").read_text("utf-8").splitlines():
+        _, controllers, path = line.split(":", 2)
+        if "memory" in controllers.split(","):
+            yield from (top / "memory" / place / "memory.oom_control" for place in (path.lstrip("/"), ""))
+        elif not controllers:
+            yield from (top / place / "memory.events" for place in (path.lstrip("/"), ""))
 
 
 def visible_gpus() -> list[str]:

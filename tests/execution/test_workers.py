@@ -11,6 +11,7 @@ from groups import control_group
 from processes import of_kind, runs, start_sweep, workers_of
 
 from benchmark import sweep
+from benchmark.execution.processes import oom_kills
 from benchmark.tracking import names
 
 pytestmark = pytest.mark.long
@@ -152,3 +153,15 @@ def state():
         return ""  # the store, which is made before, may not be ready
     trials = of_kind(runs(), names.TRIAL_RUN)
     return "under way" if any("val_accuracy" in run.data.metrics for run in trials) else ""
+
+
+def test_a_process_that_the_kernel_killed_in_another_group_is_not_ours():
+    def of_this_machine():
+        return int(Path("/proc/vmstat").read_text().partition("\noom_kill ")[2].split()[0])
+
+    ours, all_of_them = oom_kills(), of_this_machine()
+    with control_group({"memory/memory.limit_in_bytes": 64 << 20}, {"memory.max": 64 << 20}) as members:
+        code = f"open({str(members)!r}, 'w').write('0'); bytearray(1 << 30)"
+        assert subprocess.run([sys.executable, "-c", code]).returncode == -9
+    assert of_this_machine() > all_of_them
+    assert oom_kills() == ours
