@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from benchmark.display.events import Display
     from benchmark.driver.estimate import Estimate
     from benchmark.driver.session import Session
-    from benchmark.driver.sweep_driver import Outcome
+    from benchmark.driver.sweep_driver import SweepTotals
     from benchmark.execution.cluster import RayOptions
     from benchmark.plan.run_specs import Plan
     from benchmark.spec.config import SweepConfig
@@ -174,7 +174,7 @@ def _number_of_workers(options: Namespace, most_expensive: Plan, display: Displa
     return workers
 
 
-def _sweep_all(plans: Sequence[Plan], session: Session) -> list[Outcome]:
+def _sweep_all(plans: Sequence[Plan], session: Session) -> list[SweepTotals]:
     """Carry out all sweeps, one after another, by the same workers."""
     from benchmark.driver.sweep_driver import Sweep
 
@@ -185,7 +185,7 @@ def _sweep_all(plans: Sequence[Plan], session: Session) -> list[Outcome]:
         return [sweep.run(engine) for sweep in sweeps]
 
 
-def _show(outcomes: Sequence[Outcome], dataset: Dataset, session: Session, options: Namespace) -> None:
+def _show(outcomes: Sequence[SweepTotals], dataset: Dataset, session: Session, options: Namespace) -> None:
     """Print the board and the best of the models that are kept, and leave the board in MLflow."""
     from benchmark.board.stored_board import read_board
     from benchmark.report.tables import to_table
@@ -217,7 +217,7 @@ def _show(outcomes: Sequence[Outcome], dataset: Dataset, session: Session, optio
     print("Compare the runs in the MLflow UI with: python -m benchmark.ui")
 
 
-def _publish(board: Board, outcomes: Sequence[Outcome], session: Session, dataset: str) -> None:
+def _publish(board: Board, outcomes: Sequence[SweepTotals], session: Session, dataset: str) -> None:
     """Leave the board with the sweeps in MLflow that were carried out now."""
     from benchmark.board.page_content import read_details
     from benchmark.report.html import to_html

@@ -64,7 +64,7 @@ START = {"sequence_length": 200, "vocabulary_size": 10_000, "embedding_dim": 16,
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Measured:
     """Seconds of a search, the best validation accuracy of each trial, and the epochs of all."""
 
     seconds: float
@@ -102,7 +102,7 @@ def make_work(folder: Path, model: str, count: int) -> None:
     np.savez(folder / "labels.npz", **{name: view.y for name, view in parts.items()})
 
 
-def ours(folder: Path, model: str, count: int, workers: list[str]) -> Outcome:
+def ours(folder: Path, model: str, count: int, workers: list[str]) -> Measured:
     """Carry out the sweep with an empty cache; its seconds end with its last trial."""
     words = ["--model", model, "--dataset", "imdb", "--space", str(folder / "space.yaml")]
     words += [*RANDOM_SEARCH, "--trials", str(count), "--epochs", str(MODELS[model]["epochs"]), *workers]
@@ -110,10 +110,10 @@ def ours(folder: Path, model: str, count: int, workers: list[str]) -> Outcome:
         _, last = sweep(place, *words, BENCHMARK_CACHE_DIR=f"{place}/cache")
         runs = [run.data for run in runs_of_kind(place, names.TRIAL_RUN)]
     accuracies = [run.metrics[names.BEST_VAL_ACCURACY] for run in runs]
-    return Outcome(last, accuracies, round(sum(run.metrics[names.EPOCHS_RUN] for run in runs)))
+    return Measured(last, accuracies, round(sum(run.metrics[names.EPOCHS_RUN] for run in runs)))
 
 
-def theirs(folder: Path, words: list[str]) -> Outcome:
+def theirs(folder: Path, words: list[str]) -> Measured:
     """Run a peer."""
     with tempfile.TemporaryDirectory() as place:
         for name in ("work.json", "texts.json", "labels.npz"):
@@ -123,7 +123,7 @@ def theirs(folder: Path, words: list[str]) -> Outcome:
         seconds = time.monotonic() - started
         lines = (Path(place) / "curves.jsonl").read_text().splitlines()
     curves = [json.loads(line)[1:] for line in lines]
-    return Outcome(seconds, [max(curve) for curve in curves], sum(map(len, curves)))
+    return Measured(seconds, [max(curve) for curve in curves], sum(map(len, curves)))
 
 
 def main() -> None:
@@ -133,7 +133,7 @@ def main() -> None:
     parser.add_argument("--configurations", type=int, default=40)
     parser.add_argument("--rounds", type=int, default=1)
     options = parser.parse_args()
-    found: dict[str, list[Outcome]] = {}
+    found: dict[str, list[Measured]] = {}
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         make_work(folder, options.model, options.configurations)

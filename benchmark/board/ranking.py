@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.board.rows import Board, BoardRow, Outcome, Pair
+from benchmark.board.rows import Board, BoardRow, Pair
 from benchmark.stats.comparisons import Difference
 from benchmark.stats.intervals import MIN_SEEDS
 from benchmark.stats.pairwise import Answers, differences
-from benchmark.stats.verdicts import holm, outcome, shared_ranks, verdict
+from benchmark.stats.verdicts import Outcome, holm, outcome, shared_ranks, verdict
 
 MARGIN, LEVEL = 0.005, 0.95
 BASELINES = ("tfidf-logreg", "avg-pool")

@@ -6,10 +6,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from benchmark.stats.verdicts import Outcome
+
 WATERMARK = "SMOKE TEST - not a result"
 CHANGED = "the store was changed"
-
-Outcome = Literal["better", "worse", "equivalent", "undecided"]
 
 
 class _Record(BaseModel):

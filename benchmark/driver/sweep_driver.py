@@ -25,7 +25,7 @@ from benchmark.tracking.tracker import SWEEP, Purpose, Tracker
 
 
 @dataclass(frozen=True)
-class Outcome:
+class SweepTotals:
     """What a sweep did this time.
 
     Attributes
@@ -173,12 +173,12 @@ class Sweep:
             tiers = [("default", default), ("tuned", self.plan.final_specs(winner.hparams))]
         return {specs[0].config_id: (tier, specs) for tier, specs in tiers}
 
-    def run(self, engine: Engine) -> Outcome:
+    def run(self, engine: Engine) -> SweepTotals:
         """Go on with the sweep: the search up to its total, if there is one, then the missing final runs."""
         started = time.monotonic()
         self._show_start()
         if self._nothing_to_do():
-            return self._outcome()
+            return self._totals()
         with _recorded(self.tracker):
             totals, tags = {}, {}
             if self.trials is None:
@@ -194,7 +194,7 @@ class Sweep:
             self.tracker.finish(totals, self._write_search, tags)
         self._say_why_ended()
         self.display.show(SweepEnded(self.plan.model.label, time.monotonic() - started))
-        return self._outcome()
+        return self._totals()
 
     def _search_and_measure(self, trials: SearchPhase, engine: Engine) -> None:
         trials.run(engine)
@@ -255,9 +255,9 @@ class Sweep:
                 "traceback.txt of each in MLflow); the same command goes on, `max_failures` sets the number"
             )
 
-    def _outcome(self) -> Outcome:
+    def _totals(self) -> SweepTotals:
         winner = self.search.winner() if self.search else None
-        return Outcome(
+        return SweepTotals(
             self.plan.model.name,
             self.plan.study,
             self.trials.ran if self.trials else 0,

@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from benchmark.plan.run_specs import Plan
     from benchmark.spec.result import Result
 
-Status = Literal["RUNNING", "FINISHED", "FAILED", "KILLED"]
+MlflowStatus = Literal["RUNNING", "FINISHED", "FAILED", "KILLED"]
 """As MLflow names them."""
 
 _HEX = r"[0-9a-f]{32}"
-_ENDS: dict[str, Status] = {"ok": "FINISHED", "pruned": "FINISHED", "interrupted": "KILLED"}
+_ENDS: dict[str, MlflowStatus] = {"ok": "FINISHED", "pruned": "FINISHED", "interrupted": "KILLED"}
 
 
 class Point(NamedTuple):
@@ -87,7 +87,7 @@ class Record(Frozen):
     tags: dict[str, str] = Field(default_factory=dict)
     metrics: tuple[Point, ...] = ()
     dataset: dict[str, str] | None = None
-    status: Status | None = None
+    status: MlflowStatus | None = None
     name: str = Field(default="", exclude=True, repr=False)
     artifacts: Path | None = Field(default=None, exclude=True, repr=False)
 

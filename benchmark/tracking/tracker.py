@@ -20,8 +20,8 @@ from benchmark.tracking import names
 from benchmark.tracking.delivery import ensure_experiment
 from benchmark.tracking.outbox import Outbox
 from benchmark.tracking.record import (
+    MlflowStatus,
     Record,
-    Status,
     clean,
     cleaned,
     dataset_input,
@@ -311,12 +311,12 @@ class Tracker:
                 self._close(self._left_open(patiently(self._find_all, _CLAIM_PATIENCE)))
         self._send(self._parent_end("FINISHED", tags or {}).measured(totals), write)
 
-    def abort(self, status: Status) -> None:
+    def abort(self, status: MlflowStatus) -> None:
         """End the sweep's run before its time (``KILLED`` or ``FAILED``)."""
         if self._started:
             with contextlib.suppress(Exception):  # the first error is the one to be shown
                 self._send(self._parent_end(status, {}))
 
-    def _parent_end(self, status: Status, tags: Mapping[str, str]) -> Record:
+    def _parent_end(self, status: MlflowStatus, tags: Mapping[str, str]) -> Record:
         run_id, now = self.parent_id or None, milliseconds()
         return self._record(self._parent_key, tags, run_id=run_id, status=status, end_time=now)
