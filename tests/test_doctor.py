@@ -244,6 +244,7 @@ def test_a_damaged_ledger():
 # Stores
 
 
+@pytest.mark.long
 def test_a_store_that_is_whole_and_one_that_is_damaged(uri):
     file = Path("mlruns/mlflow.db")
     before = file.read_bytes()

@@ -76,6 +76,7 @@ def test_it_learns_and_tells_its_coverage(three_classes, vectors, tmp_path):
     assert result.reports == {"vector_coverage": pytest.approx(43 / 53)}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("trainable", [False, True])
 def test_vectors_are_trained_only_where_asked_and_the_stored_model_needs_no_file(
     three_classes, vectors, tmp_path, trainable

@@ -18,6 +18,8 @@ from benchmark.spec.config import SweepConfig
 from benchmark.spec.result import Result, TrialEnd
 from benchmark.support.errors import UserError
 
+LONG_PRUNERS = [pytest.param(name, marks=pytest.mark.long) for name in ("hyperband", "percentile")]
+
 
 @pytest.fixture
 def dataset(tmp_path):
@@ -172,7 +174,7 @@ def test_no_winner_without_a_successful_trial(dataset, tmp_path):
     assert search.winner() is None
 
 
-@pytest.mark.parametrize("pruner", ["hyperband", "median", "percentile"])
+@pytest.mark.parametrize("pruner", ["median", *LONG_PRUNERS])
 def test_poor_trials_are_pruned_but_never_the_default(dataset, tmp_path, pruner):
     search = Search(make(dataset, trials=30, epochs=9, pruner=pruner), None, tmp_path)
     pruned = []
