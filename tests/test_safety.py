@@ -275,7 +275,9 @@ def test_a_program_that_a_sweep_of_the_store_has_recorded_is_trusted_until_it_is
 
     client = connect(uri)
     experiment = client.create_experiment("sample", artifact_location=Path("kept").resolve().as_uri())
-    run = client.create_run(experiment, tags={names.MODEL_DIGEST: folder_digest(stranger)})
+    run = client.create_run(
+        experiment, tags={names.KIND: names.FINAL_RUN, names.MODEL_DIGEST: folder_digest(stranger)}
+    )
     client.log_artifacts(run.info.run_id, str(stranger), "model")
     words = ["--model-uri", f"runs:/{run.info.run_id}/model", "great"]
     assert main_of("predict")(words) == 0

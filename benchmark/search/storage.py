@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
-from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
+from optuna.storages.journal import JournalFileBackend
 
 from benchmark.support.databases import (
     Contents,
@@ -28,7 +30,7 @@ T = TypeVar("T")
 
 _MLFLOW_TABLES = frozenset({"experiments", "runs"})
 _LONGEST_PAUSE = 2.0
-_LONGEST_HELD = 3  # seconds; Optuna holds the lock of a journal while it writes one line
+_LONGEST_HELD = 1.0  # seconds; Optuna holds the lock of a journal while it writes one line
 # What PostgreSQL says of a connection, not of a question: it is lost, the server stops, starts, is full.
 _AWAY_STATES = ("08", "57P", "53300")
 
@@ -60,7 +62,8 @@ def open_journal(path: Path) -> JournalStorage:
 
     What a process that was killed, or a full disk, has left of an operation is undone: a last line without
     its end was never acknowledged, since Optuna reports an operation only when its line is whole and on the
-    disk. It is cut off. Optuna's own lock, a link beside the file, is taken over where its owner is gone.
+    disk. It is cut off. So is Optuna's own lock, a link beside the file, where its owner is gone: the next
+    process would wait 30 seconds for it, and for ever where it names a relative path.
 
     Parameters
     ----------
@@ -72,9 +75,9 @@ def open_journal(path: Path) -> JournalStorage:
     UserError
         For a journal that is damaged elsewhere than at its end: names file and line, changes nothing.
     """
+    _free(path.with_name(f"{path.name}.lock"))
     _cut_off(path)
-    lock = JournalFileSymlinkLock(str(path.absolute()), grace_period=_LONGEST_HELD)
-    backend = _Journal(str(path), lock)
+    backend = _Journal(str(path))
     try:
         return JournalStorage(backend)
     except OSError:
@@ -91,6 +94,23 @@ class _Journal(JournalFileBackend):
     def read_logs(self, log_number_from: int) -> Generator[dict[str, Any], None, None]:
         for self.line, log in enumerate(super().read_logs(log_number_from), log_number_from + 1):
             yield log
+
+
+def _free(lock: Path) -> None:
+    """Remove a lock whose owner is gone.
+
+    Safe, since the caller holds the study's own lock: whoever has this one is not a process of ours, unless
+    it was killed. Another program, as a dashboard that writes a note, has it for the time of one line, so
+    a lock that is older than a second is nobody's.
+    """
+    if lock.is_symlink():
+        with contextlib.suppress(FileNotFoundError):
+            left = _LONGEST_HELD - (time.time() - lock.lstat().st_mtime)
+            time.sleep(min(max(left, 0.0), _LONGEST_HELD))  # not longer, where the clock was set back
+            lock.unlink()
+    for renamed in lock.parent.glob("*.rename"):  # killed between the two steps in which Optuna gives it up
+        if renamed.is_symlink() and renamed.name.startswith(lock.name):
+            renamed.unlink(missing_ok=True)
 
 
 def _cut_off(path: Path) -> None:

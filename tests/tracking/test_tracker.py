@@ -218,6 +218,7 @@ def test_a_flaky_store_is_asked_again(client, spool, outbox, open_tracker):
     first.outbox.close(PATIENCE)
     turns = iter(range(1000))
     flaky = Faulty(client, lambda name: "before" if next(turns) % 2 == 0 else None)
-    assert Tracker(flaky, plan, None, outbox(client, spool)).ended_trial(0).status == "ok"
+    store = StoreClient("http://flaky", flaky)
+    assert Tracker(store, plan, None, outbox(client, spool)).ended_trial(0).status == "ok"
     assert len(runs_of(StoreClient("http://flaky", flaky))) == 2
     assert flaky.failed > 3
