@@ -1,6 +1,7 @@
 """Journals that a crash has cut off, damaged ones, and locks that nobody holds any more."""
 
 import json
+import os
 import time
 
 import optuna
