@@ -22,6 +22,7 @@ import os, signal, sys
 from benchmark import cli, ui
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell's background jobs ignore
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # which nohup has ignored
 sys.exit(cli.run_command(lambda words: ui._serve([sys.executable, "-c", *words], os.environ), [sys.argv[1]]))
 """
 
