@@ -119,14 +119,15 @@ PIPELINE = ("--model", "tfidf-logreg", "--dataset", "sample", "--trials", "1", "
 def finished_sweep(_hermetic_session, sample, tmp_path_factory) -> Path:
     """A folder in which `PIPELINE` and `SWEEP` were run, and printed.txt: what the second printed.
 
-    It is made once for all processes.
+    It is made once for all processes, and each test may look into it with commands. Their locks come and go
+    there, so a copy is taken of a second folder, in which nobody stands.
 
     Who changes it takes a copy.
     """
     base = tmp_path_factory.getbasetemp()
     folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "finished-sweep"
     with FileLock(f"{folder}.lock"):
-        if not (folder / "printed.txt").exists():
+        if not _untouched(folder).exists():
             folder.mkdir()
             from benchmark import sweep
 
@@ -136,14 +137,24 @@ def finished_sweep(_hermetic_session, sample, tmp_path_factory) -> Path:
                 printed.truncate(printed.seek(0))
                 assert sweep.main([*SWEEP]) == 0
             (folder / "printed.txt").write_text(printed.getvalue())
+            shutil.copytree(folder, _untouched(folder))
     return folder
 
 
 @pytest.fixture
 def copied_sweep(finished_sweep, tmp_path) -> Path:
     """A copy of that folder, in which the test stands."""
-    shutil.copytree(finished_sweep, tmp_path, dirs_exist_ok=True)
+    copy_sweep(finished_sweep, tmp_path)
     return tmp_path
+
+
+def copy_sweep(finished, folder):
+    """Make a folder a copy of the finished sweep."""
+    shutil.copytree(_untouched(finished), folder, dirs_exist_ok=True)
+
+
+def _untouched(finished):
+    return finished.with_name(f"{finished.name}-untouched")
 
 
 class ThreeClasses:

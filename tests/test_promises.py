@@ -1,13 +1,12 @@
 """The core promises, as a user meets them: one folder, a few commands, the smallest models there are."""
 
 import json
-import shutil
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import SWEEP
+from conftest import SWEEP, copy_sweep
 from ledgers import looks
 from processes import kill, of_kind, outcome, repeated, runs, start_sweep
 
@@ -135,7 +134,7 @@ def test_seeds_are_the_same_for_all_models(finished_sweep):
 def smoked(finished_sweep, tmp_path_factory):
     """The finished sweep, and a smoke test beside it."""
     folder = tmp_path_factory.mktemp("smoked")
-    shutil.copytree(finished_sweep, folder, dirs_exist_ok=True)
+    copy_sweep(finished_sweep, folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         assert sweep.main(SMOKE) == 0
