@@ -21,12 +21,7 @@ _FORMATS = ("table", "md", "csv", "json", "tex", "html")
 @cli.command(
     "leaderboard",
     cli.BOARD_DATASET,
-    cli.option(
-        "--format F",
-        f"{', '.join(_FORMATS)} (default: table)",
-        cli.Choice("format", _FORMATS),
-        default="table",
-    ),
+    cli.one_of("--format F", "format", _FORMATS, "table"),
     cli.option("--output FILE", "write to a file instead of the terminal"),
     cli.switch("--wide", "all columns of the table"),
     cli.option(

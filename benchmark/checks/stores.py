@@ -32,7 +32,7 @@ _OTHER_CACHE = "export BENCHMARK_CACHE_DIR=FOLDER, on a disk of this machine"
 def runs_folder(setup: Setup) -> Iterator[Finding]:
     """Find out whether runs can be kept, and recorded in the ledger of test reads."""
     ensure_runs_folder(setup.runs, make=False)
-    reads = len(read_entries(setup.runs / "ledger.jsonl"))
+    reads = len(read_entries(files.RunsFolder(setup.runs).ledger))
     yield ok(f"runs are kept in {setup.runs.absolute()}; test reads in its ledger: {reads}")
 
 

@@ -56,6 +56,11 @@ def option(name: str, help: str, type: Callable[[str], Any] | None = None, **set
     return name, {"metavar": metavar, "type": type or _TYPES.get(metavar, str), "help": help, **settings}
 
 
+def one_of(name: str, what: str, choices: tuple[str, ...], default: str) -> Option:
+    """Return an option whose value is one of some words, all of which ``--help`` lists."""
+    return option(name, f"{', '.join(choices)} (default: {default})", Choice(what, choices), default=default)
+
+
 def switch(name: str, help: str) -> Option:
     """Return an option without a value."""
     return name, {"action": "store_true", "help": help}

@@ -76,15 +76,8 @@ OPTIONS = (
         "training seconds of the search after which no trial is started, earlier ones included",
         cli.positive_number,
     ),
-    cli.option(
-        "--sampler X", f"{', '.join(SAMPLERS)} (default: tpe)", cli.Choice("sampler", SAMPLERS), default="tpe"
-    ),
-    cli.option(
-        "--pruner X",
-        f"{', '.join(PRUNERS)} (default: median)",
-        cli.Choice("pruner", PRUNERS),
-        default="median",
-    ),
+    cli.one_of("--sampler X", "sampler", SAMPLERS, "tpe"),
+    cli.one_of("--pruner X", "pruner", PRUNERS, "median"),
     cli.option("--space FILE", "search space instead of the model's own (YAML)"),
     cli.option(
         "--set NAME=VALUE",

@@ -142,7 +142,7 @@ class _Process(Worker):
 
 
 def oom_kills() -> int:
-    """Return how many processes of this one's control group the kernel has killed for want of memory.
+    """Return how many processes of this one's control group the kernel has killed for lack of memory.
 
     Without control groups, it is the number of this machine: a kill elsewhere may then be mistaken for ours.
     """

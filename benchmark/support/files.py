@@ -163,3 +163,8 @@ class RunsFolder:
     def spool(self) -> Path:
         """Records of runs that are not in MLflow yet."""
         return self.path / "spool"
+
+    @property
+    def artifacts(self) -> Path:
+        """Artifacts of the runs in an embedded store, by data set."""
+        return self.path / "artifacts"

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 from benchmark.support.files import held
 from benchmark.tracking.delivery import Delivery, Refused
 from benchmark.tracking.record import Record
-from benchmark.tracking.spool import SPOOL, Spool
+from benchmark.tracking.spool import Spool
 from benchmark.tracking.store import reason
 
 _FIRST_PAUSE, _LONGEST_PAUSE, _GROWTH = 0.1, 5.0, 1.5
@@ -143,7 +143,7 @@ class Outbox:
             self._away = True
             self._notice(
                 f"the tracking store does not answer ({reason(error)}); "
-                f"results are kept in mlruns/{SPOOL} until it does"
+                f"results are kept in mlruns/{self.spool.home.parent.name} until it does"
             )
 
     def _work(self) -> None:

@@ -154,7 +154,7 @@ def find_runs(
     # What was refused is done all the same: the test split is not read again.
     records = [] if spool is None else [*spool.refused_runs(), *spool.records()]
     wanted = {getattr(names, name): value for name, value in tags.items()}
-    runs = _ask_tables(client, lambda database: _read_tables(database, dataset, kinds))
+    runs = _ask_tables(client, lambda database: _read_tables(database, dataset, kinds, wanted))
     if runs is None:
         runs = _ask_client(client, dataset, kinds, wanted)
     found = [
@@ -207,15 +207,18 @@ def _ask_tables(client: Any, question: Callable[[sqlite3.Connection], Answer]) -
 
 
 def _read_tables(
-    database: sqlite3.Connection, dataset: str | None, kinds: Collection[str]
+    database: sqlite3.Connection, dataset: str | None, kinds: Collection[str], tags_wanted: Mapping[str, str]
 ) -> list[StoredRun]:
-    marks = ", ".join("?" * len(kinds))
     chosen = (
-        "SELECT runs.run_uuid FROM runs JOIN tags USING (run_uuid) JOIN experiments USING (experiment_id) "
+        "SELECT runs.run_uuid FROM runs JOIN experiments USING (experiment_id) "
         "WHERE runs.lifecycle_stage = 'active' AND experiments.lifecycle_stage = 'active' "
-        f"AND experiments.name = coalesce(?, experiments.name) AND tags.key = ? AND tags.value IN ({marks})"
+        "AND experiments.name = coalesce(?, experiments.name)"
     )
-    which = (dataset, names.KIND, *kinds)
+    which = [dataset]
+    for tag, values in ((names.KIND, kinds), *((tag, (value,)) for tag, value in tags_wanted.items())):
+        marks = ", ".join("?" * len(values))
+        chosen += f" AND run_uuid IN (SELECT run_uuid FROM tags WHERE key = ? AND value IN ({marks}))"
+        which += [tag, *values]
 
     def rows(columns: str, table: str) -> sqlite3.Cursor:
         return database.execute(

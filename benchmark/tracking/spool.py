@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import Literal
 
 from benchmark.support.databases import sqlite_path
-from benchmark.support.files import delete, sync_to_disk, write_whole
+from benchmark.support.files import RunsFolder, delete, sync_to_disk, write_whole
 from benchmark.support.printable import redacted
 from benchmark.tracking.names import STUDY
 from benchmark.tracking.record import Record
 
-SPOOL = "spool"
 _FORM = '{{"sha256": "{}", "record": {}}}\n'
 _FILLED = re.compile(rb'\{"sha256": "([0-9a-f]{64})", "record": (.*)\}\n', re.DOTALL)
 _RECORDS = (".json", ".damaged", ".refused")
@@ -47,7 +46,7 @@ def store_name(uri: str, runs: Path) -> str:
 def spool_home(runs: Path, uri: str) -> Path:
     """Return the folder in which a store's records wait."""
     name = store_name(uri, runs).encode("utf-8", "surrogateescape")
-    return runs.resolve() / SPOOL / hashlib.sha256(name).hexdigest()[:16]
+    return RunsFolder(runs.resolve()).spool / hashlib.sha256(name).hexdigest()[:16]
 
 
 class Spool:
@@ -167,7 +166,7 @@ class Spool:
             (self.home / f"{name}.json").rename(self.home / f"{name}.{why}")
         except FileNotFoundError:
             return
-        kept = f"{SPOOL}/{self.home.name}/{name}.{why}"
+        kept = f"{self.home.parent.name}/{self.home.name}/{name}.{why}"
         self.notice(f"a result in the spool is {why} ({reason}); it is set aside as {kept}")
 
     def refused(self) -> int:
@@ -193,7 +192,7 @@ class Spool:
 def other_stores(runs: Path, but: Path) -> dict[str, int]:
     """Return the stores that something waits for, and how many records; that of one folder is left out."""
     found = {}
-    for folder in sorted((runs.resolve() / SPOOL).glob("*/")):
+    for folder in sorted(RunsFolder(runs.resolve()).spool.glob("*/")):
         waiting = len(list(folder.glob("*-*.json")))
         if waiting and folder != but:
             try:

@@ -29,9 +29,9 @@ from benchmark.support.databases import (
 )
 from benchmark.support.databases import reason as database_reason
 from benchmark.support.errors import UserError, one_line
+from benchmark.support.files import RunsFolder
 from benchmark.support.printable import redacted
 from benchmark.support.retries import retried
-from benchmark.tracking.spool import SPOOL
 
 Answer = TypeVar("Answer")
 
@@ -62,11 +62,12 @@ def ensure_runs_folder(runs: Path, make: bool = True) -> None:
     UserError
         Before anything is started, where it cannot.
     """
-    for folder in (runs, runs / "studies", runs / "artifacts", runs / SPOOL):
+    places = RunsFolder(runs)
+    for folder in (runs, places.studies, places.artifacts, places.spool):
         check_writable(folder, make)
-    for name in ("ledger.jsonl", "ledger.jsonl.lock"):
-        if (runs / name).exists():
-            check_writable(runs / name)
+    for file in (places.ledger, places.ledger.with_name(f"{places.ledger.name}.lock")):
+        if file.exists():
+            check_writable(file)
 
 
 def nearest(path: Path) -> Path:
@@ -332,7 +333,7 @@ def default_artifacts(uri: str, runs: Path, dataset: str) -> str | None:
     """Return where artifacts of an experiment go: beside an embedded database, else the server's choice."""
     if urlsplit(uri).scheme in ("http", "https"):
         return None
-    return (runs / "artifacts" / dataset).resolve().as_uri()
+    return (RunsFolder(runs).artifacts / dataset).resolve().as_uri()
 
 
 def ui_address(uri: str) -> str:
