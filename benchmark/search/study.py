@@ -335,8 +335,10 @@ class Search:
         if not means:
             return None
         best = max(means, key=lambda config_id: means[config_id])
+        # An attempt that broke off may have the identity without the configuration.
+        whole = (trial for trial in self._trials() if "hparams" in trial.user_attrs)
         first = min(
-            (trial for trial in self._trials() if trial.user_attrs.get("config_id") == best),
+            (trial for trial in whole if trial.user_attrs.get("config_id") == best),
             key=lambda trial: trial.user_attrs["slot"],
         )
         return Winner(dict(first.user_attrs["hparams"]), best, means[best], first.user_attrs["slot"])

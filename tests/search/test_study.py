@@ -11,7 +11,6 @@ from benchmark.data.dataset import Dataset
 from benchmark.models.source_description import describe
 from benchmark.plan.run_specs import Plan, make_plan
 from benchmark.plan.space import Space
-from benchmark.search.samplers import make_sampler
 from benchmark.search.study import Search
 from benchmark.search.trials import check_trials
 from benchmark.spec.config import SweepConfig
@@ -455,32 +454,21 @@ def test_a_trial_whose_end_another_memory_knows_is_not_tried_again(dataset, tmp_
     assert again.seconds == 2.0
 
 
-@pytest.mark.parametrize("cut", ["asked", "suggesting", "noted", "told"])
-def test_a_process_may_die_at_any_step(dataset, tmp_path, cut):
-    """Each slot is settled once, with the configuration of an undisturbed search."""
+def test_a_process_may_die_after_any_line_that_it_writes(dataset, tmp_path):
+    """Each slot is settled once, with the configuration of an undisturbed search, and the same one wins."""
     plan = make(dataset, trials=3, sampler="random")
-    whole = run_all(Search(plan, None, tmp_path / "whole"), lambda spec: spec.training.learning_rate)
-    search = Search(plan, None, tmp_path / "cut")
-    first = search.proposal()
-    search.tell(first.number, Result("ok", best_val_accuracy=first.spec.training.learning_rate))
-    if cut == "asked":
-        search._study.ask()
-    elif cut == "suggesting":
-        search._study.sampler = make_sampler("random", 0, 1)
-        trial = search._study.ask()
-        trial.set_user_attr("slot", 1)
-        name, searched = next(iter(plan.space.search.items()))
-        searched.suggest(trial, name)
-    else:
-        second = search.proposal()
-        trial = search._live[second.number]
-        end = TrialEnd("ok", second.spec.training.learning_rate, 1.0)
-        search._note(trial, end)
-        if cut == "told":
-            search._conclude(second.number)
-    again = Search(plan, None, tmp_path / "cut")
-    run_all(again, lambda spec: spec.training.learning_rate)
-    assert again.done == 3
-    rows = again.table()
-    assert [row["trial"] for row in rows] == [0, 1, 2]
-    assert [row["learning_rate"] for row in rows] == [spec.training.learning_rate for spec in whole]
+    value = lambda spec: spec.training.learning_rate  # noqa: E731
+    whole = Search(plan, None, tmp_path / "whole")
+    specs = run_all(whole, value)
+    lines = (tmp_path / "whole" / f"{plan.study}.journal").read_bytes().splitlines(keepends=True)
+    assert len(lines) > 30
+    for count in range(len(lines)):
+        folder = tmp_path / str(count)
+        folder.mkdir()
+        (folder / f"{plan.study}.journal").write_bytes(b"".join(lines[:count]))
+        again = Search(plan, None, folder)
+        run_all(again, value)
+        rows = again.table()
+        assert [row["trial"] for row in rows] == [0, 1, 2]
+        assert [row["learning_rate"] for row in rows] == [spec.training.learning_rate for spec in specs]
+        assert again.winner() == whole.winner()
