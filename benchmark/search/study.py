@@ -140,10 +140,17 @@ class Search:
             if self._presence is not None:
                 self._presence.release("ask")
 
-    def _recover(self) -> None:
-        """Close the trials of processes that are gone, and queue the slots that have no end."""
+    def _recover(self) -> int:
+        """Close trials of processes that are gone, queue slots without an end, and count the other trials.
+
+        Those are under way. A process may die at any moment: who counts again may count fewer, and
+        would start another slot in the place of the one that is lost.
+        """
+        under_way = 0
         for trial in self._trials(TrialState.RUNNING):
-            if not self._is_under_way(trial):
+            if self._is_under_way(trial):
+                under_way += 1
+            else:
                 self._close(trial)
         slots: defaultdict[int, list[FrozenTrial]] = defaultdict(list)
         for trial in self._trials():
@@ -153,6 +160,7 @@ class Search:
         for _, trials in sorted(slots.items()):
             if not any(is_done(trial) or trial.state in open_states for trial in trials):
                 self._queue(trials[-1])
+        return under_way
 
     def _is_under_way(self, trial: FrozenTrial) -> bool:
         """Whether a process that is there works on a trial."""
@@ -234,8 +242,7 @@ class Search:
         if self.finished:
             return None
         with self._alone():
-            self._recover()
-            if self.done + self._under_way() >= self.total:
+            if self._recover() + self.done >= self.total:
                 return None
             return self._ask()
 
