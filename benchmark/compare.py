@@ -7,15 +7,16 @@ from argparse import Namespace
 from typing import TYPE_CHECKING
 
 from benchmark import cli
+from benchmark.stats.intervals import MIN_SEEDS
 from benchmark.support.errors import UserError
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+    from collections.abc import Mapping, Sequence
 
     from benchmark.board.rows import BoardRow
     from benchmark.driver.session import Session
     from benchmark.report.verdict import Compared
+    from benchmark.stats.differences import Runs
 
 _MOST_SEEDS = 20
 
@@ -38,9 +39,10 @@ _MOST_SEEDS = 20
 )
 def main(options: Namespace) -> int:
     """Say which of two models is better on a data set: the verdict in one sentence, and the figures behind
-    it. Each is MODEL or MODEL:TIER, as on the board; without a tier, the tuned row. --until-decided
-    trains further seeds of both, one by one, until the verdict is clear or there are --max-seeds of them.
-    The error rate of 5 % holds although the data are compared after each seed (docs/statistics.md).
+    it. Each is MODEL or MODEL:TIER, as on the board; without a tier, the tuned row. --until-decided trains
+    further seeds of both until the verdict is clear, there are --max-seeds of them, or nothing that the
+    remaining ones are likely to show would decide. The error rate of 5 % holds although the data are
+    compared several times (docs/statistics.md).
 
     examples:
       python -m benchmark.compare nbsvm avg-pool --dataset imdb
@@ -67,71 +69,85 @@ def main(options: Namespace) -> int:
 
 def _once(options: Namespace, session: Session) -> Compared:
     """Compare what is there."""
+    from benchmark.board.ranking import verdict
     from benchmark.report.verdict import Compared
-    from benchmark.stats import comparisons
-    from benchmark.stats.verdicts import verdict
 
-    a, b, first, second = _read(options, session)
-    if not len(first):
-        raise UserError(f"{a.name} and {b.name} have no seed in common with predictions of both")
-    comparison = comparisons.compare(first, second, margin=options.margin)
-    return Compared(a, b, comparison, verdict(comparison))
+    rows, runs, a, b = _read(options, session)
+    for place in (a, b):
+        if place not in runs:
+            reason = f"a comparison needs {MIN_SEEDS} seeds with predictions, and {rows[place].name} has"
+            raise UserError(f"{reason} {rows[place].n_seeds}; train more, or add --until-decided")
+    found, words = verdict(rows, runs, a, b, options.margin)
+    return Compared(rows[a], rows[b], found, words)
 
 
 def _until_decided(options: Namespace, session: Session) -> Compared:
-    """Add seeds, one by one, and compare after each, as a plan says that is fixed now."""
+    """Add seeds, and compare after as many as a plan says that is fixed before the first comparison."""
     from benchmark.driver.further_seeds import run_seeds
     from benchmark.report.verdict import Compared
-    from benchmark.stats.verdicts import SequentialPlan, sentence, take_look
+    from benchmark.stats.differences import differences
+    from benchmark.stats.verdicts import SequentialPlan, family, sentence
     from benchmark.training.devices import set_up_device
 
-    plan = SequentialPlan(options.max_seeds or _MOST_SEEDS)
-    a, b, first, second = _read(options, session)
-    if len(first) > plan.max_seeds:
-        raise UserError(
-            f"there are {len(first)} seeds already; allow more", setting="max_seeds", value=plan.max_seeds
-        )
-    tried, ready = len(first), False
+    most = options.max_seeds or _MOST_SEEDS
+    rows, runs, a, b = _read(options, session)
+    there = min(rows[a].n_seeds, rows[b].n_seeds)
+    if there > most:
+        raise UserError(f"there are {there} seeds already; allow more", setting="max_seeds", value=most)
+    plan, number, tried, ready = SequentialPlan(most, max(there, MIN_SEEDS)), 0, there, False
     while True:
-        before = len(first)
-        if before >= plan.first:
-            number = min(before, plan.max_seeds) - plan.first
-            comparison, found, stop = take_look(first, second, plan, number, margin=options.margin)
-            session.display.line(f"{before} seeds: {sentence(comparison, a.name, b.name, found)}")
-            if stop:
-                return Compared(a, b, comparison, found, plan)
+        there = min(runs[place].n_seeds if place in runs else 0 for place in (a, b))
+        if there >= plan.analyses[number]:
+            pair = differences([runs[a], runs[b]], [0], [1])
+            shaky = [(rows[a].unsteady, rows[b].unsteady)]
+            counts = [(runs[a].n_seeds, runs[b].n_seeds)]
+            level = plan.level_at(number)
+            found = family(pair, counts, margin=options.margin, level=level, unsteady=shaky)[0]
+            possible, expected = plan.outlook(pair, number, options.margin)
+            last = there >= most
+            text = f"{there} seeds: {sentence(found, rows[a].name, rows[b].name)}"
+            if found.outcome != "undecided" or last or not possible:
+                if found.outcome == "undecided" and not last:
+                    text += f"; stopped, since nothing that {most} seeds are likely to show would decide"
+                session.display.line(text)
+                return Compared(rows[a], rows[b], found, "", plan)
+            end = f"after {expected} seeds" if expected else f"undecided after {most} seeds"
+            session.display.line(f"{text}; expected end, if this difference stays: {end}")
+            number += 1
         if not ready:  # TensorFlow takes seconds to import, and a verdict may need no more seeds
             set_up_device("auto")
             ready = True
-        while len(first) == before:  # a seed that fails in one of the two is none of both
-            tried += 1
-            if tried > 2 * plan.max_seeds:
-                raise UserError(f"{a.name} and {b.name}: too many seeds fail; see their runs in MLflow")
-            for row in (a, b):
-                run_seeds(row, tried, session)
-            a, b, first, second = _read(options, session, (a, b))
+        tried = max(tried + 1, plan.analyses[number])
+        if tried > 2 * most:
+            raise UserError(f"{rows[a].name} and {rows[b].name}: too many seeds fail; see MLflow")
+        for place in (a, b):
+            run_seeds(rows[place], tried, session)
+        rows, runs, a, b = _read(options, session, (rows[a], rows[b]))
 
 
 def _read(
-    options: Namespace, session: Session, rows: tuple[BoardRow, BoardRow] | None = None
-) -> tuple[BoardRow, BoardRow, NDArray[np.bool_], NDArray[np.bool_]]:
-    """Read the two rows, and which examples they have right on the seeds of both: [seeds, examples]."""
-    import numpy as np
-
+    options: Namespace, session: Session, pair: tuple[BoardRow, BoardRow] | None = None
+) -> tuple[Sequence[BoardRow], Mapping[int, Runs], int, int]:
+    """Read the board, what comparisons need of its runs, and the places of the two rows."""
+    from benchmark.board.ranking import race, section_runs, systems
     from benchmark.board.stored_board import chosen_dataset, find_pair, read_board
     from benchmark.tracking.predictions import AnswerReader
 
     dataset = chosen_dataset(session.client, options.dataset)
     board = read_board(session.client, dataset, session.runs.ledger, margin=options.margin, single="dataset")
-    if rows is None:
-        a, b = find_pair(board.rows, options.a, options.b, options.budget)
-    else:
-        a, b = (next(new for new in board.rows if _same(old, new)) for old in rows)
-    read = AnswerReader(session.client)
-    answers = [{seed: read(run) for seed, run in zip(row.seeds, row.run_ids, strict=True)} for row in (a, b)]
-    first, second = ({seed: right for seed, right in own.items() if right is not None} for own in answers)
-    shared = sorted(first.keys() & second.keys())
-    return a, b, np.array([first[seed] for seed in shared]), np.array([second[seed] for seed in shared])
+    rows = board.rows
+    if pair is None:
+        pair = find_pair(rows, options.a, options.b, options.budget)
+    a, b = (next(place for place, row in enumerate(rows) if _same(one, row)) for one in pair)
+    read, sections = AnswerReader(session.client), {race(rows[a]), race(rows[b])}
+    known = []
+    for row in rows:
+        ids = row.run_ids if race(row) in sections and row.counts else ()
+        answers = {seed: read(run) for seed, run in zip(row.seeds, ids, strict=False)}
+        whole = all(right is not None for right in answers.values())
+        known.append({seed: right for seed, right in answers.items() if right is not None} if whole else {})
+    system = systems(rows)
+    return rows, section_runs(rows, known), system[a], system[b]
 
 
 def _same(old: BoardRow, new: BoardRow) -> bool:

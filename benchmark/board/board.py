@@ -12,11 +12,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.board.ranking import LEVEL, MARGIN, compared, ranked, systems, with_differences
+from benchmark.board.ranking import (
+    LEVEL,
+    MARGIN,
+    Answers,
+    as_printed,
+    ranked,
+    section_runs,
+    systems,
+    with_differences,
+)
 from benchmark.board.rows import CHANGED, WATERMARK, Board, BoardRow
+from benchmark.board.summary import summaries
 from benchmark.data.ledger_chain import SHOWN
+from benchmark.stats.failures import failed_to_learn, failure_rate_bound
 from benchmark.stats.intervals import MIN_SEEDS, mean_interval, mean_of, sampling_error
-from benchmark.stats.pairwise import Answers
 from benchmark.tracking.runs import StoredRun
 
 _USUAL_PROTOCOL = "inductive"
@@ -30,8 +40,9 @@ _JOINED = ("device", "versions", "git_commit")
 _OF_LATEST = ("model", "budget", "dataset", "dataset_digest", "study", "protocol", "parameters")
 _FROM_COMPARISONS: dict[str, Any] = dict.fromkeys(
     (
-        *("rank", "sampling_error", "sampling_ci_low", "sampling_ci_high", "baseline", "difference"),
-        *("difference_ci_low", "difference_ci_high", "difference_p", "difference_outcome", "seeds_needed"),
+        *("rank", "rank_worst", "sampling_error", "sampling_ci_low", "sampling_ci_high", "baseline"),
+        *("difference", "difference_ci_low", "difference_ci_high", "difference_ci_level", "difference_p"),
+        *("difference_outcome", "detectable", "detectable_by_more"),
     )
 )
 _WITHHELD: dict[str, Any] = dict.fromkeys(
@@ -49,6 +60,7 @@ def build_board(
     unrecorded: Mapping[tuple[str, str], int] | None = None,
     versions: Sequence[str] = (),
     ties: Callable[[str], int] = lambda run_id: 0,
+    majority: Callable[[str], float | None] = lambda run_id: None,
 ) -> Board:
     """Compute the board of a data set.
 
@@ -73,6 +85,9 @@ def build_board(
     ties : callable, optional
         By the id of a run, for how many test examples its predictions do not say which class was answered;
         asked where they do not give the run's accuracy.
+    majority : callable, optional
+        By the id of a run, the share of the most frequent class in its test split; None where that is not
+        known.
 
     Returns
     -------
@@ -86,11 +101,11 @@ def build_board(
     latest run (``failed``, ``oom``, ``timeout``), or as missing where there is none or it was
     interrupted: nothing is known about such a seed, and the same command again runs it.
 
-    Rows of the same data set, budget and protocol are compared, all with all, on the seeds that both
-    have; the p-values are corrected for all comparisons of the data set together (Holm). What rows
-    share a rank, `benchmark.stats.verdicts.shared_ranks` explains. A row with fewer than three seeds,
-    or without predictions, is compared with nothing and shares the rank of the lowest one above it. An
-    accuracy that stored predictions contradict is withheld: its row has no rank.
+    Rows of the same data set, budget and protocol are a section. All pairs of a section are compared as one
+    family, for the ranks, and all rows with the baseline as another (`benchmark.stats.verdicts.family`). A
+    row with fewer than three seeds, or without predictions, is compared with nothing and has no rank. Runs
+    that failed to learn are not in a row's mean, and the row wins nothing. An accuracy that stored
+    predictions contradict is withheld: its row has no rank.
     """
     groups: dict[tuple[str, str, str, str, str, str], list[StoredRun]] = defaultdict(list)
     for run in runs:
@@ -98,23 +113,28 @@ def build_board(
             key = (run.dataset_digest, run.model, tier, run.budget, run.study, run.protocol)
             groups[key].append(run)
     missing = unrecorded or {}
-    rows = sorted(
-        (
-            _row(key[2], group, test_reads.get(key[:2], 0), missing.get(key[:2], 0))
-            for key, group in groups.items()
-        ),
-        key=_order,
-    )
-    first = systems(rows)
-    read = {place: _answers(rows[place], answers, ties) for place in dict.fromkeys(first)}
-    checked = [
-        (_with_answers(row, *read[place]), read[place][0]) for row, place in zip(rows, first, strict=True)
-    ]
+
+    def row_of(key: tuple[str, str, str, str, str, str], unlearned: frozenset[str] = frozenset()) -> BoardRow:
+        reads, unread = test_reads.get(key[:2], 0), missing.get(key[:2], 0)
+        return _row(key[2], groups[key], reads, unread, unlearned)
+
+    made = sorted(((row_of(key), key) for key in groups), key=lambda one: _order(one[0]))
+    first = systems([row for row, _ in made])
+    read = {place: _answers(made[place][0], answers, ties) for place in dict.fromkeys(first)}
+    levels: dict[str, float | None] = {}
+    checked = []
+    for (row, key), place in zip(made, first, strict=True):
+        known, contradiction = read[place]
+        unlearned = _unlearned(row, known, majority, levels)
+        if unlearned:
+            row = row_of(key, frozenset(unlearned))
+            known = {seed: known[seed] for seed in row.seeds}
+        checked.append((_with_answers(row, known, contradiction), known))
     checked.sort(key=lambda one: _order(one[0]))
-    rows, known = [row for row, _ in checked], [right for _, right in checked]
-    found, pairs = compared(rows, known, margin)
-    rows = with_differences(ranked(rows, pairs), found, pairs, baseline)
-    return Board(
+    summarised = section_runs([row for row, _ in checked], [known for _, known in checked])
+    rows, pairs = ranked([row for row, _ in checked], summarised, margin)
+    rows = with_differences(rows, summarised, baseline, margin)
+    board = Board(
         margin=margin,
         level=LEVEL,
         rows=tuple(rows),
@@ -122,14 +142,19 @@ def build_board(
         examples_shown={digest: count for (digest, name), count in test_reads.items() if name == SHOWN},
         versions=tuple(versions),
     )
+    return board.model_copy(update={"summary": tuple(summaries(as_printed(board)))})
 
 
-def _row(tier: str, runs: list[StoredRun], test_reads: int, unrecorded: int) -> BoardRow:
-    """Return a row that nothing is compared with yet."""
+def _row(
+    tier: str, runs: list[StoredRun], test_reads: int, unrecorded: int, unlearned: frozenset[str]
+) -> BoardRow:
+    """Return a row that nothing is compared with yet; runs that failed to learn are named by their ids."""
     by_seed: dict[int, list[StoredRun]] = defaultdict(list)
     for run in sorted(runs, key=lambda run: (run.ended_at, run.run_id)):
         by_seed[run.seed].append(run)
-    counted = [ok[-1] for _, tries in sorted(by_seed.items()) if (ok := [r for r in tries if _finished(r)])]
+    latest_ok = [ok[-1] for _, tries in sorted(by_seed.items()) if (ok := [r for r in tries if _finished(r)])]
+    counted = [run for run in latest_ok if run.run_id not in unlearned]
+    n_unlearned = len(latest_ok) - len(counted)
     lost = [tries[-1].status for tries in by_seed.values() if not any(_finished(r) for r in tries)]
     expected = max(len(by_seed), *(run.seeds_expected for run in runs))
     n_diverged, interrupted = lost.count("diverged"), lost.count("interrupted")
@@ -158,7 +183,9 @@ def _row(tier: str, runs: list[StoredRun], test_reads: int, unrecorded: int) -> 
         seeds_expected=expected,
         n_failed=n_failed,
         n_diverged=n_diverged,
-        n_missing=expected - len(counted) - n_failed - n_diverged,
+        n_unlearned=n_unlearned,
+        failure_bound=_failure_bound(n_diverged + n_unlearned, len(latest_ok) + n_diverged),
+        n_missing=expected - len(latest_ok) - n_failed - n_diverged,
         val_accuracy_mean=validation,
         val_test_gap=None if validation is None or mean is None else validation - mean,
         train_seconds_median=_median([run.train_seconds for run in counted]),
@@ -188,11 +215,41 @@ def _duplicates(stored: str) -> str | None:
     return f"{count:,} of {size:,} ({100 * count / size:.2g} %)" if count else None
 
 
+def _failure_bound(failed: int, runs: int) -> float | None:
+    return failure_rate_bound(failed, runs) if runs else None
+
+
+def _unlearned(
+    row: BoardRow,
+    known: Answers,
+    majority: Callable[[str], float | None],
+    levels: dict[str, float | None],
+) -> list[str]:
+    """Return the ids of the runs that failed to learn; `levels` keeps the answers of `majority`."""
+    if not known:
+        return []
+    if row.dataset_digest not in levels:
+        levels[row.dataset_digest] = majority(row.run_ids[0])
+    level = levels[row.dataset_digest]
+    if level is None:
+        return []
+    right = [int(np.count_nonzero(known[seed])) for seed in row.seeds]
+    failed = failed_to_learn(right, len(known[row.seeds[0]]), level)
+    return [run_id for run_id, lost in zip(row.run_ids, failed, strict=True) if lost]
+
+
 def _notes(row: BoardRow, counted: list[StoredRun]) -> tuple[str, ...]:
     notes = []
-    for count, word in ((row.n_missing, "missing"), (row.n_failed, "failed"), (row.n_diverged, "diverged")):
+    for count, word in (
+        (row.n_missing, "missing"),
+        (row.n_failed, "failed"),
+        (row.n_diverged, "diverged"),
+        (row.n_unlearned, "failed to learn (no better than the most frequent class) and are not in the mean"),
+    ):
         if count:
             notes.append(f"{count} of {row.seeds_expected} seeds {word}")
+    if row.unsteady:
+        notes.append("never called better, since some seeds are lost")
     if row.n_seeds < MIN_SEEDS:
         notes.append(f"no interval: needs {MIN_SEEDS} seeds, has {row.n_seeds}")
     if row.protocol != _USUAL_PROTOCOL:

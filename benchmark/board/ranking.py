@@ -1,102 +1,115 @@
-"""Comparisons of a board's rows, their shared ranks, and their differences to a baseline."""
+"""Comparisons of a board's rows, the ranks that they leave open, and differences to a baseline."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
-from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmark.board.rows import Board, BoardRow, Pair
-from benchmark.stats.comparisons import Difference
+from benchmark.stats.differences import Runs, borrowing, differences, runs_of
 from benchmark.stats.intervals import MIN_SEEDS
-from benchmark.stats.pairwise import Answers, differences
-from benchmark.stats.verdicts import Outcome, holm, outcome, shared_ranks, verdict
+from benchmark.stats.verdicts import Comparison, family, rank_ranges
 
 MARGIN, LEVEL = 0.005, 0.95
 BASELINES = ("tfidf-logreg", "avg-pool")
 """What rows are compared with, where the user names nothing else: the first of these that is there."""
 
-_TURNED: dict[Outcome, Outcome] = {"better": "worse", "worse": "better"}
 Race = tuple[str, str, str]
+Answers = Mapping[int, NDArray[np.bool_]]
+"""Which test examples the run of each seed has right: by seed, shape (N,)."""
 
 
-def compared(
-    rows: Sequence[BoardRow], known: Sequence[Answers], margin: float = MARGIN
-) -> tuple[dict[tuple[int, int], Difference], list[Pair]]:
-    """Compare all that are ranked together; rows that are the same runs are one system.
+def section_runs(rows: Sequence[BoardRow], known: Sequence[Answers]) -> dict[int, Runs]:
+    """Summarise the runs of all rows that can be compared, with variances that borrow within each section.
 
     Parameters
     ----------
     rows : sequence of BoardRow
-        By mean test accuracy, best first.
+        Of a board.
     known : sequence of mapping of int to ndarray of bool, shape (N,)
         For each row, by seed, which test examples are right; empty where it is not to be compared.
-    margin : float
-        The smallest difference of accuracy worth talking about.
 
     Returns
     -------
-    dict of (int, int) to Difference
-        By the places of the two rows.
-    list of Pair
-        In the same order, with p-values corrected for all of the same data set.
+    dict of int to Runs
+        By the place of the row. Rows that are the same runs are one system: the first one stands for them.
+        Rows with fewer than three seeds are absent.
     """
-    found: dict[tuple[int, int], Difference] = {}
-    for places in _races(rows, [place for place in dict.fromkeys(systems(rows)) if known[place]]):
-        compared = differences([known[place] for place in places], margin=margin, level=LEVEL)
-        found |= {(places[i], places[j]): difference for (i, j), difference in compared.items()}
-    by_data: dict[str, list[tuple[int, int]]] = defaultdict(list)
-    for key in found:
-        by_data[rows[key[0]].dataset_digest].append(key)
-    corrected: dict[tuple[int, int], float | None] = {}
-    for keys in by_data.values():  # a different data set of the same name has no say
-        corrected |= zip(keys, holm([found[key].p_value for key in keys]), strict=True)
-    pairs = [
-        _pair(*key, difference, p) for key, difference in found.items() if (p := corrected[key]) is not None
-    ]
-    return found, pairs
+    found: dict[int, Runs] = {}
+    enough = [place for place in dict.fromkeys(systems(rows)) if len(known[place]) >= MIN_SEEDS]
+    for places in _races(rows, enough):
+        runs = [runs_of(np.stack(list(known[place].values()))) for place in places]
+        found |= zip(places, borrowing(runs), strict=True)
+    return found
 
 
-def _pair(a: int, b: int, difference: Difference, corrected: float) -> Pair:
-    assert difference.interval is not None
-    assert difference.p_value is not None
-    return Pair(
-        a=a,
-        b=b,
-        n_seeds=difference.n_seeds,
-        difference=difference.difference,
-        ci_low=difference.interval.low,
-        ci_high=difference.interval.high,
-        p_value=difference.p_value,
-        p_corrected=corrected,
-        outcome=outcome(difference, corrected),
+def compared(
+    rows: Sequence[BoardRow],
+    runs: Mapping[int, Runs],
+    places: Sequence[tuple[int, int]],
+    margin: float = MARGIN,
+) -> list[Comparison]:
+    """Compare pairs of rows of a section, by their places, as one family."""
+    if not places:
+        return []
+    members = sorted({place for pair in places for place in pair})
+    position = {place: number for number, place in enumerate(members)}
+    first, second = zip(*places, strict=True)
+    found = differences(
+        [runs[place] for place in members],
+        [position[place] for place in first],
+        [position[place] for place in second],
+    )
+    return family(
+        found,
+        [(runs[a].n_seeds, runs[b].n_seeds) for a, b in places],
+        margin=margin,
+        level=LEVEL,
+        unsteady=[(rows[a].unsteady, rows[b].unsteady) for a, b in places],
     )
 
 
-def ranked(rows: Sequence[BoardRow], pairs: Sequence[Pair]) -> list[BoardRow]:
-    """Give ranks; the rule stands in `benchmark.stats.verdicts.shared_ranks`."""
-    counted = [
-        place
-        for place, row in enumerate(rows)
-        if row.watermark is None and row.test_accuracy_mean is not None
-    ]
-    # Where the shared seeds contradict the means of all seeds, a is "worse": nothing is separated.
-    apart = {(pair.a, pair.b) for pair in pairs if pair.outcome == "better"}
+def ranked(
+    rows: Sequence[BoardRow], runs: Mapping[int, Runs], margin: float = MARGIN
+) -> tuple[list[BoardRow], list[Pair]]:
+    """Compare all that are ranked together and give ranks, as `benchmark.stats.verdicts.rank_ranges` says.
+
+    All pairs of a section are one family. Rows that are the same runs are one system and count once.
+    """
+    found, pairs = list(rows), []
     system = systems(rows)
-    found = list(rows)
-    for all_places in _races(rows, counted):
-        places = list(dict.fromkeys(system[place] for place in all_places))
-        separated = np.zeros((len(places), len(places)), dtype=bool)
-        for i, j in combinations(range(len(places)), 2):
-            separated[i, j] = separated[j, i] = (places[i], places[j]) in apart
-        means = [rows[place].test_accuracy_mean or 0.0 for place in places]
-        ranks = dict(zip(places, shared_ranks(means, separated), strict=True))
-        for place in all_places:
-            found[place] = rows[place].model_copy(update={"rank": ranks[system[place]]})
-    return found
+    for places in _races(rows, runs):
+        couples = list(combinations(places, 2))
+        position = {place: number for number, place in enumerate(places)}
+        better = np.zeros((len(places), len(places)), dtype=bool)
+        for (a, b), comparison in zip(couples, compared(rows, runs, couples, margin), strict=True):
+            better[position[a], position[b]] = comparison.outcome == "better"
+            better[position[b], position[a]] = comparison.outcome == "worse"
+            pairs.append(_pair(a, b, comparison))
+        ranks = dict(zip(places, rank_ranges(better), strict=True))
+        for place, row in enumerate(rows):
+            if system[place] in ranks:
+                best, worst = ranks[system[place]]
+                found[place] = row.model_copy(update={"rank": best, "rank_worst": worst})
+    return found, pairs
+
+
+def _pair(a: int, b: int, comparison: Comparison) -> Pair:
+    return Pair(
+        a=a,
+        b=b,
+        difference=comparison.difference,
+        ci_low=comparison.interval.low,
+        ci_high=comparison.interval.high,
+        ci_level=comparison.interval.level,
+        p_value=comparison.p_value,
+        p_corrected=comparison.p_corrected,
+        outcome=comparison.outcome,
+    )
 
 
 def systems(rows: Sequence[BoardRow]) -> list[int]:
@@ -117,44 +130,83 @@ def _races(rows: Sequence[BoardRow], places: Iterable[int]) -> list[list[int]]:
 
 
 def with_differences(
-    rows: Sequence[BoardRow],
-    found: Mapping[tuple[int, int], Difference],
-    pairs: Sequence[Pair],
-    baseline: str | None,
+    rows: Sequence[BoardRow], runs: Mapping[int, Runs], baseline: str | None, margin: float = MARGIN
 ) -> list[BoardRow]:
-    """Add each row's difference to the baseline of its race."""
-    corrected = {(pair.a, pair.b): pair.p_corrected for pair in pairs}
-    system = systems(rows)
-    compared = list(rows)
-    for places in _races(rows, [place for place, row in enumerate(rows) if row.rank is not None]):
+    """Add each row's difference to the baseline of its section: all of them are one family."""
+    system, changed = systems(rows), list(rows)
+    for places in _races(rows, [place for place, row in enumerate(rows) if row.counts]):
         base = baseline_of([rows[place] for place in places], baseline)
         if base is None:
             continue
         other = system[rows.index(base)]
+        couples = _column(rows, runs, other)
+        found = {a: one for (a, _), one in zip(couples, compared(rows, runs, couples, margin), strict=True)}
         for place in places:
-            if system[place] == other:
-                continue
-            key = min(system[place], other), max(system[place], other)
-            sign = 1 if system[place] < other else -1
-            changes = _difference(rows[place], found.get(key), corrected.get(key), sign)
-            compared[place] = rows[place].model_copy(update={"baseline": base.name, **changes})
-    return compared
+            if system[place] != other:
+                update = _difference(found.get(system[place]))
+                changed[place] = rows[place].model_copy(update={"baseline": base.name, **update})
+    return changed
 
 
-def _difference(
-    row: BoardRow, difference: Difference | None, corrected: float | None, sign: int
-) -> dict[str, Any]:
-    if difference is None or difference.interval is None:
-        return {"seeds_needed": MIN_SEEDS} if row.n_seeds < MIN_SEEDS else {}
-    ends = sorted((sign * difference.interval.low, sign * difference.interval.high))
-    found = verdict(difference, corrected)
+def _column(rows: Sequence[BoardRow], runs: Mapping[int, Runs], base: int) -> list[tuple[int, int]]:
+    """Return the pairs of a section's column of differences."""
+    if base not in runs:
+        return []
+    return [(place, base) for place in runs if place != base and race(rows[place]) == race(rows[base])]
+
+
+def verdict(
+    rows: Sequence[BoardRow], runs: Mapping[int, Runs], a: int, b: int, margin: float = MARGIN
+) -> tuple[Comparison, str]:
+    """Compare two rows as the board does, as one of the family that they belong to there.
+
+    Parameters
+    ----------
+    rows : sequence of BoardRow
+        Of a board.
+    runs : mapping of int to Runs
+        As `section_runs` returns it, with both rows.
+    a, b : int
+        Places of the two rows, of different systems.
+    margin : float
+        The smallest difference of accuracy worth talking about.
+
+    Returns
+    -------
+    Comparison
+        From a's side: with the baseline it is that of the board's column, otherwise that of its ranks.
+    str
+        What is corrected, in words.
+    """
+    section = [place for place in runs if race(rows[place]) == race(rows[a])]
+    if b not in section:
+        words = "not corrected: rows of different sections of the board"
+        return compared(rows, runs, [(a, b)], margin)[0], words
+    chosen = baseline_of([rows[place] for place in section])
+    base = next(place for place in section if rows[place] is chosen)
+    if base in (a, b):
+        couples = _column(rows, runs, base)
+        words = f"corrected for all {len(couples)} rows that the board compares with {rows[base].name}"
+    else:
+        couples = list(combinations(section, 2))
+        words = f"corrected for all {len(couples)} pairs that the board compares for its ranks"
+    place = next(number for number, couple in enumerate(couples) if {a, b} == set(couple))
+    found = compared(rows, runs, couples, margin)[place]
+    return found if couples[place] == (a, b) else found.turned(), words
+
+
+def _difference(comparison: Comparison | None) -> dict[str, object]:
+    if comparison is None:
+        return {}
     return {
-        "difference": sign * difference.difference,
-        "difference_ci_low": ends[0],
-        "difference_ci_high": ends[1],
-        "difference_p": corrected,
-        "difference_outcome": _TURNED.get(found.outcome, found.outcome) if sign < 0 else found.outcome,
-        "seeds_needed": None if found.more_seeds is None else difference.n_seeds + found.more_seeds,
+        "difference": comparison.difference,
+        "difference_ci_low": comparison.interval.low,
+        "difference_ci_high": comparison.interval.high,
+        "difference_ci_level": comparison.interval.level,
+        "difference_p": comparison.p_corrected,
+        "difference_outcome": comparison.outcome,
+        "detectable": comparison.detectable,
+        "detectable_by_more": comparison.detectable_by_more,
     }
 
 

@@ -21,12 +21,13 @@ class BoardRow(_Record):
 
     Attributes
     ----------
-    rank : int or None
-        1 plus the number of rows of the same data set, budget and protocol that were shown to be better;
-        rows that cannot be separated share it. None for smoke tests, where no seed finished, and where
-        stored predictions contradict a stored accuracy, which is withheld then.
+    rank, rank_worst : int or None
+        The best and the worst rank among the rows of the same data set, budget and protocol that the
+        comparisons leave open: 1 plus the rows shown to be better, and the number of rows less those shown
+        to be worse. None for smoke tests, below 3 seeds, without predictions, and where stored predictions
+        contradict a stored accuracy, which is withheld then.
     test_accuracy_mean, test_accuracy_ci_low, test_accuracy_ci_high : float or None
-        Mean over ok seeds in [0, 1], and its 95 % interval over seeds (None below 3 seeds).
+        Mean over ok seeds that learned, in [0, 1], and its 95 % interval over seeds (None below 3 seeds).
     test_accuracy_std : float or None
         Standard deviation over ok seeds (``ddof=1``), None below 2.
     test_accuracies : tuple of float
@@ -35,22 +36,30 @@ class BoardRow(_Record):
         Standard error of the mean over other test examples of this kind, for the same trained models, and
         the 95 % interval that follows. None where predictions are not at hand.
     n_seeds : int
-        Seeds in the mean; with ``n_failed``, ``n_diverged`` and ``n_missing`` they add up to
+        Seeds in the mean; with ``n_failed``, ``n_diverged``, ``n_unlearned`` and ``n_missing`` they add up to
         ``seeds_expected``.
+    n_unlearned : int
+        Seeds that failed to learn (`benchmark.stats.failures.failed_to_learn`).
+    failure_bound : float or None
+        Upper bound, at 95 %, of the probability that a seed diverges or fails to learn; None where none
+        finished.
     val_test_gap : float or None
         Mean validation accuracy less mean test accuracy.
     baseline : str or None
         The row that `difference` is to, as ``model (tier)``; None for the baseline itself and where the
         rows cannot be compared.
     difference, difference_ci_low, difference_ci_high : float or None
-        Test accuracy less that of the baseline on shared seeds, and its 95 % interval over new seeds and
-        new examples.
+        Test accuracy less that of the baseline, and its interval over new seeds and new examples.
+    difference_ci_level : float or None
+        Coverage of that interval: the one at which the verdict was reached, corrected for all rows that are
+        compared with the baseline.
     difference_p : float or None
-        p-value corrected for all comparisons of the board (Holm).
+        p-value corrected in the same way (Holm).
     difference_outcome : str or None
         ``better``, ``worse``, ``equivalent`` or ``undecided``.
-    seeds_needed : int or None
-        Where undecided: about how many seeds in all would decide, if the difference stays as it is.
+    detectable, detectable_by_more : float or None
+        The difference to the baseline that is found with 80 %, by the seeds that are there, and by 10 of
+        both.
     search_trials, search_seconds : int, float or None
         What the search cost; 0 for the default tier, which needed none.
     versions : str
@@ -72,6 +81,7 @@ class BoardRow(_Record):
     """
 
     rank: int | None
+    rank_worst: int | None
     model: str
     tier: str
     budget: str
@@ -95,6 +105,8 @@ class BoardRow(_Record):
     seeds_expected: int
     n_failed: int
     n_diverged: int
+    n_unlearned: int
+    failure_bound: float | None
     n_missing: int
     val_accuracy_mean: float | None
     val_test_gap: float | None
@@ -102,9 +114,11 @@ class BoardRow(_Record):
     difference: float | None
     difference_ci_low: float | None
     difference_ci_high: float | None
+    difference_ci_level: float | None
     difference_p: float | None
     difference_outcome: Outcome | None
-    seeds_needed: int | None
+    detectable: float | None
+    detectable_by_more: float | None
     parameters: int | None
     train_seconds_median: float | None
     epochs_median: float | None
@@ -127,6 +141,16 @@ class BoardRow(_Record):
         return self.n_seeds == self.seeds_expected
 
     @property
+    def counts(self) -> bool:
+        """Whether it has a result that may be compared."""
+        return self.watermark is None and self.test_accuracy_mean is not None
+
+    @property
+    def unsteady(self) -> bool:
+        """Whether runs of it diverged or failed to learn; such a row wins nothing."""
+        return self.n_diverged + self.n_unlearned > 0
+
+    @property
     def name(self) -> str:
         """The row in words: ``avg-pool (tuned)``."""
         return f"{self.model} ({self.tier})"
@@ -139,22 +163,23 @@ class Pair(_Record):
     ----------
     a, b : int
         Places of the two in `Board.rows`; a is the earlier one.
-    n_seeds : int
-        Seeds that both have.
     difference, ci_low, ci_high : float
-        Test accuracy of a less that of b, with its 95 % interval over new seeds and new examples.
+        Test accuracy of a less that of b, with its interval over new seeds and new examples.
+    ci_level : float
+        Coverage of that interval: the one at which the verdict was reached, corrected for all pairs of the
+        section.
     p_value, p_corrected : float
-        Of no difference; the latter corrected for all comparisons of the board (Holm).
+        Of no difference; the latter corrected in the same way (Holm).
     outcome : str
         From a's side, by the corrected p-value and the margin.
     """
 
     a: int
     b: int
-    n_seeds: int
     difference: float
     ci_low: float
     ci_high: float
+    ci_level: float
     p_value: float
     p_corrected: float
     outcome: Outcome
@@ -170,12 +195,16 @@ class Board(_Record):
     margin : float
         The smallest difference of accuracy worth talking about.
     level : float
-        Nominal coverage of all intervals.
+        Nominal coverage of the rows' intervals, and 1 minus the error that is allowed for each family of
+        comparisons.
+    summary : tuple of str
+        A sentence for each section: the cheapest row that is not shown to be worse than the best, what it
+        costs, and what remains open.
     rows : tuple of BoardRow
         By data set, best first, smoke tests last.
     comparisons : tuple of Pair
-        Of all rows that are ranked together and have 3 seeds or more in common. Rows that are the same
-        runs (the default has won its search) are one system and are not compared.
+        Of all rows that are ranked together and have 3 seeds or more. Rows that are the same runs (the
+        default has won its search) are one system and are not compared.
     examples_shown : dict of str to int
         How often test examples were shown to people, by digest of the data set.
     versions : tuple of str
@@ -183,11 +212,12 @@ class Board(_Record):
         rows' ``dataset`` is then ``NAME@DIGEST``.
     """
 
-    version: Literal[1] = 1
+    version: Literal[2] = 2
     margin: float = Field(ge=0)
     level: float = Field(gt=0, lt=1)
     rows: tuple[BoardRow, ...]
     comparisons: tuple[Pair, ...]
+    summary: tuple[str, ...] = ()
     examples_shown: dict[str, int] = {}
     versions: tuple[str, ...] = ()
 

@@ -127,6 +127,7 @@ def read_board(
         unrecorded=_unrecorded(reads, Counter(str(entry.get("spec_id", "")) for entry in entries)),
         versions=[str(version) for version in versions.values()] if len(versions) > 1 else (),
         ties=answers.ties,
+        majority=answers.majority,
     )
     if baseline is not None and baseline_of(board.rows, baseline) is None:
         raise UserError(

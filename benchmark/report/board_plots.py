@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from benchmark.board.ranking import as_printed
 from benchmark.board.rows import Board, BoardRow
 from benchmark.report import plot_style as style
-from benchmark.report.columns import EMPTY, Section, accuracy, rank, sections, seeds, shared
+from benchmark.report.columns import EMPTY, Section, accuracy, rank, sections, seeds
 from benchmark.report.plot_style import GREY, INK, ORANGE, PALE
 
 if TYPE_CHECKING:
@@ -79,15 +79,14 @@ def _draw_sections(axes: Axes, parts: Sequence[Section], lines: int) -> None:
                 parse_math=False, bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
             )  # fmt: skip
             line += 1
-        ranks = sorted({row.rank for row in part.rows if row.rank is not None})
         for row in part.rows:
-            # Bands across the whole picture make the rows of one rank read as one group.
-            if row.rank is not None and ranks.index(row.rank) % 2 == 0:
+            # A band across the whole picture makes the rows that nothing is shown to beat read as one group.
+            if row.rank == 1:
                 axes.axhspan(
                     *(line - 0.5, line + 0.5, _at(0), _at(_WIDTH)), color=_BAND, clip_on=False, zorder=0, lw=0
                 )
             _draw_row(axes, line, row)
-            _write_row(axes, line, row, rank(row, shared(part.rows)), place)
+            _write_row(axes, line, row, rank(row), place)
             line += 1
     axes.margins(x=0.05)
 

@@ -112,9 +112,9 @@ def _meanings(board: Board) -> list[str]:
         )
     if any(row.difference is not None for row in board.rows):
         lines.append(
-            f"vs: difference in points on shared seeds with its {interval} for new seeds and new examples; "
-            f"p is corrected for all comparisons; equivalent: within {_margin(board)}; needs N seeds: about "
-            "N in all would decide, if this difference stays"
+            "vs: difference in points with its interval for new seeds and new examples; interval and p are "
+            f"corrected for the whole column ({interval}); equivalent: within {_margin(board)}; "
+            "finds N: the difference that these seeds find with 80 %"
         )
     return lines
 
@@ -123,13 +123,10 @@ def _ranks(board: Board) -> list[str]:
     parts = [section.rows for section in sections(board.rows)]
     if all(sum(row.rank is not None for row in rows) < 2 for rows in parts):
         return []
-    line = (
-        f"Rank: 1 plus the number of rows shown to be better (corrected p below {1 - board.level:.2g}, and "
-        f"the interval not all within {_margin(board)}), and never a better rank than that of a row above"
-    )
-    if any(map(shared, parts)):
-        line += "; a shared rank (=) does not say that rows are equal"
-    return [line]
+    return [
+        "Rank: all places that the comparisons leave open, from 1 plus the rows shown to be better to the "
+        f"number of rows less those shown to be worse (error {100 * (1 - board.level):.2g} % for all pairs)"
+    ]
 
 
 def _margin(board: Board) -> str:
@@ -165,10 +162,9 @@ def columns(rows: Sequence[BoardRow], *, wide: bool = False) -> list[Column]:
     -------
     list of Column
     """
-    ties = shared(rows)
     ambiguous = max(Counter((row.model, row.tier) for row in rows).values(), default=0) > 1
     chosen = [
-        Column("rank", lambda row: rank(row, ties), keep=8),
+        Column("rank", rank, keep=8),
         Column("model", lambda row: row.model, numeric=False, keep=9),
         Column("tier", lambda row: row.tier, numeric=False, keep=9),
     ]
@@ -198,6 +194,7 @@ def _more() -> list[Column]:
         Column("search s", lambda row: decimal(row.search_seconds, 0)),
         Column("val-test gap", lambda row: points(row.val_test_gap)),
         Column("std", lambda row: percent(row.test_accuracy_std, 2)),
+        Column("seeds that fail", failures),
         Column("median % [min, max]", median),
         Column("sampling interval %", lambda row: _interval(row.sampling_ci_low, row.sampling_ci_high)),
         Column("corrected p", lambda row: NOTHING if row.difference_p is None else f"{row.difference_p:.2g}"),
@@ -224,12 +221,6 @@ def fitting(
         chosen = [column for column in chosen if column is not least]
         hidden.insert(0, least.heading)
     return chosen, hidden
-
-
-def shared(rows: Sequence[BoardRow]) -> frozenset[int]:
-    """Ranks that several rows of a section hold."""
-    held = Counter(row.rank for row in rows if row.rank is not None)
-    return frozenset(rank for rank, count in held.items() if count > 1)
 
 
 def noted(rows: Sequence[BoardRow]) -> list[str]:
@@ -267,7 +258,7 @@ def sampling_error(row: BoardRow) -> str:
 def difference(row: BoardRow) -> str:
     """Difference to the baseline in points, and what it says.
 
-    ``+1.8 [1.2, 2.4] p<0.001``, ``+0.1 [-0.3, 0.4] equivalent``, ``+0.4 [-0.2, 1.0] needs 9 seeds``
+    ``+1.8 [1.2, 2.4] p<0.001``, ``+0.1 [-0.3, 0.4] equivalent``, ``+0.4 [-0.2, 1.0] undecided, finds 0.9``
     """
     if row.difference is None:
         return NOTHING
@@ -275,7 +266,7 @@ def difference(row: BoardRow) -> str:
     if row.difference_ci_low is not None and row.difference_ci_high is not None:
         words.append(_interval(row.difference_ci_low, row.difference_ci_high))
     if row.difference_outcome == "undecided":
-        words.append("undecided" if row.seeds_needed is None else f"needs {row.seeds_needed:,} seeds")
+        words.append("undecided" if row.detectable is None else f"undecided, finds {percent(row.detectable)}")
     elif row.difference_outcome == "equivalent":
         words.append("equivalent")
     elif row.difference_p is not None:
@@ -295,9 +286,22 @@ def seeds(row: BoardRow) -> str:
 
 def seeds_in_words(row: BoardRow) -> str:
     """Seeds in the mean, and what became of the others: ``3 of 5 (1 diverged, 1 missing)``."""
-    lost = (("failed", row.n_failed), ("diverged", row.n_diverged), ("missing", row.n_missing))
+    lost = (
+        ("failed", row.n_failed),
+        ("diverged", row.n_diverged),
+        ("failed to learn", row.n_unlearned),
+        ("missing", row.n_missing),
+    )
     what = ", ".join(f"{count} {word}" for word, count in lost if count)
     return f"{seeds(row)} ({what})" if what else seeds(row)
+
+
+def failures(row: BoardRow) -> str:
+    """Write how many seeds diverged or failed to learn, and how often that may be: ``0 of 3, under 63 %``."""
+    if row.failure_bound is None:
+        return NOTHING
+    failed = row.n_diverged + row.n_unlearned
+    return f"{failed} of {row.n_seeds + failed}, under {100 * row.failure_bound:.0f} %"
 
 
 def _interval(low: float | None, high: float | None) -> str:
@@ -325,8 +329,8 @@ def whole(value: int | None) -> str:
     return NOTHING if value is None else f"{value:,}"
 
 
-def rank(row: BoardRow, ties: frozenset[int]) -> str:
-    """Write a rank; ``3=`` where it is shared."""
+def rank(row: BoardRow) -> str:
+    """Write the ranks that are open: ``1``, ``2-4``."""
     if row.rank is None:
         return NOTHING
-    return f"{row.rank}=" if row.rank in ties else str(row.rank)
+    return str(row.rank) if row.rank == row.rank_worst else f"{row.rank}-{row.rank_worst}"

@@ -12,7 +12,7 @@ from typing import Any
 
 from benchmark.board.ranking import as_printed
 from benchmark.board.rows import Board, Details
-from benchmark.report.columns import EMPTY, captions, columns, noted, rank, sections, shared
+from benchmark.report.columns import EMPTY, captions, columns, noted, rank, sections
 from benchmark.report.page_searches import section_searches
 from benchmark.support.printable import redacted
 
@@ -66,6 +66,7 @@ def to_html(board: Board, details: Details | None = None, *, title: str | None =
         title=title,
         style=style,
         empty=EMPTY,
+        summary=board.summary,
         sections=[(section, columns(section.rows), noted(section.rows)) for section in sections(board.rows)],
         captions=captions(board),
         data=_json({"title": title, **_page_data(board, details or Details())}),
@@ -98,8 +99,7 @@ def _page_data(board: Board, details: Details) -> dict[str, Any]:
     parts = []
     for section in sections(board.rows):
         group = [places[id(row)] for row in section.rows]
-        ties = shared(section.rows)
-        ranks |= {places[id(row)]: rank(row, ties) for row in section.rows}
+        ranks |= {places[id(row)]: rank(row) for row in section.rows}
         found = {place: details.searches[place] for place in group if details.searches.get(place)}
         parts.append(
             {

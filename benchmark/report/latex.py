@@ -95,7 +95,8 @@ def to_latex(board: Board) -> str:
     board = as_printed(board)
     labels: list[str] = []
     tables = [_table(board, section, labels) for section in sections(board.rows)]
-    return _HEAD + "\n" + "\n".join(tables)
+    head = [f"\\noindent\\textbf{{{escaped(line)}.}}\\par" for line in board.summary]
+    return _HEAD + "\n" + "\n".join([*head, *tables])
 
 
 def _table(board: Board, section: Section, labels: list[str]) -> str:

@@ -47,7 +47,9 @@ def to_table(board: Board, *, width: int | None = None, color: bool = False, wid
     board = as_printed(board)
     width = width or _UNLIMITED
     parts = [part for section in sections(board.rows) for part in _section(section, width, wide)]
-    return terminal_text([*parts, *(_line(line, "dim") for line in captions(board))], width, color)
+    head = [_line(f"{line}.", "bold") for line in board.summary]
+    notes = [_line(line, "dim") for line in captions(board)]
+    return terminal_text([*head, *([""] if head else []), *parts, *notes], width, color)
 
 
 def terminal_text(parts: Iterable[RenderableType], width: int, color: bool) -> str:
@@ -132,7 +134,7 @@ def to_markdown(board: Board) -> str:
     if not board.rows:
         return EMPTY + "\n"
     board = as_printed(board)
-    blocks = []
+    blocks = [f"**{markdown(line)}.**" for line in board.summary]
     for section in sections(board.rows):
         blocks.append(f"### {markdown(section.title)}")
         if section.watermark:

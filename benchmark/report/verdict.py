@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmark.board.rows import BoardRow
-from benchmark.report.columns import NOTHING, accuracy, decimal, seeds, whole
-from benchmark.stats.comparisons import Comparison
+from benchmark.report.columns import NOTHING, accuracy, decimal, failures, seeds, whole
 from benchmark.stats.intervals import Interval
-from benchmark.stats.verdicts import SequentialPlan, Verdict, sentence
+from benchmark.stats.verdicts import Comparison, SequentialPlan, reach, sentence
 
 
 @dataclass(frozen=True)
@@ -22,17 +21,17 @@ class Compared:
     a, b : BoardRow
         The rows.
     comparison : Comparison
-        Of the seeds that both have.
-    verdict : Verdict
         From a's side.
+    family : str
+        What interval and p-value are corrected for, in words; "" with a plan.
     plan : SequentialPlan or None
-        Where seeds were added until it was decided: when the data were looked at.
+        Where seeds were added until it was decided: when comparisons were made.
     """
 
     a: BoardRow
     b: BoardRow
     comparison: Comparison
-    verdict: Verdict
+    family: str
     plan: SequentialPlan | None = None
 
     @property
@@ -41,14 +40,15 @@ class Compared:
         names = (self.a.model, self.b.model)
         if self.a.tier != self.b.tier or self.a.model == self.b.model:
             names = (self.a.name, self.b.name)
-        return sentence(self.comparison, *names, self.verdict)
+        return sentence(self.comparison, *names)
 
     def record(self) -> dict[str, Any]:
         """Return everything as JSON values."""
         return {
             "sentence": self.sentence,
-            **dataclasses.asdict(self.verdict),
+            "outcome": self.comparison.outcome,
             "comparison": dataclasses.asdict(self.comparison),
+            "family": self.family,
             "plan": None if self.plan is None else dataclasses.asdict(self.plan),
             "a": self.a.model_dump(mode="json"),
             "b": self.b.model_dump(mode="json"),
@@ -66,21 +66,16 @@ def to_text(compared: Compared) -> str:
 
 
 def _figures(compared: Compared) -> list[tuple[str, str]]:
-    found, a = compared.comparison, compared.a.name
-    interval = f"{100 * found.level:.4g} % interval"
-    wins = NOTHING if found.win_probability is None else f"{100 * found.win_probability:.0f} %"
-    seeds_of_both = "1 seed" if found.n_seeds == 1 else f"{found.n_seeds} seeds"
-    rows = [(row.name, f"{accuracy(row)} %, {seeds(row)} seeds") for row in (compared.a, compared.b)]
+    found, interval = compared.comparison, compared.comparison.interval
+    rows = (compared.a, compared.b)
     return [
-        *rows,
-        ("difference", f"{_signed(found.difference)} points, on {seeds_of_both} of both"),
-        (interval, f"{_ends(found.interval)} (other seeds and other test examples)"),
-        ("by bootstrap", _ends(found.bootstrap)),
-        ("p-value", p_value(found.p_value)),
-        ("sign flips over seeds", _sign_flips(compared)),
-        ("McNemar, each seed", "p " + ", ".join(map(p_value, found.mcnemar))),
-        (f"P({a} wins the next run)", wins),
-        (f"seeds that {a} won", f"{found.win_share * found.n_seeds:.4g} of {found.n_seeds}"),
+        *((row.name, f"{accuracy(row)} %, {seeds(row)} seeds") for row in rows),
+        ("difference", f"{_signed(found.difference)} points"),
+        (f"{100 * interval.level:.4g} % interval", f"{_ends(interval)} (new seeds and new test examples)"),
+        ("p-value", f"{p_value(found.p_value)}, corrected {p_value(found.p_corrected)}"),
+        ("equivalence", f"p {p_value(found.equivalence_p)}, corrected"),
+        ("what seeds can show", reach(found)),
+        *((f"seeds of {row.name} that fail", failures(row)) for row in rows),
     ]
 
 
@@ -107,12 +102,13 @@ def notes(compared: Compared) -> list[str]:
         if not row.complete:
             found.append(f"{row.name}: {'; '.join(row.notes)}.")
     if plan is not None:
+        analyses = ", ".join(map(str, plan.analyses))
         found.append(
-            f"Looked at after each seed from {plan.first} to at most {plan.max_seeds}: the interval is as "
-            f"wide as this look's share of the error of {100 * (1 - plan.level):.3g} % asks."
+            f"Compared after {analyses} seeds, or until decided: the interval is as wide as the share "
+            f"of this one in the error of {100 * (1 - plan.level):.3g} % asks."
         )
     else:
-        found.append("One comparison, not corrected for others: the board's ranks are (Holm).")
+        found.append(f"Interval and p-values: {compared.family}.")
     return found
 
 
@@ -123,19 +119,10 @@ def p_value(p: float | None) -> str:
     return "below 0.001" if p < 0.0005 else f"{p:.3f}"
 
 
-def _sign_flips(compared: Compared) -> str:
-    test, has = compared.comparison.sign_flip, compared.comparison.n_seeds
-    if test.p_value is None:
-        return f"no p-value: needs {test.seeds_needed} seeds, has {has}"
-    return f"p {p_value(test.p_value)} (on this test set)"
-
-
 def _signed(share: float) -> str:
     text = f"{100 * share:+.2f}"
     return "0.00" if text in ("-0.00", "+0.00") else text
 
 
-def _ends(interval: Interval | None) -> str:
-    if interval is None:
-        return f"{NOTHING} (needs 3 seeds)"
+def _ends(interval: Interval) -> str:
     return f"{_signed(interval.low)} to {_signed(interval.high)} points"

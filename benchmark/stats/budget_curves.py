@@ -9,8 +9,8 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.stats.crossed import FloatArray
 from benchmark.stats.intervals import check_level
+from benchmark.stats.moderation import FloatArray
 
 RESAMPLES = 500
 _ORDERS = 200  # random orders whose average stands for all orders

@@ -52,6 +52,13 @@ class AnswerReader:
         _write(path, right)
         return right
 
+    def majority(self, run_id: str) -> float | None:
+        """Return the share of the most frequent class in the test split of a run, None where unknown."""
+        predictions = read_predictions(self._client, run_id)
+        if predictions is None:
+            return None
+        return float(np.bincount(predictions[1]).max() / len(predictions[1]))
+
     def ties(self, run_id: str) -> int:
         """Return for how many examples the stored probabilities are too close to tell what was answered."""
         predictions = read_predictions(self._client, run_id)

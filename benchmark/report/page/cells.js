@@ -51,7 +51,7 @@ function accuracyCell(row, scale) {
     accuracyDrawing(row, scale));
 }
 
-const lost = (row) => [["failed", row.n_failed], ["diverged", row.n_diverged], ["missing", row.n_missing]]
+const lost = (row) => [["failed", row.n_failed], ["diverged", row.n_diverged], ["failed to learn", row.n_unlearned], ["missing", row.n_missing]]
   .filter(([, count]) => count).map(([word, count]) => `${count} ${word}`);
 
 function seedsCell(row) {
@@ -65,13 +65,9 @@ function differenceCell(row) {
       && other.budget === row.budget && other.protocol === row.protocol);
     return isBaseline ? el("span", { class: "muted" }, "baseline") : unknown();
   }
-  const needs = row.difference_outcome === "undecided" && row.seeds_needed != null;
   const verdict = el("span", {}, outcome(row.difference_outcome));
   if (row.difference_p != null && row.difference_outcome !== "undecided") verdict.append(`, p ${probability(row.difference_p)}`);
-  if (needs) {
-    verdict.replaceChildren(el("span", { class: "sign", "aria-hidden": "true" }, OUTCOMES.undecided[0]),
-      el("span", { class: "sr" }, "undecided, "), `needs about ${whole(row.seeds_needed)} seeds`);
-  }
+  if (row.difference_outcome === "undecided" && row.detectable != null) verdict.append(`, finds ${percent(row.detectable)}`);
   return el("span", { class: "lines" },
     el("span", {}, el("span", { class: "mean" }, points(row.difference)), " ",
       el("span", { class: "interval" }, between(row.difference_ci_low, row.difference_ci_high, points))),
@@ -105,13 +101,13 @@ function wordField(key, label, hint = "") {
 }
 
 const COLUMNS = [
-  { key: "rank", label: "rank", hint: "1 plus the rows shown to be better; = is shared", number: true, basic: true, className: "rank", rising: true,
+  { key: "rank", label: "rank", hint: "all places that the comparisons leave open", number: true, basic: true, className: "rank", rising: true,
     value: (row) => row.rank, cell: rankCell },
   { key: "model", label: "model", hint: "open a row by its name", basic: true, className: "model", value: (row) => row.model, cell: null },
   { key: "tier", label: "tier", hint: "default as published, tuned by the search", basic: true, className: "tier-cell", value: (row) => row.tier, cell: tierCell },
   { key: "accuracy", label: "test accuracy %", hint: "mean over seeds, interval over seeds, each seed as a dot", basic: true, className: "accuracy-cell",
     value: (row) => row.test_accuracy_mean, cell: accuracyCell },
-  { key: "difference", label: "vs baseline, points", hint: "difference on shared seeds, interval over new seeds and examples, corrected p", basic: true, className: "difference-cell",
+  { key: "difference", label: "vs baseline, points", hint: "interval over new seeds and examples, and p, corrected for this column; finds: the difference that these seeds find with 80 %", basic: true, className: "difference-cell",
     value: (row) => row.difference, cell: differenceCell },
   { key: "seeds", label: "seeds", hint: "in the mean", number: true, basic: true, value: (row) => row.n_seeds, cell: seedsCell },
   field("sampling_error", "sampling error", "standard error over other test examples, same trained models, in points", (v) => percent(v, 2), { basic: true, rising: true }),
@@ -134,6 +130,8 @@ const COLUMNS = [
   field("n_failed", "failed", "seeds", whole),
   field("n_diverged", "diverged", "seeds", whole),
   field("n_missing", "missing", "seeds", whole),
+  field("n_unlearned", "failed to learn", "seeds no better than the most frequent class", whole),
+  field("failure_bound", "fail at most %", "upper bound of the share of seeds that diverge or fail to learn", (v) => percent(v, 0)),
   wordField("study", "study"), wordField("protocol", "protocol"), wordField("budget", "budget"), wordField("dataset", "data set"),
   wordField("device", "device"), wordField("versions", "versions"), wordField("git_commit", "commit"),
 ];

@@ -70,9 +70,9 @@ function seedList(row) {
 /** Comparisons of a row with all others, from its side. */
 function pairsOf(index) {
   const turned = { better: "worse", worse: "better" };
-  return new Map(DATA.pairs.filter(([a, b]) => a === index || b === index).map(([a, b, n, difference, low, high, , p, word]) => (a === index
-    ? [b, { n, difference, low, high, p, word }]
-    : [a, { n, difference: -difference, low: -high, high: -low, p, word: turned[word] || word }])));
+  return new Map(DATA.pairs.filter(([a, b]) => a === index || b === index).map(([a, b, difference, low, high, , , p, word]) => (a === index
+    ? [b, { difference, low, high, p, word }]
+    : [a, { difference: -difference, low: -high, high: -low, p, word: turned[word] || word }])));
 }
 
 function comparisons(index) {
@@ -88,18 +88,17 @@ function comparisons(index) {
   const line = (other) => {
     const pair = found.get(other);
     const name = el("th", { scope: "row" }, named(DATA.rows[other].name));
-    if (!pair) return el("tr", {}, name, el("td", { colspan: 4, class: "muted" }, "not compared: the same runs, or fewer than 3 shared seeds"));
+    if (!pair) return el("tr", {}, name, el("td", { colspan: 3, class: "muted" }, "not compared: the same runs, or fewer than 3 seeds"));
     return el("tr", {}, name,
       el("td", { class: "number" }, el("span", { class: "mean" }, points(pair.difference, 2)), " ",
         el("span", { class: "interval" }, between(pair.low, pair.high, (value) => points(value, 2)))),
       el("td", { class: "number" }, probability(pair.p)),
-      el("td", { class: "number" }, whole(pair.n)),
       el("td", {}, el("span", { class: "sign", "aria-hidden": "true" }, OUTCOMES[pair.word][0]), inWords[pair.word]));
   };
   return el("div", { class: "scroll comparison-list", tabindex: "0", role: "region", "aria-label": `Comparisons of ${DATA.rows[index].name}` },
     el("table", { class: "comparisons" },
       el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "this row less"), el("th", { scope: "col", class: "number" }, "points, interval"),
-        el("th", { scope: "col", class: "number" }, "corrected p"), el("th", { scope: "col", class: "number" }, "seeds"), el("th", { scope: "col" }, "this row is"))),
+        el("th", { scope: "col", class: "number" }, "corrected p"), el("th", { scope: "col" }, "this row is"))),
       el("tbody", {}, ...others.map(line))));
 }
 

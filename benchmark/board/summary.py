@@ -1,0 +1,63 @@
+"""A board in a sentence: the cheapest row that is not shown to be worse than the best, and what is open."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from benchmark.board.rows import Board, BoardRow
+
+
+def summaries(board: Board) -> list[str]:
+    """Return a sentence for each section of a board that has results, in the order of its rows.
+
+    Parameters
+    ----------
+    board : Board
+        As it is printed: rows that are the same runs are one (`benchmark.board.ranking.as_printed`).
+    """
+    sections: dict[tuple[str, ...], list[int]] = defaultdict(list)
+    for place, row in enumerate(board.rows):
+        if row.counts:
+            sections[row.dataset_digest, row.budget, row.protocol].append(place)
+    lines = [_sentence(board, places) for places in sections.values()]
+    if len(lines) > 1:
+        firsts = [board.rows[places[0]] for places in sections.values()]
+        titles = (f"{row.dataset}, {row.budget}, {row.protocol}" for row in firsts)
+        lines = [f"{title}: {line}" for title, line in zip(titles, lines, strict=True)]
+    return lines
+
+
+def _sentence(board: Board, places: list[int]) -> str:
+    ranked = [place for place in places if board.rows[place].rank is not None]
+    left_out = len(places) - len(ranked)
+    rest = f"; {_rows(left_out)} cannot be compared" if left_out else ""
+    if len(ranked) < 2:
+        return f"{_rows(len(places))}, and nothing to compare: that takes two rows of three seeds"
+    best = ranked[0]
+    outcomes = {pair.b: pair.outcome for pair in board.comparisons if pair.a == best}
+    outcomes |= {pair.a: pair.outcome for pair in board.comparisons if pair.b == best}
+    decided = {"better", "equivalent"}
+    near = [place for place in ranked if place == best or outcomes.get(place) != "better"]
+    still_open = sum(place != best and outcomes.get(place) not in decided for place in ranked)
+    top = board.rows[best]
+    if len(near) == 1:
+        return f"{top.name} is better than all {_rows(len(ranked) - 1, 'other')}: {_figures(top)}{rest}"
+    cheapest = min((board.rows[place] for place in near), key=lambda row: row.train_seconds_median or 0.0)
+    opened = f"{_rows(still_open)} undecided against {top.name}" if still_open else "nothing is left open"
+    of = f"the cheapest of {_rows(len(near))} that are not shown to be worse than the best"
+    if cheapest is top:
+        return f"{top.name} has the highest mean and is {of}: {_figures(top)}; {opened}{rest}"
+    times = ""
+    if top.train_seconds_median and cheapest.train_seconds_median:
+        times = f", {top.train_seconds_median / cheapest.train_seconds_median:.2g} times cheaper"
+    highest = f"the highest mean has {top.name}, {_figures(top)}"
+    return f"{cheapest.name} is {of}: {_figures(cheapest)}{times}; {highest}; {opened}{rest}"
+
+
+def _figures(row: BoardRow) -> str:
+    seconds = "" if row.train_seconds_median is None else f", {row.train_seconds_median:,.1f} s a run"
+    return f"{100 * (row.test_accuracy_mean or 0.0):.1f} %{seconds}"
+
+
+def _rows(count: int, word: str = "") -> str:
+    return " ".join(filter(None, (str(count), word, "row" if count == 1 else "rows")))
