@@ -289,7 +289,7 @@ def compared(
     new = differences(section, [position[a] for a in i[there]], [position[b] for b in j[there]])
     if there.all():
         return new, there
-    wide = {name: np.zeros((*getattr(new, name).shape[:-1], i.size)) for name, _ in _ARRAYS}
+    wide: dict[str, Any] = {name: np.zeros((*getattr(new, name).shape[:-1], i.size)) for name, _ in _ARRAYS}
     wide["freedom"] += 1
     wide["examples"] += 1
     for name, array in wide.items():
@@ -310,10 +310,12 @@ def covariances() -> tuple[float, float, float, float]:
     return square - ACCURACY**2, ACCURACY * (1 - ACCURACY), common, ACCURACY - square
 
 
-def boards_drawn(cell: Cell, boards: int, generator: np.random.Generator) -> dict[tuple[int, float], Boards]:
+def boards_drawn(
+    cell: Cell, boards: int, generator: np.random.Generator, shifts: Sequence[float] = EFFECTS
+) -> dict[tuple[int, float], Boards]:
     """Draw accuracies of runs; a better row 0 is the same row, shifted."""
     rows, n = cell.n_rows, cell.n_examples
-    found: dict[tuple[int, float], list[Any]] = {key: [] for key in product(SEEDS, EFFECTS)}
+    found: dict[tuple[int, float], list[Any]] = {key: [] for key in product(SEEDS, shifts)}
     i, j = pairs_of(np.arange(rows))
     stable = cell.stable[:rows]
     random, fixed, common, single = covariances()
@@ -350,7 +352,7 @@ def boards_drawn(cell: Cell, boards: int, generator: np.random.Generator) -> dic
             there = (size[i] >= MIN_SEEDS) & (size[j] >= MIN_SEEDS)
             unsteady = np.stack([size[i] < k, size[j] < k])
             noise = answers[i] + answers[j]
-            for effect in EFFECTS:
+            for effect in shifts:
                 mean = means[i] - means[j] + effect * (i == 0)
                 centre = mean * n / (n + 2)
                 variance = (spread * (n - 1) + n * mean**2 + 2) / (n + 2) - centre**2
@@ -513,6 +515,24 @@ def measure(cell: Cell, boards: int, seed: int) -> Iterator[Result]:
         yield result
 
 
+def measure_unseen(boards: int, seed: int) -> Iterator[Result]:
+    """Compare a row that fails one time in ten with a deterministic one of the same expected accuracy."""
+    cell, ahead = Cell("chance+stable-rows", 25_000, 2, tables=False), 0.1 * (ACCURACY - MAJORITY)
+    generator = np.random.default_rng([seed, zlib.crc32(b"unseen")])
+    both = np.ones(1, dtype=bool)
+    for (k, _), part in boards_drawn(cell, boards, generator, [ahead]).items():
+        better, worse, _ = outcomes(part, both)
+        yield {
+            "cell": "unseen",
+            "seeds": k,
+            "no failure seen": percent(~part.warned),
+            "then better": percent(better[~part.warned]),
+            "better": percent(better),
+            "worse": percent(worse),
+            "before: better": percent(old_outcomes(part.old)[0]),
+        }
+
+
 # Few test examples, or few that tell two rows apart: exactly, by adding up all counts that are possible.
 
 
@@ -523,7 +543,8 @@ def stable_pairs(n_examples: int, only_a: NDArray[np.intp], only_b: NDArray[np.i
     for wrong in range(most):  # A is wrong at the start of the examples, B at their end
         tables[wrong, :, :wrong] = False
         tables[most + wrong, :, n_examples - wrong :] = False
-    return differences(borrowing([runs_of(table) for table in tables]), only_b, most + only_a)
+    rows = borrowing([runs_of(table) for table in tables])
+    return differences(rows, only_b.tolist(), (most + only_a).tolist())
 
 
 def counts(
@@ -718,10 +739,24 @@ FEW = [
     for rows, n, name in product(ROWS[:2], (50, 100), ("normal", "skewed", "stable-rows"))
 ]
 """Below `MIN_EXAMPLES` the verdicts are those that there would be without it."""
-OTHERS = ("small", "until-decided/0.3", "until-decided/1", "rows")
+OTHERS = {
+    "small": "",
+    "until-decided/0.3": "`--until-decided`, 25,000 examples, spread 0.3 points",
+    "until-decided/1": "`--until-decided`, 25,000 examples, spread 1 point",
+    "unseen": "A row that fails one time in ten, against a deterministic one of the same expected accuracy",
+    "rows": "Intervals of one row, and the band of the expected best: coverage",
+}
 TABLES = {2: 2_000, 10: 1_000, 20: 500}
 """How many boards of tables are simulated, by rows; half where there are 25,000 examples."""
-QUICK = ("normal/500/10", "stable-rows/500/10", "unequal-0.5/25000/10", "small", "until-decided/1", "rows")
+QUICK = (
+    "normal/500/10",
+    "stable-rows/500/10",
+    "unequal-0.5/25000/10",
+    "small",
+    "until-decided/1",
+    "unseen",
+    "rows",
+)
 
 
 def results(name: str, boards: int | None, seed: int) -> Iterator[Result]:
@@ -730,6 +765,8 @@ def results(name: str, boards: int | None, seed: int) -> Iterator[Result]:
         return measure_small()
     if name == "rows":
         return measure_rows(boards or 2_000, seed)
+    if name == "unseen":
+        return measure_unseen(boards or 2_000, seed)
     if name.startswith("until-decided"):
         return measure_until_decided(name, boards or 2_000, seed)
     cell = next(cell for cell in (*GRID, *HELD, *FEW) if cell.name == name)
@@ -747,7 +784,7 @@ def misses(found: Sequence[Result]) -> list[str]:
             continue
         goal = DISTRIBUTIONS[name]
         for word in ("column", "ranks"):
-            for what in ("false at 0", "false equivalent"):
+            for what in ("false at 0", "false at 4", "false equivalent"):
                 share = result[f"{word}: {what}"]
                 if share - 2 * math.sqrt(share * (100 - share) / result["boards"]) > goal:
                     where = f"{result['cell']}, {result['seeds']} seeds"
@@ -785,35 +822,67 @@ def by_seeds(cells: dict[str, list[Result]], name: str, column: str) -> str:
     return " / ".join(shown(result[column]) for result in cells.get(name, ()))
 
 
+def extremes(found: Sequence[Result], name: str) -> list[str]:
+    """Return the range of the coverages of a distribution, and the largest of its errors."""
+    whole = [f"{cell.distribution}/{cell.n_examples}/{cell.n_rows}" for cell in GRID]
+    results_of = [one for one in found if one["cell"] in whole and one["cell"].split("/")[0] == name]
+    texts = []
+    for column in ("coverage", "before: coverage"):
+        values = [one[column] for one in results_of if one[column] is not None]
+        texts.append(f"{min(values):.1f} to {max(values):.1f}")
+    for word in ("column", "ranks", "before"):
+        columns = [f"{word}: false at {100 * effect:g}" for effect in EFFECTS[1:]]
+        texts.append(shown(max(one[column] for one in results_of for column in columns)))
+    for word in ("column", "ranks", "before"):
+        texts.append(shown(max(one[f"{word}: false equivalent"] for one in results_of)))
+    return texts
+
+
 def report(found: Sequence[Result]) -> Iterator[str]:
     """Yield titles and tables."""
     cells = by_cell(found)
     names = [name for name in DISTRIBUTIONS if any(cell.startswith(name + "/") for cell in cells)]
 
-    def grid(columns: Sequence[tuple[str, str]], rows: Sequence[int] = ROWS) -> str:
-        there = [n for n in EXAMPLES if any(f"/{n}/" in cell for cell in cells)]
-        head = ["seeds' effects", "rows", *(f"{n:,}: {title}" for n in there for title, _ in columns)]
-        body = [
-            [name, str(r), *(by_seeds(cells, f"{name}/{n}/{r}", c) for n in there for _, c in columns)]
-            for r, name in product(rows, names)
-            if any(cell.startswith(name + "/") and cell.split("/")[2:] == [str(r)] for cell in cells)
-        ]
-        return table(head, body)
-
+    words = (("column", "column"), ("ranks", "ranks"), ("before", "before"))
     if names:
-        words = (("column", "column"), ("ranks", "ranks"), ("before", "before"))
+        there = [n for n in EXAMPLES if any(f"/{n}/" in cell for cell in cells)]
         yield "Any false verdict among equal rows, in % of boards (3 / 5 / 10 seeds)"
-        yield grid([(title, f"{word}: false at 0") for title, word in words])
-        yield "The same where row 0 is truly better by 4 points"
-        yield grid([(title, f"{word}: false at 4") for title, word in words])
-        yield "Coverage of the 95 % interval of a difference"
-        yield grid([("new", "coverage"), ("before", "before: coverage")])
-        for effect in ("1", "2", "4"):
-            yield f"Finds a row that is truly better by {effect} points, in % of boards"
-            alone = [("rank 1 alone", f"ranks: alone at {effect}")]
-            yield grid([(title, f"{word}: finds {effect}") for title, word in words] + alone)
-        yield 'Any false "equivalent" where row 0 is truly better by the margin'
-        yield grid([(title, f"{word}: false equivalent") for title, word in words])
+        yield table(
+            ["seeds' effects", "rows", *(f"{n:,}: {title}" for n in there for title, _ in words)],
+            [
+                [name, str(rows)]
+                + [
+                    by_seeds(cells, f"{name}/{n}/{rows}", f"{word}: false at 0")
+                    for n, (_, word) in product(there, words)
+                ]
+                for rows, name in product(ROWS, names)
+                if any(f"{name}/{n}/{rows}" in cells for n in there)
+            ],
+        )
+        yield "Over the same cells: coverage of the 95 % interval, lowest to highest, and the largest errors"
+        yield table(
+            ["seeds' effects", "coverage", "before", *(f"false beside a better row: {w}" for _, w in words)]
+            + [f"false equivalent: {word}" for _, word in words],
+            [[name, *extremes(found, name)] for name in names],
+        )
+        for n in there:
+            yield f"A truly better row is found, in % of boards of {n:,} examples"
+            kinds = [
+                f"{title} {effect}" for effect in "124" for title in ("column", "ranks", "before", "alone")
+            ]
+            columns = [
+                f"{word}: {what} {effect}"
+                for effect in "124"
+                for word, what in (*((word, "finds") for _, word in words), ("ranks", "alone at"))
+            ]
+            yield table(
+                ["seeds' effects", "rows", *kinds],
+                [
+                    [name, str(rows), *(by_seeds(cells, f"{name}/{n}/{rows}", c) for c in columns)]
+                    for rows, name in product((10, 2, 20), names)
+                    if f"{name}/{n}/{rows}" in cells and (rows == 10 or name in ("normal", "unequal-0.5"))
+                ],
+            )
         chance = [name for name in names if name.startswith("chance")]
         if chance:
             yield "Runs at chance: boards with a failure that was seen, and any false verdict apart"
@@ -856,13 +925,9 @@ def report(found: Sequence[Result]) -> Iterator[str]:
             yield title
             head = [key for key in rows[0] if key not in ("cell", "what")]
             yield table(head, [[shown(row[key]) for key in head] for row in rows])
-    for name in OTHERS[1:]:
-        if name in cells:
-            yield (
-                "Intervals of one row, and the band of the expected best: coverage"
-                if name == "rows"
-                else (f"`--until-decided`, 25,000 examples, spread {name.partition('/')[2]} points")
-            )
+    for name, title in OTHERS.items():
+        if title and name in cells:
+            yield title
             head = [key for key in dict.fromkeys(key for row in cells[name] for key in row) if key != "cell"]
             yield table(head, [[shown(row.get(key)) for key in head] for row in cells[name]])
 
@@ -872,6 +937,7 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="a few small cells of 200 boards")
     parser.add_argument("--cells", nargs="+", metavar="NAME", help="cells by name; * stands for anything")
     parser.add_argument("--output", type=Path, metavar="FILE", help="results as JSON lines; goes on with it")
+    parser.add_argument("--report", action="store_true", help="measure nothing: print what the file has")
     parser.add_argument("--boards", type=int, help="default: as docs/statistics.md says")
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
@@ -882,7 +948,7 @@ def main() -> int:
     if args.output and args.output.exists():
         found = [json.loads(line) for line in args.output.read_text().splitlines()]
     for name in names:
-        if any(result["cell"] == name for result in found):
+        if args.report or any(result["cell"] == name for result in found):
             continue
         started = time.process_time()
         made = list(results(name, boards, args.seed))
