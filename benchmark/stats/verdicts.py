@@ -35,6 +35,8 @@ class Comparison:
         Test examples.
     comparisons : int
         How many the family has, for which interval and p-values are corrected.
+    margin : float
+        The smallest difference that matters.
     difference : float
         Mean of A less that of B.
     interval : Interval
@@ -54,6 +56,7 @@ class Comparison:
     n_seeds: tuple[int, int]
     n_examples: int
     comparisons: int
+    margin: float
     difference: float
     interval: Interval
     p_value: float
@@ -134,6 +137,7 @@ def family(
                 n_seeds=n_seeds[place],
                 n_examples=found.n_examples,
                 comparisons=p_values.size,
+                margin=margin,
                 difference=float(found.mean[place]),
                 interval=Interval(centre - width, centre + width, 1 - float(alphas[place])).within(-1, 1),
                 p_value=float(p_values[place]),
@@ -247,7 +251,7 @@ def sentence(comparison: Comparison, name_a: str, name_b: str) -> str:
         f"{ahead} is ahead of {behind} by {span}" if comparison.difference else f"the difference is {span}"
     )
     if comparison.outcome == "equivalent":
-        return f"{name_a} and {name_b} are equivalent: {state}"
+        return f"{name_a} and {name_b} are equivalent within {_points(comparison.margin)} points: {state}"
     return f"{name_a} and {name_b}: undecided, {state}; {reach(comparison)}"
 
 

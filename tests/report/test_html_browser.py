@@ -120,7 +120,7 @@ def test_figures_that_must_not_be_missed_stand_in_the_table(page):
     assert "[87.0, 89.0]" in late
     assert "+3.0 [+2.0, +4.0]" in late
     assert "better, p < 0.001" in late
-    assert steady.split()[0] == plain.split()[0] == "2="
+    assert steady.split()[0] == plain.split()[0] == "2-3"
     assert "needs about 9 seeds" in steady
     assert "2 of 3\n1 failed" in plain
     assert "no interval" in plain
