@@ -85,14 +85,17 @@ def versus(difference, low, high, outcome, p=0.2, finds=None, baseline="nbsvm (d
     }
 
 
+PLACED = {"rank": 2, "rank_worst": 4}
+
+
 def usual():
     """Four rows as a sweep leaves them, one with lost seeds, and a smoke test."""
     return board(
         row("cnn", 0.893, test_looks=6, **versus(0.018, 0.012, 0.024, "better", p=0.0004)),
-        row("lstm", 0.879, rank=2, rank_worst=4, test_looks=9, **versus(0.004, -0.002, 0.01, "undecided", finds=0.009)),
-        row("nbsvm", 0.875, rank=2, rank_worst=4, tier="default", search_trials=0, search_seconds=0.0, test_looks=3),
+        row("lstm", 0.879, **PLACED, test_looks=9, **versus(0.004, -0.002, 0.01, "undecided", finds=0.009)),
+        row("nbsvm", 0.875, **PLACED, tier="default", search_trials=0, search_seconds=0.0, test_looks=3),
         row(
-            "gru", 0.86, rank=2, rank_worst=4, n_seeds=3, seeds_expected=5, n_diverged=1, n_missing=1, test_looks=5,
+            "gru", 0.86, **PLACED, n_seeds=3, seeds_expected=5, n_diverged=1, n_missing=1, test_looks=5,
             notes=("1 of 5 seeds missing", "1 of 5 seeds diverged"),
             **versus(-0.015, -0.04, 0.01, "undecided"),
         ),

@@ -47,7 +47,8 @@ def small():
         row("late", 0.88, **versus(0.03, 0.02, 0.04, "better", p=0.0004, baseline="plain (default)")),
         row("steady", 0.86, rank=2, rank_worst=3, parameters=20_000, train_seconds_median=2.0,
             **versus(0.01, -0.004, 0.024, "undecided", finds=0.009, baseline="plain (default)")),
-        row("plain", 0.85, rank=2, rank_worst=3, tier="default", search_trials=0, search_seconds=0.0, n_seeds=2,
+        row("plain", 0.85, rank=2, rank_worst=3, tier="default", search_trials=0, search_seconds=0.0,
+            n_seeds=2,
             n_failed=1, n_missing=0, parameters=500, train_seconds_median=0.5,
             notes=("1 of 3 seeds failed",)),
         row("vectors", 0.9, protocol="pretrained"),
@@ -116,7 +117,8 @@ def large(count=26, seeds=6, epochs=20, n_trials=20, every_search=True):
         rows.append(
             row(
                 name if place < count - 1 else "majority", float(mean),
-                rank=1 + 2 * (place // 3), rank_worst=count - place // 2, tier=tier, n_seeds=seeds, seeds_expected=seeds,
+                rank=1 + 2 * (place // 3), rank_worst=count - place // 2,
+                tier=tier, n_seeds=seeds, seeds_expected=seeds,
                 test_accuracies=accuracies, test_accuracy_ci_low=float(mean - half),
                 test_accuracy_ci_high=float(mean + half), test_accuracy_std=spread,
                 parameters=int(draw.integers(10_000, 3_000_000)),

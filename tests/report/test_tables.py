@@ -252,8 +252,8 @@ def test_the_baseline_above_a_column_is_escaped_too():
 
 def test_json_is_the_board():
     pair = Pair(
-        a=0, b=2, difference=0.1 / 3, ci_low=0.01, ci_high=0.05, ci_level=0.99, p_value=1e-7, p_corrected=6e-7,
-        outcome="better",
+        a=0, b=2, difference=0.1 / 3, ci_low=0.01, ci_high=0.05, ci_level=0.99, p_value=1e-7,
+        p_corrected=6e-7, outcome="better",
     )  # fmt: skip
     whole = usual().model_copy(update={"comparisons": (pair,)})
     text = to_json(whole)
