@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import optimize, special, stats
 
-from benchmark.stats.differences import borrowing, runs_of
+from benchmark.stats.differences import Runs, borrowing, runs_of
 from benchmark.stats.moderation import MIN_ROWS, _trigamma_inverse, moderated
 
 
@@ -202,8 +202,10 @@ def test_rows_of_a_section_borrow():
 
 
 def test_what_is_borrowed_is_never_below_what_single_answers_vary_by():
-    generator = np.random.default_rng(3)
-    quiet = [runs_of(np.tile(generator.random(50) < 0.9, (4, 1)) ^ (np.eye(4, 50) > 0)) for _ in range(5)]
-    loud = runs_of(generator.random((4, 50)) < 0.5)
-    found = borrowing([*quiet, loud])
-    assert found[-1].variance >= found[-1].interaction / 50 > 3 * max(row.variance for row in found[:-1])
+    profile = np.linspace(0.5, 1, 100)
+    rows = [Runs(3, profile, answers, 4e-5, 2.0) for answers in (1e-3, 1e-3, 2e-3, 1e-3, 3e-3)]
+    loud = Runs(3, profile, 0.01, 1e-4, 2.0)
+    variances, _ = moderated(np.array([4e-5] * 5 + [1e-4]), np.full(6, 2.0))
+    assert variances[-1] < 1e-4
+    found = borrowing([*rows, loud])
+    assert [row.variance for row in found] == pytest.approx([*variances[:5], 1e-4])
