@@ -135,7 +135,7 @@ def addresses(client: Any, address: str) -> list[str]:
             continue
         first: dict[str, dict[str, None]] = defaultdict(dict)
         for row in rows:
-            if row.rank is not None:
+            if row.counts:
                 first[row.dataset][row.run_ids[0]] = None
         for dataset, runs_of in first.items():
             chosen = list(runs_of)[:_MOST_COMPARED]

@@ -35,7 +35,9 @@ def _sentence(board: Board, places: list[int]) -> str:
         return f"{_rows(len(places))}, and nothing to compare: that takes two rows of three seeds"
     best = ranked[0]
     outcomes = {pair.b: pair.outcome for pair in board.comparisons if pair.a == best}
-    outcomes |= {pair.a: pair.outcome for pair in board.comparisons if pair.b == best}
+    # The best row may be the baseline; its column compares fewer pairs, and so finds more.
+    column = {place for place in ranked if board.rows[place].baseline == board.rows[best].name}
+    outcomes |= {place: "better" for place in column if board.rows[place].difference_outcome == "worse"}
     decided = {"better", "equivalent"}
     near = [place for place in ranked if place == best or outcomes.get(place) != "better"]
     still_open = sum(place != best and outcomes.get(place) not in decided for place in ranked)

@@ -114,7 +114,7 @@ def _meanings(board: Board) -> list[str]:
         lines.append(
             "vs: difference in points with its interval for new seeds and new examples; interval and p are "
             f"corrected for the whole column ({interval}); equivalent: within {_margin(board)}; "
-            "finds N: the difference that these seeds find with 80 %"
+            "undecided (N): these seeds find N points with 80 %"
         )
     return lines
 
@@ -258,7 +258,7 @@ def sampling_error(row: BoardRow) -> str:
 def difference(row: BoardRow) -> str:
     """Difference to the baseline in points, and what it says.
 
-    ``+1.8 [1.2, 2.4] p<0.001``, ``+0.1 [-0.3, 0.4] equivalent``, ``+0.4 [-0.2, 1.0] undecided, finds 0.9``
+    ``+1.8 [1.2, 2.4] p<0.001``, ``+0.1 [-0.3, 0.4] equivalent``, ``+0.4 [-0.2, 1.0] undecided (0.9)``
     """
     if row.difference is None:
         return NOTHING
@@ -266,7 +266,7 @@ def difference(row: BoardRow) -> str:
     if row.difference_ci_low is not None and row.difference_ci_high is not None:
         words.append(_interval(row.difference_ci_low, row.difference_ci_high))
     if row.difference_outcome == "undecided":
-        words.append("undecided" if row.detectable is None else f"undecided, finds {percent(row.detectable)}")
+        words.append("undecided" if row.detectable is None else f"undecided ({percent(row.detectable)})")
     elif row.difference_outcome == "equivalent":
         words.append("equivalent")
     elif row.difference_p is not None:

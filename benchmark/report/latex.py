@@ -167,7 +167,8 @@ def _cell(column: Column, text: str) -> str:
         return "--"
     if not column.numeric:
         return escaped(text)
-    return re.sub(r"-(?=\d)", "$-$", escaped(text))  # a minus, not a hyphen
+    ranges = re.sub(r"(?<=\d)-(?=\d)", "--", escaped(text))
+    return re.sub(r"(?<!-)-(?=\d)", "$-$", ranges)  # a minus, not a hyphen
 
 
 def escaped(text: str) -> str:

@@ -13,7 +13,7 @@ _FAR = 5.0  # standard errors
 
 
 def failed_to_learn(right: Sequence[int], n_examples: int, majority: float) -> NDArray[np.bool_]:
-    """Tell which runs of a row are no better than the most frequent class, while others are far above it.
+    """Tell which runs of a row are no better than the most frequent class, while most are far above it.
 
     Parameters
     ----------
@@ -28,14 +28,14 @@ def failed_to_learn(right: Sequence[int], n_examples: int, majority: float) -> N
     -------
     ndarray of bool, shape (K,)
         True for a run whose answers an exact binomial test cannot tell from that level (one-sided, at 1 %),
-        where the best run lies more than 5 standard errors above it. A row that learns nothing in any of
-        its runs is not among them: that is what it does.
+        where most of the runs lie more than 5 standard errors above it. A row that learns nothing
+        in most of its runs is not among them: that is what it does.
     """
     from scipy.special import bdtrc
 
     counts = np.asarray(right, dtype=np.int64)
     spread = math.sqrt(n_examples * majority * (1 - majority))
-    if not counts.size or counts.max() <= n_examples * majority + _FAR * spread:
+    if not counts.size or np.sort(counts)[(counts.size - 1) // 2] <= n_examples * majority + _FAR * spread:
         return np.zeros(counts.size, dtype=bool)
     # The probability of so many or more right answers at that level.
     above = np.where(counts > 0, bdtrc(np.maximum(counts - 1, 0), n_examples, majority), 1.0)

@@ -27,13 +27,13 @@ def moderated(variances: FloatArray, freedom: FloatArray) -> tuple[FloatArray, F
         ``(d0 s0² + d s²) / (d0 + d)``, where the prior, ``s0²`` on ``d0`` degrees of freedom, is fitted to
         the other rows.
     ndarray, shape (rows,)
-        ``d0 + d``, and no more than all rows have together.
+        ``d0 + d``, and no more than all rows have together; those of a row of variance 0 are its own.
 
     Notes
     -----
     Three runs know their spread badly; ten rows of three runs each know together what spread is usual, and
     how much it differs from row to row (``d0``, fitted to the moments of the logarithms). Rows of variance
-    0 take no part, and with fewer than `MIN_ROWS` others nothing is borrowed. The prior is robust in the
+    0 take no part, and with fewer than `MIN_ROWS` of the rest nothing is borrowed. The prior is robust in the
     sense of Phipson et al. (2016): a row that spreads more than the prior of the others allows (with p
     below 1 / rows, in the upper tail) borrows less, in proportion to that p, and so keeps its own variance.
     That a row cannot speak for itself in its own prior is ours; it is simpler than their Winsorised
@@ -60,7 +60,7 @@ def moderated(variances: FloatArray, freedom: FloatArray) -> tuple[FloatArray, F
         d0 *= min(1.0, random.size * float(fdtrc(d, d0, own / prior)))
         found[row] = (d0 * prior + d * own) / (d0 + d)
         degrees[row] = d0 + d
-    return found, np.minimum(degrees, freedom[random].sum())
+    return found, degrees
 
 
 def _prior(variances: FloatArray, freedom: FloatArray) -> tuple[float, float]:
@@ -77,7 +77,7 @@ def _prior(variances: FloatArray, freedom: FloatArray) -> tuple[float, float]:
 
 
 def _trigamma_inverse(value: float) -> float:
-    """Solve ``trigamma(x) = value`` by Newton's method, which converges from below (Smyth 2004, appendix)."""
+    """Solve ``trigamma(x) = value`` by Newton's method on its reciprocal, from above (Smyth, appendix)."""
     from scipy.special import polygamma
 
     x = 0.5 + 1 / value

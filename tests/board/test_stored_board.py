@@ -71,7 +71,7 @@ def printed(capsys, *words):
 
 def test_a_single_data_set_goes_by_its_name(one, capsys):
     text = printed(capsys, "--dataset", "csv-reviews")
-    assert text.startswith("csv-reviews, budget quick\n")
+    assert "\n\ncsv-reviews, budget quick\n" in text
     assert "@" not in text
 
 

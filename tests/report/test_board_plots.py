@@ -53,7 +53,7 @@ def test_only_smoke_tests_carry_their_watermark(tmp_path):
 def test_the_same_as_svg(tmp_path):
     board_picture(usual().model_copy(update={"level": 0.9}), tmp_path / "b.svg")
     written = texts(tmp_path / "b.svg")
-    assert {"cnn", "lstm", "2=", "89.3 [88.3, 90.3]", "n = 3 of 5"} <= set(written)
+    assert {"cnn", "lstm", "2-4", "89.3 [88.3, 90.3]", "n = 3 of 5"} <= set(written)
     assert "quickie" not in written
     assert "Smoke tests, not results, not drawn: 1" in written
     assert any("90 % interval" in text for text in written)

@@ -31,7 +31,7 @@ def test_table():
     )
     first = ["1", "cnn", "tuned", "89.3 [88.3, 90.3]", "±0.2", "+1.8 [1.2, 2.4] p<0.001"]
     assert cells(to_table(usual()), "cnn") == [*first, "3", "90.3", "160,033", "11.0", "20"]
-    second = ["2=", "lstm", "tuned", "87.9 [86.9, 88.9]", "±0.2", "+0.4 [-0.2, 1.0] needs 9 seeds"]
+    second = ["2-4", "lstm", "tuned", "87.9 [86.9, 88.9]", "±0.2", "+0.4 [-0.2, 1.0] undecided (0.9)"]
     assert cells(to_table(usual()), "lstm")[:6] == second
     assert cells(to_table(usual()), "nbsvm")[4:7] == ["±0.2", "baseline", "3"]
     assert cells(to_table(usual()), "gru")[5:7] == ["-1.5 [-4.0, 1.0] undecided", "3 of 5"]
@@ -44,9 +44,8 @@ def test_table():
         (versus(0.018, 0.012, 0.024, "better", p=0.0009), "+1.8 [1.2, 2.4] p<0.001"),
         (versus(-0.018, -0.024, -0.012, "worse", p=0.0124), "-1.8 [-2.4, -1.2] p=0.012"),
         (versus(0.001, -0.003, 0.004, "equivalent"), "+0.1 [-0.3, 0.4] equivalent"),
-        (versus(0.004, -0.002, 0.010, "undecided", needed=9), "+0.4 [-0.2, 1.0] needs 9 seeds"),
+        (versus(0.004, -0.002, 0.010, "undecided", finds=0.009), "+0.4 [-0.2, 1.0] undecided (0.9)"),
         (versus(0.004, -0.002, 0.010, "undecided"), "+0.4 [-0.2, 1.0] undecided"),
-        (versus(0.004, None, None, "undecided", p=None, needed=3), "+0.4 needs 3 seeds"),
         (versus(0.004, None, None, None, p=None), "+0.4"),
         (versus(-0.0001, -0.0004, 0.0002, "equivalent"), "0.0 [0.0, 0.0] equivalent"),
         (versus(0.0001, -0.0004, 0.0002, "equivalent"), "0.0 [0.0, 0.0] equivalent"),
@@ -80,16 +79,17 @@ def test_captions_keep_the_two_uncertainties_apart_and_count_looks_by_model():
     (versus_line,) = [
         line
         for line in lines
-        if line.startswith("vs: difference in points on shared seeds with its 95 % interval")
+        if line.startswith("vs: difference in points with its interval for new seeds and new examples")
     ]
-    assert "p is corrected for all comparisons; equivalent: within 0.5 points" in versus_line
+    assert "corrected for the whole column (95 % interval); equivalent: within 0.5 points" in versus_line
 
 
 def test_captions_tell_the_margin_and_the_level_of_the_board():
     unusual = usual().model_copy(update={"margin": 0.0125, "level": 0.9})
     text = to_table(unusual)
-    assert "with its 90 % interval" in text
-    assert "corrected p below 0.1, and the interval not all within 1.25 points" in text
+    assert "with its 90 % interval for other seeds" in text
+    assert "equivalent: within 1.25 points" in text
+    assert "error 10 % for all pairs" in text
     assert "95 %" not in text
     assert "0.5 points" not in text
     assert "within 1.0 points" in to_table(usual().model_copy(update={"margin": 0.01}))
@@ -97,12 +97,9 @@ def test_captions_tell_the_margin_and_the_level_of_the_board():
 
 def test_ranks_are_explained_where_there_are_any():
     text = to_table(usual())
-    assert text.count(" 2= ") + text.count("\n  2= ") >= 3
-    assert "Rank: 1 plus the number of rows shown to be better (corrected p below 0.05" in text
-    assert "a shared rank (=) does not say that rows are equal" in text
-    ordered = to_table(board(row("a", 0.9), row("b", 0.8, rank=2)))
-    assert "Rank:" in ordered
-    assert "shared rank" not in ordered
+    assert text.count("2-4 ") == 3
+    assert "Rank: all places that the comparisons leave open" in text
+    assert "Rank:" in to_table(board(row("a", 0.9), row("b", 0.8, rank=2)))
     assert "Rank:" not in to_table(board(row("a", 0.9)))
 
 
@@ -255,8 +252,8 @@ def test_the_baseline_above_a_column_is_escaped_too():
 
 def test_json_is_the_board():
     pair = Pair(
-        a=0, b=2, n_seeds=3, difference=0.1 / 3, ci_low=0.01, ci_high=0.05, p_value=1e-7, p_corrected=6e-7,
-        outcome="better",
+        a=0, b=2, difference=0.1 / 3, ci_low=0.01, ci_high=0.05, ci_level=0.99, p_value=1e-7,
+        p_corrected=6e-7, outcome="better",
     )  # fmt: skip
     whole = usual().model_copy(update={"comparisons": (pair,)})
     text = to_json(whole)

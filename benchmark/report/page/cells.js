@@ -67,7 +67,7 @@ function differenceCell(row) {
   }
   const verdict = el("span", {}, outcome(row.difference_outcome));
   if (row.difference_p != null && row.difference_outcome !== "undecided") verdict.append(`, p ${probability(row.difference_p)}`);
-  if (row.difference_outcome === "undecided" && row.detectable != null) verdict.append(`, finds ${percent(row.detectable)}`);
+  if (row.difference_outcome === "undecided" && row.detectable != null) verdict.append(` (${percent(row.detectable)})`);
   return el("span", { class: "lines" },
     el("span", {}, el("span", { class: "mean" }, points(row.difference)), " ",
       el("span", { class: "interval" }, between(row.difference_ci_low, row.difference_ci_high, points))),
@@ -107,7 +107,7 @@ const COLUMNS = [
   { key: "tier", label: "tier", hint: "default as published, tuned by the search", basic: true, className: "tier-cell", value: (row) => row.tier, cell: tierCell },
   { key: "accuracy", label: "test accuracy %", hint: "mean over seeds, interval over seeds, each seed as a dot", basic: true, className: "accuracy-cell",
     value: (row) => row.test_accuracy_mean, cell: accuracyCell },
-  { key: "difference", label: "vs baseline, points", hint: "interval over new seeds and examples, and p, corrected for this column; finds: the difference that these seeds find with 80 %", basic: true, className: "difference-cell",
+  { key: "difference", label: "vs baseline, points", hint: "interval over new seeds and examples, and p, corrected for this column; undecided (N): these seeds find N points with 80 %", basic: true, className: "difference-cell",
     value: (row) => row.difference, cell: differenceCell },
   { key: "seeds", label: "seeds", hint: "in the mean", number: true, basic: true, value: (row) => row.n_seeds, cell: seedsCell },
   field("sampling_error", "sampling error", "standard error over other test examples, same trained models, in points", (v) => percent(v, 2), { basic: true, rising: true }),
