@@ -146,6 +146,14 @@ def test_seeds_until_decided(calibration):
     assert one["fixed: better"] >= one["new: better"] > one["old: better"] - 10
 
 
+def test_a_failure_that_has_not_happened_is_not_seen(calibration):
+    three, _, ten = calibration.results("unseen", 300, 3)
+    assert three["no failure seen"] == pytest.approx(73, abs=9)  # 0.9 to the power of 3
+    assert three["then better"] > 40
+    assert three["better"] <= three["no failure seen"]  # never after one that was seen
+    assert ten["better"] <= ten["no failure seen"] < 50
+
+
 def test_the_command_goes_on_with_its_file(calibration, tmp_path, monkeypatch, capsys):
     file = tmp_path / "results.jsonl"
     arguments = ["calibration.py", "--cells", "small", "normal/500/2", "--boards", "4", "--output", str(file)]
