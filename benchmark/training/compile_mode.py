@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from benchmark.data.cache import remembered
 from benchmark.spec.config import Mode, RunSpec
 from benchmark.support.tensorflow_setup import quiet_stderr
+from benchmark.training.batches import make_epoch, prepare, shuffled
 from benchmark.training.devices import threads
-from benchmark.training.epochs import make_epoch, prepare, shuffled
 
 Speeds = dict[str, list[float]]
 """Of each way that works: seconds until the first step is done, and seconds of a further one."""

@@ -22,8 +22,7 @@ from benchmark.models.task import Task
 from benchmark.spec.config import CompileMode, Mode, Precision, RunSpec, TrainSettings
 from benchmark.spec.result import Result
 from benchmark.support.tensorflow_setup import quiet_stderr
-from benchmark.training.compile_mode import fastest_mode
-from benchmark.training.epochs import (
+from benchmark.training.batches import (
     TrainEpoch,
     bucketed,
     make_epoch,
@@ -32,6 +31,7 @@ from benchmark.training.epochs import (
     text_lengths,
     trimmed,
 )
+from benchmark.training.compile_mode import fastest_mode
 from benchmark.training.saving import is_known, save_servable
 from benchmark.training.scores import Predict, make_predict
 
@@ -49,7 +49,7 @@ class Network:
     model : keras.Model
         Compiled and built.
     epoch, predict : callable
-        As `benchmark.training.epochs.make_epoch` and `benchmark.training.scores.make_predict` give them.
+        As `benchmark.training.batches.make_epoch` and `benchmark.training.scores.make_predict` give them.
     """
 
     key: str

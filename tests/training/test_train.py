@@ -19,7 +19,7 @@ from benchmark.spec.config import ViewSettings
 from benchmark.spec.result import EpochReport, Result
 from benchmark.support import source_files
 from benchmark.tracking import names
-from benchmark.training.epochs import make_epoch, prepare, shuffled
+from benchmark.training.batches import make_epoch, prepare, shuffled
 from benchmark.training.train import share_of, train
 
 BUILDERS = """

@@ -1,4 +1,4 @@
-"""One epoch as one call: Keras's own training step, run by `fit`, as a graph, or compiled by XLA."""
+"""The batches of an epoch, and one epoch over them as one call: by `fit`, as a graph, or compiled by XLA."""
 
 from __future__ import annotations
 
