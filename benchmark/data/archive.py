@@ -250,10 +250,10 @@ class StackOverflowSource(ArchivedSource):
     def folder(self) -> FolderSource:
         """The folder, unpacked, which must be what was published."""
         folder = super().folder
-        if folder.class_names != self.class_names or folder.parts != {"train", "test"}:
+        if folder.class_names != self.class_names or folder.splits != {"train", "test"}:
             raise UserError(
                 f"data set 'stack-overflow': {self.place} holds "
-                f"{', '.join(sorted(folder.parts))} with the classes {', '.join(folder.class_names[:8])}; "
+                f"{', '.join(sorted(folder.splits))} with the classes {', '.join(folder.class_names[:8])}; "
                 f"expected train and test with {', '.join(self.class_names)}"
             )
         return folder

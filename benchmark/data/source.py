@@ -30,7 +30,7 @@ class Row(NamedTuple):
     `where` names the row for people (a file, a line), in messages about empty or repeated texts.
     """
 
-    part: str
+    split: str
     text: str
     label: int
     where: str = ""
@@ -229,7 +229,7 @@ _WORDS = {
 }
 
 
-def part_of(word: str) -> str | None:
+def split_of(word: str) -> str | None:
     """Return ``train``, ``validation`` or ``test`` for a word that means one of them, otherwise None."""
     plain = word.strip().lower()
     return next((split for split, words in _WORDS.items() if plain in words), None)
@@ -260,14 +260,14 @@ def draw_stratified(labels: NDArray[np.int32], share: float, seed: int) -> NDArr
     return drawn
 
 
-def draw_test(labels: NDArray[np.int32], parts: NDArray[np.str_]) -> NDArray[np.str_]:
+def draw_test(labels: NDArray[np.int32], splits: NDArray[np.str_]) -> NDArray[np.str_]:
     """Return the split of each row: where a data set has no test split, one is drawn from its training rows.
 
     Parameters
     ----------
     labels : ndarray of int32, shape [n]
         Class of each row.
-    parts : ndarray of str, shape [n]
+    splits : ndarray of str, shape [n]
         Split of each row, as the data set says.
 
     Returns
@@ -275,11 +275,11 @@ def draw_test(labels: NDArray[np.int32], parts: NDArray[np.str_]) -> NDArray[np.
     ndarray of str, shape [n]
         A copy, in which some rows of train have become test if none was.
     """
-    splits = parts.copy()
-    if "test" not in parts:
-        train = np.flatnonzero(parts == "train")
-        splits[train[draw_stratified(labels[train], TEST_SHARE, TEST_SEED)]] = "test"
-    return splits
+    drawn = splits.copy()
+    if "test" not in splits:
+        train = np.flatnonzero(splits == "train")
+        drawn[train[draw_stratified(labels[train], TEST_SHARE, TEST_SEED)]] = "test"
+    return drawn
 
 
 def split_validation(
@@ -338,12 +338,12 @@ class FileSource:
         """Return the share of train that becomes validation; 0 where the set has its own split."""
         return validation_share(self.options.validation_share, own, self.spelling)
 
-    def with_test(self, labels: NDArray[np.int32], parts: NDArray[np.str_]) -> list[str]:
+    def with_test(self, labels: NDArray[np.int32], splits: NDArray[np.str_]) -> list[str]:
         """Return the split of each row, see `draw_test`, with a notice where some were drawn."""
-        if "test" not in parts:
+        if "test" not in splits:
             self.note("it has no test split: 20 % of each class of train became one, always the same rows")
-        splits: list[str] = draw_test(labels, parts).tolist()
-        return splits
+        drawn: list[str] = draw_test(labels, splits).tolist()
+        return drawn
 
 
 def validation_share(asked: float | None, own: bool, who: str) -> float:

@@ -17,7 +17,7 @@ from unittest import SkipTest
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.data.dataset import Store
+from benchmark.data.dataset import MappedTexts
 from benchmark.models import importing, load_builder
 from benchmark.models.source_description import Description, describe
 from benchmark.models.task import Task
@@ -261,8 +261,8 @@ class ModelSuite(Suite):
         """Stored, and loaded in another process, it gives the probabilities that were evaluated."""
         result = self.train(self.spec("final"), servable=self.folder / "servable")
         assert result.servable is not None, f"the model cannot be stored ({last_line(result.error)})"
-        store, texts = Store(self.toy_data().folder / "test"), self.folder / "texts.json"
-        texts.write_text(json.dumps(store.texts(np.arange(self.toy_data().sizes["test"]))))
+        mapped, texts = MappedTexts(self.toy_data().folder / "test"), self.folder / "texts.json"
+        texts.write_text(json.dumps(mapped.texts(np.arange(self.toy_data().sizes["test"]))))
         loaded = self.run_python(_ANSWER, result.servable, texts)
         difference = np.abs(np.array(loaded) - result.test_probabilities).max()
         assert difference < 1e-4, f"loaded again its probabilities differ by up to {difference:.2g}"

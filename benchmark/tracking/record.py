@@ -97,8 +97,8 @@ class Record(Frozen):
         points = [Point(name, float(value), now, step) for name, value in values.items() if value is not None]
         return self.model_copy(update={"metrics": (*self.metrics, *points)})
 
-    def ended(self, result: Result) -> Self:
-        """Return the run as it ended."""
+    def with_result(self, result: Result) -> Self:
+        """Return the run, finished with a result."""
         tags: dict[str, Any] = {
             names.STATUS: result.status,
             names.DEVICE: result.device,

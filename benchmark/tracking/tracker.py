@@ -250,7 +250,7 @@ class Tracker:
         OSError
             When the disk is full; nothing is recorded then.
         """
-        self._send(self._under_parent(key).ended(result), write)
+        self._send(self._under_parent(key).with_result(result), write)
         del self._runs[key], self._shown[key]
 
     def has_ended(self, spec_id: str) -> bool:

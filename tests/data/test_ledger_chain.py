@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from ledgers import looks
 
-from benchmark.data.ledger_chain import append, examine, read_test
+from benchmark.data.ledger_chain import append, examine, read_test_split
 from benchmark.data.prepare import prepare
 from benchmark.spec.config import RunSpec, TrainSettings, ViewSettings, seed_bundle
 from benchmark.support.errors import UserError
@@ -44,14 +44,14 @@ def assert_chained(entries):
         previous = entry["hash"]
 
 
-def test_reading_the_test_part_gives_its_texts(make_source, ledger):
+def test_reading_the_test_split_gives_its_texts(make_source, ledger):
     rows = [
         *(("train", f"a b c w{i}", i % 2) for i in range(10)),
         ("test", "c, a zzz B", 1),
         ("test", "b", 0),
     ]
     dataset = prepare(make_source(rows))
-    view = read_test(dataset, spec_of(dataset), ledger)
+    view = read_test_split(dataset, spec_of(dataset), ledger)
     ids = {word: number for number, word in enumerate(dataset.vocabulary(ViewSettings()), 2)}
     assert view.x.tolist() == [[ids["c"], ids["a"], 1, ids["b"]], [ids["b"], 0, 0, 0]]
     assert view.y.tolist() == [1, 0]
@@ -61,7 +61,7 @@ def test_reading_the_test_part_gives_its_texts(make_source, ledger):
 def test_each_look_is_an_entry_chained_to_the_one_before(sample, ledger):
     specs = [spec_of(sample, index=index, sequence_length=8) for index in range(3)]
     for spec in specs:
-        assert len(read_test(sample, spec, ledger).x) == sample.sizes["test"]
+        assert len(read_test_split(sample, spec, ledger).x) == sample.sizes["test"]
     entries = entries_of(ledger)
     assert [entry["spec_id"] for entry in entries] == [spec.spec_id for spec in specs]
     assert {entry["dataset_digest"] for entry in entries} == {sample.digest}
@@ -73,8 +73,8 @@ def test_looks_are_counted_by_model_and_data_set(sample, make_source, ledger):
     rows = [*(("train", "a", i % 2) for i in range(10)), ("test", "a", 1)]
     other = prepare(make_source(rows))
     for model in ("lstm", "lstm", "avg-pool", "some/where/mine.py:build"):
-        read_test(sample, spec_of(sample, model), ledger)
-    read_test(other, spec_of(other), ledger)
+        read_test_split(sample, spec_of(sample, model), ledger)
+    read_test_split(other, spec_of(other), ledger)
     assert looks(ledger, sample.digest) == {"lstm": 2, "avg-pool": 1, "mine": 1}
     assert looks(ledger, other.digest) == {"lstm": 1}
     assert looks(ledger) == {"lstm": 3, "avg-pool": 1, "mine": 1}
@@ -86,9 +86,9 @@ def test_no_ledger_means_no_looks(ledger):
     assert not ledger.parent.exists()
 
 
-def test_a_trial_never_reads_the_test_part(sample, ledger):
+def test_a_trial_never_reads_the_test_split(sample, ledger):
     with pytest.raises(ValueError, match="may not read the test split"):
-        read_test(sample, spec_of(sample, kind="trial"), ledger)
+        read_test_split(sample, spec_of(sample, kind="trial"), ledger)
     assert not ledger.exists()
 
 
@@ -96,7 +96,7 @@ def test_the_look_is_recorded_before_the_data_is_read(make_source, own_cache, le
     dataset = prepare(make_source([*(("train", "a", i % 2) for i in range(10)), ("test", "a", 1)]))
     (dataset.folder / "test" / "tokens.npy").unlink()
     with pytest.raises(FileNotFoundError):
-        read_test(dataset, spec_of(dataset), ledger)
+        read_test_split(dataset, spec_of(dataset), ledger)
     assert looks(ledger) == {"lstm": 1}
 
 
@@ -209,8 +209,8 @@ def test_a_full_disk_leaves_the_ledger_as_it_was(ledger, start_python):
     assert looks(ledger) == {"first": 1, "next": 1}
 
 
-def test_the_test_part_is_cut_like_the_other_parts(sample, ledger):
-    view = read_test(sample, spec_of(sample, sequence_length=6, vocabulary_size=40), ledger)
+def test_the_test_split_is_cut_like_the_other_parts(sample, ledger):
+    view = read_test_split(sample, spec_of(sample, sequence_length=6, vocabulary_size=40), ledger)
     assert view.x.shape == (sample.sizes["test"], 6)
     assert view.x.max() < 40
     assert np.bincount(view.y).tolist() == [sample.sizes["test"] // 2] * 2
