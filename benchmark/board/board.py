@@ -165,7 +165,7 @@ def _row(tier: str, runs: list[StoredRun], test_reads: int, unrecorded: int) -> 
         epochs_median=_median([run.epochs_run for run in counted]),
         search_trials=latest.search_trials if searched else 0,
         search_seconds=_finite(latest.search_seconds) if searched else 0.0,
-        test_looks=test_reads + unrecorded,
+        test_reads=test_reads + unrecorded,
         test_reads_unrecorded=unrecorded,
         test_duplicates=_duplicates(latest.test_duplicates),
         watermark=WATERMARK if smoke else None,

@@ -24,7 +24,7 @@ import yaml
 from fuzz_commands import check_line, command_lines, is_harmless
 from fuzz_mutations import damaged, reshaped
 from hypothesis import strategies as st
-from ledgers import looks
+from ledgers import reads
 
 from benchmark.cli import error_line
 from benchmark.data.archive import unpack
@@ -338,7 +338,7 @@ def _ledger(content: bytes, folder: Path) -> None:
     path.write_bytes(content)
     examine(path)
     try:
-        before = looks(path)
+        before = reads(path)
     except UserError as error:
         refused(error)
         before = None
@@ -351,7 +351,7 @@ def _ledger(content: bytes, folder: Path) -> None:
         assert path.read_bytes() == content
         return
     assert before is not None
-    assert looks(path) == before + Counter({"next": 1})
+    assert reads(path) == before + Counter({"next": 1})
     assert read_entries(path)[-1]["model"] == "next"
     assert examine(path)[1] == []
 

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 import skops.io
-from ledgers import looks
+from ledgers import reads
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
@@ -39,7 +39,7 @@ def test_a_pipeline_is_measured_stored_and_answers_as_it_was_evaluated(sample, t
     spec = make_spec(sample, model)
     result = train(spec, sample, ledger=tmp_path / "ledger.jsonl", servable=tmp_path / "model")
     assert result.status == "ok", result.error
-    assert looks(tmp_path / "ledger.jsonl") == {model: 1}
+    assert reads(tmp_path / "ledger.jsonl") == {model: 1}
     assert result.history["val_accuracy"] == [result.best_val_accuracy]
     texts = MappedTexts(sample.folder / "test").texts(np.arange(sample.sizes["test"]))
     answers = Servable(tmp_path / "model").predict(texts)

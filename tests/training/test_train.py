@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from ledgers import looks
+from ledgers import reads
 from mlflow.utils.validation import _validate_metric_name
 from run_specs import make_spec
 
@@ -273,7 +273,7 @@ def test_only_a_final_run_reads_the_test_part_and_it_is_written_down(sample, tmp
     assert trial.test_probabilities is None
     assert not ledger.exists()
     final = train(make_spec(sample, kind="final", epochs=1), sample, ledger=ledger)
-    assert looks(ledger, sample.digest) == {"avg-pool": 1}
+    assert reads(ledger, sample.digest) == {"avg-pool": 1}
     assert final.test_probabilities.shape == (2000, 2)
     np.testing.assert_allclose(final.test_probabilities.sum(axis=1), 1, rtol=1e-5)
     agreed = final.test_probabilities.argmax(axis=1) == final.test_labels
