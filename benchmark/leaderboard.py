@@ -73,7 +73,7 @@ def main(options: Namespace) -> int:
             _draw_all(board, details, Path(options.pictures))
     if options.output is None:
         if options.format == "html" and isinstance(sys.stdout, io.TextIOWrapper):
-            sys.stdout.reconfigure(encoding="utf-8")  # as the page says of itself
+            sys.stdout.reconfigure(encoding="utf-8")  # as the page declares
         print(text.rstrip("\n"))
     else:
         with file_errors(options.output, setting="output"):

@@ -22,7 +22,7 @@ from benchmark.data.prepare import prepare
 from benchmark.data.source import Row, SourceOptions, get_source
 
 ROOT = Path(__file__).resolve().parents[1]
-# Taken before any fixture unsets it; absolute, since every test runs in a folder of its own.
+# Taken before any fixture unsets it; absolute, since every test runs in a separate folder.
 _GIVEN = os.environ.get("BENCHMARK_DATA_DIR")
 _REAL_DATA = Path(_GIVEN).resolve() if _GIVEN else ROOT.parent / "shared" / "data"
 # Two workers on two cores: each may use one, or they get in each other's way.

@@ -61,7 +61,7 @@ def write_package(folder, name, version):
 
 @pytest.mark.long
 def test_planted_faults_are_all_named_with_their_fixes():
-    """As a user runs it: in a process of its own, TensorFlow imported and all."""
+    """As a user runs it: in a separate process, TensorFlow imported and all."""
     Path("mlruns").write_text("not a folder")
     Path("studies.db").write_bytes(b"SQLite format 3\0" + b"damaged" * 600)
     write_package("packages", "optuna", "1.0")

@@ -230,7 +230,7 @@ def test_an_estimate_is_measured_once_counts_limits_and_says_so_before(sample, o
 def test_a_dry_run_of_a_model_that_cannot_be_trained_is_one_line(tmp_path, capsys):
     (tmp_path / "broken.py").write_text("def build(task): raise ValueError('no such layer')\n")
     run("--model", "broken.py", "--dataset", "sample", "--dry-run", code=2)
-    assert "broken.py: its default configuration ended as failed (ValueError: no such layer)" in (
+    assert "broken.py: its default configuration finished with status failed (ValueError: no such layer)" in (
         capsys.readouterr().err
     )
 

@@ -175,7 +175,7 @@ def _row(tier: str, runs: list[StoredRun], test_reads: int, unrecorded: int) -> 
     )
     notes = _notes(row, counted)
     if searched and latest.search_ended:
-        notes = (*notes, f"search ended early: {latest.search_ended}")
+        notes = (*notes, f"search stopped early: {latest.search_ended}")
     return row.model_copy(update={"notes": notes})
 
 
@@ -196,7 +196,7 @@ def _notes(row: BoardRow, counted: list[StoredRun]) -> tuple[str, ...]:
     if row.n_seeds < MIN_SEEDS:
         notes.append(f"no interval: needs {MIN_SEEDS} seeds, has {row.n_seeds}")
     if row.protocol != _USUAL_PROTOCOL:
-        notes.append(f"protocol {row.protocol}: ranked among its own kind only")
+        notes.append(f"protocol {row.protocol}: ranked within this protocol only")
     for what in _JOINED:
         if len({getattr(run, what) for run in counted}) > 1:
             notes.append(f"seeds differ in {what.replace('_', ' ')}: {getattr(row, what)}")

@@ -97,7 +97,7 @@ def memory(setup: Setup) -> Iterator[Finding]:
 
 
 def device(setup: Setup) -> Iterator[Finding]:
-    """Set up the device in a process of its own, as a run does: TensorFlow may hang, crash, or take a GPU."""
+    """Set up the device in a separate process, as a run does: TensorFlow may hang, crash, or take a GPU."""
     backend = os.environ.get("KERAS_BACKEND") or "tensorflow"
     if backend != "tensorflow":
         yield problem(

@@ -58,7 +58,7 @@ def download(url: str, path: Path, most_bytes: int, instead: str) -> None:
     try:
         with (
             written_whole(path) as temporary,
-            urllib.request.urlopen(url, timeout=_PATIENCE) as answer,  # the project's own addresses
+            urllib.request.urlopen(url, timeout=_PATIENCE) as answer,  # the project's addresses
             temporary.open("wb") as file,
         ):
             expected = answer.headers.get("Content-Length")

@@ -167,7 +167,7 @@ class Dataset:
     home : str
         Where it comes from.
     validation_share : float
-        Share of train that became validation, 0 where the data set has its own.
+        Share of train that became validation, 0 where the data set has that split.
     test_duplicates : int
         Test texts that also stand in train or validation.
     """

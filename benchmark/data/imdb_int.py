@@ -30,7 +30,7 @@ SPECIAL = ("‹pad›", "‹start›", "‹unk›", "‹unused›")
 
 _VALIDATION = 10_000
 _LARGEST = 1 << 30  # bytes of an array, against archives that unfold into all of memory
-_SHUFFLE_SEED = 113  # Keras's own; the files have one class after the other
+_SHUFFLE_SEED = 113  # as in Keras; the files have one class after the other
 _ARRAYS, _WORDS = Path("keras", "imdb.npz"), Path("keras", "imdb_word_index.json")
 
 
@@ -45,7 +45,7 @@ class ImdbIntSource:
     def __init__(self, options: SourceOptions) -> None:
         if options.validation_share is not None:
             raise UserError(
-                "`validation_share`: 'imdb-int' has a validation split of its own, the first "
+                "`validation_share`: 'imdb-int' already has a validation split, the first "
                 f"{_VALIDATION:,} of train"
             )
         self._folder = options.data_dir

@@ -54,7 +54,7 @@ _ZIPF_SHIFT = 2.0
 _NAMES = 9000
 _WORDS: dict[str, Any] = read_yaml(Path(__file__).with_name("sample_words.yaml")).data
 POSITIVE, NEGATIVE = _WORDS["positive"], _WORDS["negative"]
-"""From frequent to rare; words in the same place are used equally often, each by its own class."""
+"""From frequent to rare; words in the same place are used equally often, each by its class."""
 
 _TEXT_STREAM, _FLIP_STREAM, _NAME_STREAM = 0, 1, 2
 

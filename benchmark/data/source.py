@@ -19,7 +19,7 @@ from benchmark.support.errors import UserError, did_you_mean
 from benchmark.support.registry import Registry, load_target
 
 VALIDATION_SHARE = 0.2
-"""Share of ``train`` that becomes the validation split where a data set has none of its own."""
+"""Share of ``train`` that becomes the validation split where a data set has none."""
 
 SPLITS = ("train", "validation", "test")
 
@@ -89,7 +89,7 @@ class Source(Protocol):
 
     @property
     def validation_share(self) -> float:
-        """Share of ``train`` drawn, stratified, as validation; 0 where `rows` has its own."""
+        """Share of ``train`` drawn, stratified, as validation; 0 where `rows` has that split."""
         ...
 
     def key(self) -> str:
@@ -335,7 +335,7 @@ class FileSource:
             self.notices.append(line)
 
     def share(self, own: bool) -> float:
-        """Return the share of train that becomes validation; 0 where the set has its own split."""
+        """Return the share of train that becomes validation; 0 where the set has that split."""
         return validation_share(self.options.validation_share, own, self.spelling)
 
     def with_test(self, labels: NDArray[np.int32], splits: NDArray[np.str_]) -> list[str]:
@@ -347,9 +347,9 @@ class FileSource:
 
 
 def validation_share(asked: float | None, own: bool, who: str) -> float:
-    """Return the share of train that becomes validation; 0 where the set has its own split."""
+    """Return the share of train that becomes validation; 0 where the set has that split."""
     if not own:
         return VALIDATION_SHARE if asked is None else asked
     if asked is not None:
-        raise UserError(f"'{who}' has a validation split of its own", setting="validation_share")
+        raise UserError(f"'{who}' already has a validation split", setting="validation_share")
     return 0.0

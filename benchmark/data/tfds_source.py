@@ -31,7 +31,7 @@ _BATCH = 256  # one by one, handing them over would take longer than all the res
 
 
 class TfdsFiles(FileSource):
-    """The files of a set of TensorFlow Datasets: found in the user's folder or its own, or fetched there.
+    """The files of a set of TensorFlow Datasets: found in a folder of the user or the library, or fetched.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ class TfdsFiles(FileSource):
 
         builder = self.builder
         with self._errors(f"in {self.folder} cannot be read"):
-            with ExitStack() as stack:  # TensorFlow Datasets warns of its own code
+            with ExitStack() as stack:  # TensorFlow Datasets warns of its code
                 stack.callback(logging.set_verbosity, logging.get_verbosity())
                 logging.set_verbosity(logging.ERROR)
                 dataset = builder.as_dataset(

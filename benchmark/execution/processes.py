@@ -320,8 +320,8 @@ class _Runs:
     def ended(self, job: Job, result: Result) -> None:
         if result.status not in ("ok", "diverged"):
             raise UserError(
-                f"a short run of '{self.spec.model}' ended as {result.status} ({result.error_line}); give "
-                "the number of workers",
+                f"a short run of '{self.spec.model}' finished with status {result.status} "
+                f"({result.error_line}); give the number of workers",
                 setting="workers",
                 value="auto",
             )

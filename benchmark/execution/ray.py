@@ -172,7 +172,7 @@ class _Actor(Worker):
         return message.result
 
     def end(self, *, at_once: bool) -> None:
-        """End the actor, which has nothing of its own to save."""
+        """End the actor, which has nothing to save."""
         with contextlib.suppress(ray.exceptions.RayError):
             ray.kill(self._actor, no_restart=True)
 
@@ -180,7 +180,7 @@ class _Actor(Worker):
 class _Slot:
     """A worker process on a node; each call gives it something and returns what it sends next.
 
-    The training has a thread of its own, which waits where a worker process waits at its pipe.
+    The training has a separate thread, which waits where a worker process waits at its pipe.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What a worker does: it trains what its parent sends, reports each epoch and does what the answer says."""
+"""What a worker does: it trains what its parent sends, reports each epoch and does what the answer asks."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def serve(
         send(error)
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return  # the parent needs no worker any more
-    except Exception as error:  # TensorFlow and HDF5 report with errors of their own that a disk is full
+    except Exception as error:  # TensorFlow and HDF5 report with special errors that a disk is full
         if not isinstance(error, OSError) and not disk_is_full(error):
             raise
         code = getattr(error, "errno", None) or errno.ENOSPC

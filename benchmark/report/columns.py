@@ -108,7 +108,7 @@ def _meanings(board: Board) -> list[str]:
     if any(row.sampling_error is not None for row in board.rows):
         lines.append(
             "Sampling error: standard error, in points, for these trained models on other examples of this "
-            "kind; the spread over seeds is no part of it"
+            "kind; the spread over seeds is not part of it"
         )
     if any(row.difference is not None for row in board.rows):
         lines.append(

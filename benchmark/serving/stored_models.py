@@ -68,7 +68,7 @@ class StoredModel:
         if holds_program(self.folder) and not self.trust():
             raise UserError(
                 f"{self.asked}: the model holds a TensorFlow program (saved_model), which could read and "
-                "write your files, and no sweep of this store has recorded it as its own; if you trust where "
+                "write your files, and no sweep of this store has recorded it; if you trust where "
                 "it comes from, add `trust`"
             )
         try:

@@ -36,7 +36,7 @@ from benchmark.testing.suite import Suite, last_line, name_of
 
 _SHAPES = tuple(product((2, 3), (1, 12)))  # classes, words
 _CURVES = ("loss", "accuracy", "val_loss", "val_accuracy")
-_LEARNING_RATE = 0.01  # of the short runs; the model's own may need many epochs
+_LEARNING_RATE = 0.01  # of the short runs; the model's may need many epochs
 _EPOCHS = 30
 _LARGE = 30.0  # times as large as they were made, weights give logits beyond 0 and 1
 _ANSWER = """
@@ -141,7 +141,9 @@ class ModelSuite(Suite):
             servable=servable,
         )
         why = last_line(result.error or "its loss is not finite")
-        assert result.status in ("ok", "pruned"), f"a run ({compile}) ended as {result.status}: {why}"
+        assert result.status in ("ok", "pruned"), (
+            f"a run ({compile}) finished with status {result.status}: {why}"
+        )
         return result
 
     @classmethod

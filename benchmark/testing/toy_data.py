@@ -39,4 +39,4 @@ class ToyData:
                 yield Row(split, " ".join(words), label, where=f"{split} {number}")
 
 
-source = ToyData  # takes the options of the command line
+source = ToyData  # takes the options of a command

@@ -42,7 +42,7 @@ class Point(NamedTuple):
 
 
 class Record(Frozen):
-    """One run, or what changes in one: all that is needed to make it without any earlier write.
+    """One run, or what changes in one: all that is needed to make it without any previous write.
 
     It starts with what does not change, gets metrics while the run is under way, and a status when it ends.
     Then it is committed to the spool, and delivered.

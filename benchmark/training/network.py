@@ -166,7 +166,7 @@ def make_network(
 
 
 def release() -> None:
-    """Give back what is kept, and what Keras remembers of earlier models."""
+    """Give back what is kept, and what Keras remembers of previous models."""
     _kept.clear()
     keras.backend.clear_session()
     gc.collect()
@@ -264,7 +264,7 @@ def _computed_in(precision: Precision) -> Iterator[None]:
 
 
 def _seed_dropout(model: keras.Model, seed: int) -> None:
-    """Give every random layer its own state from the dropout stream, apart from initialisation."""
+    """Give every random layer a separate state from the dropout stream, apart from initialisation."""
     states = [variable for variable in model.variables if variable.name == "seed_generator_state"]
     for state, child in zip(states, np.random.SeedSequence(seed).spawn(len(states)), strict=True):
         state.assign(child.generate_state(2).astype(state.dtype))

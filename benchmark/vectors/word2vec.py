@@ -1,4 +1,4 @@
-"""Word vectors learned from a data set's own texts: word2vec, by gensim, which is imported here alone."""
+"""Word vectors learned from a data set's texts: word2vec, by gensim, which is imported here alone."""
 
 from __future__ import annotations
 

@@ -120,7 +120,7 @@ def test_protocols_and_budgets_are_ranked_apart():
     )
     rows = rows_of(finals)
     assert [(row.model, row.rank) for row in rows] == [("hub", 1), ("big", 1), ("lstm", 1)]
-    assert rows[0].notes == ("protocol pretrained: ranked among its own kind only",)
+    assert rows[0].notes == ("protocol pretrained: ranked within this protocol only",)
     assert rows[2].notes == ()
 
 

@@ -79,7 +79,7 @@ def test_the_column_of_parts_is_honoured(tmp_path, own_cache, name, column):
         (expected[n], f"t{n}", n % 3) for n in range(24)
     ]
     assert prepare(source).sizes == {"train": 6, "validation": 12, "test": 6}
-    with pytest.raises(UserError, match="has a validation split of its own"):
+    with pytest.raises(UserError, match="already has a validation split"):
         prepare(get(tmp_path / name, validation_share=0.3))
 
 
@@ -328,7 +328,7 @@ def test_a_wrong_encoding_is_one_line(tmp_path, refused, datasets):
             "PK",
             "the ending '.xlsx'; choose from .csv, .json, .jsonl, .ndjson, .parquet, .tab, .tsv",
         ),
-        ("r.jsn", "{}", "cannot tell the format by the ending '.jsn'; did you mean '.json'?"),
+        ("r.jsn", "{}", "the format is unknown from the ending '.jsn'; did you mean '.json'?"),
         ("r.csv.gz", "x", "the ending '.gz'; unpack it first"),
         ("r.csv", "text,label\na,x\n\ufefftext,label\nb,y\n", "line 3 repeats the names of the columns"),
         ("r.csv", 'text, label\na, "x"\nb, y\n', 'line 2: there is a space before the quotes of "x"'),
@@ -355,7 +355,7 @@ def test_a_wrong_encoding_is_one_line(tmp_path, refused, datasets):
             "\ufefftext,label\n".encode("utf-16-le"),
             "byte order mark of utf-16-le, so it is not utf-8 text",
         ),
-        ("noending", "x", "cannot tell the format by the ending ''"),
+        ("noending", "x", "the format is unknown from the ending ''"),
         ("r.csv", b"text,label\nab\x00c,x\n", "r.csv: byte 13 is NUL, so this is a binary file"),
         ("r.csv", b"\x1f\x8b\x08\x00", "r.csv: byte 1 (0x8b) is not utf-8 text"),
         ("r.jsonl", b"PK\x03\x04\x14\x00", "r.jsonl: byte 5 is NUL"),

@@ -43,7 +43,7 @@ def test_a_validation_folder_is_used_as_it_is(write_tree, own_cache, word):
     dataset = prepare(get_source(f"dir:{folder}", SourceOptions()))
     assert dataset.sizes == {"train": 20, "validation": 4, "test": 6}
     assert dataset.validation_share == 0.0
-    with pytest.raises(UserError, match="has a validation split of its own"):
+    with pytest.raises(UserError, match="already has a validation split"):
         get_source(f"dir:{folder}", SourceOptions(validation_share=0.3))
 
 

@@ -107,7 +107,7 @@ def test_it_is_prepared_with_the_first_of_train_as_validation(tmp_path, own_cach
 
 
 def test_another_validation_share_is_refused(tmp_path):
-    with pytest.raises(UserError, match="a validation split of its own, the first 10,000 of train"):
+    with pytest.raises(UserError, match="a validation split, the first 10,000 of train"):
         get_source("imdb-int", SourceOptions(write_data(tmp_path), validation_share=0.2))
 
 

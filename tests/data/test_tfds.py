@@ -77,7 +77,7 @@ def test_an_unlabelled_test_split_is_ignored_and_another_drawn(data, own_cache, 
     notices = " ".join(describe(prepare(source))["notices"])
     for words in ("'test' has no labels and is ignored", "'extra' (3) is not train", "it has no test split"):
         assert words in notices
-    with pytest.raises(UserError, match="has a validation split of its own"):
+    with pytest.raises(UserError, match="already has a validation split"):
         prepare(get("tiny_glue/one", data, validation_share=0.3))
 
 

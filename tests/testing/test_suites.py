@@ -268,9 +268,9 @@ OTHER = "__import__('benchmark.spec.config').spec.config.seed_bundle(0, 'search'
 @pytest.mark.parametrize(
     ("test", "old", "new", "reason"),
     [
-        ("pruning", ON_EPOCH, f"{ON_EPOCH} and None", "the run ended as ok after epoch 6"),
+        ("pruning", ON_EPOCH, f"{ON_EPOCH} and None", "the run finished with status ok after epoch 6"),
         pytest.param(
-            *("stop", ON_EPOCH, f"{ON_EPOCH} and None", "after a stop runs ended as ok"),
+            *("stop", ON_EPOCH, f"{ON_EPOCH} and None", "after a stop runs finished with status ok"),
             marks=pytest.mark.long,
         ),
         ("waiting", "continue", "return", "1 of 2 runs"),
@@ -298,7 +298,7 @@ OTHER = "__import__('benchmark.spec.config').spec.config.seed_bundle(0, 'search'
         ),
         ("final_run", "ledger=place.ledger", "ledger=None", "no test probabilities (ValueError: a final run"),
         ("final_run", "servable=job.servable", "servable=None", "its model was not kept"),
-        ("ledger", "ledger=place.ledger", "ledger=lambda *look: None", "a final run ended as ok"),
+        ("ledger", "ledger=place.ledger", "ledger=lambda *look: None", "a final run finished with status ok"),
         ("closes_twice", "def close", "def shut", "no attribute 'close'"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Word vectors of a data set's own texts: which texts, which words, and that like words come out alike."""
+"""Word vectors of a data set's texts: which texts, which words, and that like words come out alike."""
 
 import sys
 from collections import Counter
