@@ -53,7 +53,7 @@ def main(options: Namespace) -> int:
         reason = f"there is no folder {Path(options.output).parent}"
         raise UserError(reason, setting="output", value=options.output)
     uri = resolve_uri(options.tracking_uri, cli.RUNS)
-    cli.check_embedded_store(uri)
+    cli.check_embedded_store(uri, options.dataset)
     client = StoreClient(uri)
     dataset = chosen_dataset(client, options.dataset)
     board = read_board(

@@ -7,7 +7,7 @@ import hashlib
 import os
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import NamedTuple, Protocol, runtime_checkable
@@ -179,6 +179,29 @@ def _unknown(name: str) -> UserError:
             )
     hint = did_you_mean(name, [*DATASETS, *_SPELLINGS.values()])
     return UserError(f"there is no data set named '{name}'; {hint}")
+
+
+def no_runs(where: str, dataset: str | None = None, known: Iterable[str] = ()) -> UserError:
+    """Return the error that a store has no runs; a name that is a misspelt data set comes with the nearest.
+
+    Parameters
+    ----------
+    where : str
+        Where there are none.
+    dataset : str or None
+        Whose runs are asked for, as the user named it.
+    known : iterable of str
+        Data sets that have runs there.
+    """
+    name, known = (dataset or "").partition("@")[0], set(known)
+    named = not name or name in DATASETS or re.split("[:-]", name)[0] in PREFIXES
+    close = [] if named else difflib.get_close_matches(name.lower(), {*known, *DATASETS}, n=1, cutoff=0.6)
+    sweep = "run a sweep first: python -m benchmark.sweep --model avg-pool"
+    hint = did_you_mean(name, known) if known else sweep
+    if close:
+        hint = f"did you mean the data set '{close[0]}'?"
+        hint += "" if close[0] in known else f" then {sweep} --dataset {close[0]}"
+    return UserError(f"there are no runs {where}; {hint}")
 
 
 def experiment_name(name: str) -> str:

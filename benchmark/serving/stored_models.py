@@ -104,7 +104,7 @@ def find_model(options: argparse.Namespace) -> StoredModel:
     if options.model_uri and Path(options.model_uri).is_dir():
         folder = Path(options.model_uri)
     else:
-        cli.check_embedded_store(uri)
+        cli.check_embedded_store(uri, options.best)
         client = connect(uri)
         source = options.model_uri or _best(client, options.best, options.model)
         folder = _download(source, uri)
