@@ -188,7 +188,7 @@ class SweepState:
         phase = event.phase
         run = self.runs.setdefault(event.label, RunState(event.label, phase, ""))
         run.status, run.value, run.seconds = event.status, event.value, event.seconds
-        run.detail = one_line(event.detail)
+        run.detail = single_line(event.detail)
         if phase == "search":
             self.best = event.best
         # An interrupted run is still to be done.
@@ -229,7 +229,7 @@ def params_text(params: Mapping[str, object], default: Mapping[str, object] | No
         shown = dict(params)
     elif not (shown := {name: value for name, value in params.items() if default.get(name) != value}):
         return "published default"
-    return one_line(
+    return single_line(
         " ".join(
             f"{name}={value:.4g}" if isinstance(value, float) else f"{name}={value}"
             for name, value in shown.items()
@@ -237,7 +237,7 @@ def params_text(params: Mapping[str, object], default: Mapping[str, object] | No
     )
 
 
-def one_line(text: str) -> str:
+def single_line(text: str) -> str:
     """Make a text safe for one line; its line breaks become spaces."""
     return printable(" ".join(text.split()))
 
