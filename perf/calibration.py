@@ -5,7 +5,7 @@ test set only). Exit status 1 when a target is missed; targets are checked from 
 
 A run has an example right when ``ability + example + system's own example + seed + answer > 0``; all but
 the ability are normal. So all systems find the same examples hard, seeds and examples are crossed, and each
-answer has noise of its own.
+answer has separate noise.
 """
 
 from __future__ import annotations
@@ -261,7 +261,7 @@ def measure_boards_of_ten(
 def measure_limit(boards: int, generator: np.random.Generator, found: Measured) -> None:
     """Boards of ten equal systems with so many examples that all is normal and their variance is known.
 
-    That is cheap, so there can be enough boards to tell 5 % from 5.5 %.
+    That is cheap, so there can be enough boards to distinguish 5 % from 5.5 %.
     """
     i, j = np.array(list(combinations(range(10), 2))).T
     for k, share in product(SEEDS, SHARES):
@@ -314,7 +314,7 @@ def measure(simulations: int, worlds: tuple[World, ...], seed: int) -> Measured:
 
 
 def missed(row: str, column: str, percent: float, error: float) -> bool:
-    """Tell whether a share misses its target; one of 5 % is meant to be used up, so chance is allowed for."""
+    """Return whether a share misses its target; 5 % is meant to be used up, so chance is allowed for."""
     if row.startswith("unstable"):
         return False
     if column in COVERAGE:
