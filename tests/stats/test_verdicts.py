@@ -372,7 +372,8 @@ ANY = Comparison(
             -0.001,
             -0.004,
             0.002,
-            "nbsvm and avg-pool are equivalent within 0.5 points: avg-pool is ahead of nbsvm by 0.1 points (-0.2 to 0.4)",
+            "nbsvm and avg-pool are equivalent within 0.5 points: "
+            "avg-pool is ahead of nbsvm by 0.1 points (-0.2 to 0.4)",
         ),
         (
             "equivalent",
