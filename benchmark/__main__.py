@@ -24,7 +24,7 @@ COMMANDS = {
     "models": ("benchmark.models.__main__", "list and describe architectures"),
     "ledger": ("benchmark.ledger", "reads of test splits, and whether their record is whole"),
     "sync": ("benchmark.sync", "bring results to the tracking store that could not be brought before"),
-    "embeddings": ("benchmark.embeddings", "learn word vectors from a data set's own texts"),
+    "embeddings": ("benchmark.embeddings", "learn word vectors from a data set's texts"),
     "doctor": ("benchmark.doctor", "what this machine has and lacks, each with its fix"),
     "conformance": (
         "benchmark.conformance",

@@ -57,7 +57,7 @@ def main(options: Namespace) -> int:
     from benchmark.tracking.store import resolve_uri
 
     uri = resolve_uri(options.tracking_uri, cli.RUNS)
-    cli.check_embedded_store(uri)
+    cli.check_embedded_store(uri, options.dataset)
     with (
         make_display(options.json) as display,
         open_session(cli.RUNS, options.tracking_uri, display) as session,

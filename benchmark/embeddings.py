@@ -1,4 +1,4 @@
-"""Learn word vectors from a data set's own texts. Run as ``python -m benchmark.embeddings``."""
+"""Learn word vectors from a data set's texts. Run as ``python -m benchmark.embeddings``."""
 
 from __future__ import annotations
 

@@ -54,11 +54,11 @@ def _write(stored: StoredModel, folder: Path) -> Exported:
             "python -m benchmark.predict or as MLflow's pyfunc model, or name a different one by `model` M "
             "or `model_uri` URI"
         )
-    served = stored.load()
+    servable = stored.load()
     from benchmark.serving.saved_model import export_model, readme
 
     try:
-        exported = export_model(stored.folder, served, folder)
+        exported = export_model(stored.folder, servable, folder)
     except NoAnswer as error:
         raise UserError(f"{stored.asked}: {error}") from error
     (folder / "README.md").write_text(readme(exported, stored.facts, __version__), encoding="utf-8")

@@ -53,7 +53,7 @@ def main(options: Namespace) -> int:
         reason = f"there is no folder {Path(options.output).parent}"
         raise UserError(reason, setting="output", value=options.output)
     uri = resolve_uri(options.tracking_uri, cli.RUNS)
-    cli.check_embedded_store(uri)
+    cli.check_embedded_store(uri, options.dataset)
     client = StoreClient(uri)
     dataset = chosen_dataset(client, options.dataset)
     board = read_board(
@@ -73,7 +73,7 @@ def main(options: Namespace) -> int:
             _draw_all(board, details, Path(options.pictures))
     if options.output is None:
         if options.format == "html" and isinstance(sys.stdout, io.TextIOWrapper):
-            sys.stdout.reconfigure(encoding="utf-8")  # as the page says of itself
+            sys.stdout.reconfigure(encoding="utf-8")  # as the page declares
         print(text.rstrip("\n"))
     else:
         with file_errors(options.output, setting="output"):

@@ -263,13 +263,13 @@ def _planned_record(plan: Plan, cost: Estimate) -> dict[str, Any]:
 
 def _planned_lines(plan: Plan, cost: Estimate) -> list[str]:
     limit, seeds = plan.config.timeout, plan.config.seeds
-    ended = f" (no trial starts after {limit:g} s of training)" if limit else ""
+    stop = f" (no trial starts after {limit:g} s of training)" if limit else ""
     return [
         f"{plan.model.name} on {plan.dataset.name} (study {plan.study}): "
         f"search of {plan.trials} trials over {len(plan.space.search)} hyper-parameters, then "
         f"{seeds} seeds of each tier ({2 * seeds} final runs), at most {plan.max_epochs} epochs each",
         f"  about {_duration(cost.epoch_seconds)} an epoch of the default configuration here (measured); in "
-        f"one process the search takes at most {_duration(cost.search_seconds)}{ended}, the final runs "
+        f"one process the search takes at most {_duration(cost.search_seconds)}{stop}, the final runs "
         f"{_duration(cost.final_seconds)}; {_duration(cost.least_seconds)} together if early stopping ends "
         "each run as soon as it may",
     ]

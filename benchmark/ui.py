@@ -130,7 +130,7 @@ def addresses(client: Any, address: str) -> list[str]:
         lines += [f"{experiment.name}: {runs}?{_MENU}", f"  charts: {runs}?compareRunsMode=CHART&{_MENU}"]
         try:
             rows = read_board(client, experiment.name, RunsFolder(cli.RUNS).ledger).rows
-        except UserError as error:  # a damaged ledger is no reason to show no runs
+        except UserError as error:  # runs are shown although the ledger is damaged
             lines.append(f"  no board: {spelled(error)}")
             continue
         first: dict[str, dict[str, None]] = defaultdict(dict)

@@ -1,6 +1,6 @@
 """What MkDocs asks of us when it builds the site: the page of commands, the order of pages, links, styles.
 
-The page of commands is made from the parsers of the commands themselves, so it says what they take. It is a
+The page of commands is made from the parsers of the commands themselves, so it lists what they take. It is a
 page of the site only; who reads these files as they are has ``--help``.
 """
 
@@ -58,7 +58,7 @@ def on_files(files: Any, *, config: Any) -> Any:
 
 
 def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:
-    """Turn links to files of the repository that are no pages into their names."""
+    """Turn links to files of the repository that are not pages into their names."""
 
     def name(match: re.Match[str]) -> str:
         path = (ROOT / "docs" / page.file.src_uri).parent.joinpath(match[2]).resolve()
@@ -108,7 +108,7 @@ def _section(name: str, parser: ArgumentParser) -> str:
     ]
     words = [f"## {name}", "", html.escape(parser.description or "", quote=False), ""]
     if rows:
-        words += ["| argument or option | what it says |", "| --- | --- |", *rows, ""]
+        words += ["| argument or option | meaning |", "| --- | --- |", *rows, ""]
     if parser.epilog:
         words += ["```text", parser.epilog, "```", ""]
     return "\n".join(words)

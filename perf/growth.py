@@ -77,12 +77,12 @@ def texts(count: int) -> str:
             return f"repeated {count}"
 
         def rows(self) -> Iterator[Row]:
-            train = [row for row in reviews.rows() if row.part == "train"]
+            train = [row for row in reviews.rows() if row.split == "train"]
             for number in range(count):
                 row = train[number % len(train)]
                 # No text twice, as in real data: what finds duplicates has to remember each.
                 yield row._replace(text=f"{row.text} {number // len(train)}")
-            yield from (row for row in reviews.rows() if row.part == "test")
+            yield from (row for row in reviews.rows() if row.split == "test")
 
     before = memory()
     started = time.perf_counter()

@@ -22,7 +22,7 @@ import tensorflow as tf
 
 from benchmark.models.avg_pool import build
 from benchmark.models.task import Task
-from benchmark.training.epochs import prepare
+from benchmark.training.batches import prepare
 
 TEXTS, LENGTH, WORDS, WIDTH, BATCH, ROUNDS = 20_000, 256, 10_000, 16, 512, 7
 STEPS = TEXTS // BATCH

@@ -28,16 +28,16 @@ def measure(words: list[str], folder: str) -> tuple[float, float, float]:
     """Sweep; return seconds to the first step and of an import, and the share outside of epochs."""
     importing = time.time()
     subprocess.run([sys.executable, "-c", IMPORT], check=True)
-    begun = time.time()
+    started = time.time()
     asked = ["--model", "avg-pool", "--dataset", "imdb", "--trials", str(TRIALS), *RANDOM_SEARCH]
-    sweep(folder, *asked, "--study", f"at-{begun}", *words)
-    runs = [run for run in runs_of_kind(folder, names.TRIAL_RUN) if run.info.start_time > 1000 * begun]
+    sweep(folder, *asked, "--study", f"at-{started}", *words)
+    runs = [run for run in runs_of_kind(folder, names.TRIAL_RUN) if run.info.start_time > 1000 * started]
     runs.sort(key=lambda run: run.info.start_time)
     trained = [run.data.metrics[names.TRAIN_SECONDS] for run in runs]
     # A run ends right after its last epoch.
-    first_step = runs[0].info.end_time / 1000 - trained[0] - begun
+    first_step = runs[0].info.end_time / 1000 - trained[0] - started
     wall = (runs[-1].info.end_time - runs[0].info.start_time) / 1000
-    return first_step, begun - importing, 1 - sum(trained) / wall
+    return first_step, started - importing, 1 - sum(trained) / wall
 
 
 def main() -> None:

@@ -3,7 +3,7 @@
 The same configurations of avg-pool (or LSTM) on the same reviews, validated on the same ones, with the
 same optimizer, at most 15 epochs and early stopping (LSTM: 2 epochs of length 200): by a sweep of
 Textbench, whose random search proposes them, and by the peers in ``perf/peers/``, which get that list.
-Each is a process of its own that begins with nothing: imports, reading and tokenising the reviews are
+Each is a separate process that starts with nothing: imports, reading and tokenising the reviews are
 part of its time. Equal validation accuracies and numbers of epochs show that the work was equal. Needs
 IMDB in BENCHMARK_DATA_DIR and the extra ``perf``.
 """

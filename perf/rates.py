@@ -1,14 +1,14 @@
 """How many runs a second drivers and servers sustain: ``python perf/rates.py [--rounds N] [SETTING ...]``.
 
-A client is a driver, in a process and folder of its own, that carries out a sweep whose runs do not train
-(`sweeps.py`): proposals by TPE, ten epochs reported, a result committed, told to Optuna and brought to MLflow
-with its artifacts; three trials to one final run, whose predictions of 25,000 texts are stored. All start
-together.
+A client is a driver, in a separate process and folder, that carries out a sweep whose runs do not train
+(`sweeps.py`): proposals by TPE, ten epochs reported, a result committed, reported to Optuna and brought to
+MLflow with its artifacts; three trials to one final run, whose predictions of 25,000 texts are stored. All
+start together.
 
 Settings: ``files`` (journal and SQLite, as without any option), ``search`` (Optuna in PostgreSQL, results in
 SQLite), ``server`` (an ``mlflow server`` on PostgreSQL that takes the artifacts, too; Optuna in a journal).
 PostgreSQL writes as it does by default (fsync). Everything is on this machine, which all share: with more
-clients than cores it is the CPU time of a run that tells what each part can do elsewhere.
+clients than cores it is the CPU time of a run that shows what each part can do elsewhere.
 
 Prints medians over the rounds (of 16 clients there is one); ``--output FILE`` writes them as JSON, too,
 for `scale_model.py`; settings that it has of the same machine stay there. Needs the extra ``test`` and
@@ -53,7 +53,7 @@ PARTS = ("driver", "postgresql", "server")
 
 @dataclass
 class Place:
-    """Where the clients of a setting put what they have: None is their own folder."""
+    """Where the clients of a setting put what they have: None is their folder."""
 
     storage: str | None = None
     tracking: str | None = None
@@ -126,14 +126,14 @@ def _client(folder: str, study: str, where: dict[str, Any], trials: int, gate: A
         gate.wait(180)
         started, cpu = time.perf_counter(), time.process_time()
         sweep.run(engine)
-        told = time.perf_counter() - started
+        recorded = time.perf_counter() - started
         left = sweep.stores.outbox.drain(120)
         delivered = time.perf_counter() - started
-        answers.put((len(engine.ends), left, told, delivered, time.process_time() - cpu))
+        answers.put((len(engine.ends), left, recorded, delivered, time.process_time() - cpu))
 
 
 def cpu_seconds(pid: int) -> float:
-    """Return the CPU time of a process and all that came from it, those that have ended included."""
+    """Return the CPU time of a process and all that came from it, those that have exited included."""
     processes = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
     return sum(sum(process.cpu_times()[:4]) for process in processes)
 
@@ -161,13 +161,13 @@ def measure(
     used = {part: cpu_seconds(pid) - before[part] for part, pid in where.pids.items()}
     for process in processes:
         process.join()
-    runs, left, told, delivered, cpu = zip(*found, strict=True)
+    runs, left, recorded, delivered, cpu = zip(*found, strict=True)
     if any(left):
         raise SystemExit(f"{setting}, {clients} clients: {sum(left)} results were not delivered")
     used["driver"] = sum(cpu)
     return {
         "runs": sum(runs),
-        "told": sum(runs) / max(told),
+        "recorded": sum(runs) / max(recorded),
         "delivered": sum(runs) / max(delivered),
         "busy": sum(used.values()) / max(delivered),
         **{f"{part}_ms": seconds / sum(runs) * 1000 for part, seconds in used.items()},
@@ -204,7 +204,7 @@ def table(rows: list[dict[str, Any]]) -> str:
     ]
     for row in rows:
         parts = [f"{row[f'{part}_ms']:.0f}" if f"{part}_ms" in row else "-" for part in PARTS]
-        rates = [f"{row[what]:.1f}" for what in ("told", "delivered")]
+        rates = [f"{row[what]:.1f}" for what in ("recorded", "delivered")]
         cells = [SETTINGS[row["setting"]], str(row["clients"]), *rates, *parts, f"{row['busy']:.1f}"]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
@@ -244,15 +244,15 @@ def curves_ms() -> float:
 
 def completed(file: Path, found: dict[str, Any]) -> dict[str, Any]:
     """Return what was found, with the other settings that the file has of the same machine."""
-    earlier = json.loads(file.read_text("utf-8")) if file.exists() else found
-    if earlier["machine"] != found["machine"]:
+    previous = json.loads(file.read_text("utf-8")) if file.exists() else found
+    if previous["machine"] != found["machine"]:
         raise SystemExit(f"{file} is of another machine, or of other versions; give --output another name")
-    rows = found["rows"] + [row for row in earlier["rows"] if row["setting"] not in found["bytes"]]
+    rows = found["rows"] + [row for row in previous["rows"] if row["setting"] not in found["bytes"]]
     order = list(SETTINGS)
     rows.sort(key=lambda row: (order.index(row["setting"]), row["clients"]))
-    known = {**earlier["bytes"], **found["bytes"]}
+    known = {**previous["bytes"], **found["bytes"]}
     sizes = {setting: known[setting] for setting in order if setting in known}
-    return {**found, "curves_ms": earlier["curves_ms"], "rows": rows, "bytes": sizes}
+    return {**found, "curves_ms": previous["curves_ms"], "rows": rows, "bytes": sizes}
 
 
 def main() -> None:

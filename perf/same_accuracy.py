@@ -1,7 +1,7 @@
 """Whether faster ways change results: ``python perf/same_accuracy.py [--seeds K] [MODEL ...]``.
 
 Final runs of the published configuration on IMDB (BENCHMARK_DATA_DIR) with the same seeds by two sweeps, each
-in a folder of its own: by Keras's `fit`, and by the way that a sweep chooses by itself, or with other words
+in a separate folder: by Keras's `fit`, and by the way that a sweep chooses by itself, or with other words
 of the command `sweep`. Prints the mean test accuracies and the 95 % interval of the difference of a seed; it
 includes 0 where nothing has changed. ``--one "--set mask=true" --other "--set mask=true --set trim=true"``
 is about trimming, ``--one "--precision float32" --other "--precision bfloat16"`` about precision.

@@ -47,7 +47,7 @@ def limits(found: dict[str, Any]) -> list[tuple[str, str, str, float, float]]:
     drivers = math.ceil(GPUS / SIDE_BY_SIDE)
     alone = row(found, "server", 1)
     parts = [
-        (f"{drivers} drivers, recording", "a core each", "training", drivers * alone["told"]),
+        (f"{drivers} drivers, recording", "a core each", "training", drivers * alone["recorded"]),
         (
             f"{drivers} drivers, bringing results to MLflow",
             "the same core",

@@ -22,7 +22,7 @@ from benchmark.data.prepare import prepare
 from benchmark.data.source import Row, SourceOptions, get_source
 
 ROOT = Path(__file__).resolve().parents[1]
-# Taken before any fixture unsets it; absolute, since every test runs in a folder of its own.
+# Taken before any fixture unsets it; absolute, since every test runs in a separate folder.
 _GIVEN = os.environ.get("BENCHMARK_DATA_DIR")
 _REAL_DATA = Path(_GIVEN).resolve() if _GIVEN else ROOT.parent / "shared" / "data"
 # Two workers on two cores: each may use one, or they get in each other's way.
@@ -171,11 +171,11 @@ class ThreeClasses:
     def rows(self):
         generator = np.random.default_rng(0)
         filler = [f"word{number}" for number in range(50)]
-        for part, size in (("train", 400), ("test", 100)):
+        for split, size in (("train", 400), ("test", 100)):
             for number in range(size):
                 label = number % 3
                 words = [*generator.choice(filler, 6), self.class_names[label], *generator.choice(filler, 2)]
-                yield Row(part, " ".join(words), label)
+                yield Row(split, " ".join(words), label)
 
 
 @pytest.fixture(scope="session")
@@ -202,7 +202,7 @@ def own_cache(tmp_path, monkeypatch) -> Path:
 
 @dataclass
 class RowsSource:
-    """A source made of rows in memory, each (part, text, label)."""
+    """A source made of rows in memory, each (split, text, label)."""
 
     content: Sequence[tuple[str, str, int]]
     name: str = "tiny"
@@ -217,8 +217,8 @@ class RowsSource:
 
     def rows(self) -> Iterator[Row]:
         self.reads += 1
-        for part, text, label in self.content:
-            yield Row(part, text, label)
+        for split, text, label in self.content:
+            yield Row(split, text, label)
 
 
 @pytest.fixture

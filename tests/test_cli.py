@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import shutil
 import signal
 import sqlite3
@@ -14,6 +15,7 @@ import pytest
 
 from benchmark import cli
 from benchmark.__main__ import main
+from benchmark.data.source import no_runs
 from benchmark.support.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -370,3 +372,39 @@ def test_the_data_folder(tmp_path, monkeypatch):
     with pytest.raises(UserError, match="BENCHMARK_DATA_DIR elsewhere: there is no such folder"):
         cli.data_dir(None)
     assert cli.data_dir(str(tmp_path)) == tmp_path
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["leaderboard", "--dataset", "imbd"],
+        ["leaderboard", "--dataset", "imbd@1a2b"],
+        ["predict", "--best", "imbd", "great"],
+        ["export", "--best", "imbd", "--output", "new"],
+    ],
+)
+def test_a_misspelt_data_set_comes_with_the_nearest_where_there_are_no_runs(words, capsys):
+    assert main(words) == 2
+    error = capsys.readouterr().err
+    assert "there are no runs here" in error
+    assert "did you mean the data set 'imdb'? then run a sweep first" in error
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("dataset", "known", "hint"),
+    [
+        (None, [], "run a sweep first: python -m benchmark.sweep --model avg-pool"),
+        ("sample", [], "run a sweep first: python -m benchmark.sweep --model avg-pool"),
+        ("csv:imbd", [], "run a sweep first: python -m benchmark.sweep --model avg-pool"),
+        ("csv-imdb", [], "run a sweep first: python -m benchmark.sweep --model avg-pool"),
+        ("imbd", ["imdb", "sample"], "did you mean the data set 'imdb'?"),
+        ("imbd", ["sample"], "did you mean the data set 'imdb'? then run a sweep first: .* --dataset imdb"),
+        ("sample", ["imdb"], "choose from imdb"),
+        ("xyz", ["imdb", "sample"], "choose from imdb, sample"),
+    ],
+)
+def test_what_to_do_where_there_are_no_runs(dataset, known, hint):
+    assert re.fullmatch(
+        f"there are no runs here; {hint.replace('?', '[?]')}", str(no_runs("here", dataset, known))
+    )

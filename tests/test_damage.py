@@ -82,7 +82,7 @@ REVIEWS = "text,label\n" + "".join(f"a {'good' if n % 2 else 'bad'} film {n},{n 
 
 @pytest.fixture
 def reviews(own_cache, tmp_path):
-    """A data set of a file, prepared in a cache of its own."""
+    """A data set of a file, prepared in a separate cache."""
     (tmp_path / "reviews.csv").write_text(REVIEWS)
     return prepare(get_source("csv:reviews.csv", SourceOptions()))
 

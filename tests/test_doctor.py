@@ -17,6 +17,7 @@ from benchmark import doctor
 from benchmark.checks import Setup, all_checks, machine, ok, run_checks, stores
 from benchmark.support import databases
 from benchmark.support.errors import UserError
+from benchmark.training import devices
 
 ROOT = Path(benchmark.__file__).parents[1]
 
@@ -61,7 +62,7 @@ def write_package(folder, name, version):
 
 @pytest.mark.long
 def test_planted_faults_are_all_named_with_their_fixes():
-    """As a user runs it: in a process of its own, TensorFlow imported and all."""
+    """As a user runs it: in a separate process, TensorFlow imported and all."""
     Path("mlruns").write_text("not a folder")
     Path("studies.db").write_bytes(b"SQLite format 3\0" + b"damaged" * 600)
     write_package("packages", "optuna", "1.0")
@@ -148,14 +149,40 @@ def test_a_different_python(monkeypatch):
     assert "Python 3.10.2" in the_problem(look(machine.packages)).message
 
 
-def test_a_container_with_little_memory(tmp_path, monkeypatch):
-    monkeypatch.setattr(machine, "_CONTROL_GROUP", tmp_path)
-    (tmp_path / "memory.max").write_text("max\n")
-    (tmp_path / "memory.current").write_text(f"{2 << 30}\n")
-    assert [finding.fix for finding in look(machine.memory) if finding.message.startswith("only 1.0")] == []
-    (tmp_path / "memory.max").write_text(f"{3 << 30}\n")
+@pytest.mark.parametrize(
+    "group", ["", "pod/container", "pod"]
+)  # of the limit; the process is in the middle one
+@pytest.mark.parametrize(
+    ("line", "folder", "names", "unlimited"),
+    [
+        ("4:cpu,memory:", "memory", ("memory.limit_in_bytes", "memory.usage_in_bytes"), 9223372036854771712),
+        ("0::", ".", ("memory.max", "memory.current"), "max"),
+    ],
+)
+def test_a_container_with_little_memory(tmp_path, monkeypatch, line, folder, names, unlimited, group):
+    monkeypatch.setattr(devices, "_CONTROL_GROUPS", tmp_path)
+    monkeypatch.setattr(devices, "_MEMBERSHIP", tmp_path / "cgroup")
+    (tmp_path / "cgroup").write_text(f"9:name=systemd:/elsewhere\n{line}/pod/container\n")
+    place = tmp_path / folder / group
+    place.mkdir(parents=True, exist_ok=True)
+    limit, taken = (place / name for name in names)
+    limit.write_text(f"{unlimited}\n")
+    taken.write_text(f"{2 << 30}\n")
+    assert not any("only 1.0 GiB" in finding.message for finding in look(machine.memory))
+    limit.write_text(f"{3 << 30}\n")
     (found,) = look(machine.memory)
     assert (found.level, "only 1.0 GiB" in found.message) == ("note", True)
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_without_control_groups_the_memory_is_that_of_the_machine(tmp_path, monkeypatch, there):
+    monkeypatch.setattr(devices, "_CONTROL_GROUPS", tmp_path)
+    monkeypatch.setattr(devices, "_MEMBERSHIP", tmp_path / "cgroup")
+    if there:
+        (tmp_path / "cgroup").write_text("0::/\n")
+    free = machine.psutil.virtual_memory()._replace(available=5 << 30)
+    monkeypatch.setattr(machine.psutil, "virtual_memory", lambda: free)
+    assert [finding.message for finding in look(machine.memory)] == ["5.0 GiB of memory are free"]
 
 
 def test_settings_of_keras_that_change_results(tensorflow, monkeypatch):

@@ -1,4 +1,4 @@
-"""Word vectors of a data set's own texts, from the command line, and what is done with them."""
+"""Word vectors of a data set's texts, from the command line, and what is done with them."""
 
 import json
 import signal

@@ -1,4 +1,4 @@
-"""The command `ledger`: it tells the looks, and finds what was done to their record."""
+"""The command `ledger`: it counts test reads, and finds what was done to their record."""
 
 import json
 import shutil
@@ -21,7 +21,7 @@ def store(folder="."):
     return connect(f"sqlite:///{Path(folder).resolve()}/mlruns/mlflow.db")
 
 
-def look(client, ledger_file, spec_id, model="nbsvm", kind=names.FINAL_RUN):
+def record_read(client, ledger_file, spec_id, model="nbsvm", kind=names.FINAL_RUN):
     """What a final run leaves: an entry, and a run with a test accuracy."""
     append(ledger_file, {"spec_id": spec_id, "model": model, "dataset": "sample", "dataset_digest": "d"})
     experiment = client.get_experiment_by_name("sample").experiment_id
@@ -32,22 +32,22 @@ def look(client, ledger_file, spec_id, model="nbsvm", kind=names.FINAL_RUN):
 
 
 @pytest.fixture(scope="module")
-def looked(_hermetic_session, tmp_path_factory):
-    """A folder with a store of four final runs, their ledger, and a trial that has no look."""
-    folder = tmp_path_factory.mktemp("looked")
+def folder_with_reads(_hermetic_session, tmp_path_factory):
+    """A folder with a store of four final runs, their ledger, and a trial that has no test read."""
+    folder = tmp_path_factory.mktemp("read")
     (folder / "mlruns").mkdir()
     client = store(folder)
     trial = client.create_run(client.create_experiment("sample"), tags={names.KIND: names.TRIAL_RUN})
     client.log_metric(trial.info.run_id, "best_val_accuracy", 0.5)
     for number in range(4):
-        look(client, folder / FILE, f"spec-{number}")
+        record_read(client, folder / FILE, f"spec-{number}")
     return folder
 
 
 @pytest.fixture
-def lines(looked, tmp_path):
+def lines(folder_with_reads, tmp_path):
     """The lines of the ledger, in a copy of the folder that the test may damage."""
-    shutil.copytree(looked / "mlruns", tmp_path / "mlruns")
+    shutil.copytree(folder_with_reads / "mlruns", tmp_path / "mlruns")
     found = FILE.read_bytes().splitlines(keepends=True)
     assert len(found) == 4
     return found
@@ -76,8 +76,8 @@ def test_an_intact_ledger(lines, capsys):
     assert textbench(["ledger", "verify"]) == 0
 
 
-def test_more_looks_than_runs_are_no_damage(lines, capsys):
-    """A run that was killed after its look has an entry and no accuracy."""
+def test_more_reads_than_runs_are_no_damage(lines, capsys):
+    """A run that was killed after its test read has an entry and no accuracy."""
     append(FILE, {"spec_id": "of a killed run", "model": "nbsvm", "dataset_digest": "d"})
     append(FILE, {"spec_id": json.loads(lines[0])["spec_id"], "model": "nbsvm", "dataset_digest": "d"})
     assert verify(capsys) == (0, ["ledger intact: 6 entries, 4 final runs accounted for"])
@@ -175,7 +175,7 @@ def test_a_deleted_ledger(lines, capsys):
 
 def test_published_runs_are_held_against_it_too(lines, capsys):
     client = store()
-    run_id = look(client, FILE, "of-a-publication", "glove", names.PUBLISHED_RUN)
+    run_id = record_read(client, FILE, "of-a-publication", "glove", names.PUBLISHED_RUN)
     assert verify(capsys) == (0, ["ledger intact: 5 entries, 5 final runs accounted for"])
     FILE.write_bytes(b"".join(lines))
     uri = f"sqlite:///{Path.cwd()}/mlruns/mlflow.db"
@@ -185,7 +185,7 @@ def test_published_runs_are_held_against_it_too(lines, capsys):
 
 
 def test_each_of_several_runs_of_one_spec_needs_an_entry(lines, capsys):
-    second = look(store(), FILE, "spec-0")
+    second = record_read(store(), FILE, "spec-0")
     assert verify(capsys)[0] == 0
     FILE.write_bytes(b"".join(lines))
     code, (told,) = verify(capsys)
@@ -194,7 +194,7 @@ def test_each_of_several_runs_of_one_spec_needs_an_entry(lines, capsys):
     assert second in told
 
 
-def test_a_run_without_accuracy_has_not_looked(lines, capsys):
+def test_a_run_without_accuracy_has_not_read(lines, capsys):
     client = store()
     tags = {names.KIND: names.FINAL_RUN, names.MODEL: "lstm", names.SPEC_ID: "failed before"}
     client.create_run(client.get_experiment_by_name("sample").experiment_id, tags=tags)
@@ -202,7 +202,7 @@ def test_a_run_without_accuracy_has_not_looked(lines, capsys):
 
 
 @pytest.mark.long
-def test_the_looks_of_a_real_sweep(capsys):
+def test_the_reads_of_a_real_sweep(capsys):
     words = ["--model", "majority", "--dataset", "sample", "--trials", "1", "--seeds", "2"]
     assert sweep.main(words) == 0
     assert verify(capsys) == (0, ["ledger intact: 2 entries, 2 final runs accounted for"])
@@ -212,7 +212,7 @@ def test_the_looks_of_a_real_sweep(capsys):
     assert "0 entries, not 1, for majority on sample" in told
 
 
-def test_looks_by_data_set_and_model(capsys):
+def test_reads_by_data_set_and_model(capsys):
     assert ledger.main([]) == 0
     assert capsys.readouterr().out == f"no reads of a test split: {FILE} has no entries\n"
     for model, dataset, digest in (
@@ -232,7 +232,7 @@ def test_looks_by_data_set_and_model(capsys):
     ]
 
 
-def test_looks_of_a_damaged_ledger_are_not_counted(lines, capsys):
+def test_reads_of_a_damaged_ledger_are_not_counted(lines, capsys):
     FILE.write_bytes(b"".join(lines[1:]))
     assert ledger.main([]) == 2
     assert "line 1: the ledger is damaged" in capsys.readouterr().err

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import SWEEP, copy_sweep
-from ledgers import looks
+from ledgers import reads
 from processes import kill, of_kind, outcome, repeated, runs, start_sweep
 
 from benchmark import leaderboard, ledger, sweep
@@ -106,7 +106,7 @@ def test_after_a_kill_the_same_command_ends_as_if_nothing_had_been(sample, tmp_p
                 time.sleep(0.05)
             kill(process.pid)
             process.wait(60)
-            assert not looks(Path("mlruns/ledger.jsonl"), sample.digest)  # it was killed in its search
+            assert not reads(Path("mlruns/ledger.jsonl"), sample.digest)  # it was killed in its search
         Path("go").touch()
         assert sweep.main(GUESS) == 0
     whole, killed = runs(tmp_path / "whole"), runs(tmp_path / "killed")
@@ -185,7 +185,7 @@ def test_each_final_run_reads_the_test_split_once(finished_sweep, sample):
     counts = {}
     for run in final:
         counts[run.data.tags[names.MODEL]] = counts.get(run.data.tags[names.MODEL], 0) + 1
-    assert looks(finished_sweep / "mlruns/ledger.jsonl", sample.digest) == counts
+    assert reads(finished_sweep / "mlruns/ledger.jsonl", sample.digest) == counts
     client = StoreClient(f"sqlite:///{finished_sweep / 'mlruns' / 'mlflow.db'}")
     for run in final:
         path = client.download_artifacts(run.info.run_id, names.PREDICTIONS)

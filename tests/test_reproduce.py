@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from ledgers import looks
+from ledgers import reads
 from mlflow import MlflowClient
 from published_samples import ABSENT, SLOW, TINY, write
 
@@ -89,7 +89,7 @@ def test_from_nothing_to_a_table_beside_the_published_figures(tiny, sample, caps
         assert child.data.tags[names.TIER] == names.PUBLISHED_TIER
         assert child.data.params["patience"] == "None"
         assert {names.TEST_ACCURACY, names.TEST_LOSS} <= set(child.data.metrics)
-    assert looks(Path("mlruns/ledger.jsonl"), sample.digest) == {"flatten": 3}
+    assert reads(Path("mlruns/ledger.jsonl"), sample.digest) == {"flatten": 3}
 
     folder = Path("mlruns/reproduce")
     assert (folder / "curves-tiny.png").read_bytes().startswith(b"\x89PNG")

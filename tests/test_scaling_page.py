@@ -41,7 +41,13 @@ def test_the_model_multiplies_what_was_measured(perf):
     from scale_model import limits, needs
 
     search = {"setting": "search", "clients": 4, "postgresql_ms": 20.0}
-    server = {"setting": "server", "told": 5.0, "delivered": 2.5, "postgresql_ms": 40.0, "server_ms": 250.0}
+    server = {
+        "setting": "server",
+        "recorded": 5.0,
+        "delivered": 2.5,
+        "postgresql_ms": 40.0,
+        "server_ms": 250.0,
+    }
     rows = [search, {**server, "clients": 1}, {**server, "clients": 4}]
     sizes = {"search": {"postgresql": 1e3}, "server": {"artifacts": 50e3, "postgresql": 2e3}}
     found = {"rows": rows, "bytes": sizes}

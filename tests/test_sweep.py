@@ -230,7 +230,7 @@ def test_an_estimate_is_measured_once_counts_limits_and_says_so_before(sample, o
 def test_a_dry_run_of_a_model_that_cannot_be_trained_is_one_line(tmp_path, capsys):
     (tmp_path / "broken.py").write_text("def build(task): raise ValueError('no such layer')\n")
     run("--model", "broken.py", "--dataset", "sample", "--dry-run", code=2)
-    assert "broken.py: its default configuration ended as failed (ValueError: no such layer)" in (
+    assert "broken.py: its default configuration finished with status failed (ValueError: no such layer)" in (
         capsys.readouterr().err
     )
 
@@ -292,9 +292,9 @@ def test_the_servable_model_takes_raw_text(sample, finished_sweep, monkeypatch):
     artifacts = {run.info.run_id: client().list_artifacts(run.info.run_id) for run in finals}
     (final, *_) = [r for r in finals if names.SERVABLE in {item.path for item in artifacts[r.info.run_id]}]
     folder = client().download_artifacts(final.info.run_id, names.SERVABLE)
-    from benchmark.data.dataset import Store
+    from benchmark.data.dataset import MappedTexts
 
-    texts = [Store(sample.folder / "test").text(row) for row in range(200)]
+    texts = [MappedTexts(sample.folder / "test").text(row) for row in range(200)]
     answer = mlflow.pyfunc.load_model(folder).predict(texts)
     with np.load(client().download_artifacts(final.info.run_id, names.PREDICTIONS)) as predictions:
         expected = predictions["probabilities"][:200]

@@ -192,7 +192,7 @@ def _row(
         epochs_median=_median([run.epochs_run for run in counted]),
         search_trials=latest.search_trials if searched else 0,
         search_seconds=_finite(latest.search_seconds) if searched else 0.0,
-        test_looks=test_reads + unrecorded,
+        test_reads=test_reads + unrecorded,
         test_reads_unrecorded=unrecorded,
         test_duplicates=_duplicates(latest.test_duplicates),
         watermark=WATERMARK if smoke else None,
@@ -202,7 +202,7 @@ def _row(
     )
     notes = _notes(row, counted)
     if searched and latest.search_ended:
-        notes = (*notes, f"search ended early: {latest.search_ended}")
+        notes = (*notes, f"search stopped early: {latest.search_ended}")
     return row.model_copy(update={"notes": notes})
 
 
@@ -253,7 +253,7 @@ def _notes(row: BoardRow, counted: list[StoredRun]) -> tuple[str, ...]:
     if row.n_seeds < MIN_SEEDS:
         notes.append(f"no interval: needs {MIN_SEEDS} seeds, has {row.n_seeds}")
     if row.protocol != _USUAL_PROTOCOL:
-        notes.append(f"protocol {row.protocol}: ranked among its own kind only")
+        notes.append(f"protocol {row.protocol}: ranked within this protocol only")
     for what in _JOINED:
         if len({getattr(run, what) for run in counted}) > 1:
             notes.append(f"seeds differ in {what.replace('_', ' ')}: {getattr(row, what)}")

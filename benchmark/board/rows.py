@@ -64,10 +64,10 @@ class BoardRow(_Record):
         What the search cost; 0 for the default tier, which needed none.
     versions : str
         For example ``"tensorflow 2.21.0, keras 3.15.1"``.
-    test_looks : int
+    test_reads : int
         How often this model has read the test split, `test_reads_unrecorded` included.
     test_reads_unrecorded : int
-        Runs of this model with a test accuracy and no entry in the ledger; with any, `test_looks` is the
+        Runs of this model with a test accuracy and no entry in the ledger; with any, `test_reads` is the
         least that it can be.
     test_duplicates : str or None
         How many test texts are also in the training split, as ``123 of 25000 (0.49 %)``; None where none or
@@ -127,7 +127,7 @@ class BoardRow(_Record):
     device: str
     versions: str
     git_commit: str
-    test_looks: int
+    test_reads: int
     test_reads_unrecorded: int = 0
     test_duplicates: str | None = None
     watermark: str | None

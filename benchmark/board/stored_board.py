@@ -17,7 +17,7 @@ from benchmark.board.board import build_board
 from benchmark.board.ranking import MARGIN, baseline_of
 from benchmark.board.rows import CHANGED, Board, BoardRow
 from benchmark.data.ledger_chain import read_entries
-from benchmark.data.source import experiment_name
+from benchmark.data.source import experiment_name, no_runs
 from benchmark.support.errors import UserError, did_you_mean
 from benchmark.tracking import names
 from benchmark.tracking.predictions import AnswerReader
@@ -38,7 +38,7 @@ def chosen_dataset(client: Any, asked: str | None) -> str:
         return asked
     sweeps = find_runs(client, kinds=(names.SWEEP,))
     if not sweeps:
-        raise UserError("this store has no sweeps; run one: python -m benchmark.sweep --model avg-pool")
+        raise no_runs("in this store")
     return sweeps[0].dataset
 
 
@@ -142,8 +142,7 @@ def _stored_runs(client: Any, dataset: str) -> list[StoredRun]:
     if not runs:
         known = [one.name for one in client.search_experiments() if one.name != "Default"]
         if dataset not in known:
-            hint = did_you_mean(dataset, known) if known else "run a sweep first: python -m benchmark.sweep"
-            raise UserError(f"there are no runs on data set '{dataset}'; {hint}")
+            raise no_runs(f"on data set '{dataset}'", dataset, known)
     return runs
 
 

@@ -131,5 +131,5 @@ def _run(setup: Setup, check: Check, limit: float) -> list[Finding]:
     thread.start()
     thread.join(limit)
     if thread.is_alive():
-        found.append(problem(f"this check has not ended after {limit:.0f} s", "see what it waits for"))
+        found.append(problem(f"this check has not finished after {limit:.0f} s", "see what it waits for"))
     return [replace(finding, check=check.__name__.replace("_", " ")) for finding in found]

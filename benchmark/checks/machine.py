@@ -19,10 +19,9 @@ from packaging.specifiers import SpecifierSet
 import benchmark
 from benchmark.checks import Finding, Setup, ok, problem
 from benchmark.support.errors import UserError
-from benchmark.training.devices import cores, nvidia_smi, threads
+from benchmark.training.devices import cores, memory_groups, nvidia_smi, threads
 
 _ROOT = Path(benchmark.__file__).parents[1]
-_CONTROL_GROUP = Path("/sys/fs/cgroup")
 _GIB = 1 << 30
 _LITTLE_MEMORY = 2 * _GIB  # TensorFlow alone takes 0.7 GB
 _PROBE_SECONDS = 120.0
@@ -85,9 +84,11 @@ def processors(setup: Setup) -> Iterator[Finding]:
 def memory(setup: Setup) -> Iterator[Finding]:
     """Measure the memory that is free, and that a container leaves."""
     free = psutil.virtual_memory().available
-    with contextlib.suppress(OSError, ValueError):  # there is none, or it is "max"
-        taken = int((_CONTROL_GROUP / "memory.current").read_text())
-        free = min(free, int((_CONTROL_GROUP / "memory.max").read_text()) - taken)
+    with contextlib.suppress(OSError):
+        names = ("memory.limit_in_bytes", "memory.max"), ("memory.usage_in_bytes", "memory.current")
+        for limit, taken in memory_groups(*names):
+            with contextlib.suppress(OSError, ValueError):  # there is none, or it is "max"
+                free = min(free, int(limit.read_text()) - int(taken.read_text()))
     message = f"{free / _GIB:.1f} GiB of memory are free"
     if free < _LITTLE_MEMORY:
         fix = "end other programs, or use fewer `workers`"
@@ -97,7 +98,7 @@ def memory(setup: Setup) -> Iterator[Finding]:
 
 
 def device(setup: Setup) -> Iterator[Finding]:
-    """Set up the device in a process of its own, as a run does: TensorFlow may hang, crash, or take a GPU."""
+    """Set up the device in a separate process, as a run does: TensorFlow may hang, crash, or take a GPU."""
     backend = os.environ.get("KERAS_BACKEND") or "tensorflow"
     if backend != "tensorflow":
         yield problem(

@@ -162,16 +162,23 @@ def error_line(error: Exception) -> str:
     return f"error: {printable(redacted(spelled(error)))}"
 
 
-def check_embedded_store(uri: str) -> None:
-    """Refuse to read from a SQLite store that is not there, rather than make an empty one."""
+def check_embedded_store(uri: str, dataset: str | None = None) -> None:
+    """Refuse to read from a SQLite store that is not there, rather than make an empty one.
+
+    Parameters
+    ----------
+    uri : str
+        Of the store.
+    dataset : str or None
+        Whose runs are asked for, if anyone's; see `benchmark.data.source.no_runs`.
+    """
     from benchmark.support.databases import sqlite_path
 
     file = sqlite_path(uri)
     if file is not None and not os.path.isfile(file):  # noqa: PTH113 (a name too long for a file is none)
-        raise UserError(
-            f"there are no runs here ({file} does not exist); run a sweep first: "
-            "python -m benchmark.sweep --model avg-pool"
-        )
+        from benchmark.data.source import no_runs
+
+        raise no_runs(f"here ({file} does not exist)", dataset)
 
 
 def terminal_width() -> int | None:

@@ -58,7 +58,7 @@ def download(url: str, path: Path, most_bytes: int, instead: str) -> None:
     try:
         with (
             written_whole(path) as temporary,
-            urllib.request.urlopen(url, timeout=_PATIENCE) as answer,  # the project's own addresses
+            urllib.request.urlopen(url, timeout=_PATIENCE) as answer,  # the project's addresses
             temporary.open("wb") as file,
         ):
             expected = answer.headers.get("Content-Length")
@@ -250,10 +250,10 @@ class StackOverflowSource(ArchivedSource):
     def folder(self) -> FolderSource:
         """The folder, unpacked, which must be what was published."""
         folder = super().folder
-        if folder.class_names != self.class_names or folder.parts != {"train", "test"}:
+        if folder.class_names != self.class_names or folder.splits != {"train", "test"}:
             raise UserError(
                 f"data set 'stack-overflow': {self.place} holds "
-                f"{', '.join(sorted(folder.parts))} with the classes {', '.join(folder.class_names[:8])}; "
+                f"{', '.join(sorted(folder.splits))} with the classes {', '.join(folder.class_names[:8])}; "
                 f"expected train and test with {', '.join(self.class_names)}"
             )
         return folder

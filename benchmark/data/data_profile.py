@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.data.cache import META
-from benchmark.data.dataset import Dataset, Store, StoreWriter
+from benchmark.data.dataset import Dataset, MappedTexts, TextWriter
 from benchmark.data.files import FirstFew
 from benchmark.data.source import SPLITS
 from benchmark.support.printable import printable
@@ -35,7 +35,7 @@ _QUANTILES = {
 
 
 def find_facts(
-    splits: Mapping[str, tuple[StoreWriter, NDArray[np.int64]]], empty: FirstFew, classes: int
+    splits: Mapping[str, tuple[TextWriter, NDArray[np.int64]]], empty: FirstFew, classes: int
 ) -> dict[str, Any]:
     """Return the facts, ready for JSON.
 
@@ -48,17 +48,17 @@ def find_facts(
     classes : int
         How many there are.
     """
-    hashes = {split: np.array(store.hashes)[rows] for split, (store, rows) in splits.items()}
-    names = {split: [store.names[row] for row in rows] for split, (store, rows) in splits.items()}
+    hashes = {split: np.array(writer.hashes)[rows] for split, (writer, rows) in splits.items()}
+    names = {split: [writer.names[row] for row in rows] for split, (writer, rows) in splits.items()}
     visible = np.concatenate([hashes["train"], hashes["validation"]])
     return {
         "class_counts": {
-            split: np.bincount(np.array(store.labels)[rows], minlength=classes).tolist()
-            for split, (store, rows) in splits.items()
+            split: np.bincount(np.array(writer.labels)[rows], minlength=classes).tolist()
+            for split, (writer, rows) in splits.items()
         },
         "lengths": {
-            split: _quantiles(np.diff(store.token_ends)[rows])
-            for split, (store, rows) in splits.items()
+            split: _quantiles(np.diff(writer.token_ends)[rows])
+            for split, (writer, rows) in splits.items()
             if split != "test"
         },
         "duplicates": list(_duplicates(hashes, names)),
@@ -153,13 +153,13 @@ def to_text(facts: dict[str, Any]) -> str:
         if not isinstance(value, dict | list) or name == "classes"
     ]
     width = max(12, *(len(name) for name in facts["classes"])) + 2
-    lines += ["", f"{'texts':<{width}}" + "".join(f"{part:>12}" for part in SPLITS)]
+    lines += ["", f"{'texts':<{width}}" + "".join(f"{split:>12}" for split in SPLITS)]
     for number, name in enumerate(facts["classes"]):
-        counts = (facts["class_counts"][part][number] for part in SPLITS)
+        counts = (facts["class_counts"][split][number] for split in SPLITS)
         lines.append(f"{name:<{width}}" + "".join(f"{count:>12,}" for count in counts))
     lines += ["", "tokens"]
-    for part, quantiles in facts["lengths"].items():
-        lines.append(f"  {part:<12}" + ", ".join(f"{name} {value:,}" for name, value in quantiles.items()))
+    for split, quantiles in facts["lengths"].items():
+        lines.append(f"  {split:<12}" + ", ".join(f"{name} {value:,}" for name, value in quantiles.items()))
     said = [*(_repeated(record) for record in facts["duplicates"]), *facts["notices"]]
     if facts["empty"]["texts"]:
         number = facts["empty"]["texts"]
@@ -172,13 +172,13 @@ def to_text(facts: dict[str, Any]) -> str:
 
 def _examples(dataset: Dataset) -> list[dict[str, str]]:
     """Return the first training texts, of different classes as far as there are."""
-    store, rows = Store(dataset.folder / "open"), np.load(dataset.folder / "train_rows.npy")
-    labels = np.asarray(store.labels)[rows]
+    mapped, rows = MappedTexts(dataset.folder / "open"), np.load(dataset.folder / "train_rows.npy")
+    labels = np.asarray(mapped.labels)[rows]
     _, first = np.unique(labels, return_index=True)
     chosen = [*sorted(first.tolist()), *range(len(rows))]
     places = sorted(list(dict.fromkeys(chosen))[:_EXAMPLES])
     return [
-        {"class": dataset.class_names[labels[place]], "text": _shorten(store.text(int(rows[place])))}
+        {"class": dataset.class_names[labels[place]], "text": _shorten(mapped.text(int(rows[place])))}
         for place in places
     ]
 
@@ -190,12 +190,12 @@ def _shorten(text: str) -> str:
 
 def _repeated(record: dict[str, Any]) -> str:
     pairs = {"texts": record["texts"], "first": [" = ".join(pair) for pair in record["first"]]}
-    number, parts = record["texts"], record["parts"]
-    if len(parts) == 1:
+    number, splits = record["texts"], record["parts"]
+    if len(splits) == 1:
         what = "1 text repeats" if number == 1 else f"{number:,} texts repeat"
-        return f"{what} another of {parts[0]}: {_few(pairs)}"
+        return f"{what} another of {splits[0]}: {_few(pairs)}"
     what = "1 text stands" if number == 1 else f"{number:,} texts stand"
-    return f"{what} in both {' and '.join(parts)}: {_few(pairs)}"
+    return f"{what} in both {' and '.join(splits)}: {_few(pairs)}"
 
 
 def _few(record: dict[str, Any]) -> str:

@@ -34,22 +34,22 @@ class View:
     y : ndarray of int32, shape [n]
         Class numbers.
     rows : ndarray of int64, shape [n]
-        Numbers of the rows in their split's store.
-    store : Store
+        Numbers of the rows in their split's files.
+    mapped : MappedTexts
         Where the texts are.
     """
 
     x: NDArray[np.int32]
     y: NDArray[np.int32]
     rows: NDArray[np.int64]
-    store: Store
+    mapped: MappedTexts
 
     def texts(self) -> list[str]:
         """Return the raw texts of the rows, in their order."""
-        return self.store.texts(self.rows)
+        return self.mapped.texts(self.rows)
 
 
-class Store:
+class MappedTexts:
     """One folder of a cache entry: texts, token ids and labels, memory-mapped."""
 
     def __init__(self, folder: Path) -> None:
@@ -58,9 +58,9 @@ class Store:
         self.tokens: NDArray[np.int32] = np.load(folder / "tokens.npy", mmap_mode="r")
         self.token_ends: NDArray[np.int64] = np.load(folder / "token_ends.npy", mmap_mode="r")
 
-    def __reduce__(self) -> tuple[type[Store], tuple[Path]]:
+    def __reduce__(self) -> tuple[type[MappedTexts], tuple[Path]]:
         # A data set goes to worker processes as a path: pickled maps would be copies of all the data.
-        return Store, (self.folder,)
+        return MappedTexts, (self.folder,)
 
     def text(self, row: int) -> str:
         """Return the raw text of a row."""
@@ -83,11 +83,11 @@ class Store:
             x = np.zeros((len(rows), 0), dtype=np.int32)
         else:
             x = cut(self.tokens, self.token_ends[:-1][rows], np.diff(self.token_ends)[rows], settings, length)
-        return View(x=x, y=np.asarray(self.labels)[rows], rows=rows, store=self)
+        return View(x=x, y=np.asarray(self.labels)[rows], rows=rows, mapped=self)
 
 
-class StoreWriter:
-    """Writes the folder of a `Store`: row by row, and the token ids once their ranks are known."""
+class TextWriter:
+    """Writes the folder of a `MappedTexts`: row by row, and the token ids once their ranks are known."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir()
@@ -139,16 +139,16 @@ class StoreWriter:
 
 
 @lru_cache(_VIEWS)
-def _view(folder: Path, digest: str, part: str, settings: ViewSettings | None, length: int) -> View:
+def _view(folder: Path, digest: str, split: str, settings: ViewSettings | None, length: int) -> View:
     """Return a view that runs of one shape share; the digest is there to notice a change."""
-    view = Store(folder / "open").view(np.load(folder / f"{part}_rows.npy"), settings, length)
+    view = MappedTexts(folder / "open").view(np.load(folder / f"{split}_rows.npy"), settings, length)
     view.x.flags.writeable = False
     return view
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """A prepared data set. Its test split is not an attribute: see `benchmark.data.ledger_chain.read_test`.
+    """A prepared data set. Its test split is not an attribute: see `ledger_chain.read_test_split`.
 
     Attributes
     ----------
@@ -167,7 +167,7 @@ class Dataset:
     home : str
         Where it comes from.
     validation_share : float
-        Share of train that became validation, 0 where the data set has its own.
+        Share of train that became validation, 0 where the data set has that split.
     test_duplicates : int
         Test texts that also stand in train or validation.
     """
@@ -215,12 +215,12 @@ class Dataset:
         words = (self.folder / "vocabulary.txt").read_bytes().split(b"\n")
         return [word.decode("utf-8") for word in words[: self.vocabulary_size(settings) - OOV - 1]]
 
-    def view(self, part: Literal["train", "validation"], settings: ViewSettings | None) -> View:
+    def view(self, split: Literal["train", "validation"], settings: ViewSettings | None) -> View:
         """Cut a view of the training or validation split, in well under a second.
 
         Parameters
         ----------
-        part : {"train", "validation"}
+        split : {"train", "validation"}
             Never the test split.
         settings : ViewSettings or None
             Vocabulary size, length, padding and truncation side; None for models that read raw texts.
@@ -230,12 +230,12 @@ class Dataset:
         View
             Arrays in memory, which runs of the same shape share.
         """
-        if part not in ("train", "validation"):
-            raise ValueError(f"got part {part!r}, expected 'train' or 'validation'")
+        if split not in ("train", "validation"):
+            raise ValueError(f"got split {split!r}, expected 'train' or 'validation'")
         length = self.length(settings) if settings else 0
-        kept = settings is not None and 4 * length * self.sizes[part] <= _LARGEST_KEPT
+        kept = settings is not None and 4 * length * self.sizes[split] <= _LARGEST_KEPT
         make = _view if kept else _view.__wrapped__
-        return make(self.folder, self.digest, part, settings, length)
+        return make(self.folder, self.digest, split, settings, length)
 
 
 def count_test_duplicates(facts: dict[str, Any]) -> int:

@@ -16,7 +16,7 @@ import numpy as np
 
 from benchmark.data.files import PACKED, FirstFew, check_encoding, decode, fingerprint, missing
 from benchmark.data.labels import unify
-from benchmark.data.source import SPLITS, FileSource, Row, Source, SourceOptions, part_of
+from benchmark.data.source import SPLITS, FileSource, Row, Source, SourceOptions, split_of
 from benchmark.support.errors import UserError, file_errors, one_line
 from benchmark.support.printable import printable
 
@@ -27,7 +27,7 @@ _SYSTEM = ("__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "$recycle.bin"
 
 
 class _File(NamedTuple):
-    part: str
+    split: str
     class_name: str
     path: Path
     size: int
@@ -57,16 +57,16 @@ class FolderSource(FileSource):
         self._folder_names: dict[str, str] = {}
         try:
             self._files = [
-                file for part, top in self._class_folders() for file in self._class_files(part, top)
+                file for split, top in self._class_folders() for file in self._class_files(split, top)
             ]
         except OSError as error:
             raise self.error(f"{error.filename}: {one_line(error)}") from error
         # As folders are named: 1.1 and 1.10 beside each other are two, a word in two forms of Unicode is one.
         folders = {file.class_name for file in self._files}
         self.class_names, self._classes, self.notices = unify(sorted(folders), spelling, values=False)
-        self.parts = {file.part for file in self._files}
+        self.splits = {file.split for file in self._files}
         self._check()
-        self.validation_share = self.share("validation" in self.parts)
+        self.validation_share = self.share("validation" in self.splits)
         if self._links.count:
             what = "link" if self._links.count == 1 else "links"
             self.note(
@@ -85,7 +85,7 @@ class FolderSource(FileSource):
     def rows(self) -> Iterator[Row]:
         """Yield train, validation, test, in each the classes and files in the order of their names."""
         labels = np.array([self._classes[file.class_name] for file in self._files], dtype=np.int32)
-        splits = self.with_test(labels, np.array([file.part for file in self._files]))
+        splits = self.with_test(labels, np.array([file.split for file in self._files]))
         for file, label, split in zip(self._files, labels.tolist(), splits, strict=True):
             where = file.path.relative_to(self._root).as_posix()
             text = self._read(file.path, str(self._shown / where))
@@ -100,23 +100,23 @@ class FolderSource(FileSource):
 
     def _class_folders(self) -> Iterator[tuple[str, Path]]:
         folders = self._folders(self._root)
-        parts = {folder: part for folder in folders if (part := part_of(folder.name))}
-        if not _holds_train(parts):
+        splits = {folder: split for folder in folders if (split := split_of(folder.name))}
+        if not _holds_train(splits):
             # As the archive of 20 Newsgroups has it: 20news-bydate-train and 20news-bydate-test.
             words = {folder: re.split(r"[-_. ]", folder.name)[-1] for folder in folders}
-            parts = {folder: part for folder, word in words.items() if (part := part_of(word))}
-            if len(parts) < len(folders) or not _holds_train(parts):
+            splits = {folder: split for folder, word in words.items() if (split := split_of(word))}
+            if len(splits) < len(folders) or not _holds_train(splits):
                 yield from (("train", folder) for folder in folders)
                 return
         for folder in folders:
-            if folder not in parts:
+            if folder not in splits:
                 self._ignore(folder)
-        for part in SPLITS:
-            same = [folder for folder, own in parts.items() if own == part]
+        for split in SPLITS:
+            same = [folder for folder, own in splits.items() if own == split]
             if len(same) > 1:
                 names = " and ".join(folder.name for folder in same)
-                raise self.error(f"{names} mean the same split, {part}; expected one of them")
-            yield from ((part, folder) for parent in same for folder in self._folders(parent))
+                raise self.error(f"{names} mean the same split, {split}; expected one of them")
+            yield from ((split, folder) for parent in same for folder in self._folders(parent))
 
     def _folders(self, parent: Path) -> list[Path]:
         """Return the visible folders in a folder, in order; everything else in it is a stray."""
@@ -130,7 +130,7 @@ class FolderSource(FileSource):
                 folders.append(path)
         return folders
 
-    def _class_files(self, part: str, top: Path) -> list[_File]:
+    def _class_files(self, split: str, top: Path) -> list[_File]:
         class_name = os.fsencode(top.name).decode("utf-8", "replace")
         if self._folder_names.setdefault(class_name, top.name) != top.name:
             raise self.error(
@@ -144,7 +144,7 @@ class FolderSource(FileSource):
                     self._ignore(path)
                 elif path.is_file():
                     status = path.stat()
-                    found.append(_File(part, class_name, path, status.st_size, status.st_mtime_ns))
+                    found.append(_File(split, class_name, path, status.st_size, status.st_mtime_ns))
                 elif path.is_symlink():
                     self._ignore(path, self._links)
                 elif name in names:
@@ -175,9 +175,9 @@ class FolderSource(FileSource):
             raise self.error(f"found one class only, '{only}'; expected a folder per class, two or more")
 
 
-def _holds_train(parts: dict[Path, str]) -> bool:
+def _holds_train(splits: dict[Path, str]) -> bool:
     """Whether a folder of the training split has folders in it; a class may be called train, too."""
-    return any(part == "train" and any(map(Path.is_dir, path.iterdir())) for path, part in parts.items())
+    return any(split == "train" and any(map(Path.is_dir, path.iterdir())) for path, split in splits.items())
 
 
 def _is_stray(name: str) -> bool:

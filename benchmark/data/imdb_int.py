@@ -30,7 +30,7 @@ SPECIAL = ("‹pad›", "‹start›", "‹unk›", "‹unused›")
 
 _VALIDATION = 10_000
 _LARGEST = 1 << 30  # bytes of an array, against archives that unfold into all of memory
-_SHUFFLE_SEED = 113  # Keras's own; the files have one class after the other
+_SHUFFLE_SEED = 113  # as in Keras; the files have one class after the other
 _ARRAYS, _WORDS = Path("keras", "imdb.npz"), Path("keras", "imdb_word_index.json")
 
 
@@ -45,7 +45,7 @@ class ImdbIntSource:
     def __init__(self, options: SourceOptions) -> None:
         if options.validation_share is not None:
             raise UserError(
-                "`validation_share`: 'imdb-int' has a validation split of its own, the first "
+                "`validation_share`: 'imdb-int' already has a validation split, the first "
                 f"{_VALIDATION:,} of train"
             )
         self._folder = options.data_dir
@@ -66,18 +66,18 @@ class ImdbIntSource:
                 )
         arrays, words = NpzFile(self._files[0]), word_table(self._files[1])
         generator = np.random.RandomState(_SHUFFLE_SEED)
-        for part in ("train", "test"):
-            texts, labels = arrays.lists(f"x_{part}"), arrays.integers(f"y_{part}").tolist()
+        for split in ("train", "test"):
+            texts, labels = arrays.lists(f"x_{split}"), arrays.integers(f"y_{split}").tolist()
             if len(texts) != len(labels):
                 raise UserError(
-                    f"{self._files[0]}: x_{part} has {len(texts)} entries and y_{part} {len(labels)}"
+                    f"{self._files[0]}: x_{split} has {len(texts)} entries and y_{split} {len(labels)}"
                 )
             order = np.arange(len(texts))
             generator.shuffle(order)
             for place, number in enumerate(order.tolist()):
-                own = "validation" if part == "train" and place < _VALIDATION else part
+                own = "validation" if split == "train" and place < _VALIDATION else split
                 ids = [START, *(rank + INDEX_FROM for rank in texts[number])]  # the file holds ranks
-                yield Row(own, decode_ids(ids, words), labels[number], f"{part} {place}")
+                yield Row(own, decode_ids(ids, words), labels[number], f"{split} {place}")
 
     def at_hand(self) -> bool:
         """Return whether both files are there."""

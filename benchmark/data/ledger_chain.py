@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.data.cache import storage_failure
-from benchmark.data.dataset import Dataset, Store, View
+from benchmark.data.dataset import Dataset, MappedTexts, View
 from benchmark.spec.config import RunSpec
 from benchmark.support.errors import Unfinished, UserError, one_line
 from benchmark.support.files import guard
@@ -32,7 +32,7 @@ Recorder: TypeAlias = Path | Callable[[RunSpec], None]
 """The ledger, or where it is another process's, what has that process record the test read of a run there."""
 
 
-def read_test(dataset: Dataset, spec: RunSpec, ledger: Recorder) -> View:
+def read_test_split(dataset: Dataset, spec: RunSpec, ledger: Recorder) -> View:
     """Read the test split for one final run, after that has been recorded.
 
     This function and `read_test_texts` are the only ones of the project that open the test split.
@@ -66,11 +66,11 @@ def read_test(dataset: Dataset, spec: RunSpec, ledger: Recorder) -> View:
         record_test_read(spec, ledger)
     rows = np.arange(dataset.sizes["test"])
     length = dataset.length(spec.view) if spec.view else 0
-    return Store(dataset.folder / "test").view(rows, spec.view, length)
+    return MappedTexts(dataset.folder / "test").view(rows, spec.view, length)
 
 
 def record_test_read(spec: RunSpec, ledger: Path) -> None:
-    """Record that a final run reads its test split; only what asks for it may open that part then.
+    """Record that a final run reads its test split; only what asks for it may open that split then.
 
     Parameters
     ----------
@@ -108,7 +108,7 @@ def read_test_texts(dataset: Dataset, rows: NDArray[np.int64], ledger: Path) -> 
         ``mlruns/ledger.jsonl``.
     """
     append(ledger, _entry("", SHOWN, dataset.name, dataset.digest) | {"examples": len(rows)})
-    return Store(dataset.folder / "test").texts(rows)
+    return MappedTexts(dataset.folder / "test").texts(rows)
 
 
 def _entry(spec_id: str, model: str, dataset: str, digest: str) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from benchmark.data.cache import META, Files, cache_root, locked, unpack_entry, write_entry
 from benchmark.data.data_profile import find_facts, notices, shared_texts
-from benchmark.data.dataset import Dataset, StoreWriter
+from benchmark.data.dataset import Dataset, TextWriter
 from benchmark.data.files import FirstFew
 from benchmark.data.source import SPLITS, Row, Source, SourceOptions, get_source, split_validation
 from benchmark.data.text import OOV, STANDARDIZER_VERSION, tokenize
@@ -206,7 +206,7 @@ def _entry(source: Source) -> Path:
 
 
 def _fill(folder: Path, source: Source) -> dict[str, Any]:
-    visible, test = StoreWriter(folder / "open"), StoreWriter(folder / "test")
+    visible, test = TextWriter(folder / "open"), TextWriter(folder / "test")
     numbers: defaultdict[bytes, int] = defaultdict(itertools.count().__next__)
     own_validation, empty = array("b"), FirstFew()
     digest = hashlib.sha256(json.dumps([source.class_names, source.validation_share]).encode())
@@ -214,12 +214,12 @@ def _fill(folder: Path, source: Source) -> dict[str, Any]:
         _check(row, source)
         name = row.where or f"text {number}"
         ids = array("i", [numbers[token] for token in tokenize(row.text)])
-        content = (test if row.part == "test" else visible).add(row.text, ids, row.label, name)
-        if row.part != "test":
-            own_validation.append(row.part == "validation")
+        content = (test if row.split == "test" else visible).add(row.text, ids, row.label, name)
+        if row.split != "test":
+            own_validation.append(row.split == "validation")
         if not content.strip():
             empty.add(name)
-        digest.update(f"\x00{row.part}\x00{row.label}\x00{len(content)}\x00".encode())
+        digest.update(f"\x00{row.split}\x00{row.label}\x00{len(content)}\x00".encode())
         digest.update(content)
     visible.close()
     test.close()
@@ -259,13 +259,13 @@ def _fill(folder: Path, source: Source) -> dict[str, Any]:
 
 
 def _check(row: Row, source: Source) -> None:
-    if row.part not in SPLITS:
+    if row.split not in SPLITS:
         raise UserError(
-            f"data set '{source.name}': a text is of split '{row.part}'; expected train, validation or test"
+            f"data set '{source.name}': a text is of split '{row.split}'; expected train, validation or test"
         )
     if not 0 <= row.label < len(source.class_names):
         raise UserError(
-            f"data set '{source.name}': a text of {row.part} has label {row.label}; "
+            f"data set '{source.name}': a text of {row.split} has label {row.label}; "
             f"expected 0 to {len(source.class_names) - 1}"
         )
 
@@ -286,11 +286,11 @@ def _check_classes(source: Source, counts: dict[str, list[int]]) -> None:
 
 
 def _rank(
-    words: list[bytes], part: StoreWriter, rows: NDArray[np.int64]
+    words: list[bytes], written: TextWriter, rows: NDArray[np.int64]
 ) -> tuple[list[bytes], NDArray[np.int32]]:
     """Rank words by frequency in the training rows, ties by the word; unseen ones become OOV."""
     counts = np.zeros(len(words), dtype=np.int64)
-    provisional, ends = part.provisional(), part.token_ends
+    provisional, ends = written.provisional(), written.token_ends
     for row in rows.tolist():
         np.add.at(counts, provisional[ends[row] : ends[row + 1]], 1)
     order = sorted(np.flatnonzero(counts), key=lambda number: (-counts[number], words[number]))

@@ -255,7 +255,7 @@ def open_table(path: Path, encoding: str, quoting: str | None) -> Table:
         hint = did_you_mean(path.suffix, _FORMATS)
         if path.suffix.lower() in PACKED:
             hint = "unpack it first"
-        raise UserError(f"csv:{path}: cannot tell the format by the ending '{path.suffix}'; {hint}")
+        raise UserError(f"csv:{path}: the format is unknown from the ending '{path.suffix}'; {hint}")
     kind = _FORMATS[path.suffix.lower()]
     if kind is DelimitedTable:
         return DelimitedTable(path, encoding, quoting)

@@ -54,7 +54,7 @@ _ZIPF_SHIFT = 2.0
 _NAMES = 9000
 _WORDS: dict[str, Any] = read_yaml(Path(__file__).with_name("sample_words.yaml")).data
 POSITIVE, NEGATIVE = _WORDS["positive"], _WORDS["negative"]
-"""From frequent to rare; words in the same place are used equally often, each by its own class."""
+"""From frequent to rare; words in the same place are used equally often, each by its class."""
 
 _TEXT_STREAM, _FLIP_STREAM, _NAME_STREAM = 0, 1, 2
 
@@ -62,7 +62,7 @@ _TEXT_STREAM, _FLIP_STREAM, _NAME_STREAM = 0, 1, 2
 class Review(NamedTuple):
     """One review: its split, its text, the class of its text, and its label, perhaps flipped."""
 
-    part: str
+    split: str
     text: str
     clean: int
     label: int
@@ -203,7 +203,7 @@ def reviews(seed: int = 0) -> Iterator[Review]:
         have the same tokens.
     """
     seen: set[tuple[bytes, ...]] = set()
-    for number, (part, size) in enumerate(SIZES.items()):
+    for number, (split, size) in enumerate(SIZES.items()):
         texts, flips = _Stream(seed, number, _TEXT_STREAM), _Stream(seed, number, _FLIP_STREAM)
         plans = [[_opinion(texts) for _ in range(texts.pick(_OPINIONS))] for _ in range(size // 2)]
         turned = round(FLIP_RATE * len(plans))
@@ -211,7 +211,7 @@ def reviews(seed: int = 0) -> Iterator[Review]:
         for clean in range(len(CLASS_NAMES)):
             flipped = flips.shuffled([1] * turned + [0] * (len(plans) - turned))
             for plan, flip in zip(plans, flipped, strict=True):
-                rows.append(Review(part, _unseen_text(plan, clean, texts, seen), clean, clean ^ flip))
+                rows.append(Review(split, _unseen_text(plan, clean, texts, seen), clean, clean ^ flip))
         yield from texts.shuffled(rows)
 
 
@@ -237,4 +237,4 @@ class SampleSource:
 
     def rows(self) -> Iterator[Row]:
         """Yield the generated reviews."""
-        return (Row(review.part, review.text, review.label) for review in reviews())
+        return (Row(review.split, review.text, review.label) for review in reviews())

@@ -7,7 +7,7 @@ import hashlib
 import os
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import NamedTuple, Protocol, runtime_checkable
@@ -19,7 +19,7 @@ from benchmark.support.errors import UserError, did_you_mean
 from benchmark.support.registry import Registry, load_target
 
 VALIDATION_SHARE = 0.2
-"""Share of ``train`` that becomes the validation split where a data set has none of its own."""
+"""Share of ``train`` that becomes the validation split where a data set has none."""
 
 SPLITS = ("train", "validation", "test")
 
@@ -30,7 +30,7 @@ class Row(NamedTuple):
     `where` names the row for people (a file, a line), in messages about empty or repeated texts.
     """
 
-    part: str
+    split: str
     text: str
     label: int
     where: str = ""
@@ -89,7 +89,7 @@ class Source(Protocol):
 
     @property
     def validation_share(self) -> float:
-        """Share of ``train`` drawn, stratified, as validation; 0 where `rows` has its own."""
+        """Share of ``train`` drawn, stratified, as validation; 0 where `rows` has that split."""
         ...
 
     def key(self) -> str:
@@ -181,6 +181,29 @@ def _unknown(name: str) -> UserError:
     return UserError(f"there is no data set named '{name}'; {hint}")
 
 
+def no_runs(where: str, dataset: str | None = None, known: Iterable[str] = ()) -> UserError:
+    """Return the error that a store has no runs; a name that is a misspelt data set comes with the nearest.
+
+    Parameters
+    ----------
+    where : str
+        Where there are none.
+    dataset : str or None
+        Whose runs are asked for, as the user named it.
+    known : iterable of str
+        Data sets that have runs there.
+    """
+    name, known = (dataset or "").partition("@")[0], set(known)
+    named = not name or name in DATASETS or re.split("[:-]", name)[0] in PREFIXES
+    close = [] if named else difflib.get_close_matches(name.lower(), {*known, *DATASETS}, n=1, cutoff=0.6)
+    sweep = "run a sweep first: python -m benchmark.sweep --model avg-pool"
+    hint = did_you_mean(name, known) if known else sweep
+    if close:
+        hint = f"did you mean the data set '{close[0]}'?"
+        hint += "" if close[0] in known else f" then {sweep} --dataset {close[0]}"
+    return UserError(f"there are no runs {where}; {hint}")
+
+
 def experiment_name(name: str) -> str:
     """Return the name under which the results of a data set are kept.
 
@@ -229,7 +252,7 @@ _WORDS = {
 }
 
 
-def part_of(word: str) -> str | None:
+def split_of(word: str) -> str | None:
     """Return ``train``, ``validation`` or ``test`` for a word that means one of them, otherwise None."""
     plain = word.strip().lower()
     return next((split for split, words in _WORDS.items() if plain in words), None)
@@ -260,14 +283,14 @@ def draw_stratified(labels: NDArray[np.int32], share: float, seed: int) -> NDArr
     return drawn
 
 
-def draw_test(labels: NDArray[np.int32], parts: NDArray[np.str_]) -> NDArray[np.str_]:
+def draw_test(labels: NDArray[np.int32], splits: NDArray[np.str_]) -> NDArray[np.str_]:
     """Return the split of each row: where a data set has no test split, one is drawn from its training rows.
 
     Parameters
     ----------
     labels : ndarray of int32, shape [n]
         Class of each row.
-    parts : ndarray of str, shape [n]
+    splits : ndarray of str, shape [n]
         Split of each row, as the data set says.
 
     Returns
@@ -275,11 +298,11 @@ def draw_test(labels: NDArray[np.int32], parts: NDArray[np.str_]) -> NDArray[np.
     ndarray of str, shape [n]
         A copy, in which some rows of train have become test if none was.
     """
-    splits = parts.copy()
-    if "test" not in parts:
-        train = np.flatnonzero(parts == "train")
-        splits[train[draw_stratified(labels[train], TEST_SHARE, TEST_SEED)]] = "test"
-    return splits
+    drawn = splits.copy()
+    if "test" not in splits:
+        train = np.flatnonzero(splits == "train")
+        drawn[train[draw_stratified(labels[train], TEST_SHARE, TEST_SEED)]] = "test"
+    return drawn
 
 
 def split_validation(
@@ -335,21 +358,21 @@ class FileSource:
             self.notices.append(line)
 
     def share(self, own: bool) -> float:
-        """Return the share of train that becomes validation; 0 where the set has its own split."""
+        """Return the share of train that becomes validation; 0 where the set has that split."""
         return validation_share(self.options.validation_share, own, self.spelling)
 
-    def with_test(self, labels: NDArray[np.int32], parts: NDArray[np.str_]) -> list[str]:
+    def with_test(self, labels: NDArray[np.int32], splits: NDArray[np.str_]) -> list[str]:
         """Return the split of each row, see `draw_test`, with a notice where some were drawn."""
-        if "test" not in parts:
+        if "test" not in splits:
             self.note("it has no test split: 20 % of each class of train became one, always the same rows")
-        splits: list[str] = draw_test(labels, parts).tolist()
-        return splits
+        drawn: list[str] = draw_test(labels, splits).tolist()
+        return drawn
 
 
 def validation_share(asked: float | None, own: bool, who: str) -> float:
-    """Return the share of train that becomes validation; 0 where the set has its own split."""
+    """Return the share of train that becomes validation; 0 where the set has that split."""
     if not own:
         return VALIDATION_SHARE if asked is None else asked
     if asked is not None:
-        raise UserError(f"'{who}' has a validation split of its own", setting="validation_share")
+        raise UserError(f"'{who}' already has a validation split", setting="validation_share")
     return 0.0

@@ -16,7 +16,7 @@ import numpy as np
 from benchmark.data.files import FirstFew, check_encoding, fingerprint, missing, stamp
 from benchmark.data.labels import number, unify
 from benchmark.data.records import DelimitedTable, open_table
-from benchmark.data.source import SPLITS, FileSource, Row, SourceOptions, part_of
+from benchmark.data.source import SPLITS, FileSource, Row, SourceOptions, split_of
 from benchmark.support.errors import UserError, did_you_mean
 
 _MOST_CLASSES = 10_000
@@ -29,11 +29,11 @@ _SHOWN, _LONGEST_NAME = 20, 30  # columns in a message, and characters of each
 
 
 class Columns(NamedTuple):
-    """Names of columns; `part` is None where there is none."""
+    """Names of columns; `split` is None where there is none."""
 
     text: str
     label: str
-    part: str | None
+    split: str | None
 
 
 def find_columns(
@@ -60,10 +60,10 @@ def find_columns(
     for option, name in (("`text_column`", text), ("`label_column`", label)):
         if name is not None and name not in columns:
             raise UserError(f"{option}: {spelling} has no column '{name}'; {did_you_mean(name, columns)}")
-    part = _first(columns, _SPLIT, text, label)
-    label = label or _first(columns, _LABEL, text, part)
-    text = text or _first(columns, _TEXT, label, part)
-    left = [name for name in columns if name not in (text, label, part)]
+    split = _first(columns, _SPLIT, text, label)
+    label = label or _first(columns, _LABEL, text, split)
+    text = text or _first(columns, _TEXT, label, split)
+    left = [name for name in columns if name not in (text, label, split)]
     if len(left) == 1 and label is not None:
         text = text or left[0]
     elif len(left) == 1 and text is not None:
@@ -76,7 +76,7 @@ def find_columns(
         )
     if text == label:
         raise UserError(f"{spelling}: text and label cannot both be the column '{text}'")
-    return Columns(text, label, part)
+    return Columns(text, label, split)
 
 
 def _first(columns: Sequence[str], wanted: Sequence[str], *taken: str | None) -> str | None:
@@ -96,7 +96,7 @@ class _Scan(NamedTuple):
 
     class_names: tuple[str, ...]
     labels: array[int]
-    parts: array[int]
+    splits: array[int]
 
 
 class TableSource(FileSource):
@@ -128,7 +128,7 @@ class TableSource(FileSource):
     def key(self) -> str:
         """Return a digest of path, size and time of the file, encoding, columns, quoting and share."""
         options = self.options
-        facts = (self._encoding, self._columns, options.quoting, options.validation_share)
+        facts = (self._encoding, tuple(self._columns), options.quoting, options.validation_share)
         return fingerprint([stamp(self._path)], *facts)
 
     @property
@@ -139,12 +139,12 @@ class TableSource(FileSource):
     @property
     def validation_share(self) -> float:
         """The share that was asked for, unless the table has a validation split."""
-        return self.share(SPLITS.index("validation") in self._scan.parts)
+        return self.share(SPLITS.index("validation") in self._scan.splits)
 
     def rows(self) -> Iterator[Row]:
         """Yield the records in the order of the file."""
         scan = self._scan
-        splits = self.with_test(np.array(scan.labels), np.array(SPLITS)[np.array(scan.parts)])
+        splits = self.with_test(np.array(scan.labels), np.array(SPLITS)[np.array(scan.splits)])
         records = self._table.records([self._columns.text])
         for record, split, label in zip_longest(records, splits, scan.labels):
             if record is None or split is None:
@@ -157,18 +157,18 @@ class TableSource(FileSource):
     @cached_property
     def _scan(self) -> _Scan:
         classes: dict[str, int] = {}
-        labels, parts = array("i"), array("b")
+        labels, splits = array("i"), array("b")
         unlabelled, textless = FirstFew(), FirstFew()
-        text_column, label_column, part_column = self._columns
-        wanted = [text_column, label_column, *([part_column] if part_column else [])]
-        for where, (text, label, *part) in self._table.records(wanted):
+        text_column, label_column, split_column = self._columns
+        wanted = [text_column, label_column, *([split_column] if split_column else [])]
+        for where, (text, label, *split) in self._table.records(wanted):
             name = self._label(label, where)
             if not name:
                 unlabelled.add(where)
             if text is None:
                 textless.add(where)
             labels.append(classes.setdefault(name, len(classes)))
-            parts.append(SPLITS.index(self._part(part[0], where)) if part else 0)
+            splits.append(SPLITS.index(self._split(split[0], where)) if split else 0)
             if len(classes) > _MOST_CLASSES:
                 raise self.error(
                     f"the column '{label_column}' has more than {_MOST_CLASSES:,} different values; is it "
@@ -195,7 +195,7 @@ class TableSource(FileSource):
                 "others have a number; delete them, or write a different word if it is a class"
             )
         ranks = [numbers[name] for name in classes]
-        return _Scan(order, array("i", (ranks[label] for label in labels)), parts)
+        return _Scan(order, array("i", (ranks[label] for label in labels)), splits)
 
     def _label(self, value: Any, where: str) -> str:
         if value is not None and not isinstance(value, str | int | float | Decimal):
@@ -209,14 +209,14 @@ class TableSource(FileSource):
             )
         return label
 
-    def _part(self, value: Any, where: str) -> str:
-        part = part_of(str(value))
-        if part is None:
+    def _split(self, value: Any, where: str) -> str:
+        split = split_of(str(value))
+        if split is None:
             raise UserError(
                 f"{self._path}, {where}: '{'' if value is None else value}' in the column "
-                f"'{self._columns.part}' is not a split; expected train, validation or test"
+                f"'{self._columns.split}' is not a split; expected train, validation or test"
             )
-        return part
+        return split
 
 
 def _kind(value: Any) -> str:

@@ -25,7 +25,7 @@ _PUNCTUATION = string.punctuation.encode()
 _ROWS = 512  # texts cut at a time, so that memory stays near the size of the result
 
 # TensorFlow lowers Unicode by the rules of the locale, under which a Turkish machine makes another letter of
-# an I. ASCII is lowered by a rule of its own, and these are the other capitals that some locale treats apart.
+# an I. ASCII is lowered by a separate rule, and these are the other capitals that some locale treats apart.
 _BY_LOCALE = {"İ": "i\u0307", "Į": "į", "Ì": "ì", "Í": "í", "Ĩ": "ĩ"}
 # It also drops what follows a NUL; a character that Unicode will never assign stands in for it.
 _NUL, _STAND_IN = "\x00", "\ufdd0"

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.data.files import decode, fingerprint, stamp
-from benchmark.data.source import SPLITS, FileSource, Row, SourceOptions, part_of
+from benchmark.data.source import SPLITS, FileSource, Row, SourceOptions, split_of
 from benchmark.data.table import find_columns
 from benchmark.support.errors import UserError, did_you_mean, one_line
 from benchmark.support.retries import reachable
@@ -31,7 +31,7 @@ _BATCH = 256  # one by one, handing them over would take longer than all the res
 
 
 class TfdsFiles(FileSource):
-    """The files of a set of TensorFlow Datasets: found in the user's folder or its own, or fetched there.
+    """The files of a set of TensorFlow Datasets: found in a folder of the user or the library, or fetched.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ class TfdsFiles(FileSource):
 
         builder = self.builder
         with self._errors(f"in {self.folder} cannot be read"):
-            with ExitStack() as stack:  # TensorFlow Datasets warns of its own code
+            with ExitStack() as stack:  # TensorFlow Datasets warns of its code
                 stack.callback(logging.set_verbosity, logging.get_verbosity())
                 logging.set_verbosity(logging.ERROR)
                 dataset = builder.as_dataset(
@@ -187,12 +187,12 @@ class TfdsSource(TfdsFiles):
     def rows(self) -> Iterator[Row]:
         """Yield train, validation and test, as far as there are, in the order of the files."""
         labels = self._labels
-        parts = np.repeat(list(labels), [len(own) for own in labels.values()])
-        splits = iter(self.with_test(np.concatenate(list(labels.values())), parts))
+        given = np.repeat(list(labels), [len(own) for own in labels.values()])
+        splits = iter(self.with_test(np.concatenate(list(labels.values())), given))
         text_name, label_name = self._columns
-        for part in labels:
-            for number, example in enumerate(self.examples(self._splits[part], self._columns)):
-                where = f"{self._splits[part]} {number}"
+        for name in (self._splits[split] for split in labels):
+            for number, example in enumerate(self.examples(name, self._columns)):
+                where = f"{name} {number}"
                 text = decode(example[text_name], "utf-8", f"{self.spelling}, {where}")
                 yield Row(next(splits), text, int(example[label_name]), where)
 
@@ -228,33 +228,33 @@ class TfdsSource(TfdsFiles):
     def _splits(self) -> dict[str, str]:
         """The name of each split here."""
         splits: dict[str, str] = {}
-        for split in self.builder.info.splits:
-            part = part_of(split)
-            if part is None or part in splits:
-                count = self.builder.info.splits[split].num_examples
-                self.note(f"the split '{split}' ({count:,}) is not train, validation or test, and is ignored")
+        for name in self.builder.info.splits:
+            split = split_of(name)
+            if split is None or split in splits:
+                count = self.builder.info.splits[name].num_examples
+                self.note(f"the split '{name}' ({count:,}) is not train, validation or test, and is ignored")
             else:
-                splits[part] = split
-        return {part: splits[part] for part in SPLITS if part in splits}
+                splits[split] = name
+        return {split: splits[split] for split in SPLITS if split in splits}
 
     @cached_property
     def _labels(self) -> dict[str, NDArray[np.int32]]:
         """The labels of each labelled split."""
         labels = {}
-        for part, split in self._splits.items():
-            name = self._columns[1]
-            values = np.array([int(example[name]) for example in self.examples(split, [name])], np.int32)
+        label = self._columns[1]
+        for split, name in self._splits.items():
+            values = np.array([int(example[label]) for example in self.examples(name, [label])], np.int32)
             missing = np.flatnonzero(values < 0)
-            if len(missing) == len(values) > 0 and part != "train":  # as the test split of each GLUE task
-                self.note(f"the split '{split}' has no labels and is ignored")
+            if len(missing) == len(values) > 0 and split != "train":  # as the test split of each GLUE task
+                self.note(f"the split '{name}' has no labels and is ignored")
             elif len(missing):
                 shown = ", ".join(map(str, missing[:3])) + (", …" if len(missing) > 3 else "")
                 raise UserError(
-                    f"data set '{self.spelling}': {len(missing):,} of {len(values):,} texts of '{split}' "
+                    f"data set '{self.spelling}': {len(missing):,} of {len(values):,} texts of '{name}' "
                     f"have no label (numbers {shown})"
                 )
             else:
-                labels[part] = values
+                labels[split] = values
         if "train" not in labels:
             raise UserError(
                 f"data set '{self.spelling}' has no training split; it has "

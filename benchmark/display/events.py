@@ -15,7 +15,7 @@ _ASCII_BARS = "_.-=+*#@"
 
 @dataclass(frozen=True)
 class SweepStarted:
-    """A sweep has started; its runs are counted by phase, those of an earlier process as done."""
+    """A sweep has started; its runs are counted by phase, those of a previous process as done."""
 
     model: str
     dataset: str
@@ -56,7 +56,7 @@ class RunStarted:
 
 @dataclass(frozen=True)
 class EpochEnded:
-    """An epoch of a run has ended; epochs are counted from 1."""
+    """An epoch of a run has finished; epochs are counted from 1."""
 
     label: str
     epoch: int
@@ -66,7 +66,7 @@ class EpochEnded:
 
 @dataclass(frozen=True)
 class RunEnded:
-    """A run has ended.
+    """A run has finished.
 
     Attributes
     ----------
@@ -97,7 +97,7 @@ class RunEnded:
 
 @dataclass(frozen=True)
 class SweepEnded:
-    """A sweep has ended; there is no such event for one that had nothing to do."""
+    """A sweep has finished; there is no such event for one that had nothing to do."""
 
     model: str
     seconds: float
@@ -150,7 +150,7 @@ class SweepState:
     Attributes
     ----------
     done, total : dict of str to int
-        Runs that have ended and that there are to be, by phase.
+        Runs that have finished and that there are to be, by phase.
     best : float or None
         Best value of the search.
     """
@@ -167,7 +167,7 @@ class SweepState:
     def update(self, event: Event) -> None:
         """Note what has happened; a run that ends and did not start here is added."""
         if isinstance(event, FinalsPlanned):
-            # Those of an earlier winner count no more.
+            # Those of a previous winner count no more.
             self.total["final"], self.done["final"] = event.total, event.done
         elif isinstance(event, RunStarted):
             self._start(event)
@@ -188,7 +188,7 @@ class SweepState:
         phase = event.phase
         run = self.runs.setdefault(event.label, RunState(event.label, phase, ""))
         run.status, run.value, run.seconds = event.status, event.value, event.seconds
-        run.detail = one_line(event.detail)
+        run.detail = single_line(event.detail)
         if phase == "search":
             self.best = event.best
         # An interrupted run is still to be done.
@@ -203,14 +203,14 @@ class SweepState:
         return sorted(runs, key=lambda run: run.status == "running")
 
     def seconds_left(self) -> float | None:
-        """Estimate the time to the end, None before the first run has ended.
+        """Estimate the time to the end, None before the first run has finished.
 
         Notes
         -----
         Runs still to be done times the mean duration of their phase, shared by as many workers as
-        were ever seen busy at once. A final run is never pruned, so before the first has ended it
+        were ever seen busy at once. A final run is never pruned, so before the first has finished it
         is taken to last as long as the longest trial. A search that has passed over to final runs
-        has ended, whatever its total.
+        has finished, whatever its total.
         """
         trials, finals = self._seconds["search"], self._seconds["final"]
         if not trials and not finals:
@@ -229,7 +229,7 @@ def params_text(params: Mapping[str, object], default: Mapping[str, object] | No
         shown = dict(params)
     elif not (shown := {name: value for name, value in params.items() if default.get(name) != value}):
         return "published default"
-    return one_line(
+    return single_line(
         " ".join(
             f"{name}={value:.4g}" if isinstance(value, float) else f"{name}={value}"
             for name, value in shown.items()
@@ -237,7 +237,7 @@ def params_text(params: Mapping[str, object], default: Mapping[str, object] | No
     )
 
 
-def one_line(text: str) -> str:
+def single_line(text: str) -> str:
     """Make a text safe for one line; its line breaks become spaces."""
     return printable(" ".join(text.split()))
 

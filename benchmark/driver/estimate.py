@@ -48,7 +48,7 @@ def estimate(plan: Plan, notice: Callable[[str], None] = lambda text: None) -> E
     plan : Plan
         The sweep.
     notice : callable
-        Told before something is measured.
+        Called before something is measured.
 
     Returns
     -------
@@ -103,7 +103,8 @@ def _measure(short: RunSpec, plan: Plan, notice: Callable[[str], None]) -> dict[
     wall = time.perf_counter() - started
     if result.status not in ("ok", "diverged"):
         raise UserError(
-            f"{plan.model.name}: its default configuration ended as {result.status} ({result.error_line})"
+            f"{plan.model.name}: its default configuration finished with status {result.status} "
+            f"({result.error_line})"
         )
     epochs = result.history["epoch_seconds"]
     return {

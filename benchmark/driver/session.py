@@ -48,11 +48,11 @@ class Session:
     workers : int or None
         Worker processes; None trains in this process.
     run_timeout : float or None
-        Seconds after which a run is ended; needs a worker process, so there is one at least.
+        Seconds after which a run is stopped; needs a worker process, so there is one at least.
     recycle : int or None
         Runs after which a worker process is replaced.
     max_failures : int or None
-        Runs that fail in a row, after which a sweep is ended.
+        Runs that fail in a row, after which a sweep is stopped.
     join : bool
         Whether to help another process with its study.
     ray : RayOptions or None
@@ -91,8 +91,8 @@ class Session:
     def check_refused(self, *plans: Plan) -> None:
         """Raise `Unfinished` where the store refused results of these sweeps, or any by now."""
         spool = self.outbox.spool
-        earlier = sum(len(spool.refused_runs(clean(plan.study))) for plan in plans)
-        if refused := max(self.outbox.refused, earlier):
+        before = sum(len(spool.refused_runs(clean(plan.study))) for plan in plans)
+        if refused := max(self.outbox.refused, before):
             raise Unfinished(
                 f"results that the tracking store refused: {refused}; they are kept in {spool.home} as "
                 "*.refused and are not trained again; once the cause is removed, python -m benchmark.sync "

@@ -126,7 +126,7 @@ class Sweep:
             self.tracker = Tracker(session.client, plan, artifacts, session.outbox, self.presence, purpose)
             self.search: Search | None = None
             if tier is None:
-                ends = self.tracker.ended_trial, self.tracker.ended_trials
+                ends = self.tracker.trial_end, self.tracker.trial_ends
                 self.search = Search(plan, session.storage, session.runs.studies, self.presence, *ends)
         except BaseException:
             self.presence.close()
@@ -153,7 +153,7 @@ class Sweep:
         """Take a final run; another process that shares the study may have it, or have done it."""
         if self.session.storage is None:  # nobody else has the study
             return True
-        return self.presence.take(f"final {spec.spec_id}") and not self.tracker.has_ended(spec.spec_id)
+        return self.presence.take(f"final {spec.spec_id}") and not self.tracker.has_finished(spec.spec_id)
 
     def configurations(self) -> dict[str, tuple[str, list[RunSpec]]]:
         """Return the default and, where it is a different one, the winner of the search so far.
@@ -192,7 +192,7 @@ class Sweep:
                 }
                 tags = {names.SEARCH_ENDED: self.search_ended}
             self.tracker.finish(totals, self._write_search, tags)
-        self._say_why_ended()
+        self._say_why_stopped()
         self.display.show(SweepEnded(self.plan.model.label, time.monotonic() - started))
         return self._totals()
 
@@ -222,7 +222,7 @@ class Sweep:
             return True
         finals.tag_tiers()
         self.tracker.tag_sweep(names.SEARCH_ENDED, self.search_ended)
-        self._say_why_ended()
+        self._say_why_stopped()
         self.display.line(
             f"nothing to do: {search.done} of {search.total} trials and all final runs of "
             f"{study} are done; raise `trials` or `seeds` for more"
@@ -239,11 +239,11 @@ class Sweep:
             return f"after {self.search.done} of {self.search.total} trials: {failed}"
         return self.search.ended
 
-    def _say_why_ended(self) -> None:
+    def _say_why_stopped(self) -> None:
         label, asked, search = self.plan.model.label, self.plan.config.trials, self.search
         if search and search.ended:
             self.display.line(
-                f"{label}: the search ended {search.ended}; for more give `trials` {asked} and no "
+                f"{label}: the search stopped {search.ended}; for more give `trials` {asked} and no "
                 "`timeout`, or a longer one"
             )
         elif search and search.total < asked:
@@ -251,7 +251,7 @@ class Sweep:
             self.display.line(f"{label}: {search.total} of {asked} trials is all there is: {why}")
         if any(phase.gave_up for phase in self._phases):
             self.display.line(
-                f"{label}: ended, since {self.session.max_failures} runs in a row failed (see "
+                f"{label}: stopped, since {self.session.max_failures} runs in a row failed (see "
                 "traceback.txt of each in MLflow); the same command goes on, `max_failures` sets the number"
             )
 

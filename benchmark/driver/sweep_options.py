@@ -73,12 +73,12 @@ OPTIONS = (
     ),
     cli.option(
         "--timeout S",
-        "training seconds of the search after which no trial is started, earlier ones included",
+        "training seconds of the search after which no trial is started, previous ones included",
         cli.positive_number,
     ),
     cli.one_of("--sampler X", "sampler", SAMPLERS, "tpe"),
     cli.one_of("--pruner X", "pruner", PRUNERS, "median"),
-    cli.option("--space FILE", "search space instead of the model's own (YAML)"),
+    cli.option("--space FILE", "search space instead of the model's (YAML)"),
     cli.option(
         "--set NAME=VALUE",
         "fix a hyper-parameter, in the default and in the search; MODEL.NAME=VALUE is for one model of "
@@ -119,8 +119,8 @@ OPTIONS = (
     cli.switch("--no-send-data", "do not send the data set to nodes of the Ray cluster that lack it"),
     cli.option(
         "--run-timeout S",
-        "seconds after which a run is ended, with status timeout; runs are then trained in a "
-        "process of their own",
+        "seconds after which a run is stopped, with status timeout; runs are then trained in a "
+        "separate process",
         cli.positive_number,
     ),
     cli.option(

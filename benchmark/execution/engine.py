@@ -59,7 +59,7 @@ class Workplace:
     compile : {"auto", "fit", "graph", "xla"}
         How epochs are run.
     run_timeout : float or None
-        Seconds after which a worker's run is ended with status ``timeout``.
+        Seconds after which a worker's run is stopped with status ``timeout``.
     recycle : int or None
         Runs after which a worker is replaced by a fresh one.
     """
@@ -100,7 +100,7 @@ class Handler(Protocol):
     def ended(self, job: Job, result: Result) -> None:
         """Take note of a result.
 
-        ``interrupted`` means that the run has no result of its own: it was stopped, or its process was lost.
+        ``interrupted`` means that the run has no result: it was stopped, or its process was lost.
         """
         ...
 

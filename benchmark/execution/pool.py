@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 
 from benchmark.data.ledger_chain import record_test_read
 from benchmark.execution.engine import Handler, Job, Workplace
-from benchmark.execution.worker import Message, Ready, TestRead
+from benchmark.execution.worker import Message, ReadRequest, Ready
 from benchmark.spec.result import EpochReport, Result, Status
 from benchmark.support.errors import UserError
 
@@ -219,7 +219,7 @@ class Pool(ABC, Generic[W]):
         if isinstance(message, EpochReport):
             worker.note(message)
             worker.send(handler.epoch(job, message))
-        elif isinstance(message, TestRead):
+        elif isinstance(message, ReadRequest):
             worker.send(self._record_test_read(job))
         else:
             self._take_result(worker, job, message, handler)

@@ -10,7 +10,7 @@ import signal
 import tempfile
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import version
@@ -27,7 +27,7 @@ from benchmark.execution.worker import serve
 from benchmark.spec.config import RunSpec
 from benchmark.spec.result import EpochReport, Result, Status
 from benchmark.support.errors import UserError
-from benchmark.training.devices import cores, limit_threads, nvidia_smi
+from benchmark.training.devices import cores, limit_threads, memory_groups, nvidia_smi
 
 if TYPE_CHECKING:
     from benchmark.plan.run_specs import Plan
@@ -147,21 +147,11 @@ def oom_kills() -> int:
     Without control groups, it is the number of this machine: a kill elsewhere may then be mistaken for ours.
     """
     with contextlib.suppress(OSError):
-        for file in (*_group_files(), Path("/proc/vmstat")):
+        counts = (file for (file,) in memory_groups(("memory.oom_control", "memory.events")))
+        for file in (*counts, Path("/proc/vmstat")):
             if file.is_file() and (found := _OOM_KILLS.search(file.read_text("ascii"))):
                 return int(found[1])
     return 0
-
-
-def _group_files() -> Iterator[Path]:
-    """Yield where control groups of version 1 and 2 count; in a container, the path may be that outside."""
-    top = Path("/sys/fs/cgroup")
-    for line in Path("/proc/self/cgroup").read_text("utf-8").splitlines():
-        _, controllers, path = line.split(":", 2)
-        if "memory" in controllers.split(","):
-            yield from (top / "memory" / place / "memory.oom_control" for place in (path.lstrip("/"), ""))
-        elif not controllers:
-            yield from (top / place / "memory.events" for place in (path.lstrip("/"), ""))
 
 
 def visible_gpus() -> list[str]:
@@ -320,8 +310,8 @@ class _Runs:
     def ended(self, job: Job, result: Result) -> None:
         if result.status not in ("ok", "diverged"):
             raise UserError(
-                f"a short run of '{self.spec.model}' ended as {result.status} ({result.error_line}); give "
-                "the number of workers",
+                f"a short run of '{self.spec.model}' finished with status {result.status} "
+                f"({result.error_line}); give the number of workers",
                 setting="workers",
                 value="auto",
             )

@@ -41,7 +41,7 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class Delivery:
+class SentResult:
     """A result, and the files of the servable model that belongs to it."""
 
     result: Result
@@ -162,7 +162,7 @@ class _Actor(Worker):
                 reason = str(error).strip().splitlines()[-1]
                 raise UserError(f"a node of the Ray cluster cannot start: {reason}") from error
             raise Lost(f"{error}\nthe worker was lost with its process or node, or by a defect") from error
-        if not isinstance(message, Delivery):
+        if not isinstance(message, SentResult):
             return message
         if message.files is not None:  # of the servable model, which go where they are expected
             assert self.job is not None
@@ -172,7 +172,7 @@ class _Actor(Worker):
         return message.result
 
     def end(self, *, at_once: bool) -> None:
-        """End the actor, which has nothing of its own to save."""
+        """End the actor, which has nothing to save."""
         with contextlib.suppress(ray.exceptions.RayError):
             ray.kill(self._actor, no_restart=True)
 
@@ -180,7 +180,7 @@ class _Actor(Worker):
 class _Slot:
     """A worker process on a node; each call gives it something and returns what it sends next.
 
-    The training has a thread of its own, which waits where a worker process waits at its pipe.
+    The training has a separate thread, which waits where a worker process waits at its pipe.
 
     Parameters
     ----------
@@ -241,16 +241,16 @@ class _Slot:
             message = UserError(f"node {self._node}: {message}")
         elif isinstance(message, OSError):
             message = OSError(message.errno, f"node {self._node}: {message.strerror}")
-        self._outbox.put(self._delivery(message) if isinstance(message, Result) else message)
+        self._outbox.put(self._with_files(message) if isinstance(message, Result) else message)
 
-    def _delivery(self, result: Result) -> Delivery:
+    def _with_files(self, result: Result) -> SentResult:
         """Take the files of the servable model along."""
         files = None if result.servable is None else pack(result.servable)
         result.servable = None
         if self._folder is not None:
             self._folder.cleanup()
             self._folder = None
-        return Delivery(result, files)
+        return SentResult(result, files)
 
 
 def versions() -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""What a worker does: it trains what its parent sends, reports each epoch and does what the answer says."""
+"""What a worker does: it trains what its parent sends, reports each epoch and does what the answer asks."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ class Ready:
 
 
 @dataclass(frozen=True)
-class TestRead:
-    """The worker is about to read the test split for its job; None as an answer: that is on record."""
+class ReadRequest:
+    """The worker asks to read the test split for its job; None as an answer: that is on record."""
 
 
-Message: TypeAlias = Ready | EpochReport | TestRead | Result | UserError | OSError
+Message: TypeAlias = Ready | EpochReport | ReadRequest | Result | UserError | OSError
 """From a worker to its parent. The other way go jobs, and answers: to an epoch a status or None, to a
 test read None or the error that it must not happen for. An error from a worker is what keeps every job from
 being done: a `UserError`, or an `OSError` where nothing can be written any more."""
@@ -50,7 +50,7 @@ def serve(
     Parameters
     ----------
     open_place : callable
-        Returns what all runs share. Its ledger is not used: the parent alone writes there, see `TestRead`.
+        Returns what all runs share. Its ledger is not used: the parent alone writes there, see `ReadRequest`.
     gpu : str or None
         As in `Ready`, which is sent once TensorFlow is imported.
     send, receive : callable
@@ -59,12 +59,12 @@ def serve(
     from benchmark.training.devices import set_up_device
     from benchmark.training.train import train
 
-    def ask(message: EpochReport | TestRead) -> Any:
+    def ask(message: EpochReport | ReadRequest) -> Any:
         send(message)
         return receive()
 
     def record(spec: RunSpec) -> None:
-        refused: UserError | None = ask(TestRead())
+        refused: UserError | None = ask(ReadRequest())
         if refused is not None:
             raise refused
 
@@ -90,7 +90,7 @@ def serve(
         send(error)
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return  # the parent needs no worker any more
-    except Exception as error:  # TensorFlow and HDF5 report with errors of their own that a disk is full
+    except Exception as error:  # TensorFlow and HDF5 report with special errors that a disk is full
         if not isinstance(error, OSError) and not disk_is_full(error):
             raise
         code = getattr(error, "errno", None) or errno.ENOSPC

@@ -57,7 +57,7 @@ def build(
 
 
 class ModuleLayer(keras.layers.Layer):
-    """Raw texts to vectors, by a module whose weights are the layer's own.
+    """Raw texts to vectors, by a module whose weights are the layer's.
 
     Every layer reads the module again, so that two of them never share weights.
 

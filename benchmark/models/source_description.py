@@ -83,7 +83,7 @@ def describe(name: str) -> Description:
         (node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == attribute), None
     )
     if function is None:
-        load_target(target, "model")  # says what is missing; an object that is no function has no defaults
+        load_target(target, "model")  # says what is missing; an object that is not a function has no defaults
     text = ast.get_docstring(tree) or (ast.get_docstring(function) if function else None) or ""
     own = file.is_relative_to(Path(__file__).parent)
     code = None if own else read_source(file, "" if is_file_target(name) else place)

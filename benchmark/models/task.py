@@ -86,11 +86,11 @@ def reporter(figures: dict[str, float]) -> Callable[[str, float], None]:
             )
         if _OURS.fullmatch(name):
             raise ValueError(
-                f"{what}: names such as this one are the program's own; the nearest is 'reported_{name}'"
+                f"{what}: names such as this one are the program's; the nearest is 'reported_{name}'"
             )
         try:
             number = math.nan if isinstance(value, str | bytes | bytearray) else float(value)
-        except Exception:  # a tensor's own, where it has no value yet
+        except Exception:  # a tensor's error, where it has no value yet
             number = math.nan
         if not math.isfinite(number):
             raise ValueError(f"{what}: expected a finite number")

@@ -139,7 +139,7 @@ class Plan:
         return {**found, **foreign} or None
 
     def trial_spec(self, hparams: Mapping[str, Scalar], slot: int) -> RunSpec:
-        """Return the spec of a trial; each trial has a search seed of its own."""
+        """Return the spec of a trial; each trial has a different search seed."""
         return self.spec(hparams, "trial", seed_bundle(self.config.seed, "search", slot))
 
     def final_specs(self, hparams: Mapping[str, Scalar]) -> list[RunSpec]:
@@ -171,7 +171,7 @@ def make_plan(model: str, dataset: Dataset, config: SweepConfig, space_file: Pat
     config : SweepConfig
         Budget, limits and overrides.
     space_file : Path, optional
-        Another space than the model's own.
+        A different space than the model's.
 
     Raises
     ------
@@ -289,7 +289,7 @@ def shared_settings(model: Description) -> dict[str, Scalar]:
 
 
 def generic_space(model: Description) -> Space:
-    """Make a space for a model without one: its own defaults, and the settings that matter to all."""
+    """Make a space for a model without one: its defaults, and the settings that matter to all."""
     settings = shared_settings(model)
     search = {
         "sequence_length": {"type": "int", "low": 64, "high": 512, "step": 64},

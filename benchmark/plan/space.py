@@ -171,7 +171,7 @@ def load_space(path: str | Path, names: Iterable[str] | None = None) -> Space:
     path : str or Path
         The YAML file.
     names : iterable of str, optional
-        The model's own hyper-parameters. Where given, a default that is neither one of these nor a
+        The model's hyper-parameters. Where given, a default that is neither one of these nor a
         setting all models share is an error.
 
     Returns

@@ -58,7 +58,7 @@ class Data(_Part):
     without: tuple[Text, ...] = ()
     """Folders of the archive that are left out."""
     validation_share: Share | None = None
-    """Share of train that becomes validation; null for the data set's own way."""
+    """Share of train that becomes validation; null for the data set's way."""
 
     @model_validator(mode="after")
     def _one_of_two(self) -> Self:
@@ -199,14 +199,14 @@ class Publication(_Part):
         return max(asked or SEEDS, self.seeds)
 
     def with_vectors(self, folder: Path) -> Publication:
-        """Return the same configuration with the user's own vectors."""
+        """Return the same configuration with the user's vectors."""
         own = {name: str((folder / place).resolve()) for name, place in self.own_vectors.items()}
         return self.model_copy(update={"settings": {**self.settings, **own}})
 
 
 @dataclass(frozen=True)
 class Case:
-    """A configuration that is to be measured: as published, or with the user's own vectors.
+    """A configuration that is to be measured: as published, or with the user's vectors.
 
     Attributes
     ----------
@@ -215,7 +215,7 @@ class Case:
     seeds : int
         Runs in total.
     own_vectors : bool
-        Whether the vectors are the user's own.
+        Whether the vectors are the user's.
     """
 
     publication: Publication

@@ -86,8 +86,8 @@ def _test_reads(board: Board) -> list[str]:
         groups[row.dataset_digest][row.model] = row
     lines = []
     for digest, models in groups.items():
-        most_first = sorted(models.values(), key=lambda row: (-row.test_looks, row.model))
-        counts = ", ".join(f"{row.model} {_least(row)}{row.test_looks}" for row in most_first)
+        most_first = sorted(models.values(), key=lambda row: (-row.test_reads, row.model))
+        counts = ", ".join(f"{row.model} {_least(row)}{row.test_reads}" for row in most_first)
         if shown := board.examples_shown.get(digest):
             counts += f"; examples shown to people {shown}"
         if missing := sum(row.test_reads_unrecorded for row in most_first):
@@ -108,7 +108,7 @@ def _meanings(board: Board) -> list[str]:
     if any(row.sampling_error is not None for row in board.rows):
         lines.append(
             "Sampling error: standard error, in points, for these trained models on other examples of this "
-            "kind; the spread over seeds is no part of it"
+            "kind; the spread over seeds is not part of it"
         )
     if any(row.difference is not None for row in board.rows):
         lines.append(
@@ -200,7 +200,7 @@ def _more() -> list[Column]:
         Column("corrected p", lambda row: NOTHING if row.difference_p is None else f"{row.difference_p:.2g}"),
         Column("test loss", lambda row: decimal(row.test_loss_mean, 4)),
         Column("epochs", lambda row: decimal(row.epochs_median, 1)),
-        Column("test reads", lambda row: _least(row) + whole(row.test_looks)),
+        Column("test reads", lambda row: _least(row) + whole(row.test_reads)),
         Column("protocol", lambda row: row.protocol, numeric=False),
         Column("device", lambda row: row.device, numeric=False),
         Column("versions", lambda row: row.versions, numeric=False),

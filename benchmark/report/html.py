@@ -28,7 +28,7 @@ def to_html(board: Board, details: Details | None = None, *, title: str | None =
     board : Board
         As `benchmark.board.board.build_board` gives it.
     details : Details, optional
-        As `benchmark.board.page_content.read_details` gives them; the page says "not recorded" without.
+        As `benchmark.board.page_content.read_details` gives them; the page prints "not recorded" without.
     title : str, optional
         Heading of the page; by default it names the data set.
 

@@ -108,14 +108,14 @@ def _crossings(curves: Mapping[int, Curve], first: int, second: int) -> list[dic
 
 
 def _leads(curves: Mapping[int, Curve], budget: float, pair: tuple[int, int]) -> bool:
-    """Tell whether no other curve that is known at a budget is above the two that meet there."""
+    """Return whether no other curve that is known at a budget is above the two that meet there."""
     mine = _at(curves[pair[0]], curves[pair[0]].mean, budget)
     others = (_at(curve, curve.mean, budget) for row, curve in curves.items() if row not in pair)
     return not any(other > mine for other in others)
 
 
 def _apart(a: Curve, b: Curve, low: float, high: float) -> bool:
-    """Tell whether the bands of two curves are apart at any budget between two."""
+    """Return whether the bands of two curves are apart at any budget between two."""
     budgets = np.union1d(a.budgets, b.budgets)
     budgets = budgets[(budgets > low) & (budgets < high)]
     return any(

@@ -33,7 +33,7 @@ else:
 
 _MODEL, _PROGRAM, _PIPELINE, _TEXT = "model.keras", "saved_model", "pipeline.skops", "text.json"
 _OURS = "benchmark.models."
-# The only type of ours in a pipeline, and that of earlier versions alone; it must not be any name of a file.
+# The only type of ours in a pipeline, and that of previous versions alone; it must not be any name of a file.
 _TRUSTED = [f"{_OURS}nbsvm.LogCountRatio"]
 _MOST_TEXT = 1 << 28  # bytes of text.json: a million words are 16 MB
 _MOST_UNFOLDED = 100
@@ -60,7 +60,7 @@ class TextProcessing(BaseModel):
     view, length, vocabulary
         How texts become ids, for a network that reads ids.
     modules : tuple of str
-        Modules of Textbench that have to be imported before a network of an earlier version is loaded.
+        Modules of Textbench that have to be imported before a network of a previous version is loaded.
     vocabularies : dict of str to list of str
         Words of a pipeline's vectorizers, by the vectorizer's name among the pipeline's parameters.
     """

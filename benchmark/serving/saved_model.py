@@ -52,14 +52,14 @@ class Exported:
     no_keras: str
 
 
-def export_model(servable: Path, served: Servable, target: Path) -> Exported:
+def export_model(stored: Path, servable: Servable, target: Path) -> Exported:
     """Write a trained network for use without Textbench, and check that it answers as before.
 
     Parameters
     ----------
-    servable : Path
+    stored : Path
         Folder that `benchmark.training.saving.save_servable` wrote.
-    served : Servable
+    servable : Servable
         The same, loaded.
     target : Path
         Folder that receives ``saved_model``, ``classes.txt`` and, for a network that reads ids,
@@ -75,20 +75,20 @@ def export_model(servable: Path, served: Servable, target: Path) -> Exported:
     RuntimeError
         When what was written gives other answers.
     """
-    text = read_text_processing(servable)
+    text = read_text_processing(stored)
     _write_lines(target / CLASSES, [" ".join(name.splitlines()) for name in text.class_names])
     if text.view:  # padding and unknown words stand first, as in `keras.layers.TextVectorization`
         _write_lines(target / VOCABULARY, ["", "[UNK]", *text.vocabulary])
-    is_program = holds_program(servable)
+    is_program = holds_program(stored)
     if is_program:
-        network = tf.saved_model.load(str(servable / "saved_model"))
+        network = tf.saved_model.load(str(stored / "saved_model"))
         logits, uses = network.logits, [network]
     else:
-        network = load_network(servable, text)
+        network = load_network(stored, text)
         logits, uses = partial(network, training=False), [variable.value for variable in network.variables]
     with without_cudnn(network):
         _save((_reader if text.view else _module)(text, logits, uses), target)
-    ids, expected = _check(target, served)
+    ids, expected = _check(target, servable)
     if not is_program:
         return Exported(text, _save_keras(network, target / KERAS_FILE, ids, expected))
     reason = "it has layers or functions that are not Keras's own"
@@ -151,10 +151,10 @@ def _save(module: tf.Module, target: Path) -> None:
         tf.saved_model.save(module, str(target / SAVED_MODEL), signatures=signatures)
 
 
-def _check(target: Path, served: Servable) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+def _check(target: Path, servable: Servable) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
     """Hold the SavedModel against the stored model; return the ids of the texts, and the answers."""
     program, texts = tf.saved_model.load(str(target / SAVED_MODEL)), tf.constant(_PROBES)
-    expected = served.predict(_PROBES)
+    expected = servable.predict(_PROBES)
     difference = np.abs(program.serving_default(texts)["probabilities"].numpy() - expected).max()
     if not difference <= _NEAR:
         raise RuntimeError(f"{SAVED_MODEL} gives other probabilities, by {difference}, than the stored model")

@@ -68,7 +68,7 @@ class StoredModel:
         if holds_program(self.folder) and not self.trust():
             raise UserError(
                 f"{self.asked}: the model holds a TensorFlow program (saved_model), which could read and "
-                "write your files, and no sweep of this store has recorded it as its own; if you trust where "
+                "write your files, and no sweep of this store has recorded it; if you trust where "
                 "it comes from, add `trust`"
             )
         try:
@@ -104,7 +104,7 @@ def find_model(options: argparse.Namespace) -> StoredModel:
     if options.model_uri and Path(options.model_uri).is_dir():
         folder = Path(options.model_uri)
     else:
-        cli.check_embedded_store(uri)
+        cli.check_embedded_store(uri, options.best)
         client = connect(uri)
         source = options.model_uri or _best(client, options.best, options.model)
         folder = _download(source, uri)

@@ -90,7 +90,7 @@ class Resource(Frozen):
     digest : str
         Of the content.
     protocol : {"unlabelled", "pretrained"}
-        ``unlabelled`` when it was made from texts of the run's own data set, without labels.
+        ``unlabelled`` when it was made from texts of the run's data set, without labels.
     dataset : str or None
         Digest of the data set whose texts it was made from, where that is known.
     """
@@ -173,7 +173,7 @@ class RunSpec(Frozen):
     training : TrainSettings or None
         How a network is trained; None for scikit-learn pipelines.
     hparams : dict
-        The architecture's own hyper-parameters, given to its builder.
+        The architecture's hyper-parameters, given to its builder.
     seeds : SeedBundle
         Named random streams.
     train_share : float
@@ -222,7 +222,7 @@ class RunSpec(Frozen):
         return {name: value for name, value in content.items() if value is not None}
 
     def flat(self) -> dict[str, Scalar]:
-        """Every hyper-parameter and training setting under its own name, as MLflow shows them."""
+        """Every hyper-parameter and training setting under its name, as MLflow shows them."""
         shared = [settings.model_dump() for settings in (self.view, self.training) if settings is not None]
         return {**{name: value for part in shared for name, value in part.items()}, **self.hparams}
 
@@ -237,7 +237,7 @@ class SweepConfig(Frozen):
     epochs : int
         Most epochs of a run.
     epochs_exact : bool
-        True when ``--epochs`` was given: it then replaces the configuration's own number, otherwise
+        True when ``--epochs`` was given: it then replaces the configuration's number, otherwise
         the budget's number is a cap.
     timeout : float or None
         Training seconds of all its trials after which the search starts no further one.

@@ -52,7 +52,7 @@ _MOVED = {
     "seeds": "spec.config",
     "source_files": "support.source_files",
     "spec.seeds": "spec.config",
-    "training.batches": "training.epochs",
+    "training.epochs": "training.batches",
     "training.build": "training.network",
     "training.modes": "training.compile_mode",
     "training.plain": "training.saving",

@@ -31,7 +31,7 @@ def interrupt_on_terminate() -> None:
 def stoppable(give_up: Callable[[], None]) -> Iterator[threading.Event]:
     """Turn the first signal into a request, and the second into an end of the process at once.
 
-    Python runs signal handlers between two of its own instructions. An epoch is one call into TensorFlow,
+    Python runs signal handlers between two of its instructions. An epoch is one call into TensorFlow,
     which may take minutes, so a thread receives the signals: it waits for the main thread for some
     seconds, then records what is to be recorded itself, and ends the process.
 
@@ -51,7 +51,7 @@ def stoppable(give_up: Callable[[], None]) -> Iterator[threading.Event]:
         return
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
-    earlier = {number: signal.signal(number, lambda *_: None) for number in _SIGNALS}
+    previous = {number: signal.signal(number, lambda *_: None) for number in _SIGNALS}
     wakeup = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
     done = threading.Event()
     watcher = threading.Thread(target=_watch, args=(reader, stop, done, give_up), daemon=True)
@@ -61,7 +61,7 @@ def stoppable(give_up: Callable[[], None]) -> Iterator[threading.Event]:
     finally:
         done.set()
         signal.set_wakeup_fd(wakeup)
-        for number, handler in earlier.items():
+        for number, handler in previous.items():
             signal.signal(number, handler)
         os.close(writer)
         watcher.join()

@@ -61,7 +61,7 @@ class Source:
 
 
 def read_source(file: Path, module: str = "") -> Source:
-    """Read a file and, as far as import statements tell, the files below its folder that it imports.
+    """Read a file and, as far as import statements show, the files below its folder that it imports.
 
     Statements anywhere in a file count, and ``import_module`` of a literal name; so does what such a file
     imports. Other files that a model reads are to be named by its ``RESOURCES``.
@@ -335,7 +335,7 @@ class _Helpers(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         return module
 
     def exec_module(self, module: ModuleType) -> None:
-        """Execute a file as it was read, not as it is now, nor cached byte code of an earlier second."""
+        """Execute a file as it was read, not as it is now, nor cached byte code of a second before."""
         assert module.__spec__ is not None
         origin = str(module.__spec__.origin)
         content = self.source.files[Path(origin).relative_to(self.source.folder).as_posix()]

@@ -37,7 +37,7 @@ _EXPECTED = {
 class _Resolver(BaseResolver):
     """Which plain scalars are not text: those of YAML 1.2, whatever version a file declares.
 
-    The library's own rules take ``.5e3`` for text, ``0b11`` and ``1._5`` for numbers, and dates for dates.
+    The library's rules take ``.5e3`` for text, ``0b11`` and ``1._5`` for numbers, and dates for dates.
     """
 
     processing_version = (1, 2)

@@ -55,9 +55,9 @@ def read(rows: Iterable[Row], classes: int = sys.maxsize) -> _Reading:
     for row in rows:
         _check(row, classes)
         content = hashlib.sha256(row.text.encode()).digest()
-        digest.update(repr((row.part, row.label, content)).encode())
-        reading.sizes[row.part, row.label] += 1
-        reading.texts[row.part].append(content)
+        digest.update(repr((row.split, row.label, content)).encode())
+        reading.sizes[row.split, row.label] += 1
+        reading.texts[row.split].append(content)
         reading.characters += len(row.text)
     reading.digest = digest.hexdigest()
     return reading
@@ -65,17 +65,17 @@ def read(rows: Iterable[Row], classes: int = sys.maxsize) -> _Reading:
 
 def _check(row: Row, classes: int) -> None:
     is_row = all(hasattr(row, name) for name in Row._fields)
-    assert is_row, f"a row is {str(row)[:80]!r}; yield Row(part, text, label)"
+    assert is_row, f"a row is {str(row)[:80]!r}; yield Row(split, text, label)"
     where = f" ({row.where})" if row.where else ""
-    assert row.part in _SPLITS, f"a row is of part {row.part!r}{where}; expected {', '.join(_SPLITS)}"
+    assert row.split in _SPLITS, f"a row is of split {row.split!r}{where}; expected {', '.join(_SPLITS)}"
     kind = type(row.text).__name__
     assert isinstance(row.text, str), f"a text is {kind}{where}; expected str, as text.decode('utf-8')"
-    assert row.text.strip(), f"a text of {row.part} is empty{where}; leave it out"
+    assert row.text.strip(), f"a text of {row.split} is empty{where}; leave it out"
     broken = any("\ud800" <= char <= "\udfff" for char in row.text)
-    assert not broken, f"a text of {row.part} is not UTF-8{where}; decode its bytes with errors='replace'"
+    assert not broken, f"a text of {row.split} is not UTF-8{where}; decode its bytes with errors='replace'"
     is_int = isinstance(row.label, int) and not isinstance(row.label, bool)
     assert is_int, f"a label is {type(row.label).__name__} {row.label!r}{where}; expected an int: int(label)"
-    message = f"a row of {row.part} has label {row.label}{where}, and there are {classes} class_names"
+    message = f"a row of {row.split} has label {row.label}{where}, and there are {classes} class_names"
     assert 0 <= row.label < classes, message
 
 
@@ -133,7 +133,7 @@ class DatasetSuite(Suite):
 
     def test_rows(self) -> None:
         """Rows have the right types, a known split, a text, and a label within the names."""
-        assert self.reading().sizes, "rows() yields nothing; yield Row(part, text, label) for each text"
+        assert self.reading().sizes, "rows() yields nothing; yield Row(split, text, label) for each text"
 
     def test_splits(self) -> None:
         """There are texts to train on, of each class, to validate with and to test; the splits share none."""

@@ -82,7 +82,7 @@ class Recorder:
         self.results[job.number] = result
 
     def statuses(self) -> list[str]:
-        """Return how the jobs ended, in the order of their numbers."""
+        """Return how the jobs finished, in the order of their numbers."""
         return [self.results[number].status for number in sorted(self.results)]
 
 
@@ -137,7 +137,7 @@ class EngineSuite(Suite):
 
     @classmethod
     def run(cls, *jobs: Job | None, answers: Mapping[tuple[int, int], Status] | None = None) -> Recorder:
-        """Let the engine run jobs, in a thread of its own so that it may hang."""
+        """Let the engine run jobs, in a separate thread so that it may hang."""
         recorder, errors = Recorder(jobs, answers or {}), list[BaseException]()
 
         def work() -> None:
@@ -168,7 +168,9 @@ class EngineSuite(Suite):
 
         jobs = [self.job(number) for number in range(3)]
         recorder = self.run(*jobs)
-        assert recorder.statuses() == ["ok"] * 3, f"three sound runs ended as {recorder.statuses()}"
+        assert recorder.statuses() == ["ok"] * 3, (
+            f"three sound runs finished with status {recorder.statuses()}"
+        )
         losses = recorder.losses[0]
         expected = train(jobs[0].spec, self.toy_data(), compile="graph").history["loss"]
         same = np.shape(losses) == np.shape(expected) and np.allclose(losses, expected, rtol=1e-4)
@@ -177,7 +179,7 @@ class EngineSuite(Suite):
     def test_pruning(self) -> None:
         """The answer to an epoch ends the run with that status."""
         result = self.run(self.job(1, epochs=6), answers={(1, 2): "pruned"}).results[1]
-        message = f"the run ended as {result.status} after epoch {result.epochs_run}"
+        message = f"the run finished with status {result.status} after epoch {result.epochs_run}"
         stopped = (result.status, result.epochs_run) == ("pruned", 2)
         assert stopped, f"answered 'pruned' after epoch 2 of 6, {message}; on_epoch returns the answer"
 
@@ -185,13 +187,15 @@ class EngineSuite(Suite):
         """A run that fails or diverges is a result, and the next one goes on."""
         recorder = self.run(self.job(1, "raise"), self.job(2, "diverge"), self.job(3))
         expected, found = ["failed", "diverged", "ok"], recorder.statuses()
-        assert found == expected, f"runs that raise, diverge and succeed ended as {found}"
+        assert found == expected, f"runs that raise, diverge and succeed finished with status {found}"
         assert "planted" in recorder.results[1].error, "the traceback of a failed run is lost"
 
     def test_waiting(self) -> None:
         """Where there is no job at present, it asks again."""
-        ended = self.run(self.job(1), None, None, self.job(2)).results
-        assert len(ended) == 2, f"{len(ended)} of 2 runs, with 'none at present' between, came to their end"
+        results = self.run(self.job(1), None, None, self.job(2)).results
+        assert len(results) == 2, (
+            f"{len(results)} of 2 runs, with 'none at present' between, came to their end"
+        )
 
     def test_stop(self) -> None:
         """Once the handler is stopping, runs end as interrupted and none starts."""
@@ -200,7 +204,7 @@ class EngineSuite(Suite):
         after = recorder.calls[recorder.calls.index((1, "epoch 1")) :]
         assert "started" not in [call for _, call in after], "after a stop another run was started"
         found = recorder.statuses()
-        assert set(found) == {"interrupted"}, f"after a stop runs ended as {', '.join(found)}"
+        assert set(found) == {"interrupted"}, f"after a stop runs finished with status {', '.join(found)}"
 
     def test_final_run(self) -> None:
         """A final run is measured on the test split, on record, and its model is kept."""
@@ -224,7 +228,7 @@ class EngineSuite(Suite):
         finally:
             ledger.write_bytes(content)
         refused = (result.status, result.test_accuracy) == ("failed", None)
-        assert refused, f"with a damaged ledger a final run ended as {result.status}"
+        assert refused, f"with a damaged ledger a final run finished with status {result.status}"
 
     def test_closes_twice(self) -> None:
         """It can be closed twice, as by a sweep that breaks off."""

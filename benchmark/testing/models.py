@@ -17,7 +17,7 @@ from unittest import SkipTest
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.data.dataset import Store
+from benchmark.data.dataset import MappedTexts
 from benchmark.models import importing, load_builder
 from benchmark.models.source_description import Description, describe
 from benchmark.models.task import Task
@@ -36,7 +36,7 @@ from benchmark.testing.suite import Suite, last_line, name_of
 
 _SHAPES = tuple(product((2, 3), (1, 12)))  # classes, words
 _CURVES = ("loss", "accuracy", "val_loss", "val_accuracy")
-_LEARNING_RATE = 0.01  # of the short runs; the model's own may need many epochs
+_LEARNING_RATE = 0.01  # of the short runs; the model's may need many epochs
 _EPOCHS = 30
 _LARGE = 30.0  # times as large as they were made, weights give logits beyond 0 and 1
 _ANSWER = """
@@ -141,7 +141,9 @@ class ModelSuite(Suite):
             servable=servable,
         )
         why = last_line(result.error or "its loss is not finite")
-        assert result.status in ("ok", "pruned"), f"a run ({compile}) ended as {result.status}: {why}"
+        assert result.status in ("ok", "pruned"), (
+            f"a run ({compile}) finished with status {result.status}: {why}"
+        )
         return result
 
     @classmethod
@@ -261,8 +263,8 @@ class ModelSuite(Suite):
         """Stored, and loaded in another process, it gives the probabilities that were evaluated."""
         result = self.train(self.spec("final"), servable=self.folder / "servable")
         assert result.servable is not None, f"the model cannot be stored ({last_line(result.error)})"
-        store, texts = Store(self.toy_data().folder / "test"), self.folder / "texts.json"
-        texts.write_text(json.dumps(store.texts(np.arange(self.toy_data().sizes["test"]))))
+        mapped, texts = MappedTexts(self.toy_data().folder / "test"), self.folder / "texts.json"
+        texts.write_text(json.dumps(mapped.texts(np.arange(self.toy_data().sizes["test"]))))
         loaded = self.run_python(_ANSWER, result.servable, texts)
         difference = np.abs(np.array(loaded) - result.test_probabilities).max()
         assert difference < 1e-4, f"loaded again its probabilities differ by up to {difference:.2g}"

@@ -1,4 +1,4 @@
-"""What the suites share: a scratch folder with a cache of its own, and other processes."""
+"""What the suites share: a scratch folder with a separate cache, and other processes."""
 
 from __future__ import annotations
 

@@ -31,12 +31,12 @@ class ToyData:
     def rows(self) -> Iterator[Row]:
         """Yield every text once, always in the same order."""
         generator = np.random.default_rng(0)
-        for part, size in (("train", 450), ("test", 90)):
+        for split, size in (("train", 450), ("test", 90)):
             for number in range(size):
                 label = number % 3
                 words = [f"word{word}" for word in generator.integers(40, size=generator.integers(4, 13))]
                 words.insert(int(generator.integers(len(words))), self.class_names[label])
-                yield Row(part, " ".join(words), label, where=f"{part} {number}")
+                yield Row(split, " ".join(words), label, where=f"{split} {number}")
 
 
-source = ToyData  # takes the options of the command line
+source = ToyData  # takes the options of a command

@@ -27,7 +27,7 @@ Progress: TypeAlias = Callable[[int, float | None], None]
 
 
 class Outbox:
-    """Delivers to MLflow from a thread of its own; whoever trains never waits for it.
+    """Delivers to MLflow from a separate thread; whoever trains never waits for it.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ class Outbox:
     spool : Spool
         What lies there is delivered in order, whoever put it there, by one process at a time.
     notice : callable
-        Is told, from the thread, when the store goes away and comes back, and of records that are set aside.
+        Called, from the thread, when the store goes away and comes back, and of records that are set aside.
 
     Attributes
     ----------
@@ -73,7 +73,7 @@ class Outbox:
     def live(self, record: Record) -> None:
         """Show a run as it is now, if the store is there; its end brings everything again."""
         with self._changed:
-            self._live[record.key] = record  # an earlier state need not be shown any more
+            self._live[record.key] = record  # a previous state need not be shown any more
             self._changed.notify_all()
 
     def send(self, record: Record) -> None:

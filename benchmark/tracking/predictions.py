@@ -60,7 +60,7 @@ class AnswerReader:
         return float(np.bincount(predictions[1]).max() / len(predictions[1]))
 
     def ties(self, run_id: str) -> int:
-        """Return for how many examples the stored probabilities are too close to tell what was answered."""
+        """Return for how many examples the stored probabilities are too close to know what was answered."""
         predictions = read_predictions(self._client, run_id)
         if predictions is None:
             return 0

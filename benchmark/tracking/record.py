@@ -42,7 +42,7 @@ class Point(NamedTuple):
 
 
 class Record(Frozen):
-    """One run, or what changes in one: all that is needed to make it without any earlier write.
+    """One run, or what changes in one: all that is needed to make it without any previous write.
 
     It starts with what does not change, gets metrics while the run is under way, and a status when it ends.
     Then it is committed to the spool, and delivered.
@@ -97,8 +97,8 @@ class Record(Frozen):
         points = [Point(name, float(value), now, step) for name, value in values.items() if value is not None]
         return self.model_copy(update={"metrics": (*self.metrics, *points)})
 
-    def ended(self, result: Result) -> Self:
-        """Return the run as it ended."""
+    def with_result(self, result: Result) -> Self:
+        """Return the run, finished with a result."""
         tags: dict[str, Any] = {
             names.STATUS: result.status,
             names.DEVICE: result.device,

@@ -48,7 +48,7 @@ class StoredRun:
     run_id : str
         MLflow's id; empty while the run is in the spool only.
     mlflow_status : str
-        ``RUNNING``, ``FINISHED``, ``FAILED`` or ``KILLED``; how a run ended is its `status`.
+        ``RUNNING``, ``FINISHED``, ``FAILED`` or ``KILLED``; how a run finished is its `status`.
     start_time, end_time : int
         Milliseconds since the epoch; 0 where unknown.
     tags : dict of str to str

@@ -59,7 +59,7 @@ class Spool:
     uri : str
         Address of the store; its password is not written.
     notice : callable, optional
-        Told of records that are damaged.
+        Called with a sentence on records that are damaged.
 
     Attributes
     ----------

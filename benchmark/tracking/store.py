@@ -224,7 +224,7 @@ def check_store(uri: str) -> bool:
 
 @contextmanager
 def _usable(uri: str) -> Iterator[bool]:
-    """Tell whether a store is a database, and let errors name the store."""
+    """Return whether a store is a database, and let errors name the store."""
     scheme = urlsplit(uri).scheme
     if scheme in ("", "file"):
         raise UserError(
@@ -292,7 +292,7 @@ def _check_tables(contents: Contents, which: str) -> None:
     """Refuse tables that MLflow would spoil or could not read."""
     if contents.tables >= _OPTUNA_TABLES:
         raise UserError(
-            f"{which} is Optuna's database; MLflow needs one of its own; name a different database"
+            f"{which} is Optuna's database; MLflow needs a separate one; name a different database"
         )
     if contents.revision is None:
         return

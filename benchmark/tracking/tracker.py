@@ -88,7 +88,7 @@ class Tracker:
     outbox : Outbox
         Brings results to that store.
     owner : Owner, optional
-        Tells which processes share the study; by default this one alone works on it.
+        Knows which processes share the study; by default this one alone works on it.
     purpose : Purpose
         Which command asks for the sweep.
 
@@ -97,7 +97,7 @@ class Tracker:
     client, outbox, purpose
         As given.
     finals : list of StoredRun
-        The final runs of earlier processes that came to an end, the latest first.
+        The final runs of previous processes that have finished, the latest first.
 
     Raises
     ------
@@ -164,7 +164,7 @@ class Tracker:
 
     @property
     def left_open(self) -> bool:
-        """Whether a process that is gone left a run open: one of the children, or the sweep's own."""
+        """Whether a process that is gone left a run open: one of the children, or the sweep's."""
         return bool(self._open) or (self._parent is not None and self._parent.mlflow_status != "FINISHED")
 
     def begin(self) -> None:
@@ -250,11 +250,11 @@ class Tracker:
         OSError
             When the disk is full; nothing is recorded then.
         """
-        self._send(self._under_parent(key).ended(result), write)
+        self._send(self._under_parent(key).with_result(result), write)
         del self._runs[key], self._shown[key]
 
-    def has_ended(self, spec_id: str) -> bool:
-        """Whether a final run has ended in another process; False where the store does not tell."""
+    def has_finished(self, spec_id: str) -> bool:
+        """Whether a final run has finished in a different process; False where the store does not answer."""
 
         def ask() -> bool:
             return any(run.settled for run in self._find((self.purpose.run_kind,), SPEC_ID=spec_id))
@@ -264,12 +264,12 @@ class Tracker:
         except Exception:
             return False
 
-    def ended_trial(self, slot: int) -> TrialEnd | None:
-        """Return how a trial of the study ended last, or None where none has; see `ended_trials`."""
-        return self.ended_trials(TRIAL=str(slot)).get(slot, [None])[-1]
+    def trial_end(self, slot: int) -> TrialEnd | None:
+        """Return how a trial of the study finished last, or None where none has; see `trial_ends`."""
+        return self.trial_ends(TRIAL=str(slot)).get(slot, [None])[-1]
 
-    def ended_trials(self, **tags: str) -> dict[int, list[TrialEnd]]:
-        """Return how the trials of the study ended, by slot, the latest end last.
+    def trial_ends(self, **tags: str) -> dict[int, list[TrialEnd]]:
+        """Return how the trials of the study finished, by slot, the latest end last.
 
         Raises
         ------
@@ -285,11 +285,11 @@ class Tracker:
         return ends
 
     def tag(self, run: StoredRun, name: str, value: str) -> None:
-        """Set a tag of an earlier run."""
+        """Set a tag of a previous run."""
         self._send(self._change(run, {name: value}))
 
     def tag_sweep(self, name: str, value: str) -> None:
-        """Set a tag of an earlier sweep's run, where it has a different value."""
+        """Set a tag of a previous sweep's run, where it has a different value."""
         if self._parent is not None and self._parent.tags.get(name, "") != value:
             self.tag(self._parent, name, value)
 

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from benchmark.data.cache import remembered
 from benchmark.spec.config import Mode, RunSpec
 from benchmark.support.tensorflow_setup import quiet_stderr
+from benchmark.training.batches import make_epoch, prepare, shuffled
 from benchmark.training.devices import threads
-from benchmark.training.epochs import make_epoch, prepare, shuffled
 
 Speeds = dict[str, list[float]]
 """Of each way that works: seconds until the first step is done, and seconds of a further one."""
@@ -24,7 +24,7 @@ Speeds = dict[str, list[float]]
 _METHOD = 2  # of measuring and of running epochs; a different one makes what was measured worthless
 _STEPS = 5
 _WORTH_MEASURING = 20_000_000  # ids that a run may read; a smaller one is over before it could pay
-_PATIENCE = 10.0  # times as long as the first way; another one that takes longer is not measured further
+_PATIENCE = 10.0  # times as long as the first way; a different one that takes longer is not measured further
 
 
 def fastest_mode(

@@ -5,11 +5,16 @@ from __future__ import annotations
 import gc
 import os
 import subprocess
+from collections.abc import Iterator
 from functools import cache
+from pathlib import Path
 
 from benchmark.spec.config import Device
 from benchmark.support.errors import UserError
 from benchmark.support.tensorflow_setup import quiet_stderr, quiet_tensorflow
+
+_CONTROL_GROUPS = Path("/sys/fs/cgroup")
+_MEMBERSHIP = Path("/proc/self/cgroup")
 
 
 @cache
@@ -95,6 +100,39 @@ def computes_bfloat16() -> bool:
         return float(nvidia_smi("--query-gpu=compute_cap", "--format=csv,noheader")[0]) >= 8
     except (ValueError, IndexError):
         return False
+
+
+def memory_groups(*names: tuple[str, str]) -> Iterator[list[Path]]:
+    """Yield files of the control groups that this process's memory counts in, the innermost group first.
+
+    In a container the paths of groups may be those outside, where none of their files exist: then the
+    outermost folder alone is that of the container.
+
+    Parameters
+    ----------
+    *names : tuple of str
+        Of each file its names, in version 1 and in version 2 of control groups.
+
+    Yields
+    ------
+    list of Path
+        The files of one group, in the order of `names`; they need not exist.
+
+    Raises
+    ------
+    OSError
+        Where the system has no control groups.
+    """
+    for line in _MEMBERSHIP.read_text("utf-8").splitlines():
+        _, controllers, place = line.split(":", 2)
+        if controllers and "memory" not in controllers.split(","):
+            continue
+        top = _CONTROL_GROUPS / "memory" if controllers else _CONTROL_GROUPS
+        group = top / place.lstrip("/")
+        for folder in (group, *group.parents):
+            yield [folder / (first if controllers else second) for first, second in names]
+            if folder == top:
+                break
 
 
 def nvidia_smi(*words: str) -> list[str]:

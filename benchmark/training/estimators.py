@@ -60,7 +60,7 @@ class PipelineLearner:
         return log_probabilities(self.model, view.texts(), len(self.class_names))
 
     def save(self, folder: Path) -> None:
-        """Write the pipeline, which brings its own text processing."""
+        """Write the pipeline, which brings its text processing."""
         save_pipeline(folder, self.model, self.class_names)
 
 

@@ -22,8 +22,7 @@ from benchmark.models.task import Task
 from benchmark.spec.config import CompileMode, Mode, Precision, RunSpec, TrainSettings
 from benchmark.spec.result import Result
 from benchmark.support.tensorflow_setup import quiet_stderr
-from benchmark.training.compile_mode import fastest_mode
-from benchmark.training.epochs import (
+from benchmark.training.batches import (
     TrainEpoch,
     bucketed,
     make_epoch,
@@ -32,6 +31,7 @@ from benchmark.training.epochs import (
     text_lengths,
     trimmed,
 )
+from benchmark.training.compile_mode import fastest_mode
 from benchmark.training.saving import is_known, save_servable
 from benchmark.training.scores import Predict, make_predict
 
@@ -49,7 +49,7 @@ class Network:
     model : keras.Model
         Compiled and built.
     epoch, predict : callable
-        As `benchmark.training.epochs.make_epoch` and `benchmark.training.scores.make_predict` give them.
+        As `benchmark.training.batches.make_epoch` and `benchmark.training.scores.make_predict` give them.
     """
 
     key: str
@@ -166,7 +166,7 @@ def make_network(
 
 
 def release() -> None:
-    """Give back what is kept, and what Keras remembers of earlier models."""
+    """Give back what is kept, and what Keras remembers of previous models."""
     _kept.clear()
     keras.backend.clear_session()
     gc.collect()
@@ -264,7 +264,7 @@ def _computed_in(precision: Precision) -> Iterator[None]:
 
 
 def _seed_dropout(model: keras.Model, seed: int) -> None:
-    """Give every random layer its own state from the dropout stream, apart from initialisation."""
+    """Give every random layer a separate state from the dropout stream, apart from initialisation."""
     states = [variable for variable in model.variables if variable.name == "seed_generator_state"]
     for state, child in zip(states, np.random.SeedSequence(seed).spawn(len(states)), strict=True):
         state.assign(child.generate_state(2).astype(state.dtype))

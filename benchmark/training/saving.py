@@ -144,7 +144,7 @@ def without_cudnn(model: keras.Model) -> Iterator[None]:
 
 
 def save_pipeline(folder: Path, pipeline: Any, class_names: Sequence[str]) -> None:
-    """Write a fitted scikit-learn pipeline, which brings its own text processing, without pickle.
+    """Write a fitted scikit-learn pipeline, which brings its text processing, without pickle.
 
     Raises
     ------

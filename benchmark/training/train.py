@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from benchmark.data.cache import disk_is_full
 from benchmark.data.dataset import Dataset, View
-from benchmark.data.ledger_chain import Recorder, read_test
+from benchmark.data.ledger_chain import Recorder, read_test_split
 from benchmark.models import importing
 from benchmark.models.task import Task, reporter
 from benchmark.spec.config import CompileMode, Device, RunSpec, TrainSettings
@@ -138,7 +138,7 @@ def _train(
     if spec.kind == "final":
         if ledger is None:
             raise ValueError("a final run needs the ledger of test reads")
-        test = read_test(dataset, spec, ledger)
+        test = read_test_split(dataset, spec, ledger)
         logits = learner.logits(test)
         if not np.isfinite(logits).all():  # not a number is not the first class
             result.status = "diverged"
@@ -216,7 +216,7 @@ def share_of(view: View, spec: RunSpec) -> View:
     quotas[np.argsort(quotas - exact, kind="stable")[: wanted - quotas.sum()]] += 1
     chosen = [order[view.y[order] == label][:quota] for label, quota in zip(classes, quotas, strict=True)]
     rows = np.sort(np.concatenate(chosen))
-    return View(view.x[rows], view.y[rows], view.rows[rows], view.store)
+    return View(view.x[rows], view.y[rows], view.rows[rows], view.mapped)
 
 
 def _record_failure(result: Result, error: Exception) -> None:

@@ -130,7 +130,7 @@ def _own_cache() -> Path:
         folder.chmod(0o700)  # which only its owner can
     except OSError as error:
         raise UserError(
-            f"the cache folder {folder} cannot be made this user's own "
+            f"the cache folder {folder} cannot be made this user's alone "
             f"({one_line(error)}); name one with TFHUB_CACHE_DIR"
         ) from error
     return folder
@@ -140,7 +140,7 @@ def _fetch(url: str, cache: Path) -> Path:
     """Let TensorFlow Hub's library fetch a module into its cache."""
     quiet_tensorflow()
     patience, before = socket.getdefaulttimeout(), os.environ.get("TFHUB_CACHE_DIR")
-    socket.setdefaulttimeout(_PATIENCE)  # the library sets none of its own, and would wait for ever
+    socket.setdefaulttimeout(_PATIENCE)  # the library sets none, and would wait for ever
     try:
         with quiet_stderr(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -192,7 +192,7 @@ def _check_call(handle: str, folder: Path) -> None:
     try:
         graph = SavedModel.FromString((folder / _MODEL).read_bytes()).meta_graphs[0]
         calls = list(_calls(graph.object_graph_def))
-    except Exception as error:  # protobuf's own, which has no types
+    except Exception as error:  # protobuf's error, which has no types
         raise UserError(f"module '{handle}': {folder / _MODEL} cannot be read as a SavedModel") from error
     used = {operation.name for operation in graph.meta_info_def.stripped_op_list.op}
     foreign = sorted(name for name in used if not hasattr(tf.raw_ops, name) and name[0] != "_")

@@ -262,7 +262,7 @@ def _lines(file: VectorFile) -> Iterator[tuple[int, bytes]]:
 def _opened(file: VectorFile) -> Iterator[io.BufferedIOBase]:
     if file.member:
         with zipfile.ZipFile(file.path) as archive, archive.open(file.member) as member:
-            yield io.BufferedReader(member, _BUFFER)  # type: ignore[type-var]  # its own readline is slow
+            yield io.BufferedReader(member, _BUFFER)  # type: ignore[type-var]  # its readline is slow
     else:
         unpacked = gzip.open if file.path.suffix.lower() == ".gz" else open
         with unpacked(file.path, "rb") as content:

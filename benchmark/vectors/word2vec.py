@@ -1,4 +1,4 @@
-"""Word vectors learned from a data set's own texts: word2vec, by gensim, which is imported here alone."""
+"""Word vectors learned from a data set's texts: word2vec, by gensim, which is imported here alone."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def own_texts(source: Source, dataset: Dataset) -> tuple[Iterator[str], Iterator
     blocks = (train.rows[start : start + _ROWS] for start in range(0, len(train.rows), _ROWS))
     unlabelled: Callable[[], Iterator[str]] = getattr(source, "unlabelled", lambda: iter(()))
     return (
-        (text for rows in blocks for text in train.store.texts(rows)),
+        (text for rows in blocks for text in train.mapped.texts(rows)),
         (text for text in unlabelled() if text not in validation),
     )
 

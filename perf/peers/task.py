@@ -1,6 +1,6 @@
 """What the peers share: the same reviews, configurations, architecture, optimizer and early stopping.
 
-Each is written as its own documentation shows it; what differs is who asks for a configuration, and how a
+Each is written as its documentation shows it; what differs is who asks for a configuration, and how a
 trial is started, reported and remembered.
 """
 

@@ -16,8 +16,8 @@ from benchmark.stats.intervals import mean_interval
 from benchmark.support.errors import UserError
 
 
-def one(finals, looks=None):
-    (row,) = rows_of(finals, looks)
+def one(finals, reads=None):
+    (row,) = rows_of(finals, reads)
     return row
 
 
@@ -32,7 +32,7 @@ def test_a_complete_row():
     assert row.val_accuracy_mean == pytest.approx(0.88)
     assert row.train_seconds_median == 11.0
     assert (row.n_seeds, row.seeds_expected, row.n_failed, row.n_diverged, row.n_missing) == (3, 3, 0, 0, 0)
-    assert (row.search_trials, row.search_seconds, row.test_looks) == (20, 300.5, 6)
+    assert (row.search_trials, row.search_seconds, row.test_reads) == (20, 300.5, 6)
     assert row.run_ids == ("run-lstm-standard-0", "run-lstm-standard-1", "run-lstm-standard-2")
     assert row.notes == ()
     assert row.complete
@@ -120,7 +120,7 @@ def test_protocols_and_budgets_are_ranked_apart():
     )
     rows = rows_of(finals)
     assert [(row.model, row.rank) for row in rows] == [("hub", 1), ("big", 1), ("lstm", 1)]
-    assert rows[0].notes == ("protocol pretrained: ranked among its own kind only",)
+    assert rows[0].notes == ("protocol pretrained: ranked within this protocol only",)
     assert rows[2].notes == ()
 
 
@@ -155,8 +155,8 @@ def test_sampling_error_is_told_beside_the_interval_over_seeds():
 
 def test_examples_shown_to_people_are_told():
     finals = runs(0.9, 0.9, 0.9)
-    looks = {("d1", "lstm"): 3, ("d1", SHOWN): 2, ("d2", SHOWN): 7}
-    made = build_board(finals, looks, answers_of(finals))
+    reads = {("d1", "lstm"): 3, ("d1", SHOWN): 2, ("d2", SHOWN): 7}
+    made = build_board(finals, reads, answers_of(finals))
     assert captions(made)[0].endswith("reads of the test split: lstm 3; examples shown to people 2")
     assert "shown" not in captions(build_board(finals, {}, answers_of(finals)))[0]
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from ledgers import looks
+from ledgers import reads
 
 from benchmark import leaderboard, ui
 from benchmark.board.page_content import compare_address, read_details
@@ -94,10 +94,10 @@ def test_hard_examples_are_wrong_in_every_row(store, board, sample):
 
 
 def test_shown_texts_are_a_look_in_the_ledger(store, board, sample):
-    before = looks(LEDGER, sample.digest)
+    before = reads(LEDGER, sample.digest)
     texts = read_test_texts(find_prepared(sample.digest), np.array([2, 0]), LEDGER)
     assert texts == read_test_texts(find_prepared(sample.digest), np.array([0, 2]), LEDGER)[::-1]
-    assert looks(LEDGER, sample.digest) == before + Counter({SHOWN: 2})
+    assert reads(LEDGER, sample.digest) == before + Counter({SHOWN: 2})
 
 
 def test_data_that_is_not_here_is_not_found():
@@ -105,13 +105,13 @@ def test_data_that_is_not_here_is_not_found():
 
 
 def test_the_page_has_texts_where_the_data_is_at_hand(store, board, sample, capsys):
-    before = looks(LEDGER)[SHOWN]
+    before = reads(LEDGER)[SHOWN]
     assert leaderboard.main(["--dataset", "sample", "--format", "html", "--output", "board.html"]) == 0
     page = Path("board.html").read_text()
     example = read_details(store, "sample", board).hard_examples[sample.digest][0]
     (text,) = read_test_texts(sample, np.array([example["index"]]), LEDGER)
     assert text.partition("<")[0] in page
-    assert looks(LEDGER)[SHOWN] == before + 2  # one for the page, one here
+    assert reads(LEDGER)[SHOWN] == before + 2  # one for the page, one here
 
 
 def test_a_page_that_cannot_be_written_shows_no_texts(copied_sweep, capsys):

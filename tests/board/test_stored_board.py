@@ -132,7 +132,7 @@ def test_duplicates_and_an_early_end_are_in_every_format(one, capsys):
     for form in FORMATS:
         text = printed(capsys, "--format", form).replace("\\%", "%")
         assert "123 of 25,000 (0.49 %)" in text, form
-        assert "search ended early: after 1 of 8 trials: out of time" in text, form
+        assert "search stopped early: after 1 of 8 trials: out of time" in text, form
 
 
 def test_no_duplicates_are_no_line(uri, capsys):

@@ -11,8 +11,8 @@ from benchmark.data.source import SourceOptions, get_source
 from benchmark.support.errors import UserError
 
 TREE = {
-    f"movies/{part}/{name}/{number}_7.txt": f"a {name} film, number {number}<br />of {part}"
-    for part in ("train", "test")
+    f"movies/{split}/{name}/{number}_7.txt": f"a {name} film, number {number}<br />of {split}"
+    for split in ("train", "test")
     for name in ("neg", "pos")
     for number in range(10)
 } | {"movies/train/unsup/1_0.txt": "no label", "movies/README": "read me", "movies/train/urls.txt": "x"}

@@ -1,4 +1,4 @@
-"""Tables: four formats read alike, columns found or named, parts honoured, and files that are no table."""
+"""Tables: four formats read alike, columns found or named, splits honoured, and files that are no table."""
 
 import json
 import os
@@ -69,25 +69,25 @@ def test_every_format_gives_the_same_rows(tmp_path, own_cache, name):
 @pytest.mark.parametrize("name", ["r.csv", "r.jsonl", "r.parquet"])
 @pytest.mark.parametrize("column", ["split", "part", "Split"])
 def test_the_column_of_parts_is_honoured(tmp_path, own_cache, name, column):
-    parts = ["train", "dev", "test", "Validation"]
-    rows = [{"sentence": f"t{n}", "class": n % 3, column: parts[n % 4]} for n in range(24)]
+    splits = ["train", "dev", "test", "Validation"]
+    rows = [{"sentence": f"t{n}", "class": n % 3, column: splits[n % 4]} for n in range(24)]
     source = get(write_table(tmp_path / name, rows))
     assert source.validation_share == 0.0
     assert source.class_names == ("0", "1", "2")
     expected = ["train", "validation", "test", "validation"] * 6
-    assert [(row.part, row.text, row.label) for row in source.rows()] == [
+    assert [(row.split, row.text, row.label) for row in source.rows()] == [
         (expected[n], f"t{n}", n % 3) for n in range(24)
     ]
     assert prepare(source).sizes == {"train": 6, "validation": 12, "test": 6}
-    with pytest.raises(UserError, match="has a validation split of its own"):
+    with pytest.raises(UserError, match="already has a validation split"):
         prepare(get(tmp_path / name, validation_share=0.3))
 
 
 def test_without_test_rows_they_are_drawn_from_train_alone(tmp_path):
     rows = [(f"t{n}", "ab"[n % 2], "val" if n < 10 else "train") for n in range(60)]
     source = get(write_csv(tmp_path / "r.csv", "text,label,split", rows))
-    assert Counter(row.part for row in source.rows()) == {"validation": 10, "train": 40, "test": 10}
-    assert {row.text for row in source.rows() if row.part == "validation"} == {f"t{n}" for n in range(10)}
+    assert Counter(row.split for row in source.rows()) == {"validation": 10, "train": 40, "test": 10}
+    assert {row.text for row in source.rows() if row.split == "validation"} == {f"t{n}" for n in range(10)}
 
 
 @pytest.mark.parametrize(
@@ -206,8 +206,8 @@ def test_quoted_texts_of_several_lines_are_read_as_they_are(tmp_path):
 )
 def test_a_label_is_one_class_however_it_is_spelled(tmp_path, labels, classes, notices):
     rows = [
-        {"text": f"t{n}", "label": labels[n % len(labels)], "split": part}
-        for n, part in enumerate(["train"] * 30 + ["test"])
+        {"text": f"t{n}", "label": labels[n % len(labels)], "split": split}
+        for n, split in enumerate(["train"] * 30 + ["test"])
     ]
     source = get(write_table(tmp_path / "r.jsonl", rows))
     assert source.class_names == classes
@@ -328,7 +328,7 @@ def test_a_wrong_encoding_is_one_line(tmp_path, refused, datasets):
             "PK",
             "the ending '.xlsx'; choose from .csv, .json, .jsonl, .ndjson, .parquet, .tab, .tsv",
         ),
-        ("r.jsn", "{}", "cannot tell the format by the ending '.jsn'; did you mean '.json'?"),
+        ("r.jsn", "{}", "the format is unknown from the ending '.jsn'; did you mean '.json'?"),
         ("r.csv.gz", "x", "the ending '.gz'; unpack it first"),
         ("r.csv", "text,label\na,x\n\ufefftext,label\nb,y\n", "line 3 repeats the names of the columns"),
         ("r.csv", 'text, label\na, "x"\nb, y\n', 'line 2: there is a space before the quotes of "x"'),
@@ -355,7 +355,7 @@ def test_a_wrong_encoding_is_one_line(tmp_path, refused, datasets):
             "\ufefftext,label\n".encode("utf-16-le"),
             "byte order mark of utf-16-le, so it is not utf-8 text",
         ),
-        ("noending", "x", "cannot tell the format by the ending ''"),
+        ("noending", "x", "the format is unknown from the ending ''"),
         ("r.csv", b"text,label\nab\x00c,x\n", "r.csv: byte 13 is NUL, so this is a binary file"),
         ("r.csv", b"\x1f\x8b\x08\x00", "r.csv: byte 1 (0x8b) is not utf-8 text"),
         ("r.jsonl", b"PK\x03\x04\x14\x00", "r.jsonl: byte 5 is NUL"),
@@ -466,9 +466,9 @@ def test_a_large_table_streams(tmp_path):
 
 
 def test_empty_and_repeated_texts_are_facts(tmp_path, own_cache):
-    parts = ["train"] * 12 + ["test"] * 4
+    splits = ["train"] * 12 + ["test"] * 4
     texts = ["same", "same", " ", *(f"t{n}" for n in range(9)), "same", "x", "same", "t3"]
-    rows = [(text, n % 2, part) for n, (text, part) in enumerate(zip(texts, parts, strict=True))]
+    rows = [(text, n % 2, split) for n, (text, split) in enumerate(zip(texts, splits, strict=True))]
     write_csv(tmp_path / "v.csv", "text,label,split", [*rows, ("v0", 0, "val"), ("t3", 1, "val")])
     facts = describe(prepare(get(tmp_path / "v.csv")))
     assert facts["empty"] == {"texts": 1, "first": ["line 4"]}

@@ -43,14 +43,14 @@ def test_a_validation_folder_is_used_as_it_is(write_tree, own_cache, word):
     dataset = prepare(get_source(f"dir:{folder}", SourceOptions()))
     assert dataset.sizes == {"train": 20, "validation": 4, "test": 6}
     assert dataset.validation_share == 0.0
-    with pytest.raises(UserError, match="has a validation split of its own"):
+    with pytest.raises(UserError, match="already has a validation split"):
         get_source(f"dir:{folder}", SourceOptions(validation_share=0.3))
 
 
 def test_without_a_test_folder_a_fifth_of_each_class_is_drawn_always_the_same(write_tree, own_cache):
     folder = write_tree("topics", {**tree(("a", "b"), 50), **tree(("c",), 25)})
     rows = rows_of(folder)
-    assert Counter((row.part, row.label) for row in rows) == {
+    assert Counter((row.split, row.label) for row in rows) == {
         ("train", 0): 40,
         ("test", 0): 10,
         ("train", 1): 40,
@@ -60,7 +60,7 @@ def test_without_a_test_folder_a_fifth_of_each_class_is_drawn_always_the_same(wr
     }
     assert rows == rows_of(folder)
     # Golden: a set that somebody measured on must never be cut anew.
-    drawn = [row.where for row in rows if row.part == "test" and row.label == 2]
+    drawn = [row.where for row in rows if row.split == "test" and row.label == 2]
     assert drawn == ["c/1.txt", "c/16.txt", "c/20.txt", "c/22.txt", "c/6.txt"]
     dataset = prepare(get_source(f"dir:{folder}", SourceOptions()))
     assert dataset.sizes == {"train": 80, "validation": 20, "test": 25}
@@ -69,7 +69,7 @@ def test_without_a_test_folder_a_fifth_of_each_class_is_drawn_always_the_same(wr
     assert facts["class_counts"] == {"train": [32, 32, 16], "validation": [8, 8, 4], "test": [10, 10, 5]}
 
 
-def test_the_drawn_test_part_is_part_of_the_digest(write_tree, own_cache, monkeypatch):
+def test_the_drawn_test_split_is_part_of_the_digest(write_tree, own_cache, monkeypatch):
     folder = write_tree("topics", tree(texts=50))
     first = prepare(get_source(f"dir:{folder}", SourceOptions()))
     monkeypatch.setattr("benchmark.data.source.TEST_SEED", 1)
@@ -136,8 +136,8 @@ def test_a_class_whose_folders_look_alike_is_one(write_tree, names):
     files = {**tree(("neg", names[0]), top="train/"), **tree(("neg", names[1]), top="test/")}
     source = get_source(f"dir:{write_tree('r', files)}", SourceOptions())
     assert set(source.class_names) == {"neg", names[0]}
-    assert {(row.part, row.label) for row in source.rows()} == {
-        (part, n) for part in ("train", "test") for n in (0, 1)
+    assert {(row.split, row.label) for row in source.rows()} == {
+        (split, n) for split in ("train", "test") for n in (0, 1)
     }
     assert all(ascii(name) in source.notices[0] for name in names)
 
@@ -156,7 +156,7 @@ def test_folders_named_as_in_the_archive_of_20_newsgroups(write_tree):
     folder = write_tree(
         "news", {**tree(top="20news-bydate-train/"), **tree(texts=2, top="20news-bydate-test/")}
     )
-    assert Counter(row.part for row in rows_of(folder)) == {"train": 20, "test": 4}
+    assert Counter(row.split for row in rows_of(folder)) == {"train": 20, "test": 4}
 
 
 def test_a_class_may_be_called_train(write_tree):
@@ -318,11 +318,11 @@ def test_show_prints_facts_and_training_texts_alone(write_tree, own_cache, datas
 
     # All of it is there when the test split is gone: showing does not look at it.
     opened = []
-    open_store = "benchmark.data.dataset.Store.__init__"
-    from benchmark.data.dataset import Store
+    open_texts = "benchmark.data.dataset.MappedTexts.__init__"
+    from benchmark.data.dataset import MappedTexts
 
-    original = Store.__init__
-    monkeypatch.setattr(open_store, lambda self, path: (opened.append(path.name), original(self, path))[1])
+    original = MappedTexts.__init__
+    monkeypatch.setattr(open_texts, lambda self, path: (opened.append(path.name), original(self, path))[1])
     code, out, _ = datasets("show", f"dir:{folder}")
     assert code == 0
     assert set(opened) == {"open"}

@@ -8,7 +8,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from benchmark.data.dataset import Store
+from benchmark.data.dataset import MappedTexts
 from benchmark.data.prepare import cached, prepare
 from benchmark.data.source import Row, SourceOptions, get_source
 from benchmark.data.tfds_source import ImdbSource
@@ -25,12 +25,12 @@ def test_rows_come_in_the_order_of_the_files(tiny_imdb):
     assert rows == [*train, *test]
 
 
-def test_unlabelled_reviews_leave_out_those_of_the_test_part(tiny_imdb):
+def test_unlabelled_reviews_leave_out_those_of_the_test_split(tiny_imdb):
     unlabelled = list(ImdbSource(SourceOptions(tiny_imdb)).unlabelled())
     assert unlabelled == ["new one", "train review 3", "new two"]
 
 
-def test_it_is_prepared_with_a_stratified_validation_part(tiny_imdb, own_cache):
+def test_it_is_prepared_with_a_stratified_validation_split(tiny_imdb, own_cache):
     dataset = prepare(get_source("imdb", SourceOptions(tiny_imdb)))
     assert dataset.sizes == {"train": 16, "validation": 4, "test": 3}
     assert Counter(dataset.view("validation", ViewSettings()).y.tolist()) == {0: 2, 1: 2}
@@ -91,11 +91,11 @@ def test_the_real_reviews(real_data, own_cache):
     assert dataset.sizes == {"train": 20_000, "validation": 5_000, "test": 25_000}
     assert dataset.test_duplicates == 123  # of which 21 stand in validation
     settings = ViewSettings()
-    for part, each in (("train", 10_000), ("validation", 2_500)):
-        assert np.bincount(dataset.view(part, settings).y).tolist() == [each, each]
-    test = Store(dataset.folder / "test")
+    for split, each in (("train", 10_000), ("validation", 2_500)):
+        assert np.bincount(dataset.view(split, settings).y).tolist() == [each, each]
+    test = MappedTexts(dataset.folder / "test")
     assert np.bincount(test.labels).tolist() == [12_500, 12_500]
-    first = Store(dataset.folder / "open").text(0)
+    first = MappedTexts(dataset.folder / "open").text(0)
     assert first.startswith("This was an absolutely terrible movie. Don't be lured in by Christopher Walken")
     assert dataset.vocabulary(settings)[:5] == ["the", "and", "a", "of", "to"]
 
@@ -105,9 +105,9 @@ def test_real_unlabelled_reviews_hold_no_test_review(real_data):
     texts = {"test/neg": [], "test/pos": [], "train/unsup": []}
     with tarfile.open(real_data / "archives" / "aclImdb_v1.tar.gz") as archive:
         for member in archive:
-            part = member.name.removeprefix("aclImdb/").rpartition("/")[0]
-            if part in texts and member.isfile() and (file := archive.extractfile(member)):
-                texts[part].append(file.read().decode())
+            split = member.name.removeprefix("aclImdb/").rpartition("/")[0]
+            if split in texts and member.isfile() and (file := archive.extractfile(member)):
+                texts[split].append(file.read().decode())
     test = {*texts["test/neg"], *texts["test/pos"]}
     expected = [text for text in texts["train/unsup"] if text not in test]
     assert len(texts["train/unsup"]) == 50_000

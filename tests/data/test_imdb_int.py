@@ -10,7 +10,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from benchmark.data.dataset import Store
+from benchmark.data.dataset import MappedTexts
 from benchmark.data.imdb_int import SPECIAL, NpzFile, decode_ids, unpickle, word_table
 from benchmark.data.prepare import prepare
 from benchmark.data.source import SourceOptions, get_source
@@ -74,8 +74,8 @@ def test_rows_are_those_of_keras(tmp_path, monkeypatch):
     words = word_table(tmp_path / "keras" / "imdb_word_index.json")
     expected = [("validation", x_train[:10], y_train[:10]), ("train", x_train[10:], y_train[10:])]
     expected = [
-        (part, decode_ids(ids, words), int(label))
-        for part, x, y in [*expected, ("test", x_test, y_test)]
+        (split, decode_ids(ids, words), int(label))
+        for split, x, y in [*expected, ("test", x_test, y_test)]
         for ids, label in zip(x, y, strict=True)
     ]
     rows = list(get_source("imdb-int", SourceOptions(tmp_path)).rows())
@@ -107,7 +107,7 @@ def test_it_is_prepared_with_the_first_of_train_as_validation(tmp_path, own_cach
 
 
 def test_another_validation_share_is_refused(tmp_path):
-    with pytest.raises(UserError, match="a validation split of its own, the first 10,000 of train"):
+    with pytest.raises(UserError, match="a validation split, the first 10,000 of train"):
         get_source("imdb-int", SourceOptions(write_data(tmp_path), validation_share=0.2))
 
 
@@ -236,7 +236,7 @@ def test_the_key_changes_with_the_files(tmp_path):
 def test_the_real_arrays(real_data, own_cache):
     dataset = prepare(get_source("imdb-int", SourceOptions(real_data)))
     assert dataset.sizes == {"train": 15_000, "validation": 10_000, "test": 25_000}
-    store = Store(dataset.folder / "open")
+    store = MappedTexts(dataset.folder / "open")
     # The first text of load_data, which every Keras tutorial decodes.
     assert store.text(0).startswith(
         "‹start› this film was just brilliant casting location scenery story direction everyone's really"

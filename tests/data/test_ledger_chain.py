@@ -5,9 +5,9 @@ import json
 
 import numpy as np
 import pytest
-from ledgers import looks
+from ledgers import reads
 
-from benchmark.data.ledger_chain import append, examine, read_test
+from benchmark.data.ledger_chain import append, examine, read_test_split
 from benchmark.data.prepare import prepare
 from benchmark.spec.config import RunSpec, TrainSettings, ViewSettings, seed_bundle
 from benchmark.support.errors import UserError
@@ -44,14 +44,14 @@ def assert_chained(entries):
         previous = entry["hash"]
 
 
-def test_reading_the_test_part_gives_its_texts(make_source, ledger):
+def test_reading_the_test_split_gives_its_texts(make_source, ledger):
     rows = [
         *(("train", f"a b c w{i}", i % 2) for i in range(10)),
         ("test", "c, a zzz B", 1),
         ("test", "b", 0),
     ]
     dataset = prepare(make_source(rows))
-    view = read_test(dataset, spec_of(dataset), ledger)
+    view = read_test_split(dataset, spec_of(dataset), ledger)
     ids = {word: number for number, word in enumerate(dataset.vocabulary(ViewSettings()), 2)}
     assert view.x.tolist() == [[ids["c"], ids["a"], 1, ids["b"]], [ids["b"], 0, 0, 0]]
     assert view.y.tolist() == [1, 0]
@@ -61,7 +61,7 @@ def test_reading_the_test_part_gives_its_texts(make_source, ledger):
 def test_each_look_is_an_entry_chained_to_the_one_before(sample, ledger):
     specs = [spec_of(sample, index=index, sequence_length=8) for index in range(3)]
     for spec in specs:
-        assert len(read_test(sample, spec, ledger).x) == sample.sizes["test"]
+        assert len(read_test_split(sample, spec, ledger).x) == sample.sizes["test"]
     entries = entries_of(ledger)
     assert [entry["spec_id"] for entry in entries] == [spec.spec_id for spec in specs]
     assert {entry["dataset_digest"] for entry in entries} == {sample.digest}
@@ -69,26 +69,26 @@ def test_each_look_is_an_entry_chained_to_the_one_before(sample, ledger):
     assert_chained(entries)
 
 
-def test_looks_are_counted_by_model_and_data_set(sample, make_source, ledger):
+def test_reads_are_counted_by_model_and_data_set(sample, make_source, ledger):
     rows = [*(("train", "a", i % 2) for i in range(10)), ("test", "a", 1)]
     other = prepare(make_source(rows))
     for model in ("lstm", "lstm", "avg-pool", "some/where/mine.py:build"):
-        read_test(sample, spec_of(sample, model), ledger)
-    read_test(other, spec_of(other), ledger)
-    assert looks(ledger, sample.digest) == {"lstm": 2, "avg-pool": 1, "mine": 1}
-    assert looks(ledger, other.digest) == {"lstm": 1}
-    assert looks(ledger) == {"lstm": 3, "avg-pool": 1, "mine": 1}
-    assert looks(ledger, "never seen") == {}
+        read_test_split(sample, spec_of(sample, model), ledger)
+    read_test_split(other, spec_of(other), ledger)
+    assert reads(ledger, sample.digest) == {"lstm": 2, "avg-pool": 1, "mine": 1}
+    assert reads(ledger, other.digest) == {"lstm": 1}
+    assert reads(ledger) == {"lstm": 3, "avg-pool": 1, "mine": 1}
+    assert reads(ledger, "never seen") == {}
 
 
 def test_no_ledger_means_no_looks(ledger):
-    assert looks(ledger) == {}
+    assert reads(ledger) == {}
     assert not ledger.parent.exists()
 
 
-def test_a_trial_never_reads_the_test_part(sample, ledger):
+def test_a_trial_never_reads_the_test_split(sample, ledger):
     with pytest.raises(ValueError, match="may not read the test split"):
-        read_test(sample, spec_of(sample, kind="trial"), ledger)
+        read_test_split(sample, spec_of(sample, kind="trial"), ledger)
     assert not ledger.exists()
 
 
@@ -96,8 +96,8 @@ def test_the_look_is_recorded_before_the_data_is_read(make_source, own_cache, le
     dataset = prepare(make_source([*(("train", "a", i % 2) for i in range(10)), ("test", "a", 1)]))
     (dataset.folder / "test" / "tokens.npy").unlink()
     with pytest.raises(FileNotFoundError):
-        read_test(dataset, spec_of(dataset), ledger)
-    assert looks(ledger) == {"lstm": 1}
+        read_test_split(dataset, spec_of(dataset), ledger)
+    assert reads(ledger) == {"lstm": 1}
 
 
 APPEND = """
@@ -116,7 +116,7 @@ def test_processes_that_append_at_once_keep_the_chain(start_python, ledger):
         assert process.returncode == 0, errors
     entries = entries_of(ledger)
     assert_chained(entries)
-    assert looks(ledger, "d") == {f"model{number}": 20 for number in range(4)}
+    assert reads(ledger, "d") == {f"model{number}": 20 for number in range(4)}
     for number in range(4):
         own = [entry["number"] for entry in entries if entry["model"] == f"model{number}"]
         assert own == list(range(20))
@@ -156,7 +156,7 @@ def test_a_damaged_ledger_is_refused_and_left_alone(ledger, damage, line):
         append(ledger, {"model": model, "dataset_digest": "d"})
     damaged = damage(ledger.read_bytes())
     ledger.write_bytes(damaged)
-    for use in (looks, lambda path: append(path, {"model": "next", "dataset_digest": "d"})):
+    for use in (reads, lambda path: append(path, {"model": "next", "dataset_digest": "d"})):
         with pytest.raises(UserError, match=f"line {line}: the ledger is damaged") as caught:
             use(ledger)
         assert str(ledger) in str(caught.value)
@@ -173,7 +173,7 @@ def test_a_ledger_cut_off_anywhere_goes_on_and_loses_no_whole_entry(ledger):
         ledger.write_bytes(whole[:size])
         # An entry that lacks no more than the end of its line is whole.
         left = (size >= first_ends) + (size >= len(whole) - 1)
-        assert looks(ledger).total() == left
+        assert reads(ledger).total() == left
         assert ledger.read_bytes() == whole[:size]
         append(ledger, {"model": "next", "dataset_digest": "d"})
         entries = entries_of(ledger)
@@ -206,11 +206,11 @@ def test_a_full_disk_leaves_the_ledger_as_it_was(ledger, start_python):
         assert "OSError" in errors
         assert ledger.read_bytes() == before
     append(ledger, {"model": "next", "dataset_digest": "d"})
-    assert looks(ledger) == {"first": 1, "next": 1}
+    assert reads(ledger) == {"first": 1, "next": 1}
 
 
-def test_the_test_part_is_cut_like_the_other_parts(sample, ledger):
-    view = read_test(sample, spec_of(sample, sequence_length=6, vocabulary_size=40), ledger)
+def test_the_test_split_is_cut_like_the_other_parts(sample, ledger):
+    view = read_test_split(sample, spec_of(sample, sequence_length=6, vocabulary_size=40), ledger)
     assert view.x.shape == (sample.sizes["test"], 6)
     assert view.x.max() < 40
     assert np.bincount(view.y).tolist() == [sample.sizes["test"] // 2] * 2

@@ -1,4 +1,4 @@
-"""Preparation: fixed parts, a vocabulary of the training split alone, and a cache that can be trusted."""
+"""Preparation: fixed splits, a vocabulary of the training split alone, and a cache that can be trusted."""
 
 import json
 import os
@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmark.data.dataset import Store
+from benchmark.data.dataset import MappedTexts
 from benchmark.data.prepare import cached, prepare
 from benchmark.data.source import split_validation
 from benchmark.data.text import OOV
@@ -58,12 +58,12 @@ def test_ranks_agree_with_a_naive_count(make_source):
     generator = np.random.default_rng(0)
     words = [f"w{number}" for number in range(40)]
     texts = [" ".join(generator.choice(words, generator.integers(0, 30))) for _ in range(300)]
-    parts = generator.choice(["train", "validation", "test"], 300)
+    splits = generator.choice(["train", "validation", "test"], 300)
     source = make_source(
-        [(part, text, i % 2) for i, (part, text) in enumerate(zip(parts, texts, strict=True))]
+        [(split, text, i % 2) for i, (split, text) in enumerate(zip(splits, texts, strict=True))]
     )
     counts = Counter(
-        w for part, text in zip(parts, texts, strict=True) if part == "train" for w in text.split()
+        w for split, text in zip(splits, texts, strict=True) if split == "train" for w in text.split()
     )
     expected = sorted(counts, key=lambda word: (-counts[word], word))
     assert prepare(source).vocabulary(WIDE) == expected
@@ -72,7 +72,7 @@ def test_ranks_agree_with_a_naive_count(make_source):
 def test_words_only_in_validation_or_test_are_out_of_vocabulary(source):
     dataset = prepare(source)
     assert dataset.view("validation", WIDE).x.tolist() == [[OOV] * 4 + [4]]
-    test = Store(dataset.folder / "test")
+    test = MappedTexts(dataset.folder / "test")
     assert np.asarray(test.tokens).tolist() == [OOV, OOV, OOV, 5]
 
 
@@ -80,7 +80,7 @@ def test_texts_labels_and_parts_are_kept(source):
     dataset = prepare(source)
     assert dataset.sizes == {"train": 3, "validation": 1, "test": 1}
     train = dataset.view("train", WIDE)
-    store = Store(dataset.folder / "open")
+    store = MappedTexts(dataset.folder / "open")
     assert [store.text(row) for row in train.rows] == ["b b a a c", "d c", "B, a!"]
     assert train.y.tolist() == [0, 1, 1]
     assert dataset.view("validation", WIDE).y.tolist() == [0]
@@ -92,9 +92,9 @@ def test_nasty_texts_are_stored_as_they_are(make_source):
     texts = ["", "...", "日本語 é 👍", "a\nb\r\nc\x00d", "  \u2028 "]
     source = make_source([("train", text, i % 2) for i, text in enumerate(texts * 4)] + [("test", "", 0)])
     dataset = prepare(source)
-    store = Store(dataset.folder / "open")
+    store = MappedTexts(dataset.folder / "open")
     assert [store.text(row) for row in range(20)] == texts * 4
-    assert Store(dataset.folder / "test").text(0) == ""
+    assert MappedTexts(dataset.folder / "test").text(0) == ""
 
 
 def test_data_without_any_word_can_be_prepared(make_source):
@@ -106,7 +106,7 @@ def test_data_without_any_word_can_be_prepared(make_source):
 
 def test_a_lone_surrogate_does_not_stop_preparation(make_source):
     dataset = prepare(make_source([("train", "ok", 0)] * 5 + [("validation", "\ud800", 0), ("test", "x", 0)]))
-    assert Store(dataset.folder / "open").text(5) == "?"
+    assert MappedTexts(dataset.folder / "open").text(5) == "?"
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_a_lone_surrogate_does_not_stop_preparation(make_source):
     [
         pytest.param({"content": [("train", "b b a a d", 0), *ROWS[1:]]}, id="text"),
         pytest.param({"content": [ROWS[0], ("train", "d c", 0), *ROWS[2:]]}, id="label"),
-        pytest.param({"content": [ROWS[0], ("validation", "d c", 1), *ROWS[2:]]}, id="part"),
+        pytest.param({"content": [ROWS[0], ("validation", "d c", 1), *ROWS[2:]]}, id="split"),
         pytest.param({"content": [*ROWS[:3], ("test", "z y y D", 1), ROWS[4]]}, id="case of a test text"),
         pytest.param({"content": ROWS[:4]}, id="a text less"),
         pytest.param({"class_names": ("negative", "pos")}, id="class name"),

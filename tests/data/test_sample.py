@@ -77,13 +77,13 @@ def rows() -> list[sample.Review]:
     return list(sample.reviews())
 
 
-def of(rows: Sequence[sample.Review], part: str) -> list[sample.Review]:
-    return [row for row in rows if row.part == part]
+def of(rows: Sequence[sample.Review], split: str) -> list[sample.Review]:
+    return [row for row in rows if row.split == split]
 
 
 def test_rows_never_change(rows: list[sample.Review]) -> None:
     generated = [row[:3] for row in sample.SampleSource(SourceOptions()).rows()]
-    assert generated == [(row.part, row.text, row.label) for row in rows]
+    assert generated == [(row.split, row.text, row.label) for row in rows]
     assert digest(generated) == DIGESTS[sample.SAMPLE_VERSION]
 
 
@@ -102,13 +102,13 @@ def test_needs_no_tensorflow() -> None:
 
 def test_parts_have_their_sizes_and_balanced_classes(rows: list[sample.Review]) -> None:
     assert sample.SIZES == {"train": 4000, "validation": 1000, "test": 2000}
-    counts = Counter((row.part, row.label) for row in rows)
-    assert counts == {(part, label): size // 2 for part, size in sample.SIZES.items() for label in (0, 1)}
+    counts = Counter((row.split, row.label) for row in rows)
+    assert counts == {(split, label): size // 2 for split, size in sample.SIZES.items() for label in (0, 1)}
 
 
-def test_classes_are_mixed_within_a_part(rows: list[sample.Review]) -> None:
-    for part in sample.SIZES:
-        first = [row.label for row in of(rows, part)][:200]
+def test_classes_are_mixed_within_a_split(rows: list[sample.Review]) -> None:
+    for split in sample.SIZES:
+        first = [row.label for row in of(rows, split)][:200]
         assert 70 < sum(first) < 130
 
 
@@ -126,18 +126,18 @@ def test_a_text_seen_before_is_written_anew(monkeypatch: pytest.MonkeyPatch) -> 
     assert "Same!" in texts
 
 
-def test_flips_are_exact_in_each_class_of_each_part(rows: list[sample.Review]) -> None:
-    flips = Counter((row.part, row.clean) for row in rows if row.clean != row.label)
+def test_flips_are_exact_in_each_class_of_each_split(rows: list[sample.Review]) -> None:
+    flips = Counter((row.split, row.clean) for row in rows if row.clean != row.label)
     assert flips == {
-        (part, clean): round(0.05 * size / 2) for part, size in sample.SIZES.items() for clean in (0, 1)
+        (split, clean): round(0.05 * size / 2) for split, size in sample.SIZES.items() for clean in (0, 1)
     }
 
 
 def test_flips_cannot_be_told_from_the_text(rows: list[sample.Review]) -> None:
-    parts = [of(rows, part) for part in ("train", "test")]
+    splits = [of(rows, split) for split in ("train", "test")]
     words = CountVectorizer(analyzer=tokens)
-    train, test = words.fit_transform(r.text for r in parts[0]), words.transform(r.text for r in parts[1])
-    flipped, answers = ([row.clean != row.label for row in part] for part in parts)
+    train, test = words.fit_transform(r.text for r in splits[0]), words.transform(r.text for r in splits[1])
+    flipped, answers = ([row.clean != row.label for row in split] for split in splits)
     model = LogisticRegression(C=0.1, class_weight="balanced", max_iter=500).fit(train, flipped)
     assert 0.4 < roc_auc_score(answers, model.decision_function(test)) < 0.6
     lengths = [len(row.text) for row in rows]
@@ -146,20 +146,20 @@ def test_flips_cannot_be_told_from_the_text(rows: list[sample.Review]) -> None:
 
 def test_the_perfect_reader_gets_exactly_the_ceiling(rows: list[sample.Review]) -> None:
     assert sample.CEILING == 0.95
-    for part, size in sample.SIZES.items():
-        answers = [(read(row.text), row.clean, row.label) for row in of(rows, part)]
+    for split, size in sample.SIZES.items():
+        answers = [(read(row.text), row.clean, row.label) for row in of(rows, split)]
         assert all(verdict == clean for verdict, clean, _ in answers)
         assert sum(verdict == label for verdict, _, label in answers) == sample.CEILING * size
 
 
 def test_cue_words_are_as_frequent_in_both_classes(rows: list[sample.Review]) -> None:
-    for part in sample.SIZES:
+    for split in sample.SIZES:
         by_class = [
-            Counter(token for row in of(rows, part) if row.clean == clean for token in tokens(row.text))
+            Counter(token for row in of(rows, split) if row.clean == clean for token in tokens(row.text))
             for clean in (0, 1)
         ]
         for cue in CUES:
-            assert by_class[0][cue] == by_class[1][cue] > 0, (part, cue)
+            assert by_class[0][cue] == by_class[1][cue] > 0, (split, cue)
         for negative, positive in zip(sample.NEGATIVE, sample.POSITIVE, strict=True):
             assert by_class[0][negative] == by_class[1][positive] > 0
             assert by_class[0][positive] == by_class[1][negative] > 0

@@ -9,15 +9,15 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from benchmark.data.archive import unpack
-from benchmark.data.dataset import Store
+from benchmark.data.dataset import MappedTexts
 from benchmark.data.prepare import prepare
 from benchmark.data.source import SourceOptions, get_source
 from benchmark.support.errors import UserError
 
 TAGS = ("csharp", "java", "javascript", "python")
 TREE = {
-    f"{part}/{tag}/{number}.txt": f'"how do i {tag[::-1]} {number} in blank"\n'
-    for part, size in (("train", 10), ("test", 5))
+    f"{split}/{tag}/{number}.txt": f'"how do i {tag[::-1]} {number} in blank"\n'
+    for split, size in (("train", 10), ("test", 5))
     for tag in TAGS
     for number in range(size)
 }
@@ -96,7 +96,7 @@ def test_the_address_is_the_official_one():
 def test_a_folder_in_the_data_folder(tmp_path, write_tree):
     write_tree(FOLDER, {**TREE, "README.md": "x"})
     dataset = assert_prepared(tmp_path)
-    assert Store(dataset.folder / "open").text(0) == '"how do i prahsc 0 in blank"\n'
+    assert MappedTexts(dataset.folder / "open").text(0) == '"how do i prahsc 0 in blank"\n'
 
 
 @pytest.mark.usefixtures("no_network")

@@ -14,8 +14,8 @@ from benchmark.support.errors import UserError
 CLASSES = ("world", "sports", "business")
 
 
-def numbered(part, size):
-    return [(f"{part} {number} é", number % 3) for number in range(size)]
+def numbered(split, size):
+    return [(f"{split} {number} é", number % 3) for number in range(size)]
 
 
 @pytest.fixture(scope="module")
@@ -71,13 +71,13 @@ def test_an_unlabelled_test_split_is_ignored_and_another_drawn(data, own_cache, 
     source = get("tiny_glue/one", data)
     with caplog.at_level(logging.WARNING):
         rows = list(source.rows())
-    assert Counter(row.part for row in rows) == {"train": 24, "validation": 9, "test": 6}
+    assert Counter(row.split for row in rows) == {"train": 24, "validation": 9, "test": 6}
     assert not any("hidden" in row.text or row.text.startswith("x ") for row in rows)
     assert caplog.records == []
     notices = " ".join(describe(prepare(source))["notices"])
     for words in ("'test' has no labels and is ignored", "'extra' (3) is not train", "it has no test split"):
         assert words in notices
-    with pytest.raises(UserError, match="has a validation split of its own"):
+    with pytest.raises(UserError, match="already has a validation split"):
         prepare(get("tiny_glue/one", data, validation_share=0.3))
 
 

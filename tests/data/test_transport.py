@@ -36,8 +36,8 @@ def test_it_arrives_as_it_was(sent, tmp_path):
     assert arrived.folder == tmp_path / "other" / "datasets" / entry
     assert (arrived.digest, arrived.sizes) == (dataset.digest, dataset.sizes)
     settings = ViewSettings(sequence_length=4)
-    for part in ("train", "validation"):
-        assert np.array_equal(arrived.view(part, settings).x, dataset.view(part, settings).x)
+    for split in ("train", "validation"):
+        assert np.array_equal(arrived.view(split, settings).x, dataset.view(split, settings).x)
     assert pack(arrived.folder).keys() == files.keys()
     assert find_entry(entry, dataset.digest) == arrived
     assert find_entry(entry, "another") is None

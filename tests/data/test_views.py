@@ -5,7 +5,7 @@ import pickle
 import numpy as np
 import pytest
 
-from benchmark.data.dataset import Store, View
+from benchmark.data.dataset import MappedTexts, View
 from benchmark.data.prepare import prepare
 from benchmark.data.text import OOV, PAD, cut, tokenize
 from benchmark.spec.config import ViewSettings
@@ -81,11 +81,11 @@ def test_a_view_is_what_the_texts_say(sample, padding, truncation):
     settings = ViewSettings(vocabulary_size=300, sequence_length=12, padding=padding, truncation=truncation)
     words = sample.vocabulary(settings)
     ids = {word.encode(): number for number, word in enumerate(words, 2)}
-    for part in ("train", "validation"):
-        view = sample.view(part, settings)
+    for split in ("train", "validation"):
+        view = sample.view(split, settings)
         assert isinstance(view, View)
         chosen = np.random.default_rng(0).choice(len(view.rows), 50, replace=False)
-        texts = [Store(sample.folder / "open").text(row) for row in view.rows[chosen]]
+        texts = [MappedTexts(sample.folder / "open").text(row) for row in view.rows[chosen]]
         numbers = [[ids.get(token, OOV) for token in tokenize(text)] for text in texts]
         assert view.x[chosen].tolist() == naive(numbers, 300, 12, padding, truncation)
 
@@ -116,17 +116,17 @@ def test_a_view_is_never_longer_than_the_longest_training_text(make_source):
     assert dataset.view("train", ViewSettings(sequence_length=2)).x.shape == (8, 2)
 
 
-@pytest.mark.parametrize("part", ["test", "open", "../test", ""])
-def test_a_view_never_opens_the_test_part(sample, part):
+@pytest.mark.parametrize("split", ["test", "open", "../test", ""])
+def test_a_view_never_opens_the_test_split(sample, split):
     with pytest.raises(ValueError, match="expected 'train' or 'validation'"):
-        sample.view(part, ViewSettings())
+        sample.view(split, ViewSettings())
 
 
 def test_the_rows_of_train_and_validation_are_disjoint_and_hold_no_test_text(sample):
     settings = ViewSettings(sequence_length=1)
     rows = [*sample.view("train", settings).rows, *sample.view("validation", settings).rows]
     assert sorted(rows) == list(range(sample.sizes["train"] + sample.sizes["validation"]))
-    assert len(Store(sample.folder / "open").labels) == len(rows)
+    assert len(MappedTexts(sample.folder / "open").labels) == len(rows)
 
 
 def test_an_opened_data_set_goes_to_another_process_as_a_path(sample):

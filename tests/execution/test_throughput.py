@@ -58,7 +58,9 @@ def test_what_is_timed_is_a_short_run_of_the_published_configuration(sample):
 def test_a_run_that_fails_is_told_before_anything_begins(sample):
     spec = throughput._short(make_plan("avg-pool", sample, CONFIG))
     handler = throughput._Runs(spec, 2)
-    with pytest.raises(UserError, match=r"^`workers` auto: .* 'avg-pool' ended as failed \(ValueError: no\)"):
+    with pytest.raises(
+        UserError, match=r"^`workers` auto: .* 'avg-pool' finished with status failed \(ValueError: no\)"
+    ):
         handler.ended(Job(0, spec), Result("failed", error="Traceback\nValueError: no"))
 
 

@@ -109,7 +109,7 @@ def test_a_sweep_that_only_fails_is_ended(sample, capsys):
     assert "planted" in capsys.readouterr().out
     Path("mishaps.py").write_text(MISHAPS.replace('if do == "raise":', "if True:"))
     assert sweep.main([*words, "--trials", "9", "--max-failures", "3", "--workers", "2"]) == 1
-    assert "ended, since 3 runs in a row failed" in capsys.readouterr().out
+    assert "stopped, since 3 runs in a row failed" in capsys.readouterr().out
 
 
 def test_a_run_that_eats_all_memory_is_oom(sample):

@@ -109,11 +109,11 @@ def answers_of(finals):
     return read
 
 
-def board(finals, looks=None, **options):
+def board(finals, reads=None, **options):
     """The board of some final runs, whose answers are made up to fit."""
-    return build_board(finals, looks or {}, answers_of(finals), **options)
+    return build_board(finals, reads or {}, answers_of(finals), **options)
 
 
-def rows(finals, looks=None, **options):
+def rows(finals, reads=None, **options):
     """Its rows."""
-    return board(finals, looks, **options).rows
+    return board(finals, reads, **options).rows

@@ -57,7 +57,7 @@ def row(model="lstm", accuracy=0.87, **changes):
         "device": "cpu",
         "versions": "tensorflow 2.21.0, keras 3.15.1",
         "git_commit": "d083e72",
-        "test_looks": 3,
+        "test_reads": 3,
         "watermark": WATERMARK if smoke else None,
         "notes": (),
         "seeds": tuple(range(seeds)),
@@ -91,11 +91,11 @@ PLACED = {"rank": 2, "rank_worst": 4}
 def usual():
     """Four rows as a sweep leaves them, one with lost seeds, and a smoke test."""
     return board(
-        row("cnn", 0.893, test_looks=6, **versus(0.018, 0.012, 0.024, "better", p=0.0004)),
-        row("lstm", 0.879, **PLACED, test_looks=9, **versus(0.004, -0.002, 0.01, "undecided", finds=0.009)),
-        row("nbsvm", 0.875, **PLACED, tier="default", search_trials=0, search_seconds=0.0, test_looks=3),
+        row("cnn", 0.893, test_reads=6, **versus(0.018, 0.012, 0.024, "better", p=0.0004)),
+        row("lstm", 0.879, **PLACED, test_reads=9, **versus(0.004, -0.002, 0.01, "undecided", finds=0.009)),
+        row("nbsvm", 0.875, **PLACED, tier="default", search_trials=0, search_seconds=0.0, test_reads=3),
         row(
-            "gru", 0.86, **PLACED, n_seeds=3, seeds_expected=5, n_diverged=1, n_missing=1, test_looks=5,
+            "gru", 0.86, **PLACED, n_seeds=3, seeds_expected=5, n_diverged=1, n_missing=1, test_reads=5,
             notes=("1 of 5 seeds missing", "1 of 5 seeds diverged"),
             **versus(-0.015, -0.04, 0.01, "undecided"),
         ),

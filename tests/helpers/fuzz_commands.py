@@ -1,4 +1,4 @@
-"""Command lines: any words give a result or one line, never a traceback; each in a process of its own."""
+"""Command lines: any words give a result or one line, never a traceback; each in a separate process."""
 
 from __future__ import annotations
 

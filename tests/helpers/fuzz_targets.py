@@ -24,7 +24,7 @@ import yaml
 from fuzz_commands import check_line, command_lines, is_harmless
 from fuzz_mutations import damaged, reshaped
 from hypothesis import strategies as st
-from ledgers import looks
+from ledgers import reads
 
 from benchmark.cli import error_line
 from benchmark.data.archive import unpack
@@ -104,14 +104,14 @@ def _prepared(spelling: str, folder: Path) -> None:
         refused(error)
         assert tree(cache) == {}
         return
-    parts = Counter(row.part for row in rows)
-    assert dataset.sizes["test"] == parts["test"]
-    assert dataset.sizes["train"] + dataset.sizes["validation"] == parts["train"] + parts["validation"]
+    splits = Counter(row.split for row in rows)
+    assert dataset.sizes["test"] == splits["test"]
+    assert dataset.sizes["train"] + dataset.sizes["validation"] == splits["train"] + splits["validation"]
     found = Counter()
-    for part in ("train", "validation"):
-        view = dataset.view(part, None)  # type: ignore[arg-type]
+    for split in ("train", "validation"):
+        view = dataset.view(split, None)  # type: ignore[arg-type]
         found.update(zip(view.texts(), view.y.tolist(), strict=True))
-    assert found == Counter((_stored(row.text), row.label) for row in rows if row.part != "test")
+    assert found == Counter((_stored(row.text), row.label) for row in rows if row.split != "test")
     assert cached(source) == dataset
     facts = describe(dataset)
     json.dumps(facts)
@@ -200,8 +200,8 @@ _FOLDERS = st.one_of(
 def _folder(files: list[tuple[bytes, bytes, bytes, bytes]], folder: Path) -> None:
     root = folder / "texts"
     root.mkdir()
-    for part, class_name, name, content in files:
-        place = root / os.fsdecode(part) / os.fsdecode(class_name)
+    for split, class_name, name, content in files:
+        place = root / os.fsdecode(split) / os.fsdecode(class_name)
         try:
             place.mkdir(parents=True, exist_ok=True)
             path = place / os.fsdecode(name)
@@ -338,7 +338,7 @@ def _ledger(content: bytes, folder: Path) -> None:
     path.write_bytes(content)
     examine(path)
     try:
-        before = looks(path)
+        before = reads(path)
     except UserError as error:
         refused(error)
         before = None
@@ -351,7 +351,7 @@ def _ledger(content: bytes, folder: Path) -> None:
         assert path.read_bytes() == content
         return
     assert before is not None
-    assert looks(path) == before + Counter({"next": 1})
+    assert reads(path) == before + Counter({"next": 1})
     assert read_entries(path)[-1]["model"] == "next"
     assert examine(path)[1] == []
 

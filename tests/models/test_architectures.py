@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 
-from benchmark.data.dataset import Store
+from benchmark.data.dataset import MappedTexts
 from benchmark.models import MODELS, load_builder
 from benchmark.models.cnn import parse_widths
 from benchmark.models.fasttext import AppendBigrams
@@ -87,7 +87,7 @@ def trained(three_classes, tmp_path_factory):
 
 @pytest.mark.long
 def test_a_fresh_process_serves_what_was_evaluated(trained, three_classes, run_python, tmp_path):
-    store = Store(three_classes.folder / "test")
+    store = MappedTexts(three_classes.folder / "test")
     texts = [store.text(row) for row in range(three_classes.sizes["test"])]
     (tmp_path / "texts.json").write_text(json.dumps(texts))
     for name in NAMES:
@@ -150,7 +150,7 @@ def test_batches_cut_to_their_longest_text(three_classes, tmp_path, name):
     result = train(spec, three_classes, compile="graph", ledger=ledger, servable=tmp_path / "model")
     assert result.status == "ok", result.error
     assert result.test_accuracy > 0.9
-    store = Store(three_classes.folder / "test")
+    store = MappedTexts(three_classes.folder / "test")
     served = Servable(tmp_path / "model").predict(store.texts(np.arange(three_classes.sizes["test"])))
     np.testing.assert_allclose(served, result.test_probabilities, rtol=1e-4, atol=1e-5)
     short = spec.model_copy(update={"training": spec.training.model_copy(update={"epochs": 2})})

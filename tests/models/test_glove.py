@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from benchmark.data.dataset import Store
+from benchmark.data.dataset import MappedTexts
 from benchmark.models.glove import build
 from benchmark.models.source_description import describe
 from benchmark.models.task import Task
@@ -92,7 +92,7 @@ def test_vectors_are_trained_only_where_asked_and_the_stored_model_needs_no_file
     )
     vectors.unlink()
     served = Servable(tmp_path / "served")
-    store = Store(three_classes.folder / "test")
+    store = MappedTexts(three_classes.folder / "test")
     probabilities = served.predict([store.text(row) for row in range(three_classes.sizes["test"])])
     np.testing.assert_allclose(probabilities, result.test_probabilities, rtol=1e-5, atol=1e-6)
     model = keras.saving.load_model(tmp_path / "served" / "model.keras", compile=False)

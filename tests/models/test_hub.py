@@ -114,9 +114,9 @@ print(json.dumps([served.predict(texts).tolist(), answer[columns].values.tolist(
 def test_served_without_its_module_it_gives_the_same_answers(tuned, three_classes, tmp_path, run_python):
     result, folder = tuned
     pack_model(folder, tmp_path / "packed")
-    from benchmark.data.dataset import Store
+    from benchmark.data.dataset import MappedTexts
 
-    texts = Store(three_classes.folder / "test").texts(np.arange(three_classes.sizes["test"]))
+    texts = MappedTexts(three_classes.folder / "test").texts(np.arange(three_classes.sizes["test"]))
     (tmp_path / "texts.json").write_text(json.dumps(texts))
     output = run_python(SERVED, folder, tmp_path / "packed", tmp_path / "texts.json")
     served, packed, odd = (np.array(part, np.float32) for part in json.loads(output.splitlines()[-1]))

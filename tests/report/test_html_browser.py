@@ -225,7 +225,7 @@ def test_the_slider_ranks_the_models_anew(page):
     assert page.texts(".slider output") == ["181 s"]
     items = page.texts(".ranking li")
     assert items[0].endswith("[80.0, 100.0]") or "90.0" in items[0]
-    assert "ended after 100 s: 85.2" in items[1]
+    assert "stopped after 100 s: 85.2" in items[1]
     slider.send_keys("\ue011")  # Home
     assert page.texts(".slider output") == ["10.0 s"]
     assert "first trial may not be done before 20.0 s" in page.texts(".ranking li")[1]

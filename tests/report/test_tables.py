@@ -75,7 +75,7 @@ def test_captions_keep_the_two_uncertainties_apart_and_count_looks_by_model():
     assert "Test accuracy: mean over seeds with its 95 % interval for other seeds on this test set" in lines
     (sampling,) = [line for line in lines if line.startswith("Sampling error: standard error, in points,")]
     assert "on other examples" in sampling
-    assert "the spread over seeds is no part of it" in sampling
+    assert "the spread over seeds is not part of it" in sampling
     (versus_line,) = [
         line
         for line in lines

@@ -65,7 +65,7 @@ def check_complete(stores):
 
 
 def start(folder, *words):
-    """Start a sweep in a folder of its own, as on another machine; its output goes to ``sweep.log`` there."""
+    """Start a sweep in a separate folder, as on another machine; its output goes to ``sweep.log`` there."""
     folder.mkdir(exist_ok=True)
     with (folder / "sweep.log").open("a") as log:
         return subprocess.Popen(

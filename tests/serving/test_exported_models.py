@@ -12,7 +12,7 @@ import pytest
 from run_specs import make_spec
 from small_modules import write_module
 
-from benchmark.data.dataset import Store
+from benchmark.data.dataset import MappedTexts
 from benchmark.models.hub import build
 from benchmark.models.task import Task
 from benchmark.serving.mlflow_model import Servable
@@ -102,7 +102,7 @@ def cases(sample, three_classes, tmp_path_factory):
             spec, dataset, compile="graph", ledger=place / "ledger.jsonl", servable=place / "servable"
         )
         assert result.status == "ok", result.error
-        store = Store(dataset.folder / "test")
+        store = MappedTexts(dataset.folder / "test")
         texts = ODD + [store.text(row) for row in range(dataset.sizes["test"])]
         made[name] = export(place, texts, result.test_probabilities)
     place = tmp_path_factory.mktemp("case")

@@ -31,9 +31,9 @@ def test_raw_texts_give_the_evaluated_answer(sample, tmp_path, view):
     settings = ViewSettings(vocabulary_size=500, sequence_length=20, **view)
     spec = make_spec(sample, kind="final", view=settings, epochs=1)
     result = train(spec, sample, ledger=tmp_path / "ledger.jsonl", servable=tmp_path / "model")
-    from benchmark.data.dataset import Store
+    from benchmark.data.dataset import MappedTexts
 
-    store = Store(sample.folder / "test")
+    store = MappedTexts(sample.folder / "test")
     texts = [store.text(row) for row in range(sample.sizes["test"])]
     served = Servable(tmp_path / "model")
     assert served.class_names == ("neg", "pos")

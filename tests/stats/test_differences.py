@@ -24,7 +24,7 @@ def known(seeds=(0.0, 0.0), freedom=(2.0, 2.0), examples=0.0, centre=0.0):
         seeds=np.stack([np.atleast_1d(part) for part in parts[:2]]).astype(float),
         freedom=np.array(freedom, dtype=float)[:, None],
         examples=np.atleast_1d(parts[2]).astype(float),
-        n_examples=1000,
+        n_examples=10**9,
     )
 
 
@@ -347,7 +347,7 @@ def test_the_p_value_of_equivalence_is_the_error_at_which_the_interval_lies_with
     assert (p[~inside] == 1).all()
     within = inside & (p > 0)
     assert within.sum() > 8
-    halves = pairs.half_width(np.where(within, p, 0.5))
+    halves = pairs.half_width(np.where(within, p, 0.5), few=True)
     assert (np.abs(pairs.centre) + halves)[within] == pytest.approx(margin, rel=1e-9)
 
 
@@ -366,6 +366,13 @@ def test_equivalence_is_tested_from_both_sides_at_half_of_the_error():
     pair = known((scores.var(ddof=1) / 5, 0), (4, 2), centre=scores.mean())
     expected = ttost(scores, np.zeros(5), -0.4, 0.4)[0]
     assert pair.equivalence_p_values(0.4)[0] == pytest.approx(2 * expected)
+
+
+def test_without_an_example_that_differs_equivalence_takes_as_many_as_the_exact_bound():
+    # Clopper and Pearson exclude a share of 0.5 % at 97.5 % from 736 examples on, of which none has it.
+    for n, expected in ((700, False), (720, False), (770, True), (2000, True)):
+        same = np.arange(n)[None, :] < np.full((3, 1), n // 2)
+        assert (pair_of(same, same).equivalence_p_values(0.005)[0] < 0.05) == expected
 
 
 def test_a_margin_of_0_shows_no_equivalence():

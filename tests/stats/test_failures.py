@@ -13,10 +13,10 @@ from benchmark.stats.failures import failed_to_learn, failure_rate_bound
 def test_agrees_with_the_exact_binomial_test(n, majority):
     middle, spread = n * majority, math.sqrt(n * majority * (1 - majority))
     counts = [max(0, round(middle + spread * step)) for step in np.linspace(-4, 4, 161)]
-    counts.append(math.ceil(middle + 6 * spread))  # a run that has learnt
+    counts += [math.ceil(middle + 6 * spread)] * 200  # most runs have learnt
     expected = [stats.binomtest(k, n, majority, alternative="greater").pvalue > 0.01 for k in counts]
     assert failed_to_learn(counts, n, majority).tolist() == expected
-    assert 0 < sum(expected) < len(expected) - 1
+    assert 0 < sum(expected) < len(expected) - 200
 
 
 def test_a_row_that_learns_nothing_has_no_failed_runs():
@@ -33,13 +33,13 @@ def test_runs_that_are_all_well():
 
 
 def test_a_run_below_the_level_has_failed():
-    assert failed_to_learn([0, 10, 870], 1000, 0.5).tolist() == [True, True, False]
+    assert failed_to_learn([0, 10, 870, 875, 880], 1000, 0.5).tolist() == [True, True, False, False, False]
 
 
-@pytest.mark.parametrize(("best", "expected"), [(579, False), (580, True)])
-def test_the_best_run_must_lie_five_standard_errors_above(best, expected):
+@pytest.mark.parametrize(("others", "expected"), [((579, 900), False), ((580, 580), True), ((900,), False)])
+def test_most_runs_must_lie_five_standard_errors_above(others, expected):
     # Of 1,000 answers at 50 %, the standard error is 15.8, and five of them are 79.06.
-    assert failed_to_learn([500, best], 1000, 0.5).tolist() == [expected, False]
+    assert failed_to_learn([500, *others], 1000, 0.5)[0] == expected
 
 
 @pytest.mark.filterwarnings("error")

@@ -206,7 +206,7 @@ MANY = "(Row(('train', 'test')[n % 4 == 0], f'{n} ' * 12_000, n % 3) for n in ra
         ("rows", f"{ROWS}yield Row('train', 'a', np.int64(1))", "a label is int64"),
         ("rows", f"{ROWS}yield Row('train', b'a', 1)", "a text is bytes"),
         ("rows", f"{ROWS}yield ('train', 'a', 1)", "a row is \"('train', 'a', 1)\""),
-        ("rows", f"{ROWS}yield Row('dev', 'a', 1, 'line 7')", "a row is of part 'dev' (line 7)"),
+        ("rows", f"{ROWS}yield Row('dev', 'a', 1, 'line 7')", "a row is of split 'dev' (line 7)"),
         ("rows", f"{ROWS}yield Row('train', ' ', 1, 'line 7')", "a text of train is empty (line 7)"),
         ("rows", f"{ROWS}yield Row('train', '\\ud800', 1, 'line 7')", "is not UTF-8 (line 7)"),
         ("rows", f"{ROWS}return iter(())", "rows() yields nothing"),
@@ -215,7 +215,7 @@ MANY = "(Row(('train', 'test')[n % 4 == 0], f'{n} ' * 12_000, n % 3) for n in ra
         (
             "splits",
             f"{ROWS}for row in super().rows():\n            yield row\n"
-            "            yield row._replace(part='train')",
+            "            yield row._replace(split='train')",
             "90 of 90 test texts are also in train or validation",
         ),
         ("splits", "class_names = (*ToyData.class_names, 'milk')", "no text of train is of the class 'milk'"),
@@ -268,9 +268,9 @@ OTHER = "__import__('benchmark.spec.config').spec.config.seed_bundle(0, 'search'
 @pytest.mark.parametrize(
     ("test", "old", "new", "reason"),
     [
-        ("pruning", ON_EPOCH, f"{ON_EPOCH} and None", "the run ended as ok after epoch 6"),
+        ("pruning", ON_EPOCH, f"{ON_EPOCH} and None", "the run finished with status ok after epoch 6"),
         pytest.param(
-            *("stop", ON_EPOCH, f"{ON_EPOCH} and None", "after a stop runs ended as ok"),
+            *("stop", ON_EPOCH, f"{ON_EPOCH} and None", "after a stop runs finished with status ok"),
             marks=pytest.mark.long,
         ),
         ("waiting", "continue", "return", "1 of 2 runs"),
@@ -298,7 +298,7 @@ OTHER = "__import__('benchmark.spec.config').spec.config.seed_bundle(0, 'search'
         ),
         ("final_run", "ledger=place.ledger", "ledger=None", "no test probabilities (ValueError: a final run"),
         ("final_run", "servable=job.servable", "servable=None", "its model was not kept"),
-        ("ledger", "ledger=place.ledger", "ledger=lambda *look: None", "a final run ended as ok"),
+        ("ledger", "ledger=place.ledger", "ledger=lambda *look: None", "a final run finished with status ok"),
         ("closes_twice", "def close", "def shut", "no attribute 'close'"),
     ],
 )

@@ -53,7 +53,7 @@ def make_tables(*names, revision=None):
 @pytest.mark.parametrize(
     ("tables", "revision", "words"),
     [
-        (("studies", "trials"), "v3.2.0.a", "Optuna's database; MLflow needs one of its own"),
+        (("studies", "trials"), "v3.2.0.a", "Optuna's database; MLflow needs a separate one"),
         (("experiments", "runs"), "451aebb31d03", "older MLflow; make a backup, then: mlflow db upgrade"),
         (("experiments", "runs"), "ffffffffffff", "newer MLflow than .*pip install -U mlflow"),
     ],

@@ -35,7 +35,7 @@ def free_port():
 
 @pytest.fixture
 def cluster(tmp_path, monkeypatch):
-    """Three nodes, each with a cache of its own, and a way to add more."""
+    """Three nodes, each with a separate cache, and a way to add more."""
     pytest.importorskip("ray", reason="Ray is not installed: pip install 'textbench[ray]'")
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
     from ray.cluster_utils import Cluster

@@ -79,13 +79,13 @@ def test_a_sweep_that_goes_on_knows_its_runs_whether_they_are_delivered_or_not(c
     third = open_tracker(plan, faults=away)
     tiers = {run.tags[names.SEED]: run.tags[names.TIER] for run in third.finals}
     assert tiers == {"0": "superseded", "1": "default"}
-    assert third.ended_trial(0).status == "ok"
-    assert (third.ended_trial(0).value, third.ended_trial(0).seconds) == (0.5, 2.0)
-    assert third.ended_trial(1).status == "pruned"
-    assert third.ended_trial(2) is None  # an interrupted trial is tried again
-    assert third.ended_trial(3) is None
+    assert third.trial_end(0).status == "ok"
+    assert (third.trial_end(0).value, third.trial_end(0).seconds) == (0.5, 2.0)
+    assert third.trial_end(1).status == "pruned"
+    assert third.trial_end(2) is None  # an interrupted trial is tried again
+    assert third.trial_end(3) is None
     specs = [spec.spec_id for spec in plan.final_specs(plan.default)]
-    assert [third.has_ended(spec_id) for spec_id in specs] == [True, True, False]
+    assert [third.has_finished(spec_id) for spec_id in specs] == [True, True, False]
     assert third.parent_id == first.parent_id
     third.outbox.close(0)
 
@@ -219,6 +219,6 @@ def test_a_flaky_store_is_asked_again(client, spool, outbox, open_tracker):
     turns = iter(range(1000))
     flaky = Faulty(client, lambda name: "before" if next(turns) % 2 == 0 else None)
     store = StoreClient("http://flaky", flaky)
-    assert Tracker(store, plan, None, outbox(client, spool)).ended_trial(0).status == "ok"
+    assert Tracker(store, plan, None, outbox(client, spool)).trial_end(0).status == "ok"
     assert len(runs_of(StoreClient("http://flaky", flaky))) == 2
     assert flaky.failed > 3

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from benchmark.training.epochs import bucketed, shuffled, text_lengths
+from benchmark.training.batches import bucketed, shuffled, text_lengths
 from benchmark.training.scores import make_predict
 
 

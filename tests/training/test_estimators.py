@@ -5,12 +5,12 @@ import json
 import numpy as np
 import pytest
 import skops.io
-from ledgers import looks
+from ledgers import reads
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from benchmark.data.dataset import Store
+from benchmark.data.dataset import MappedTexts
 from benchmark.serving.mlflow_model import Servable
 from benchmark.spec.config import RunSpec, seed_bundle
 from benchmark.training.saving import save_pipeline
@@ -39,9 +39,9 @@ def test_a_pipeline_is_measured_stored_and_answers_as_it_was_evaluated(sample, t
     spec = make_spec(sample, model)
     result = train(spec, sample, ledger=tmp_path / "ledger.jsonl", servable=tmp_path / "model")
     assert result.status == "ok", result.error
-    assert looks(tmp_path / "ledger.jsonl") == {model: 1}
+    assert reads(tmp_path / "ledger.jsonl") == {model: 1}
     assert result.history["val_accuracy"] == [result.best_val_accuracy]
-    texts = Store(sample.folder / "test").texts(np.arange(sample.sizes["test"]))
+    texts = MappedTexts(sample.folder / "test").texts(np.arange(sample.sizes["test"]))
     answers = Servable(tmp_path / "model").predict(texts)
     np.testing.assert_allclose(answers, result.test_probabilities, rtol=1e-5, atol=1e-7)
     agreed = (answers.argmax(axis=1) == result.test_labels).mean()

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from ledgers import looks
+from ledgers import reads
 from mlflow.utils.validation import _validate_metric_name
 from run_specs import make_spec
 
@@ -19,7 +19,7 @@ from benchmark.spec.config import ViewSettings
 from benchmark.spec.result import EpochReport, Result
 from benchmark.support import source_files
 from benchmark.tracking import names
-from benchmark.training.epochs import make_epoch, prepare, shuffled
+from benchmark.training.batches import make_epoch, prepare, shuffled
 from benchmark.training.train import share_of, train
 
 BUILDERS = """
@@ -273,7 +273,7 @@ def test_only_a_final_run_reads_the_test_part_and_it_is_written_down(sample, tmp
     assert trial.test_probabilities is None
     assert not ledger.exists()
     final = train(make_spec(sample, kind="final", epochs=1), sample, ledger=ledger)
-    assert looks(ledger, sample.digest) == {"avg-pool": 1}
+    assert reads(ledger, sample.digest) == {"avg-pool": 1}
     assert final.test_probabilities.shape == (2000, 2)
     np.testing.assert_allclose(final.test_probabilities.sum(axis=1), 1, rtol=1e-5)
     agreed = final.test_probabilities.argmax(axis=1) == final.test_labels
@@ -287,10 +287,10 @@ def test_a_final_run_without_a_ledger_is_refused(sample):
 
 
 def test_a_share_of_the_training_part_is_stratified_and_drawn_by_seed(sample):
-    part = sample.view("train", ViewSettings())
-    draws = [share_of(part, make_spec(sample, share=0.1, seed=seed)) for seed in (0, 0, 1)]
+    split = sample.view("train", ViewSettings())
+    draws = [share_of(split, make_spec(sample, share=0.1, seed=seed)) for seed in (0, 0, 1)]
     assert [len(draw.y) for draw in draws] == [400, 400, 400]
-    assert abs(draws[0].y.mean() - part.y.mean()) < 0.01
+    assert abs(draws[0].y.mean() - split.y.mean()) < 0.01
     assert (draws[0].rows == draws[1].rows).all()
     assert (draws[0].rows != draws[2].rows).any()
 
@@ -338,8 +338,8 @@ def test_a_masked_average_survives_a_text_without_words(make_source):
     from benchmark.data.prepare import prepare
 
     rows = [
-        (part, text, number % 2)
-        for part in ("train", "test")
+        (split, text, number % 2)
+        for split in ("train", "test")
         for number, text in enumerate(["", "a", "b"] * 20)
     ]
     dataset = prepare(make_source(rows, class_names=("x", "y"), validation_share=0.2))

@@ -1,4 +1,4 @@
-"""Word vectors of a data set's own texts: which texts, which words, and that like words come out alike."""
+"""Word vectors of a data set's texts: which texts, which words, and that like words come out alike."""
 
 import sys
 from collections import Counter
@@ -33,8 +33,8 @@ def meals(count=1500):
 
 def test_the_texts_of_the_training_part_and_unlabelled_ones_not_seen_elsewhere(make_source):
     rows = [
-        (part, f"{part} {number}", number % 2)
-        for part in ("train", "validation", "test")
+        (split, f"{split} {number}", number % 2)
+        for split in ("train", "validation", "test")
         for number in range(6)
     ]
     source = make_source(rows, validation_share=0.0)

@@ -116,7 +116,7 @@ const COLUMNS = [
   field("train_seconds_median", "seconds a run", "median seconds of a final run", seconds, { basic: true, rising: true }),
   { key: "search_trials", label: "search", hint: "what the search cost: its trials, and the seconds of all of them", number: true, basic: true, rising: true,
     value: (row) => row.search_trials, cell: searchCell },
-  field("test_looks", "test reads", "how often this model has read the test split", whole, { rising: true }),
+  field("test_reads", "test reads", "how often this model has read the test split", whole, { rising: true }),
   field("search_seconds", "search s", "seconds of all trials", seconds, { rising: true }),
   field("test_accuracy_std", "std", "over seeds, in points", (v) => percent(v, 2), { rising: true }),
   field("test_accuracy_median", "median %", "over seeds", (v) => percent(v)),

@@ -65,7 +65,7 @@ function accuracyRange(rows) {
 
 const UNDRAWN = new Set();
 
-/** Draw into a host at its own width, and again when the width changes. */
+/** Draw into a host at its width, and again when the width changes. */
 function chart(host, height, draw) {
   let width = 0;
   const fit = (now) => {

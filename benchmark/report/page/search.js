@@ -34,7 +34,7 @@ function searchPanel(section) {
   const host = el("div");
   const list = el("ol", { class: "ranking" });
   const output = el("output");
-  const slider = el("input", { type: "range", "aria-label": "Budget of the search", oninput: () => { state.budget = budgetAt(slider.value); tell(); render(); } });
+  const slider = el("input", { type: "range", "aria-label": "Budget of the search", oninput: () => { state.budget = budgetAt(slider.value); announce(); render(); } });
   const changes = el("div");
   const classesOf = (row) => lineClass(rows.indexOf(row));
   const curves = () => search[state.unit].curves;
@@ -51,7 +51,7 @@ function searchPanel(section) {
 
   const render = chart(host, 330, (root, width, height) => drawSearch(root, width, height, curves(), state, extent(), classesOf));
   const light = (row) => { state.lit = row; render(); };
-  function tell() {
+  function announce() {
     const { write } = UNITS[state.unit];
     output.textContent = write(state.budget);
     slider.setAttribute("aria-valuetext", write(state.budget));
@@ -69,7 +69,7 @@ function searchPanel(section) {
     slider.value = span[1];
     state.budget = budgetAt(span[1]);
     changes.replaceChildren(crossingList(search[unit].crossings, unit));
-    tell();
+    announce();
     render();
   }
   setUnit("trials");
@@ -94,7 +94,7 @@ function rankingItem(entry, state, classesOf, place, light) {
   let figures;
   if (entry.mean != null) figures = el("span", {}, el("span", { class: "mean" }, percent(entry.mean)), " ", el("span", { class: "interval" }, between(entry.low, entry.high)));
   else if (state.budget < first) figures = el("span", {}, `first trial may not be done before ${UNITS[state.unit].write(first)}`);
-  else figures = el("span", {}, `ended after ${UNITS[state.unit].write(entry.curve.x.at(-1))}: ${percent(entry.curve.mean.at(-1))}`);
+  else figures = el("span", {}, `stopped after ${UNITS[state.unit].write(entry.curve.x.at(-1))}: ${percent(entry.curve.mean.at(-1))}`);
   return el("li", {
     class: entry.mean == null ? "unknown" : "", "data-row": entry.row, onpointerenter: () => light(entry.row), onpointerleave: () => light(null),
     onfocus: () => light(entry.row), onblur: () => light(null),
@@ -151,7 +151,7 @@ function crossingList(found, unit) {
     el("td", {}, named(DATA.rows[one.ahead].name), one.first_place ? el("span", { class: "muted" }, ", takes the lead") : null),
     el("td", {}, named(DATA.rows[one.behind].name)), el("td", { class: "muted" }, remark(one)));
   const summary = `${found.length} ${found.length === 1 ? "budget" : "budgets"} at which the order of two models changes`;
-  const note = "Where two curves meet, their bands overlap. Told is whether the bands part anywhere up to the next change of the same two.";
+  const note = "Where two curves meet, their bands overlap. Reported is whether the bands separate anywhere up to the next change of the same two.";
   return el("details", { class: "changes", open: found.length <= 6 },
     el("summary", {}, summary),
     el("div", { class: "scroll crossings", tabindex: "0", role: "region", "aria-label": summary },

@@ -1,4 +1,4 @@
-"""One epoch as one call: Keras's own training step, run by `fit`, as a graph, or compiled by XLA."""
+"""The batches of an epoch, and one epoch over them as one call: by `fit`, as a graph, or compiled by XLA."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ def make_epoch(model: keras.Model, mode: Mode) -> TrainEpoch:
 
 @contextmanager
 def _fast_dropout() -> Iterator[None]:
-    """Name the generator of dropout while XLA traces: its own choice is 200 times slower on a CPU."""
+    """Name the generator of dropout while XLA traces: its choice is 200 times slower on a CPU."""
     original = tf.nn.experimental.stateless_dropout
     tf.nn.experimental.stateless_dropout = partial(original, rng_alg="threefry")
     try:
