@@ -168,6 +168,14 @@ def test_the_command_goes_on_with_its_file(calibration, tmp_path, monkeypatch, c
     assert file.read_text().splitlines() == lines
 
 
+def test_boards_of_few_examples_have_a_table_of_their_own(calibration, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["calibration.py", "--cells", "normal/50/2", "--boards", "10"])
+    assert calibration.main() == 0
+    printed = capsys.readouterr().out
+    assert "| normal/50/2 |" in printed
+    assert "Any false verdict among equal rows" not in printed
+
+
 @pytest.mark.parametrize(
     ("share", "boards", "missed"), [(6.5, 2_000, True), (6.5, 200, False), (5, 2_000, False)]
 )
