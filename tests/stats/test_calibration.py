@@ -29,6 +29,7 @@ def calibration():
 @pytest.fixture(scope="module")
 def measured(calibration):
     """Results of some cells, by name and number of seeds; each also holds boards against `family`."""
+    calibration.MIN_BOARDS = 30
     names = (
         "normal/500/10",
         "normal/25000/10",
