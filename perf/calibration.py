@@ -1,386 +1,971 @@
 """Does a board claim what it may? Simulated boards with known truth: ``python perf/calibration.py``.
 
-Prints Markdown; takes some minutes on one core. ``--quick`` takes seconds (few simulations, and of the small
-test set only). Exit status 1 when a target is missed; targets are checked from 2,000 simulations on.
+Prints Markdown. ``--quick`` takes seconds, everything about half an hour on one core; with ``--output`` the
+result of each cell is appended to a file, and cells that are in it are not simulated again. ``--cells``
+chooses by name (``normal/25000/*``). Exit status 1 when a goal is missed.
 
-A run has an example right when ``ability + example + system's own example + seed + answer > 0``; all but
-the ability are normal. So all systems find the same examples hard, seeds and examples are crossed, and each
-answer has separate noise.
+A run has an example right when ``ability + example + system's own example + answer > 0``; all but the ability
+are normal, and the ability gives the run exactly the accuracy that its seed's effect asks for. So all systems
+find the same examples hard, and each answer has noise of its own. Boards of 500 and 2,000 examples are tables
+[rows, seeds, examples]. Those of 25,000 are drawn as what a method needs of a table (normal, with the
+variances and covariances that the same formula gives); cells that end in ``tables`` hold that against tables.
+
+The rows of a board are equal, or row 0 is truly better than the others. Row 1 is the baseline.
 """
 
 from __future__ import annotations
 
 import argparse
+import fnmatch
+import json
 import math
 import platform
 import sys
 import time
-from collections import defaultdict
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import combinations, product
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import scipy
+import scipy.stats
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri, stdtrit
 
 from benchmark.stats.budget_curves import expected_best
-from benchmark.stats.comparisons import mcnemar_test, sign_flip_test, win_probability
-from benchmark.stats.crossed import (
-    MeanSquares,
-    critical_value,
-    hierarchical_bootstrap,
-    mean_squares_from_sums,
-    p_values,
-)
-from benchmark.stats.intervals import mean_interval, sampling_error
-from benchmark.stats.verdicts import SequentialPlan, holm
+from benchmark.stats.differences import MIN_EXAMPLES, Differences, Runs, borrowing, differences, runs_of
+from benchmark.stats.failures import failed_to_learn
+from benchmark.stats.intervals import MIN_SEEDS, mean_interval, sampling_error
+from benchmark.stats.verdicts import SequentialPlan, family, rank_ranges
 
-SEEDS, MARGIN, ALPHA = (3, 6, 10), 0.005, 0.05
-DROPS = np.array([0.0, 0.0, 0.005, 0.01])  # true accuracy below the first system's
-SHARED, OWN, NOISE = 0.8, 0.1, 0.1  # variances: examples, examples for one system, single answers
-COLLAPSE = 0.05  # accuracy that a collapsed run loses
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+Result = dict[str, Any]
+
+ACCURACY, MAJORITY, SPREAD = 0.8, 0.5, 0.01
+SHARED, OWN, NOISE = 0.7, 0.15, 0.15  # variances: examples, examples for one system, single answers
+MARGIN, ALPHA = 0.005, 0.05
+SEEDS, ROWS, EXAMPLES = (3, 5, 10), (2, 10, 20), (500, 2_000, 25_000)
+EFFECTS = (0.0, 0.005, 0.01, 0.02, 0.04)  # by which row 0 is truly better
+DISTRIBUTIONS = {  # of the effects of seeds, and the goal: any false verdict in so many percent of boards
+    "normal": 5,
+    "t3": 5,
+    "unequal-0.5": 5,
+    "unequal-1": 5,
+    "stable-rows": 5,
+    "skewed": 8,
+    "down-5": 8,
+    "skewed+stable-rows": 8,
+    "down-5+stable-rows": 8,
+    "chance": 5,
+    "chance+stable-rows": 5,
+}
+"""With ``stable-rows`` the baseline and every third row are deterministic."""
+CHECKED = 3  # boards of each cell that are held against `family` itself
 QUANTILES = ndtri((np.arange(65_536) + 0.5) / 65_536).astype(np.float32)
 
-COVERAGE = ("row: seeds", "row: test set", "difference", "bootstrap", "next run")
-ERRORS = ("equal called different", "any of 45", "0.5 called equivalent")
-POWER = ("finds 0.5", "finds 1.0")
-OTHERS = ("Satterthwaite", "plain bootstrap", "any of 45, Satterthwaite", "McNemar, one seed", "sign flips")
-UNTIL = (ERRORS[0], ERRORS[2], *POWER, "seeds used at 0.0", "seeds used at 0.5", "seeds used at 1.0")
-BANDS = (1, 10, 20, 40)
-SHARES = (0.8, 0.9, 0.95, 0.98, 1.0)  # of the seeds in the variance of a difference
+
+@dataclass(frozen=True)
+class Cell:
+    """Boards of one kind; the first seeds of the largest number serve for the smaller ones."""
+
+    distribution: str
+    n_examples: int
+    n_rows: int
+    tables: bool
+
+    @property
+    def name(self) -> str:
+        """As `--cells` knows it."""
+        kind = "" if self.tables == (self.n_examples < 25_000) else "/tables" if self.tables else "/drawn"
+        return f"{self.distribution}/{self.n_examples}/{self.n_rows}{kind}"
+
+    @property
+    def stable(self) -> Bools:
+        """Which rows are deterministic; with them, the four rows that stand for a better row 0."""
+        places = np.arange(self.n_rows + len(EFFECTS) - 1)
+        return ("stable-rows" in self.distribution) & (places % 3 == 1) & (places < self.n_rows)
+
+
+def seed_effects(cell: Cell, generator: np.random.Generator) -> tuple[Floats, Bools]:
+    """Return what each run's accuracy differs by, expected 0, and which runs are at chance."""
+    shape = (cell.stable.size, max(SEEDS))
+    kind, failed = cell.distribution.partition("+")[0], np.zeros(shape, dtype=bool)
+    effects = generator.standard_normal(shape)
+    if kind == "t3":
+        effects = generator.standard_t(3, shape) / math.sqrt(3)
+    elif kind == "skewed":
+        effects = 1 - generator.standard_exponential(shape)
+    elif kind.startswith("unequal"):
+        effects *= np.exp(float(kind.split("-")[1]) * generator.standard_normal((shape[0], 1)))
+    effects *= SPREAD
+    accident = generator.random(shape) < 0.1
+    if kind == "down-5":
+        effects += 0.005 - 0.05 * accident
+    elif kind == "chance":
+        failed = accident & ~cell.stable[:, None]
+    effects[cell.stable] = 0
+    return effects, failed
+
+
+def simulate(cell: Cell, generator: np.random.Generator) -> Bools:
+    """Return whether each run has each example right, [systems, seeds, examples]."""
+    effects, failed = seed_effects(cell, generator)
+    better = np.zeros(cell.stable.size)
+    better[cell.n_rows :] = EFFECTS[1:]
+    ability = ndtri(np.clip(ACCURACY + better[:, None] + effects, 0.01, 0.99))
+    skill = generator.standard_normal((better.size, cell.n_examples), dtype=np.float32)
+    skill *= np.float32(math.sqrt(OWN / NOISE))
+    skill += np.float32(math.sqrt(SHARED / NOISE)) * generator.standard_normal(
+        cell.n_examples, dtype=np.float32
+    )
+    answers = QUANTILES[generator.integers(0, 65_536, (*ability.shape, cell.n_examples), dtype=np.uint16)]
+    answers += (ability / math.sqrt(NOISE)).astype(np.float32)[:, :, None]
+    correct = answers > -skill[:, None, :]
+    correct[cell.stable] = correct[cell.stable][:, :1]
+    if failed.any():
+        correct[failed] = generator.random((int(failed.sum()), cell.n_examples)) < MAJORITY
+    return correct
+
+
+# The old method: pairs by seed, and Holm's correction over all pairs of a board.
 
 
 @dataclass(frozen=True)
-class World:
-    """A test set's size, and accuracy, spread over seeds and share of collapsing runs of its systems."""
+class Old:
+    """What the old method needs of each pair: mean, its variance, and the share of seeds in that."""
 
-    n_examples: int
-    accuracy: float
-    seed_sd: float
-    collapsing: float = 0.0
+    mean: Floats
+    variance: Floats
+    share: Floats
+    n_seeds: int
 
-    def row(self, seeds: object) -> str:
-        """Name the table row of a number of seeds."""
-        return f"{self.n_examples:,} | {100 * self.accuracy:.0f} % | {100 * self.seed_sd:.1f} | {seeds}"
-
-
-HEAD = "test examples | accuracy | sd of seeds, points | seeds"
-ENOUGH = 2_000  # simulations, for a standard error of half a point at 95 %
-SMALL = (World(2_000, 0.75, 0.003), World(2_000, 0.92, 0.01))
-WORLDS = (*SMALL, World(25_000, 0.87, 0.003), World(25_000, 0.87, 0.01))
-UNSTABLE = World(2_000, 0.87, 0.005, collapsing=0.1)
+    def half_width(self, alpha: Floats | float) -> Floats:
+        """Half of the width of its interval at error `alpha`."""
+        half = np.asarray(alpha) / 2
+        z, t = -ndtri(half), -stdtrit(self.n_seeds - 1, half)
+        factor = z**2 + (t**2 - z**2) * self.share ** (1 + 2 * z / (3 * t))
+        return np.asarray(np.sqrt(factor * self.variance))
 
 
-@dataclass(frozen=True)
-class Board:
-    """Whether each run has each example right [systems, seeds, examples], and what is true of system 0."""
+def old_of(scores: Floats, examples: Floats, interaction: Floats, n_examples: int) -> Old:
+    """Analyse pairs.
 
-    correct: NDArray[np.bool_]
-    on_this_test_set: float  # its expected accuracy over seeds
-    of_these_seeds: NDArray[np.float64]  # accuracy of each seed's model over all examples
-
-
-def simulate(world: World, drops: NDArray[np.float64], n_seeds: int, generator: np.random.Generator) -> Board:
-    per_accuracy = math.sqrt(2 * math.pi) * math.exp(ndtri(world.accuracy) ** 2 / 2)
-    sd, depth = world.seed_sd * per_accuracy, COLLAPSE * per_accuracy
-    ability = ndtri(world.accuracy - drops) * math.sqrt(1 + sd**2)
-    shape = (drops.size, world.n_examples)
-    skill = generator.standard_normal(shape, dtype=np.float32) * np.float32(math.sqrt(OWN))
-    skill += generator.standard_normal(shape[1], dtype=np.float32) * np.float32(math.sqrt(SHARED))
-    skill += ability[:, None].astype(np.float32)
-    seeds = sd * generator.standard_normal((drops.size, n_seeds))
-    seeds -= depth * (generator.random(seeds.shape) < world.collapsing)
-    answers = QUANTILES[generator.integers(0, 65_536, (drops.size, n_seeds, shape[1]), dtype=np.uint16)]
-    answers += (seeds / math.sqrt(NOISE)).astype(np.float32)[:, :, None]
-    correct = answers > (skill / np.float32(-math.sqrt(NOISE)))[:, None, :]
-    sizes = ((1 - world.collapsing, 0.0), (world.collapsing, depth))
-    here = sum(p * ndtr((skill[0] - loss) / math.sqrt(NOISE + sd**2)).mean(dtype=float) for p, loss in sizes)
-    return Board(correct, float(here), ndtr(ability[0] + seeds[0]))
-
-
-@dataclass
-class Sums:
-    """What `mean_squares_from_sums` needs of many pairs, for one number of seeds."""
-
-    n_examples: int
-    rows: list[NDArray[np.int64]] = field(default_factory=list)
-    columns: list[NDArray[np.float64]] = field(default_factory=list)
-    cells: list[NDArray[np.float64]] = field(default_factory=list)
-
-    def analysed(self) -> MeanSquares:
-        """Analyse all boards and pairs at once."""
-        parts = (np.stack(part).astype(np.int64) for part in (self.rows, self.columns, self.cells))
-        return mean_squares_from_sums(*parts, self.n_examples)
-
-
-def add_pairs(sums: dict[int, Sums], correct: NDArray[np.bool_], pairs: list[tuple[int, int]]) -> None:
-    """Add all pairs of one board, by products of whole tables instead of a table for each pair."""
-    i, j = np.array(pairs).T
-
-    def squared_distances(table: NDArray[np.float32]) -> NDArray[np.float64]:
-        products = (table @ table.T).astype(np.float64)  # whole numbers below 2^24, so they are exact
-        return products[i, i] + products[j, j] - 2 * products[i, j]
-
-    tables, rows = correct.astype(np.float32), np.count_nonzero(correct, axis=2)
-    columns, cells = np.zeros_like(tables[:, 0]), np.zeros(len(pairs))
-    for k in range(correct.shape[1]):
-        columns += tables[:, k]
-        cells += squared_distances(tables[:, k])
-        if k + 1 in sums:
-            sums[k + 1].rows.append((rows[i] - rows[j])[:, : k + 1])
-            sums[k + 1].columns.append(squared_distances(columns))
-            sums[k + 1].cells.append(cells.copy())
-
-
-def half_width(squares: MeanSquares, alpha: float = ALPHA) -> NDArray[np.float64]:
-    factor = critical_value(alpha, squares.n_seeds, squares.seed_share)
-    return np.asarray(factor * np.sqrt(squares.variance))
-
-
-def satterthwaite(squares: MeanSquares, alpha: float = ALPHA) -> NDArray[np.float64]:
-    """Half the width of the usual interval, with Satterthwaite's degrees of freedom."""
-    freedom = (squares.n_seeds - 1) / np.maximum(squares.seed_share, 1e-4) ** 2
-    return np.asarray(-stdtrit(freedom, alpha / 2) * np.sqrt(squares.variance))
-
-
-def plain_bootstrap(table: NDArray[np.int64], generator: np.random.Generator) -> NDArray[np.float64]:
-    """Percentiles of means of resampled seeds and examples (these by their normal limit), uncorrected."""
-    k, n = table.shape
-    spread = np.linalg.cholesky(np.cov(table) / n + 1e-15 * np.eye(k))
-    rows = table.mean(axis=1) + generator.standard_normal((1_000, k)) @ spread.T
-    means = (generator.multinomial(k, np.full(k, 1 / k), len(rows)) * rows).sum(axis=1) / k
-    return np.asarray(np.quantile(means, [ALPHA / 2, 1 - ALPHA / 2]))
-
-
-def outcomes(squares: MeanSquares, alpha: float = ALPHA) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Return where the verdict is better or worse, and where it is equivalent."""
-    size, half = np.abs(squares.mean), half_width(squares, alpha)
-    return (size > half) & (size + half > MARGIN), size + half <= MARGIN
-
-
-class Measured:
-    """Outcomes of simulations, by table row and column."""
-
-    def __init__(self) -> None:
-        self.cells: dict[tuple[str, str], list[float]] = defaultdict(list)
-
-    def add(self, row: str, column: str, values: object) -> None:
-        """Add the outcome of one simulation, or of many."""
-        self.cells[row, column] += np.ravel(np.asarray(values, dtype=np.float64)).tolist()
-
-    def percent(self, row: str, column: str) -> float:
-        """Return the mean in percent."""
-        return 100 * float(np.mean(self.cells[row, column]))
-
-    def error(self, row: str, column: str) -> float:
-        """Return the standard error of `percent`."""
-        values = self.cells[row, column]
-        return 100 * float(np.std(values)) / math.sqrt(len(values))
-
-    def rows(self, column: str) -> list[str]:
-        """Return the rows that have this column, in the order in which they were added."""
-        return [row for row, other in self.cells if other == column]
-
-
-def measure_rows(board: Board, k: int, row: str, found: Measured) -> None:
-    interval = mean_interval(board.correct[0, :k].mean(axis=1))
-    assert interval is not None
-    found.add(row, "row: seeds", interval.low <= board.on_this_test_set <= interval.high)
-    _, error = sampling_error(board.correct[0, :k])
-    found.add(row, "row: test set", error.low <= board.of_these_seeds[:k].mean() <= error.high)
-
-
-def measure_pairs(world: World, simulations: int, generator: np.random.Generator, found: Measured) -> None:
-    plan = SequentialPlan(max(SEEDS))
-    sums = {k: Sums(world.n_examples) for k in sorted({*SEEDS, *plan.looks})}
-    for number in range(simulations):
-        board = simulate(world, DROPS, max(SEEDS) + 1, generator)
-        add_pairs(sums, board.correct, [(0, other) for other in range(1, DROPS.size)])
-        table = board.correct[0].astype(np.int64) - board.correct[1]
-        totals = table.sum(axis=1)
-        for k in SEEDS:
-            row = world.row(k)
-            measure_rows(board, k, row, found)
-            found.add(row, "next run", 0.025 <= win_probability(totals[:k] - float(totals[-1])) <= 0.975)
-            flips = sign_flip_test(totals[:k], ALPHA).p_value
-            found.add(row, "sign flips", flips is not None and flips <= ALPHA)
-            p = mcnemar_test(int((table[0] > 0).sum()), int((table[0] < 0).sum()))
-            found.add(row, "McNemar, one seed", p <= ALPHA)
-            if number < simulations // 2:  # these take long
-                interval = hierarchical_bootstrap(table[:k], resamples=1_000, seed=number)
-                found.add(row, "bootstrap", interval.low <= 0 <= interval.high)
-                low, high = plain_bootstrap(table[:k], generator)
-                found.add(row, "plain bootstrap", low <= 0 <= high)
-    analysed = {k: part.analysed() for k, part in sums.items()}
-    for k in SEEDS:
-        row, squares = world.row(k), analysed[k]
-        distance = np.abs(squares.mean - DROPS[1:])
-        found.add(row, "difference", (distance <= half_width(squares)).mean(axis=1))
-        found.add(row, "Satterthwaite", (distance <= satterthwaite(squares)).mean(axis=1))
-        different, equivalent = outcomes(squares)
-        found.add(row, "finds 0.5", different[:, 1])
-        found.add(row, "finds 1.0", different[:, 2])
-        found.add(row, "0.5 called equivalent", equivalent[:, 1])
-    measure_looks(world.row(f"{plan.first} to {plan.max_seeds}"), plan, analysed, found)
-
-
-def measure_looks(row: str, plan: SequentialPlan, analysed: dict[int, MeanSquares], found: Measured) -> None:
-    shape = analysed[plan.max_seeds].mean.shape
-    decided, equal, used = np.zeros(shape, bool), np.zeros(shape, bool), np.full(shape, plan.max_seeds)
-    for look, seeds in enumerate(plan.looks):
-        different, equivalent = outcomes(analysed[seeds], 1 - plan.level_at(look))
-        going = ~decided & ~equal
-        used[going & (different | equivalent)] = seeds
-        decided, equal = decided | (going & different), equal | (going & equivalent)
-    found.add(row, "equal called different", decided[:, 0])
-    found.add(row, "0.5 called equivalent", equal[:, 1])
-    for pair, size in enumerate(("0.0", "0.5", "1.0")):
-        found.add(row, f"finds {size}", decided[:, pair])
-        found.add(row, f"seeds used at {size}", used[:, pair] / 100)
-
-
-def measure_boards_of_ten(
-    world: World, simulations: int, generator: np.random.Generator, found: Measured
-) -> None:
-    pairs = list(combinations(range(10), 2))
-    sums = {k: Sums(world.n_examples) for k in SEEDS}
-    for _ in range(simulations):
-        add_pairs(sums, simulate(world, np.zeros(10), max(SEEDS), generator).correct, pairs)
-    for k, part in sums.items():
-        row, squares = world.row(k), part.analysed()
-        different, equivalent = outcomes(squares)
-        found.add(row, "equal called different", different.mean(axis=1))
-        corrected = np.array([holm(board.tolist()) for board in p_values(squares)], dtype=np.float64)
-        found.add(row, "any of 45", ((corrected < ALPHA) & ~equivalent).any(axis=1))
-        usual = np.abs(squares.mean) > satterthwaite(squares, ALPHA / len(pairs))
-        found.add(row, "any of 45, Satterthwaite", usual.any(axis=1))
-
-
-def measure_limit(boards: int, generator: np.random.Generator, found: Measured) -> None:
-    """Boards of ten equal systems with so many examples that all is normal and their variance is known.
-
-    That is cheap, so there can be enough boards to distinguish 5 % from 5.5 %.
+    Parameters
+    ----------
+    scores : ndarray, shape (pairs, K)
+        Difference of the accuracies of the runs of each seed.
+    examples, interaction : ndarray, shape (pairs,)
+        Mean squares of examples, and of seeds by examples, of the tables of differences.
     """
-    i, j = np.array(list(combinations(range(10), 2))).T
-    for k, share in product(SEEDS, SHARES):
-        row, examples = f"{k} | {share}", 2 / k * (1 - share) / share
-        for _ in range(max(boards // 1_000, 1)):
-            pairs = generator.standard_normal((1_000, 10, k))
-            pairs = pairs[:, i] - pairs[:, j]
-            own = generator.standard_normal((1_000, 10)) * math.sqrt(examples / 2)
-            mean = pairs.mean(axis=2) + own[:, i] - own[:, j]
-            from_seeds = pairs.var(axis=2, ddof=1) / k
-            size = np.abs(mean) / np.sqrt(from_seeds + examples)
-            estimate = from_seeds / (from_seeds + examples)
-            one = size > critical_value(ALPHA, k, estimate)
-            found.add(row, "equal called different", one.mean(axis=1))
-            # Holm's first step is Bonferroni's: where no pair passes it, none is separated.
-            found.add(row, "any of 45", (size > critical_value(ALPHA / i.size, k, estimate)).any(axis=1))
+    k = scores.shape[1]
+    cells = k * n_examples
+    from_seeds = scores.var(axis=1, ddof=1) / k
+    total = from_seeds + np.maximum(examples - interaction, 0) / cells
+    variance = np.maximum(total, np.maximum(examples, interaction) / 2 / cells)
+    share = np.divide(from_seeds, variance, out=np.zeros_like(variance), where=variance > 0)
+    return Old(scores.mean(axis=1), variance, share, k)
 
 
-def measure_unstable(simulations: int, generator: np.random.Generator, found: Measured) -> None:
-    sums = {k: Sums(UNSTABLE.n_examples) for k in SEEDS}
-    for _ in range(simulations):
-        board = simulate(UNSTABLE, np.zeros(2), max(SEEDS), generator)
-        add_pairs(sums, board.correct, [(0, 1)])
-        for k in SEEDS:
-            measure_rows(board, k, f"unstable | {k}", found)
-    for k, part in sums.items():
-        squares = part.analysed()
-        found.add(f"unstable | {k}", "difference", np.abs(squares.mean) <= half_width(squares))
+def old_of_tables(correct: Bools, members: Sequence[NDArray[np.intp]]) -> dict[int, list[Old]]:
+    """Analyse all pairs of several boards by products of whole tables; the rows of each are some systems.
 
-
-def measure_bands(simulations: int, generator: np.random.Generator, found: Measured) -> None:
-    truth = [generator.beta(6, 2, (100_000, n)).max(axis=1).mean() for n in BANDS]
-    for number in range(simulations):
-        curve = expected_best(generator.beta(6, 2, max(BANDS)), resamples=300, seed=number)
-        for n, best in zip(BANDS, truth, strict=True):
-            found.add(f"{n} of {max(BANDS)}", "band", curve.low[n - 1] <= best <= curve.high[n - 1])
-
-
-def measure(simulations: int, worlds: tuple[World, ...], seed: int) -> Measured:
-    """Run everything; boards of ten are four times as many on the small test set, where they are cheap."""
-    found, streams = Measured(), iter(np.random.SeedSequence(seed).spawn(2 * len(worlds) + 3))
-    for world in worlds:
-        measure_pairs(world, simulations, np.random.default_rng(next(streams)), found)
-        boards = simulations * 4 if world in SMALL else simulations
-        measure_boards_of_ten(world, boards, np.random.default_rng(next(streams)), found)
-    measure_limit(20 * simulations, np.random.default_rng(next(streams)), found)
-    measure_unstable(simulations, np.random.default_rng(next(streams)), found)
-    measure_bands(simulations // 2, np.random.default_rng(next(streams)), found)
+    Returns
+    -------
+    dict of int to list of Old
+        By the number of seeds, for each board.
+    """
+    tables, n = correct.astype(np.float32), correct.shape[2]
+    scores = correct.mean(axis=2)
+    columns, cells = np.zeros_like(tables[:, 0]), np.zeros((len(tables), len(tables)))
+    found: dict[int, list[Old]] = {}
+    for k in range(1, max(SEEDS) + 1):
+        columns += tables[:, k - 1]
+        cells += tables[:, k - 1] @ tables[:, k - 1].T  # whole numbers below 2^24, so they are exact
+        if k not in SEEDS:
+            continue
+        both = (columns @ columns.T).astype(np.float64) / k
+        found[k] = []
+        for systems in members:
+            first, second = pairs_of(systems)
+            each, mean_of_seeds = (
+                part[first, first] + part[second, second] - 2 * part[first, second] for part in (cells, both)
+            )
+            pairs = scores[first, :k] - scores[second, :k]
+            whole, rows = k * n * pairs.mean(axis=1) ** 2, n * np.square(pairs).sum(axis=1)
+            interaction = np.maximum(each - mean_of_seeds - rows + whole, 0) / ((k - 1) * (n - 1))
+            found[k].append(old_of(pairs, np.maximum(mean_of_seeds - whole, 0) / (n - 1), interaction, n))
     return found
 
 
-def missed(row: str, column: str, percent: float, error: float) -> bool:
-    """Return whether a share misses its target; 5 % is meant to be used up, so chance is allowed for."""
-    if row.startswith("unstable"):
-        return False
-    if column in COVERAGE:
-        return not 93 <= percent <= 97
-    return column in ERRORS and percent - 2 * error > 5
+def pairs_of(systems: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    i, j = np.array(list(combinations(range(len(systems)), 2)), dtype=np.intp).T
+    return systems[i], systems[j]
 
 
-def table(
-    found: Measured, columns: tuple[str, ...], rows: list[str], head: str, misses: list[str] | None
-) -> Iterator[str]:
-    """Yield the lines of a table; what misses its target is marked and added to `misses`, if given."""
-    yield f"| {head} | " + " | ".join(columns) + " |"
-    yield "| --- " * (len(columns) + head.count("|") + 1) + "|"
-    for row in rows:
-        cells = []
-        for column in columns:
-            percent = found.percent(row, column)
-            wrong = misses is not None and missed(row, column, percent, found.error(row, column))
-            cells.append(f"{percent:.1f} (!)" if wrong else f"{percent:.1f}")
-            if misses is not None and wrong:
-                misses.append(f"{row} | {column}")
-        yield f"| {row} | " + " | ".join(cells) + " |"
+# Boards: all pairs of each, by the new method and by the old one.
+
+
+@dataclass(frozen=True)
+class Boards:
+    """All pairs of many boards; each array has a row for each board, and a column for each pair."""
+
+    new: Differences
+    old: Old
+    there: Bools  # not where a row has fewer than three runs that learn
+    unsteady: Bools  # [2, boards, pairs]
+
+    @property
+    def warned(self) -> Bools:
+        """In which boards a run was seen to fail."""
+        return np.asarray(self.unsteady.any(axis=(0, 2)) | ~self.there.all(axis=1))
+
+
+def stacked(boards: Sequence[tuple[Differences, Old, Bools, Bools]]) -> Boards:
+    new, old, there, unsteady = zip(*boards, strict=True)
+    return Boards(
+        replace(
+            new[0],
+            **{name: np.stack([getattr(one, name) for one in new], axis=axis) for name, axis in _ARRAYS},
+        ),
+        replace(old[0], **{name: np.stack([getattr(one, name) for one in old]) for name in _OLD_ARRAYS}),
+        np.stack(there),
+        np.stack(unsteady, axis=1),
+    )
+
+
+_ARRAYS = (("mean", 0), ("centre", 0), ("seeds", 1), ("freedom", 1), ("examples", 0))
+_OLD_ARRAYS = ("mean", "variance", "share")
+
+
+def boards_of_tables(
+    cell: Cell, boards: int, power_boards: int, generator: np.random.Generator
+) -> dict[tuple[int, float], Boards]:
+    """Simulate tables; the better rows at 1, 2 and 4 points in the first `power_boards` of them."""
+    found: dict[tuple[int, float], list[Any]] = {key: [] for key in product(SEEDS, EFFECTS)}
+    i, j = pairs_of(np.arange(cell.n_rows))
+    members = [np.arange(cell.n_rows) for _ in EFFECTS]
+    for place in range(1, len(EFFECTS)):
+        members[place][0] = cell.n_rows - 1 + place
+    for number in range(boards):
+        correct = simulate(cell, generator)
+        rights = correct.sum(axis=2)
+        chosen = members if number < power_boards else members[:2]
+        old = old_of_tables(correct, chosen)
+        for k in SEEDS:
+            learnt = np.ones((len(correct), k), dtype=bool)
+            if "chance" in cell.distribution:
+                learnt = ~np.array(
+                    [failed_to_learn(row, cell.n_examples, MAJORITY) for row in rights[:, :k].tolist()]
+                )
+            runs = [
+                runs_of(table[:k][kept]) if kept.sum() >= MIN_SEEDS else None
+                for table, kept in zip(correct, learnt, strict=True)
+            ]
+            lost = ~learnt.all(axis=1)
+            for systems, effect, before in zip(chosen, EFFECTS, old[k], strict=False):
+                new, there = compared([runs[system] for system in systems], i, j)
+                unsteady = np.stack([lost[systems[i]], lost[systems[j]]])
+                found[k, effect].append((new, before, there, unsteady))
+    return {key: stacked(value) for key, value in found.items() if value}
+
+
+def compared(
+    board: Sequence[Runs | None], i: NDArray[np.intp], j: NDArray[np.intp]
+) -> tuple[Differences, Bools]:
+    """Compare all pairs of a section as the board does, and say which there are."""
+    places = [place for place, runs in enumerate(board) if runs is not None]
+    there = np.isin(i, places) & np.isin(j, places)
+    if not there.any():
+        nothing = np.zeros(i.size)
+        return Differences(
+            nothing, nothing, np.zeros((2, i.size)), np.ones((2, i.size)), nothing + 1, 2
+        ), there
+    section = borrowing([runs for runs in board if runs is not None])
+    position = {place: number for number, place in enumerate(places)}
+    new = differences(section, [position[a] for a in i[there]], [position[b] for b in j[there]])
+    if there.all():
+        return new, there
+    wide: dict[str, Any] = {name: np.zeros((*getattr(new, name).shape[:-1], i.size)) for name, _ in _ARRAYS}
+    wide["freedom"] += 1
+    wide["examples"] += 1
+    for name, array in wide.items():
+        array[..., there] = getattr(new, name)
+    return replace(new, **wide), there
+
+
+def covariances() -> tuple[float, float, float, float]:
+    """Variances over examples of a random and of a deterministic row, covariance of two, and interaction."""
+    points, weights = np.polynomial.hermite_e.hermegauss(60)
+    weights = weights / weights.sum()
+    level = float(ndtri(ACCURACY))
+    shared = ndtr((level + math.sqrt(SHARED) * points) / math.sqrt(1 - SHARED))
+    both = np.add.outer(math.sqrt(SHARED) * points, math.sqrt(OWN) * points)
+    own = ndtr((level + both) / math.sqrt(NOISE))
+    square = float(weights @ own**2 @ weights)
+    common = float(weights @ shared**2) - ACCURACY**2
+    return square - ACCURACY**2, ACCURACY * (1 - ACCURACY), common, ACCURACY - square
+
+
+def boards_drawn(
+    cell: Cell, boards: int, generator: np.random.Generator, shifts: Sequence[float] = EFFECTS
+) -> dict[tuple[int, float], Boards]:
+    """Draw accuracies of runs; a better row 0 is the same row, shifted."""
+    rows, n = cell.n_rows, cell.n_examples
+    found: dict[tuple[int, float], list[Any]] = {key: [] for key in product(SEEDS, shifts)}
+    i, j = pairs_of(np.arange(rows))
+    stable = cell.stable[:rows]
+    random, fixed, common, single = covariances()
+    own = np.where(stable, fixed, random) - common
+    answers = np.where(stable, 0.0, single)
+    spread = own[i] + own[j]
+    for _ in range(boards):
+        effects, failed = (part[:rows] for part in seed_effects(cell, generator))
+        sample = math.sqrt(common / n) * generator.standard_normal() + np.sqrt(own / n) * (
+            generator.standard_normal(rows)
+        )
+        scores = ACCURACY + effects + sample[:, None]
+        scores = scores + np.sqrt(answers / n)[:, None] * generator.standard_normal(scores.shape)
+        lost = generator.binomial(n, MAJORITY, scores.shape) / n
+        scores = np.where(failed, lost, scores)
+        for k in SEEDS:
+            kept = np.ones((rows, k), dtype=bool)
+            if "chance" in cell.distribution:
+                for row in np.flatnonzero(failed[:, :k].any(axis=1)):
+                    counts = np.rint(scores[row, :k] * n).astype(int).tolist()
+                    kept[row] = ~failed_to_learn(counts, n, MAJORITY)
+            size = kept.sum(axis=1)
+            places = np.flatnonzero(size >= MIN_SEEDS)
+            means, seeds, freedom = np.zeros(rows), np.zeros(rows), np.ones(rows)
+            section = []
+            for row in places:
+                own_scores = scores[row, :k][kept[row]]
+                means[row] = own_scores.mean()
+                variance = max(float(own_scores.var(ddof=1)), answers[row] / n) if not stable[row] else 0.0
+                profile = np.broadcast_to(means[row], n)
+                section.append(Runs(own_scores.size, profile, answers[row], variance, own_scores.size - 1))
+            for row, runs in zip(places, borrowing(section), strict=True):
+                seeds[row], freedom[row] = runs.variance / runs.n_seeds, runs.freedom
+            there = (size[i] >= MIN_SEEDS) & (size[j] >= MIN_SEEDS)
+            unsteady = np.stack([size[i] < k, size[j] < k])
+            noise = answers[i] + answers[j]
+            for effect in shifts:
+                mean = means[i] - means[j] + effect * (i == 0)
+                centre = mean * n / (n + 2)
+                variance = (spread * (n - 1) + n * mean**2 + 2) / (n + 2) - centre**2
+                new = Differences(
+                    mean,
+                    centre,
+                    np.stack([seeds[i], seeds[j]]),
+                    np.stack([freedom[i], freedom[j]]),
+                    variance / (n + 2),
+                    n,
+                )
+                pairs = scores[i, :k] - scores[j, :k] + effect * (i == 0)[:, None]
+                old = old_of(pairs, noise + k * spread, noise, n)
+                found[k, effect].append((new, old, there, unsteady))
+    return {key: stacked(value) for key, value in found.items()}
+
+
+# Verdicts of many boards at once, as `family` gives them for one.
+
+
+def rejected(distance: Floats, least: Floats, half: Callable[[Bools, Floats], Floats], there: Bools) -> Bools:
+    """Apply Holm's procedure to each board: where a distance is more than its half-width, step by step.
+
+    Parameters
+    ----------
+    distance : ndarray, shape (boards, pairs)
+        From 0, or from the margin.
+    least : ndarray, shape (boards, pairs)
+        Standard errors: a half-width has more than z of them, which spares most of the work.
+    half : callable
+        Half-widths of some of the pairs, at an error for each.
+    there : ndarray of bool, shape (boards, pairs)
+        Which pairs are in the family.
+    """
+    open_ = there & (distance > -ndtri(ALPHA / 2) * least)
+    done, size = np.zeros_like(open_), there.sum(axis=1)
+    while True:
+        alpha = ALPHA / np.maximum(size - done.sum(axis=1), 1)
+        more = np.zeros_like(open_)
+        more[open_] = distance[open_] > half(open_, np.broadcast_to(alpha[:, None], open_.shape)[open_])
+        if not more.any():
+            return done
+        done |= more
+        open_ &= ~more & more.any(axis=1)[:, None]
+
+
+def part_of(new: Differences, chosen: Any) -> Differences:
+    return replace(new, **{name: getattr(new, name)[..., chosen] for name, _ in _ARRAYS})
+
+
+def outcomes(boards: Boards, pairs: Bools) -> tuple[Bools, Bools, Bools]:
+    """Return where the first of two rows is better, where it is worse, and where they are equivalent."""
+    new = part_of(boards.new, pairs)
+    there, unsteady = boards.there[:, pairs], boards.unsteady[..., pairs]
+    least = np.sqrt(new.seeds.sum(axis=0) + new.examples)
+
+    def half(few: bool) -> Callable[[Bools, Floats], Floats]:
+        return lambda chosen, alpha: part_of(new, chosen).half_width(alpha, few=few)
+
+    equal = rejected(MARGIN - np.abs(new.centre), least, half(True), there) & ~unsteady.any(axis=0)
+    different = rejected(np.abs(new.centre), least, half(False), there) & ~equal
+    up = new.mean > 0
+    return different & up & ~unsteady[0], different & ~up & ~unsteady[1], equal
+
+
+def old_outcomes(old: Old) -> tuple[Bools, Bools, Bools]:
+    """Return the same by the old method, for all pairs of a board."""
+    there = np.ones(old.mean.shape, dtype=bool)
+
+    def half(chosen: Bools, alpha: Floats) -> Floats:
+        return replace(old, **{name: getattr(old, name)[chosen] for name in _OLD_ARRAYS}).half_width(alpha)
+
+    equal = np.abs(old.mean) + old.half_width(ALPHA) <= MARGIN
+    different = rejected(np.abs(old.mean), np.sqrt(old.variance), half, there) & ~equal
+    return different & (old.mean > 0), different & (old.mean < 0), equal
+
+
+def check(boards: Boards, pairs: Bools, found: tuple[Bools, Bools, Bools], counted: int) -> None:
+    """Hold some boards against `family` and `rank_ranges` themselves."""
+    if boards.new.n_examples < MIN_EXAMPLES:
+        return
+    for board in range(min(counted, len(boards.there))):
+        there = boards.there[board] & pairs
+        if not there.any():
+            continue
+        one = {name: getattr(boards.new, name)[..., board, :][..., there] for name, _ in _ARRAYS}
+        shaky = [(bool(a), bool(b)) for a, b in boards.unsteady[:, board, there].T]
+        names = [
+            comparison.outcome
+            for comparison in family(
+                replace(boards.new, **one), [(3, 3)] * int(there.sum()), margin=MARGIN, unsteady=shaky
+            )
+        ]
+        for word, mask in zip(("better", "worse", "equivalent"), found, strict=True):
+            ours = mask[board][boards.there[board][pairs]]
+            assert ours.tolist() == [name == word for name in names], (word, names)
+
+
+def alone_at_first(better: Bools, worse: Bools, n_rows: int) -> Bools:
+    """In which boards row 0 has rank 1 and no other."""
+    i, j = pairs_of(np.arange(n_rows))
+    found = []
+    for up, down in zip(better, worse, strict=True):
+        matrix = np.zeros((n_rows, n_rows), dtype=bool)
+        matrix[i, j], matrix[j, i] = up, down
+        found.append(rank_ranges(matrix)[0] == (1, 1))
+    return np.array(found)
+
+
+def percent(values: Bools) -> float | None:
+    return 100 * float(np.mean(values)) if np.size(values) else None
+
+
+def measure(cell: Cell, boards: int, seed: int) -> Iterator[Result]:
+    """Simulate a cell; one result for each number of seeds, shares in percent."""
+    generator = np.random.default_rng([seed, zlib.crc32(cell.name.encode())])
+    if cell.tables:
+        found = boards_of_tables(cell, boards, max(boards // 2, 1), generator)
+    else:
+        found = boards_drawn(cell, boards, generator)
+    i, j = pairs_of(np.arange(cell.n_rows))
+    column, everything, first = (i == 1) | (j == 1), np.ones(i.size, dtype=bool), i == 0
+    baseline = (i == 0) & (j == 1)
+    for k in SEEDS:
+        result: Result = {"cell": cell.name, "seeds": k, "boards": boards}
+        for effect in EFFECTS:
+            part = found[k, effect]
+            name = f"{100 * effect:g}"
+            families = {"ranks": (everything, outcomes(part, everything))}
+            families["column"] = (column, outcomes(part, column))
+            for word, (pairs, (better, worse, equal)) in families.items():
+                check(part, pairs, (better, worse, equal), CHECKED)
+                true = first[pairs] & (effect > 0)
+                wrong = ((better & ~true) | worse).any(axis=1)
+                result[f"{word}: false at {name}"] = percent(wrong)
+                if "chance" in cell.distribution and not effect:
+                    result[f"{word}: false, failure seen"] = percent(wrong[part.warned])
+                    result[f"{word}: false, none seen"] = percent(wrong[~part.warned])
+                    result["failure seen"] = percent(part.warned)
+                if effect:
+                    result[f"{word}: finds {name}"] = percent(better[:, baseline[pairs]])
+                if effect == MARGIN:
+                    result[f"{word}: false equivalent"] = percent((equal & true).any(axis=1))
+            old_better, old_worse, old_equal = old_outcomes(part.old)
+            true = first & (effect > 0)
+            result[f"before: false at {name}"] = percent(((old_better & ~true) | old_worse).any(axis=1))
+            if effect:
+                result[f"before: finds {name}"] = percent(old_better[:, baseline])
+                result[f"ranks: alone at {name}"] = percent(
+                    alone_at_first(*families["ranks"][1][:2], cell.n_rows)
+                )
+            if effect == MARGIN:
+                result["before: false equivalent"] = percent((old_equal & true).any(axis=1))
+            if not effect:
+                inside = np.abs(part.new.centre) <= part.new.half_width(ALPHA)
+                result["coverage"] = percent(inside[:, column][part.there[:, column]])
+                inside = np.abs(part.old.mean) <= part.old.half_width(ALPHA)
+                result["before: coverage"] = percent(inside[:, column])
+        yield result
+
+
+def measure_unseen(boards: int, seed: int) -> Iterator[Result]:
+    """Compare a row that fails one time in ten with a deterministic one of the same expected accuracy."""
+    cell, ahead = Cell("chance+stable-rows", 25_000, 2, tables=False), 0.1 * (ACCURACY - MAJORITY)
+    generator = np.random.default_rng([seed, zlib.crc32(b"unseen")])
+    both = np.ones(1, dtype=bool)
+    for (k, _), part in boards_drawn(cell, boards, generator, [ahead]).items():
+        better, worse, _ = outcomes(part, both)
+        yield {
+            "cell": "unseen",
+            "seeds": k,
+            "no failure seen": percent(~part.warned),
+            "then better": percent(better[~part.warned]),
+            "better": percent(better),
+            "worse": percent(worse),
+            "before: better": percent(old_outcomes(part.old)[0]),
+        }
+
+
+# Few test examples, or few that tell two rows apart: exactly, by adding up all counts that are possible.
+
+
+def stable_pairs(n_examples: int, only_a: NDArray[np.intp], only_b: NDArray[np.intp]) -> Differences:
+    """Compare pairs of deterministic rows, by how many examples only A, and only B, has right."""
+    most = int(max(only_a.max(), only_b.max())) + 1
+    tables = np.ones((2 * most, MIN_SEEDS, n_examples), dtype=bool)
+    for wrong in range(most):  # A is wrong at the start of the examples, B at their end
+        tables[wrong, :, :wrong] = False
+        tables[most + wrong, :, n_examples - wrong :] = False
+    rows = borrowing([runs_of(table) for table in tables])
+    return differences(rows, only_b.tolist(), (most + only_a).tolist())
+
+
+def counts(
+    n_examples: int, only_a: float, only_b: float
+) -> tuple[NDArray[np.intp], NDArray[np.intp], Floats]:
+    """Return pairs of counts and their probabilities, where A and B alone are right with these."""
+    most = [int(n_examples * p + 6 * math.sqrt(n_examples * p)) + 6 if p else 0 for p in (only_a, only_b)]
+    a, b = np.indices([min(n_examples, one) + 1 for one in most], dtype=np.intp).reshape(2, -1)
+    a, b = (part[a + b <= n_examples] for part in (a, b))
+    chance = scipy.stats.multinomial.pmf(
+        np.stack([a, b, n_examples - a - b], axis=1), n_examples, [only_a, only_b, 1 - only_a - only_b]
+    )
+    likely = chance > 1e-9
+    return a[likely], b[likely], chance[likely]
+
+
+def measure_small() -> Iterator[Result]:
+    """Judge pairs of deterministic rows, as families of one and more, with any number of examples."""
+    none = np.zeros(1, dtype=np.intp)
+    for n in (40, 100, 500, 765, 770, 2_000):
+        found = stable_pairs(n, none, none)
+        yield {
+            "cell": "small",
+            "what": "agree",
+            "examples": n,
+            "half-width, points": 100 * float(found.half_width(ALPHA, few=True)[0]),
+            "equivalent": "yes" if found.equivalence_p_values(MARGIN)[0] < ALPHA else "no",
+        }
+    for n, disagree in product((100, 500, 1_000, 2_000, 4_000), (0.005, 0.01, 0.02)):
+        better = (disagree + MARGIN) / 2
+        a, b, chance = counts(n, better, disagree - better)
+        found = stable_pairs(n, a, b)
+        equal, p = found.equivalence_p_values(MARGIN), found.p_values()
+        yield {
+            "cell": "small",
+            "what": "margin",
+            "examples": n,
+            "disagree, %": 100 * disagree,
+            **{
+                f"false equivalent, family of {m}": 100 * m * float(chance @ (equal < ALPHA / m))
+                for m in FAMILIES
+            },
+            "worse": 100 * float(chance @ ((p < ALPHA) & (found.mean < 0))),
+        }
+    for n, disagree in product((20, 50, 100, 200, 500), (0.01, 0.02, 0.05, 0.3, 0.9)):
+        a, b, chance = counts(n, disagree / 2, disagree / 2)
+        p = stable_pairs(n, a, b).p_values()
+        yield {
+            "cell": "small",
+            "what": "equal",
+            "examples": n,
+            "disagree, %": 100 * disagree,
+            **{f"false, family of {m}": 100 * m * float(chance @ (p < ALPHA / m)) for m in FAMILIES},
+        }
+
+
+FAMILIES = (1, 9, 45)
+
+
+# Seeds added until a comparison of two rows is decided.
+
+PLAN_EFFECTS = (0.0, 0.005, 0.01, 0.02)
+
+
+def measure_until_decided(name: str, boards: int, seed: int) -> Iterator[Result]:
+    """Simulate pairs with up to 20 seeds: the new plan, the old one, and 20 seeds at once."""
+    generator = np.random.default_rng([seed, zlib.crc32(name.encode())])
+    n, spread = 25_000, float(name.partition("/")[2]) / 100
+    random, _, common, single = covariances()
+    new_plan, fixed = SequentialPlan(20), SequentialPlan(20, 20)
+    deviations = spread * generator.standard_normal((boards, 2, 20))
+    deviations += math.sqrt((random - common) / n) * generator.standard_normal((boards, 2, 1))
+    deviations += math.sqrt(single / n) * generator.standard_normal(deviations.shape)
+    for effect in PLAN_EFFECTS:
+        scores = ACCURACY + deviations + np.array([effect, 0])[:, None]
+        result: Result = {"cell": name, "effect": 100 * effect, "boards": boards}
+        for word, plan in (("new", new_plan), ("fixed", fixed)):
+            ends = [until_decided(plan, pair, 2 * (random - common), single, n) for pair in scores]
+            outcome, used, futile = (np.array(part) for part in zip(*ends, strict=True))
+            result |= shares(word, outcome, used) | {f"{word}: futile": percent(futile)}
+        result |= shares("old", *old_until_decided(scores, 2 * (random - common), single, n))
+        yield result
+
+
+def shares(word: str, outcome: NDArray[np.int64], used: NDArray[np.int64]) -> Result:
+    return {
+        f"{word}: better": percent(outcome == 1),
+        f"{word}: worse": percent(outcome == -1),
+        f"{word}: equivalent": percent(outcome == 2),
+        f"{word}: seeds": float(used.mean()),
+    }
+
+
+def until_decided(
+    plan: SequentialPlan, scores: Floats, spread: float, single: float, n: int
+) -> tuple[int, int, bool]:
+    """Return the outcome, the seeds used, and whether it was given up, as ``compare --until-decided``."""
+    for number, k in enumerate(plan.analyses):
+        variances = np.maximum(scores[:, :k].var(axis=1, ddof=1), single / n)
+        mean = scores[:, :k].mean(axis=1) @ [1, -1]
+        centre = mean * n / (n + 2)
+        examples = (spread * (n - 1) + n * mean**2 + 2) / (n + 2) - centre**2
+        pair = Differences(
+            np.array([mean]),
+            np.array([centre]),
+            variances[:, None] / k,
+            np.full((2, 1), k - 1.0),
+            np.array([examples / (n + 2)]),
+            n,
+        )
+        error = 1 - plan.level_at(number)
+        half = float(pair.half_width(error)[0])
+        if abs(centre) + float(pair.half_width(error, few=True)[0]) < MARGIN:
+            return 2, k, False
+        if abs(centre) > half:
+            return (1 if mean > 0 else -1), k, False
+        if k == plan.max_seeds:
+            break
+        if not plan.outlook(pair, number, MARGIN)[0]:
+            return 0, k, True
+    return 0, plan.max_seeds, False
+
+
+def old_until_decided(
+    scores: Floats, spread: float, single: float, n: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return outcomes and seeds used by the old plan: an analysis after every seed from 3 to 20."""
+    outcome, used = np.zeros(len(scores), dtype=np.int64), np.full(len(scores), 20)
+    going, noise, before = np.ones(len(scores), dtype=bool), 2 * single, 0.0
+    for k in range(3, 21):
+        spent = ALPHA * (k / 20) ** 2
+        old = old_of(
+            scores[:, 0, :k] - scores[:, 1, :k],
+            np.full(len(scores), noise + k * spread),
+            np.full(len(scores), noise),
+            n,
+        )
+        half = old.half_width(spent - before)
+        before = spent
+        equal = np.abs(old.mean) + half <= MARGIN
+        decided = going & (equal | (np.abs(old.mean) > half))
+        outcome[decided] = np.where(equal, 2, np.sign(old.mean).astype(int))[decided]
+        used[decided] = k
+        going &= ~decided
+    return outcome, used
+
+
+def measure_rows(boards: int, seed: int) -> Iterator[Result]:
+    """Measure the two intervals of a row alone, and the band of the expected best of n trials."""
+    generator = np.random.default_rng([seed, zlib.crc32(b"rows")])
+    points, weights = np.polynomial.hermite_e.hermegauss(20)
+    for n, k in product(EXAMPLES[:2], SEEDS):
+        over_seeds, over_examples = [], []
+        for _ in range(boards):
+            skill = math.sqrt(SHARED + OWN) * generator.standard_normal(n)
+            accuracies = ACCURACY + SPREAD * generator.standard_normal(k)
+            correct = generator.random((k, n)) < right(accuracies, skill)
+            interval, error = mean_interval(correct.mean(axis=1)), sampling_error(correct)[1]
+            here = float(weights @ right(ACCURACY + SPREAD * points, skill).mean(axis=1)) / weights.sum()
+            assert interval is not None
+            over_seeds.append(interval.low <= here <= interval.high)
+            over_examples.append(error.low <= accuracies.mean() <= error.high)
+        yield {
+            "cell": "rows",
+            "what": f"{n:,} examples, {k} seeds",
+            "seeds": percent(np.array(over_seeds)),
+            "examples": percent(np.array(over_examples)),
+        }
+    for trials in (1, 10, 20, 40):
+        truth = generator.beta(6, 2, (100_000, trials)).max(axis=1).mean()
+        inside = []
+        for number in range(boards // 4):
+            curve = expected_best(generator.beta(6, 2, 40), resamples=300, seed=number)
+            inside.append(curve.low[trials - 1] <= truth <= curve.high[trials - 1])
+        yield {"cell": "rows", "what": f"best of {trials} of 40 trials", "band": percent(np.array(inside))}
+
+
+def right(accuracies: Floats, skill: Floats) -> Floats:
+    """Probabilities that runs of these accuracies have each example right."""
+    return np.asarray(ndtr((ndtri(accuracies)[:, None] + skill) / math.sqrt(NOISE)))
+
+
+# The cells, the file of results, and what is printed.
+
+GRID = [Cell(*names, tables=names[1] < 25_000) for names in product(DISTRIBUTIONS, EXAMPLES, ROWS)]
+HELD = [
+    Cell(name, n, 10, tables=n == 25_000)
+    for n, name in product((500, 25_000), ("normal", "unequal-0.5", "skewed+stable-rows", "chance"))
+]
+"""Cells where what is drawn is held against tables."""
+FEW = [
+    Cell(name, n, rows, tables=True)
+    for rows, n, name in product(ROWS[:2], (50, 100), ("normal", "skewed", "stable-rows"))
+]
+"""Below `MIN_EXAMPLES` the verdicts are those that there would be without it."""
+OTHERS = {
+    "small": "",
+    "until-decided/0.3": "`--until-decided`, 25,000 examples, spread 0.3 points",
+    "until-decided/1": "`--until-decided`, 25,000 examples, spread 1 point",
+    "unseen": "A row that fails one time in ten, against a deterministic one of the same expected accuracy",
+    "rows": "Intervals of one row, and the band of the expected best: coverage",
+}
+TABLES = {2: 2_000, 10: 1_000, 20: 500}
+"""How many boards of tables are simulated, by rows; half where there are 25,000 examples."""
+QUICK = (
+    "normal/500/10",
+    "stable-rows/500/10",
+    "unequal-0.5/25000/10",
+    "small",
+    "until-decided/1",
+    "unseen",
+    "rows",
+)
+
+
+def results(name: str, boards: int | None, seed: int) -> Iterator[Result]:
+    """Measure a cell by its name; without a number of boards, as many as docs/statistics.md has."""
+    if name == "small":
+        return measure_small()
+    if name == "rows":
+        return measure_rows(boards or 2_000, seed)
+    if name == "unseen":
+        return measure_unseen(boards or 2_000, seed)
+    if name.startswith("until-decided"):
+        return measure_until_decided(name, boards or 2_000, seed)
+    cell = next(cell for cell in (*GRID, *HELD, *FEW) if cell.name == name)
+    if boards is None:
+        boards = TABLES[cell.n_rows] if cell.tables else 2_000
+    return measure(cell, boards if cell.n_examples < 25_000 or not cell.tables else boards // 2, seed)
+
+
+def misses(found: Sequence[Result]) -> list[str]:
+    """Compare with the goals; an error misses its own by more than two standard errors of the simulation."""
+    missed = []
+    for result in found:
+        name = result["cell"].split("/")[0]
+        if name not in DISTRIBUTIONS:
+            continue
+        goal = DISTRIBUTIONS[name]
+        for word in ("column", "ranks"):
+            for what in ("false at 0", "false at 4", "false equivalent"):
+                share = result[f"{word}: {what}"]
+                if share - 2 * math.sqrt(share * (100 - share) / result["boards"]) > goal:
+                    where = f"{result['cell']}, {result['seeds']} seeds"
+                    missed.append(f"{where}: {word}, {what}: {share:.1f}, goal {goal}")
+        if result["cell"] == "normal/25000/10":
+            for seeds, effect, least in ((3, "4", 85), (5, "2", 50)):
+                share = result[f"column: finds {effect}"]
+                if result["seeds"] == seeds and share < least:
+                    missed.append(f"finds {effect} points with {seeds} seeds: {share:.1f}, goal {least}")
+    return missed
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = ["| " + " | ".join(row) + " |" for row in (head, ["---"] * len(head), *rows)]
+    return "\n".join(lines)
+
+
+def shown(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.2f}" if 0 < value < 1 else f"{value:.1f}"
+    return (
+        "" if value is None else f"{value:,}" if isinstance(value, int) and value is not True else str(value)
+    )
+
+
+def by_cell(found: Sequence[Result]) -> dict[str, list[Result]]:
+    cells: dict[str, list[Result]] = {}
+    for result in found:
+        cells.setdefault(result["cell"], []).append(result)
+    return cells
+
+
+def by_seeds(cells: dict[str, list[Result]], name: str, column: str) -> str:
+    """Return what was measured with 3, 5 and 10 seeds."""
+    return " / ".join(shown(result[column]) for result in cells.get(name, ()))
+
+
+def extremes(found: Sequence[Result], name: str) -> list[str]:
+    """Return the range of the coverages of a distribution, and the largest of its errors."""
+    whole = [f"{cell.distribution}/{cell.n_examples}/{cell.n_rows}" for cell in GRID]
+    results_of = [one for one in found if one["cell"] in whole and one["cell"].split("/")[0] == name]
+    texts = []
+    for column in ("coverage", "before: coverage"):
+        values = [one[column] for one in results_of if one[column] is not None]
+        texts.append(f"{min(values):.1f} to {max(values):.1f}")
+    for word in ("column", "ranks", "before"):
+        columns = [f"{word}: false at {100 * effect:g}" for effect in EFFECTS[1:]]
+        texts.append(shown(max(one[column] for one in results_of for column in columns)))
+    for word in ("column", "ranks", "before"):
+        texts.append(shown(max(one[f"{word}: false equivalent"] for one in results_of)))
+    return texts
+
+
+def report(found: Sequence[Result]) -> Iterator[str]:
+    """Yield titles and tables."""
+    cells = by_cell(found)
+    names = [name for name in DISTRIBUTIONS if any(cell.startswith(name + "/") for cell in cells)]
+
+    words = (("column", "column"), ("ranks", "ranks"), ("before", "before"))
+    if names:
+        there = [n for n in EXAMPLES if any(f"/{n}/" in cell for cell in cells)]
+        yield "Any false verdict among equal rows, in % of boards (3 / 5 / 10 seeds)"
+        yield table(
+            ["seeds' effects", "rows", *(f"{n:,}: {title}" for n in there for title, _ in words)],
+            [
+                [name, str(rows)]
+                + [
+                    by_seeds(cells, f"{name}/{n}/{rows}", f"{word}: false at 0")
+                    for n, (_, word) in product(there, words)
+                ]
+                for rows, name in product(ROWS, names)
+                if any(f"{name}/{n}/{rows}" in cells for n in there)
+            ],
+        )
+        yield "Over the same cells: coverage of the 95 % interval, lowest to highest, and the largest errors"
+        yield table(
+            ["seeds' effects", "coverage", "before", *(f"false beside a better row: {w}" for _, w in words)]
+            + [f"false equivalent: {word}" for _, word in words],
+            [[name, *extremes(found, name)] for name in names],
+        )
+        for n in there:
+            yield f"A truly better row is found, in % of boards of {n:,} examples"
+            kinds = [
+                f"{title} {effect}" for effect in "124" for title in ("column", "ranks", "before", "alone")
+            ]
+            columns = [
+                f"{word}: {what} {effect}"
+                for effect in "124"
+                for word, what in (*((word, "finds") for _, word in words), ("ranks", "alone at"))
+            ]
+            yield table(
+                ["seeds' effects", "rows", *kinds],
+                [
+                    [name, str(rows), *(by_seeds(cells, f"{name}/{n}/{rows}", c) for c in columns)]
+                    for rows, name in product((10, 2, 20), names)
+                    if f"{name}/{n}/{rows}" in cells and (rows == 10 or name in ("normal", "unequal-0.5"))
+                ],
+            )
+        chance = [name for name in names if name.startswith("chance")]
+        if chance:
+            yield "Runs at chance: boards with a failure that was seen, and any false verdict apart"
+            columns = ["failure seen"] + [
+                f"{word}: false, {what} seen" for word in ("column", "ranks") for what in ("failure", "none")
+            ]
+            yield table(
+                ["cell", *columns],
+                [
+                    [name, *(by_seeds(cells, name, column) for column in columns)]
+                    for name in cells
+                    if name.split("/")[0] in chance
+                ],
+            )
+    few = [cell for cell in cells if cell.split("/")[1:2] in (["50"], ["100"])]
+    if few:
+        yield "Few examples: any false verdict, whatever the least number"
+        columns = ["column: false at 0", "ranks: false at 0", "coverage", "column: false equivalent"]
+        yield table(
+            ["cell", *columns],
+            [[name, *(by_seeds(cells, name, column) for column in columns)] for name in few],
+        )
+    held = [cell for cell in cells if cell.endswith(("/tables", "/drawn"))]
+    if held:
+        yield "What is drawn, held against tables"
+        columns = ["column: false at 0", "ranks: false at 0", "before: false at 0", "coverage"]
+        columns += ["column: finds 2", "column: finds 4", "ranks: finds 4", "before: finds 4"]
+        pairs = [name for cell in held for name in (cell.rpartition("/")[0], cell) if name in cells]
+        yield table(
+            ["cell", *columns],
+            [[name, *(by_seeds(cells, name, column) for column in columns)] for name in pairs],
+        )
+    for what, title in (
+        ("agree", "Two deterministic rows that never disagree"),
+        ("margin", "Two deterministic rows, a true difference of 0.5 points: expected false verdicts in %"),
+        ("equal", "Two equal deterministic rows: expected false verdicts in %, whatever the least number"),
+    ):
+        rows = [result for result in cells.get("small", ()) if result["what"] == what]
+        if rows:
+            yield title
+            head = [key for key in rows[0] if key not in ("cell", "what")]
+            yield table(head, [[shown(row[key]) for key in head] for row in rows])
+    for name, title in OTHERS.items():
+        if title and name in cells:
+            yield title
+            head = [key for key in dict.fromkeys(key for row in cells[name] for key in row) if key != "cell"]
+            yield table(head, [[shown(row.get(key)) for key in head] for row in cells[name]])
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="300 simulations, small test set only")
-    parser.add_argument("--simulations", type=int, help="default 2000")
+    parser.add_argument("--quick", action="store_true", help="a few small cells of 200 boards")
+    parser.add_argument("--cells", nargs="+", metavar="NAME", help="cells by name; * stands for anything")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="results as JSON lines; goes on with it")
+    parser.add_argument("--report", action="store_true", help="measure nothing: print what the file has")
+    parser.add_argument("--boards", type=int, help="default: as docs/statistics.md says")
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
-    simulations, began = args.simulations or (300 if args.quick else ENOUGH), time.process_time()
-    found = measure(simulations, SMALL if args.quick else WORLDS, args.seed)
-    print(f"`python {' '.join(sys.argv)}`: {simulations:,} simulations of each line, seed {args.seed};")
-    print(f"Python {platform.python_version()}, NumPy {np.__version__}, SciPy {scipy.__version__};")
-    print(f"{time.process_time() - began:.0f} s on one core. All figures in %, but for seeds used.")
-    single = found.rows("difference")
-    stable = [row for row in single if not row.startswith("unstable")]
-    unstable = single[len(stable) :]
-    limit = [f"{k} | {share}" for k, share in product(SEEDS, SHARES)]
-    sections: tuple[tuple[str, tuple[str, ...], list[str], str], ...] = (
-        ("Coverage of 95 % intervals (target 93 to 97)", COVERAGE, stable, HEAD),
-        (
-            "Errors (target: at most 5 within two standard errors), and true differences found",
-            ERRORS + POWER,
-            stable,
-            HEAD,
-        ),
-        ("The same errors in the limit of many examples, more precisely", ERRORS[:2], limit, "seeds | share"),
-        ("`--until-decided` (the same target)", UNTIL, found.rows(UNTIL[-1]), HEAD),
-        ("Not used for verdicts: coverage, and equal systems called different", OTHERS, stable, HEAD),
-        (
-            "One run in ten collapses by 5 points: coverage (no target)",
-            COVERAGE[:3],
-            unstable,
-            "runs | seeds",
-        ),
-        ("Coverage of the band of the expected best (no target)", ("band",), found.rows("band"), "trials"),
-    )
-    misses: list[str] | None = [] if simulations >= ENOUGH else None
-    for title, columns, rows, head in sections:
-        print(f"\n{title}:\n", *table(found, columns, rows, head, misses), sep="\n")
-    if misses is None:
-        print(f"\nToo few simulations to check targets: that takes {ENOUGH:,}.")
-    else:
-        print(f"\nTargets missed (!): {'; '.join(misses)}." if misses else "\nAll targets are met.")
-    return 1 if misses else 0
+    known = [*(cell.name for cell in (*GRID, *HELD, *FEW)), *OTHERS]
+    chosen = args.cells or (QUICK if args.quick else ["*"])
+    names = [name for name in known if any(fnmatch.fnmatch(name, pattern) for pattern in chosen)]
+    boards, found = args.boards or (200 if args.quick else None), []
+    if args.output and args.output.exists():
+        found = [json.loads(line) for line in args.output.read_text().splitlines()]
+    for name in names:
+        if args.report or any(result["cell"] == name for result in found):
+            continue
+        started = time.process_time()
+        made = list(results(name, boards, args.seed))
+        made[0]["cpu"] = time.process_time() - started
+        found += made
+        if args.output:
+            with args.output.open("a") as file:
+                file.writelines(json.dumps(result) + "\n" for result in made)
+    seconds = sum(result.pop("cpu", 0) for result in found)
+    print(f"`python {' '.join(sys.argv)}`: Python {platform.python_version()}, NumPy {np.__version__},")
+    print(f"SciPy {scipy.__version__}; {seconds:.0f} s on one core.")
+    found = [result for result in found if result["cell"] in names]
+    for number, part in enumerate(report(found)):
+        print(f"\n{part}" + ("" if number % 2 else ":"))
+    missed = misses(found)
+    print("\nGoals missed:\n\n- " + "\n- ".join(missed) if missed else "\nAll goals are met.")
+    return 1 if missed else 0
 
 
 if __name__ == "__main__":
