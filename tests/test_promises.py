@@ -8,12 +8,11 @@ import numpy as np
 import pytest
 from conftest import SWEEP, copy_sweep
 from ledgers import looks
-from processes import kill, of_kind, outcome, repeated, runs, start_sweep
+from processes import check_slots, kill, of_kind, outcome, repeated, runs, start_sweep
 
 from benchmark import leaderboard, ledger, sweep
 from benchmark.data.prepare import prepare
 from benchmark.data.source import SourceOptions, get_source
-from benchmark.spec.config import CONFIRMING
 from benchmark.tracking import names
 from benchmark.tracking.store import StoreClient
 
@@ -84,10 +83,7 @@ def test_higher_totals_add_what_is_missing_and_nothing_else(copied_sweep):
     assert before.keys() & sweeps == sweeps
     assert not {**repeated(found, names.TRIAL_RUN), **repeated(found, names.FINAL_RUN)}
     swept = [run for run in found if run.data.tags[names.MODEL] == "avg-pool"]
-    slots = sorted(int(run.data.tags[names.TRIAL]) for run in of_kind(swept, names.TRIAL_RUN))
-    assert slots[:3] == [0, 1, 2]
-    assert len(slots) == 5  # of three configurations the best two are confirmed
-    assert {slot // CONFIRMING for slot in slots[3:]} == {1}
+    check_slots(of_kind(swept, names.TRIAL_RUN), 3, further=2)
     seeds = [
         run.data.tags[names.SEED]
         for run in of_kind(swept, names.FINAL_RUN)
