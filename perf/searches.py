@@ -1,12 +1,12 @@
 """How much a tuned row depends on its search: ``python perf/searches.py FOLDER DATASET MODEL [...]``.
 
 Carries out the search of the budget `quick`, without its time limit, 20 times (``--searches``) for each
-model, with ``--seed`` 0, 1, 2, …, with the sampler's random start of the budget and with one that it never leaves;
-the data come from BENCHMARK_DATA_DIR. The winner of each search, with and without the runs that confirm the
-best, and the published default are then trained on the same three final seeds, so that what differs is the
-search alone. Prints test accuracies (mean over searches), their standard deviation over searches, how many
-searches end below the default, and seconds of training of a search. All is kept in FOLDER: the same command
-goes on where it was stopped.
+model, with ``--seed`` 0, 1, 2, …, with the sampler's random start of the budget and with one that it never
+leaves; the data come from BENCHMARK_DATA_DIR. The winner of each search, with and without the runs that
+confirm the best, and the published default are then trained on the same three final seeds, so that what
+differs is the search alone. Prints test accuracies (mean over searches), their standard deviation over
+searches, how many searches end below the default, and seconds of training of a search. All is kept in FOLDER:
+the same command goes on where it was stopped.
 """
 
 from __future__ import annotations
