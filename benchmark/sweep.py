@@ -250,6 +250,7 @@ def _planned_record(plan: Plan, cost: Estimate) -> dict[str, Any]:
         "study": plan.study,
         "budget": plan.config.budget,
         "trials": plan.trials,
+        "confirming_runs": plan.confirming,
         "final_runs": 2 * plan.config.seeds,
         "seeds": plan.config.seeds,
         "max_epochs": plan.max_epochs,
@@ -264,9 +265,10 @@ def _planned_record(plan: Plan, cost: Estimate) -> dict[str, Any]:
 def _planned_lines(plan: Plan, cost: Estimate) -> list[str]:
     limit, seeds = plan.config.timeout, plan.config.seeds
     stop = f" (no trial starts after {limit:g} s of training)" if limit else ""
+    again = f"{plan.confirming} further runs of its best, then " if plan.confirming else ""
     return [
         f"{plan.model.name} on {plan.dataset.name} (study {plan.study}): "
-        f"search of {plan.trials} trials over {len(plan.space.search)} hyper-parameters, then "
+        f"search of {plan.trials} trials over {len(plan.space.search)} hyper-parameters, then {again}"
         f"{seeds} seeds of each tier ({2 * seeds} final runs), at most {plan.max_epochs} epochs each",
         f"  about {_duration(cost.epoch_seconds)} an epoch of the default configuration here (measured); in "
         f"one process the search takes at most {_duration(cost.search_seconds)}{stop}, the final runs "

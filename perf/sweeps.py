@@ -23,7 +23,7 @@ from benchmark.driver.session import open_session
 from benchmark.driver.sweep_driver import Sweep
 from benchmark.execution.engine import Handler, Job
 from benchmark.plan.run_specs import Plan, make_plan
-from benchmark.spec.config import SweepConfig
+from benchmark.spec.config import CONFIRMING, SweepConfig
 from benchmark.spec.result import EpochReport, Result
 from benchmark.tracking import names
 from benchmark.tracking.runs import all_runs
@@ -51,7 +51,8 @@ def sweep(folder: str | Path, *words: str, **environment: str) -> tuple[float, f
     Returns
     -------
     float, float
-        Seconds from the start of the command to its plan, and to the end of its last trial.
+        Seconds from the start of the command to its plan, and to the end of its last trial; what confirms the
+        best does not count.
     """
     Path(folder).mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "benchmark.sweep", *words]
@@ -71,12 +72,19 @@ def sweep(folder: str | Path, *words: str, **environment: str) -> tuple[float, f
 
 
 def runs_of_kind(folder: str | Path, kind: str) -> list[Any]:
-    """Return the runs on IMDB of one kind, `names.TRIAL_RUN` or `names.FINAL_RUN`."""
+    """Return the runs on IMDB of one kind, `names.TRIAL_RUN` or `names.FINAL_RUN`.
+
+    Further runs of the best configurations of a search are left out.
+    """
     client = MlflowClient(f"sqlite:///{folder}/mlruns/mlflow.db")
     experiment = client.get_experiment_by_name("imdb")
     assert experiment is not None
     runs = all_runs(client, [experiment.experiment_id], "")
-    return [run for run in runs if run.data.tags[names.KIND] == kind]
+    return [
+        run
+        for run in runs
+        if run.data.tags[names.KIND] == kind and int(run.data.tags.get(names.TRIAL, 0)) < CONFIRMING
+    ]
 
 
 @contextmanager

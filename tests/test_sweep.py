@@ -1,5 +1,6 @@
 """Sweeps as a user runs them: on the built-in data set, with real stores."""
 
+import dataclasses
 import itertools
 import json
 import re
@@ -13,6 +14,7 @@ import mlflow
 import numpy as np
 import pytest
 from mlflow import MlflowClient
+from processes import check_slots
 from tiny_models import NETWORK, READER
 
 from benchmark import leaderboard, sweep
@@ -194,13 +196,14 @@ def test_json_for_programs_leaves_stdout_to_one_document(capsys):
 def test_a_dry_run_plans_and_starts_nothing(capsys):
     run(*FAST, "--trials", 7, "--seeds", 4, "--dry-run")
     out = capsys.readouterr().out
-    assert "search of 7 trials" in out
+    assert "search of 7 trials over " in out
+    assert "then 2 further runs of its best, then 4 seeds of each tier" in out
     assert "4 seeds of each tier (8 final runs)" in out
     assert "nothing was started" in out
     assert not Path("mlruns").exists()
     run(*FAST, "--trials", 7, "--dry-run", "--json")
     (plan,) = json.loads(capsys.readouterr().out)["plan"]
-    assert (plan["trials"], plan["max_epochs"]) == (7, 2)
+    assert (plan["trials"], plan["confirming_runs"], plan["max_epochs"]) == (7, 2, 2)
     assert plan["estimated_seconds_at_most"] >= plan["estimated_seconds_at_least"] > 0
 
 
@@ -222,6 +225,8 @@ def test_an_estimate_is_measured_once_counts_limits_and_says_so_before(sample, o
     assert slow.epoch_seconds == pytest.approx(100 / share)
     assert slow.search_seconds == pytest.approx(120 + run)  # not 8 trials
     assert slow.final_seconds == pytest.approx(2 * run)
+    unlimited = dataclasses.replace(plan, config=plan.config.model_copy(update={"timeout": None}))
+    assert estimate(unlimited).search_seconds == pytest.approx((8 + 2) * run)
     assert slow.least_seconds < slow.search_seconds + slow.final_seconds
     durations = [_duration(seconds) for seconds in (0.834, 45.2, 95, 68760, 540000)]
     assert durations == ["0.83 s", "45 s", "1.6 min", "19 h", "6.2 d"]
@@ -275,7 +280,7 @@ def test_an_interrupt_is_recorded_and_the_same_command_goes_on(monkeypatch, tmp_
     run(*FAST, "--trials", 3, "--seeds", 1)
     trials = runs_by_kind()[names.TRIAL_RUN]
     done = [trial for trial in trials if trial.data.tags[names.STATUS] != "interrupted"]
-    assert sorted(trial.data.tags[names.TRIAL] for trial in done) == ["0", "1", "2"]
+    check_slots(done, 3, further=2)
     assert not [trial for trial in trials if trial.info.status == "RUNNING"]
 
 

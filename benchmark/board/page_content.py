@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from benchmark.board.ranking import as_printed
 from benchmark.board.rows import Board, BoardRow, Details
+from benchmark.spec.config import CONFIRMING
 from benchmark.tracking import names
 from benchmark.tracking.predictions import read_predictions
 from benchmark.tracking.runs import StoredRun, dataset_inputs, find_runs, read_curves
@@ -98,7 +99,7 @@ def _searches(
 ) -> dict[int, list[tuple[float | None, float]]]:
     by_study: dict[str, list[StoredRun]] = defaultdict(list)
     for run in reversed(find_runs(client, dataset, (names.TRIAL_RUN,))):
-        if run.finished:
+        if run.finished and int(run.tags[names.TRIAL]) < CONFIRMING:
             by_study[run.study].append(run)
     return {
         place: [

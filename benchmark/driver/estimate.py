@@ -84,7 +84,7 @@ def estimate(plan: Plan, notice: Callable[[str], None] = lambda text: None) -> E
 
     patience = (spec.training.patience if spec.training else None) or plan.max_epochs
     longest, shortest = run(plan.max_epochs), run(min(plan.max_epochs, patience + 1))
-    trials, finals = plan.trials, 2 * plan.config.seeds
+    trials, finals = plan.trials + plan.confirming, 2 * plan.config.seeds
     limit = float("inf") if plan.config.timeout is None else plan.config.timeout
 
     def search(one: float) -> float:

@@ -19,7 +19,7 @@ from benchmark.execution.engine import Engine, Job
 from benchmark.report.plots import confusion_png, curves_png
 from benchmark.search.study import Search
 from benchmark.serving.stored_models import pack_model
-from benchmark.spec.config import RunSpec
+from benchmark.spec.config import CONFIRMING, RunSpec
 from benchmark.spec.result import EpochReport, Result, Status
 from benchmark.support.errors import one_line
 from benchmark.support.signals import MESSAGE, stoppable
@@ -224,12 +224,13 @@ class SearchPhase(Phase):
         return self.search.settled
 
     def next_job(self) -> Job | None:
-        """Ask the search; a trial is named by its slot."""
+        """Ask the search; a trial is named by its slot, and a further run of it by a number, too."""
         proposal = self.search.proposal()
         if proposal is None:
             return None
-        slot = str(proposal.slot)
-        return self.job(proposal.number, proposal.spec, f"trial {slot}", {names.TRIAL: slot})
+        again, first = divmod(proposal.slot, CONFIRMING)
+        label = f"trial {first}" + (f" run {again + 1}" if again else "")
+        return self.job(proposal.number, proposal.spec, label, {names.TRIAL: str(proposal.slot)})
 
     def judge(self, job: Job, report: EpochReport) -> Status | None:
         """Let the search end the trial."""

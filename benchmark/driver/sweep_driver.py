@@ -246,9 +246,9 @@ class Sweep:
                 f"{label}: the search stopped {search.ended}; for more give `trials` {asked} and no "
                 "`timeout`, or a longer one"
             )
-        elif search and search.total < asked:
+        elif search and search.trials < asked:
             why = "all points of the grid are tried" if self.plan.space.search else "nothing is searched"
-            self.display.line(f"{label}: {search.total} of {asked} trials is all there is: {why}")
+            self.display.line(f"{label}: {search.trials} of {asked} trials is all there is: {why}")
         if any(phase.gave_up for phase in self._phases):
             self.display.line(
                 f"{label}: stopped, since {self.session.max_failures} runs in a row failed (see "
@@ -276,5 +276,6 @@ class Sweep:
 
         table = DataFrame(rows, dtype=object)
         table.to_csv(folder / names.TRIALS_CSV, index=False, lineterminator="\r\n")
-        pruned = [status == "pruned" for status in table["status"]]
-        search_png(list(table["val_accuracy"]), pruned, folder / names.SEARCH_PNG)
+        proposed = table[table["run"] == 1]
+        pruned = [status == "pruned" for status in proposed["status"]]
+        search_png(list(proposed["val_accuracy"]), pruned, folder / names.SEARCH_PNG)

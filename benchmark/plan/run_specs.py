@@ -153,6 +153,11 @@ class Plan:
         return self.config.trials if self.space.search else 1
 
     @property
+    def confirming(self) -> int:
+        """Further runs of the best configurations, after as many trials."""
+        return self.config.confirm.total(self.trials) if self.config.confirm else 0
+
+    @property
     def max_epochs(self) -> int:
         """Most epochs that a run of the default configuration may take."""
         training = self.final_specs(self.default)[0].training

@@ -15,7 +15,15 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, model_vali
 
 import benchmark
 from benchmark.plan.ranges import Range, Value, options
-from benchmark.spec.config import TRAIN_KEYS, VIEW_KEYS, Frozen, Scalar, TrainSettings, ViewSettings
+from benchmark.spec.config import (
+    TRAIN_KEYS,
+    VIEW_KEYS,
+    Confirmation,
+    Frozen,
+    Scalar,
+    TrainSettings,
+    ViewSettings,
+)
 from benchmark.support.errors import UserError, did_you_mean
 from benchmark.support.printable import printable
 from benchmark.support.yaml_file import describe, first_problem, parse_scalar, problem, read_yaml, validate
@@ -269,6 +277,10 @@ class Budget(Frozen):
     """Share of the training split that is used."""
     seconds: Positive | None
     """Training seconds of all trials after which the search starts no further one; null for no limit."""
+    random_start: Count = 10
+    """Trials, the published default included, before the sampler learns from them."""
+    confirm: Confirmation | None = None
+    """The best configurations, which are trained again before the winner is frozen; null for none."""
     note: str = ""
     """What the budget is for."""
 

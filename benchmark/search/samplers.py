@@ -20,7 +20,11 @@ from benchmark.support.errors import UserError
 
 
 def make_sampler(
-    name: str, seed: int, slot: int, space: Mapping[str, BaseDistribution] | None = None
+    name: str,
+    seed: int,
+    slot: int,
+    space: Mapping[str, BaseDistribution] | None = None,
+    random_start: int = 10,
 ) -> optuna.samplers.BaseSampler:
     """Return the sampler for one trial.
 
@@ -39,6 +43,8 @@ def make_sampler(
         Place of the trial in the sweep.
     space : mapping of str to BaseDistribution, optional
         What a quasi-random point is made of: the parameters that no condition leaves out.
+    random_start : int
+        Trials that have to be there before ``tpe`` and ``gp`` learn from them.
 
     Raises
     ------
@@ -58,8 +64,10 @@ def make_sampler(
         if name == "gp":
             if importlib.util.find_spec("torch") is None:
                 raise UserError("`sampler` gp needs PyTorch; install it with: pip install 'textbench[gp]'")
-            return optuna.samplers.GPSampler(seed=own, warn_independent_sampling=False)
-        return optuna.samplers.TPESampler(seed=own)
+            return optuna.samplers.GPSampler(
+                seed=own, n_startup_trials=random_start, warn_independent_sampling=False
+            )
+        return optuna.samplers.TPESampler(seed=own, n_startup_trials=random_start)
 
 
 class _SlotQMCSampler(optuna.samplers.QMCSampler):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import math
 import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 from statistics import fmean
@@ -16,18 +17,31 @@ from typing import Any
 import optuna
 from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState
+from pydantic import ValidationError
 
 from benchmark.plan.run_specs import Plan
 from benchmark.search.presence import Presence
 from benchmark.search.samplers import grid_points, make_pruner, make_sampler
 from benchmark.search.storage import open_storage, patiently
-from benchmark.search.trials import CHANGED, SEAL, check_study, check_trials, is_done, seal
-from benchmark.spec.config import RunSpec, Scalar
+from benchmark.search.trials import (
+    CHANGED,
+    SEAL,
+    check_study,
+    check_trials,
+    final_state,
+    is_confirming,
+    is_done,
+    seal,
+)
+from benchmark.spec.config import CONFIRMING, RunSpec, Scalar, SweepConfig
 from benchmark.spec.result import Result, TrialEnd
 from benchmark.support.errors import UserError
 from benchmark.support.retries import awaited
 
 _PAUSE = 0.05
+
+_FORMER = {"random_start": 10, "confirm": None}
+"""What studies went by that do not record it."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +53,8 @@ class Proposal:
     number : int
         Optuna's number of the trial.
     slot : int
-        Place in the sweep, from 0; a trial that was interrupted is tried again in its slot.
+        Place in the sweep, from 0; a trial that was interrupted is tried again in its slot. From `CONFIRMING`
+        on it is a further run of one of the best configurations.
     spec : RunSpec
         The run.
     """
@@ -51,7 +66,7 @@ class Proposal:
 
 @dataclass(frozen=True)
 class Winner:
-    """The configuration with the best mean validation accuracy.
+    """The configuration with the best mean validation accuracy, of those that were confirmed most often.
 
     Attributes
     ----------
@@ -100,6 +115,10 @@ class Search:
     A slot is settled once one of its trials has an end that counts. A process that dies leaves trials
     open: each is closed by what is known of its end, and a slot without an end is queued again, with the
     configuration that it had, before anything else is proposed.
+
+    Once the trials of the sampler are done, the best configurations are trained again, as the study says (it
+    records it when it is made). Samplers and pruners do not see these runs, so a search that goes on proposes
+    what one without them would.
     """
 
     def __init__(
@@ -111,13 +130,16 @@ class Search:
         ended: Callable[[int], TrialEnd | None] = lambda slot: None,
         recorded: Callable[[], Mapping[int, list[TrialEnd]]] = dict,
     ) -> None:
-        self._plan = plan
         self._presence = presence
         self._ended = ended
         self._study = _open_study(plan, storage, studies)
+        config = _recorded(self._study, plan.config)
+        self._grid = grid_points(plan.space, plan.config.seed) if plan.config.sampler == "grid" else None
+        if self._grid is not None:
+            config = config.model_copy(update={"trials": min(config.trials, len(self._grid))})
+        self._plan = replace(plan, config=config)
         check_trials(self._trials(), plan.study, plan.space, recorded)
         self._live: dict[int, optuna.Trial] = {}
-        self._grid = grid_points(plan.space, plan.config.seed) if plan.config.sampler == "grid" else None
         with self._alone():
             self._recover()
 
@@ -140,16 +162,16 @@ class Search:
             if self._presence is not None:
                 self._presence.release("ask")
 
-    def _recover(self) -> int:
-        """Close trials of processes that are gone, queue slots without an end, and count the other trials.
+    def _recover(self) -> list[int]:
+        """Close trials of processes that are gone, queue slots without an end, return those under way.
 
-        Those are under way. A process may die at any moment: who counts again may count fewer, and
+        A process may die at any moment: who asks again which are under way may see fewer, and
         would start another slot in the place of the one that is lost.
         """
-        under_way = 0
+        under_way = []
         for trial in self._trials(TrialState.RUNNING):
             if self._is_under_way(trial):
-                under_way += 1
+                under_way.append(trial.user_attrs["slot"])
             else:
                 self._close(trial)
         slots: defaultdict[int, list[FrozenTrial]] = defaultdict(list)
@@ -200,9 +222,43 @@ class Search:
         return len(self._done_trials())
 
     @property
+    def trials(self) -> int:
+        """Trials of the sampler: as many as asked for, but a grid ends with its last point."""
+        return self._plan.trials
+
+    @property
     def total(self) -> int:
-        """Trials in all: as many as asked for, but a grid ends with its last point."""
-        return self._plan.trials if self._grid is None else min(self._plan.trials, len(self._grid))
+        """Trials in all, those that confirm the best included, as far as they are known."""
+        if not self._is_searched:
+            return self.trials + len(self._confirmed()) + self._plan.confirming
+        return self.trials + len(self._confirmed() | self._confirming().keys())
+
+    def _searched(self) -> int:
+        """Trials of the sampler that need not be run again."""
+        return sum(not is_confirming(trial) for trial in self._done_trials())
+
+    def _confirmed(self) -> set[int]:
+        """Slots of the trials that confirm, and need not be run again."""
+        return {trial.user_attrs["slot"] for trial in self._done_trials() if is_confirming(trial)}
+
+    def _best(self) -> list[FrozenTrial]:
+        """Return the first trial of each configuration that is to be confirmed, the best first."""
+        confirm, values = self._plan.config.confirm, self._values()
+        if confirm is None or len(values) <= confirm.configurations:
+            return []
+        order = sorted(values, key=lambda config_id: fmean(values[config_id]), reverse=True)
+        return [self._first(config_id) for config_id in order[: confirm.configurations]]
+
+    def _confirming(self) -> dict[int, FrozenTrial]:
+        """Slots of all trials that are to confirm `_best`, one of each before the second of any."""
+        best, confirm = self._best(), self._plan.config.confirm
+        runs = range(1, 1 + confirm.runs) if confirm else ()
+        return {run * CONFIRMING + trial.user_attrs["slot"]: trial for run in runs for trial in best}
+
+    def _missing(self) -> dict[int, FrozenTrial]:
+        """Those of them that are not done."""
+        done = self._confirmed()
+        return {slot: trial for slot, trial in self._confirming().items() if slot not in done}
 
     @property
     def seconds(self) -> float:
@@ -212,24 +268,43 @@ class Search:
     @property
     def ended(self) -> str:
         """Why the search has fewer trials than were asked for, in a few words; "" where it is complete."""
-        limit, done = self._plan.config.timeout, self.done
-        if done >= self.total or limit is None or not self.finished:
+        limit, searched, missing = self._plan.config.timeout, self._searched(), self._missing()
+        if limit is None or not self.finished or (searched >= self.trials and not missing):
             return ""
-        return f"after {done} of {self.total} trials: {limit:g} s of training were used up"
+        done, rest = f"after {searched} of {self.trials} trials", ""
+        if missing:
+            confirming = len(self._confirming())
+            done += f" and {confirming - len(missing)} of {confirming} that confirm the best"
+        elif (share := self._search_limit) < limit:
+            limit, rest = share, f" (of {limit:g} s; what is left is for confirming the best)"
+        return f"{done}: {limit:g} s of training were used up{rest}"
+
+    @property
+    def _search_limit(self) -> float:
+        """Seconds after which the sampler's trials leave the rest of the limit to those that confirm."""
+        limit, trials = self._plan.config.timeout, self.trials
+        return math.inf if limit is None else limit * (trials / (trials + self._plan.confirming))
+
+    @property
+    def _is_searched(self) -> bool:
+        """Whether the sampler is to propose no further trial."""
+        return self._searched() >= self.trials or self.seconds >= self._search_limit
 
     @property
     def finished(self) -> bool:
         """Whether the total of trials, or of their seconds, is reached."""
         limit = self._plan.config.timeout
-        return self.done >= self.total or (limit is not None and self.seconds >= limit)
+        return self._is_searched and ((limit is not None and self.seconds >= limit) or not self._missing())
 
     @property
     def settled(self) -> bool:
         """Whether no trial is under way, here or elsewhere, and none is still to be proposed."""
         return patiently(lambda: self.finished and not self._under_way())
 
-    def _under_way(self) -> int:
-        return sum(self._is_under_way(trial) for trial in self._trials(TrialState.RUNNING))
+    def _under_way(self) -> list[int]:
+        """Slots of the trials that are under way, here or elsewhere."""
+        running = (trial for trial in self._trials(TrialState.RUNNING) if self._is_under_way(trial))
+        return [trial.user_attrs["slot"] for trial in running]
 
     def proposal(self) -> Proposal | None:
         """Ask for a trial; None where there is none to be started now.
@@ -242,8 +317,16 @@ class Search:
         if self.finished:
             return None
         with self._alone():
-            if self._recover() + self.done >= self.total:
-                return None
+            under_way = self._recover()
+            searching = sum(slot < CONFIRMING for slot in under_way)
+            if not self._is_searched:
+                return self._ask() if self._searched() + searching < self.trials else None
+            if not self._trials(TrialState.WAITING):
+                missing = {slot: trial for slot, trial in self._missing().items() if slot not in under_way}
+                if searching or not missing:
+                    return None
+                slot, trial = next(iter(missing.items()))
+                self._study.enqueue_trial(trial.params, user_attrs={"slot": slot})
             return self._ask()
 
     def _ask(self) -> Proposal:
@@ -253,7 +336,11 @@ class Search:
         if not waiting and (slot == 0 or self._grid is not None):
             params = self._grid[slot] if self._grid is not None else plan.space.enqueue_params()
             self._study.enqueue_trial(params, user_attrs={"slot": slot})
-        self._study.sampler = make_sampler(config.sampler, config.seed, slot, self._distributions)
+        # What confirms is given; no sampler has to be asked.
+        sampler = config.sampler if slot < CONFIRMING else "random"
+        self._study.sampler = make_sampler(
+            sampler, config.seed, slot, self._distributions, config.random_start
+        )
         trial = self._study.ask()
         trial.set_user_attr("slot", slot)
         if self._presence is not None:
@@ -273,14 +360,14 @@ class Search:
     def report(self, number: int, epoch: int, value: float) -> bool:
         """Report the best validation accuracy so far; False means that the trial is to be pruned.
 
-        The published default is never pruned: every board shows it.
+        The published default is never pruned: every board shows it. Nor is what confirms.
         """
         return patiently(partial(self._report, number, epoch, value))
 
     def _report(self, number: int, epoch: int, value: float) -> bool:
         trial = self._live[number]
         trial.report(value, epoch)
-        return trial.user_attrs["slot"] == 0 or not trial.should_prune()
+        return trial.user_attrs["slot"] == 0 or is_confirming(trial) or not trial.should_prune()
 
     def tell(self, number: int, result: Result) -> None:
         """Tell Optuna how a trial ended.
@@ -316,49 +403,57 @@ class Search:
     def _conclude(self, number: int) -> None:
         """Close a trial of which the end is noted, under a checksum."""
         trial = self._trials()[number]
-        attributes = trial.user_attrs
-        tell = partial(self._study.tell, number, skip_if_finished=True)
-        mean = fmean(self._values()[attributes["config_id"]]) if attributes["status"] == "ok" else None
+        state = final_state(trial)
+        complete = state == TrialState.COMPLETE
+        mean = fmean(self._values()[trial.user_attrs["config_id"]]) if complete else None
         if not trial.state.is_finished():
             self._study._storage.set_trial_user_attr(trial._trial_id, SEAL, seal(trial, mean))
-        if mean is not None:
-            tell(mean)
-        elif attributes["status"] in ("pruned", "diverged", "oom", "timeout"):
-            tell(state=TrialState.PRUNED)
-        else:
-            tell(state=TrialState.FAIL)
+        self._study.tell(number, mean, None if complete else state, skip_if_finished=True)
 
-    def _values(self) -> dict[str, list[float]]:
-        """Own values of all successful trials by configuration, in the order of their slots."""
+    def _values(self, confirming: bool = False) -> dict[str, list[float]]:
+        """Values of successful trials by configuration and slot: the sampler's, or those that confirm."""
         values: defaultdict[str, list[float]] = defaultdict(list)
         for trial in sorted(self._trials(), key=lambda trial: trial.user_attrs.get("slot", -1)):
-            if trial.user_attrs.get("status") == "ok":
+            if trial.user_attrs.get("status") == "ok" and is_confirming(trial) == confirming:
                 values[trial.user_attrs["config_id"]].append(trial.user_attrs["value"])
         return values
 
-    def winner(self) -> Winner | None:
-        """Return the best configuration, or None where no trial was successful."""
-        means = {config_id: fmean(values) for config_id, values in self._values().items()}
-        if not means:
-            return None
-        best = max(means, key=lambda config_id: means[config_id])
+    def _first(self, config_id: str) -> FrozenTrial:
+        """Return the first trial of a configuration."""
         # An attempt that broke off may have the identity without the configuration.
         whole = (trial for trial in self._trials() if "hparams" in trial.user_attrs)
-        first = min(
-            (trial for trial in whole if trial.user_attrs.get("config_id") == best),
+        return min(
+            (trial for trial in whole if trial.user_attrs.get("config_id") == config_id),
             key=lambda trial: trial.user_attrs["slot"],
         )
-        return Winner(dict(first.user_attrs["hparams"]), best, means[best], first.user_attrs["slot"])
+
+    def winner(self) -> Winner | None:
+        """Return the best configuration, or None where no trial was successful.
+
+        Once any of the best are confirmed, those count alone that have the most successful further runs: a
+        configuration with one lucky value, or that diverges when it is trained again, does not win.
+        """
+        values, further = self._values(), self._values(confirming=True)
+        best = [trial.user_attrs["config_id"] for trial in self._best()]
+        if most := max((len(further.get(one, ())) for one in best), default=0):
+            values = {one: values[one] + further[one] for one in best if len(further.get(one, ())) == most}
+        means = {config_id: fmean(own) for config_id, own in values.items()}
+        if not means:
+            return None
+        winner = max(means, key=lambda config_id: means[config_id])
+        first = self._first(winner).user_attrs
+        return Winner(dict(first["hparams"]), winner, means[winner], first["slot"])
 
     def table(self) -> list[dict[str, Any]]:
-        """Return the finished trials as rows: slot, status, value, seconds and hyper-parameters."""
+        """Return the finished trials as rows: slot, run, status, value, seconds and hyper-parameters."""
         rows = []
         for trial in sorted(self._done_trials(), key=lambda trial: trial.user_attrs["slot"]):
             attributes = trial.user_attrs
             last = max(trial.intermediate_values.items(), default=(0, None))[1]
             rows.append(
                 {
-                    "trial": attributes["slot"],
+                    "trial": attributes["slot"] % CONFIRMING,
+                    "run": 1 + attributes["slot"] // CONFIRMING,
                     "status": attributes["status"],
                     "val_accuracy": attributes.get("value", last),
                     "seconds": attributes.get("seconds"),
@@ -385,7 +480,8 @@ def _open_study(plan: Plan, storage: str | None, studies: Path) -> optuna.Study:
     known = study.user_attrs.get("identity")
     if known is None and trials:
         raise UserError(f"study {plan.study}: it has {len(trials)} trials, but no 'identity': {CHANGED}")
-    if known is None:
+    if known is None:  # the identity last: a study that has it keeps the settings that it has, or lacks
+        study.set_user_attr("settings", plan.config.model_dump(mode="json", include=set(_FORMER)))
         study.set_user_attr("identity", plan.identity)
     elif known != plan.identity:
         raise UserError(
@@ -393,3 +489,14 @@ def _open_study(plan: Plan, storage: str | None, studies: Path) -> optuna.Study:
             "sampler or seed; choose another name, or leave `study` out"
         )
     return study
+
+
+def _recorded(study: optuna.Study, config: SweepConfig) -> SweepConfig:
+    """Return a configuration with the settings that a study was made with."""
+    settings = study.user_attrs.get("settings", _FORMER)
+    try:
+        return SweepConfig.model_validate(
+            {**config.model_dump(), **{name: settings[name] for name in _FORMER}}
+        )
+    except (TypeError, KeyError, ValidationError):
+        raise UserError(f"study {study.study_name}: its 'settings' are {settings}: {CHANGED}") from None

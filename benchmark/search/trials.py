@@ -11,18 +11,18 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from optuna.study import StudyDirection
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial, Trial, TrialState
 
 from benchmark.plan.space import Space
-from benchmark.spec.config import without_later
+from benchmark.spec.config import CONFIRMING, without_later
 from benchmark.spec.result import TrialEnd
 from benchmark.support.errors import UserError
 
 SEAL = "seal"
 """Attribute of a trial that has ended: the checksum of all that is said of it. Version 0.1.0 wrote none."""
 
-# The state that Optuna has of a trial, by the status that it has for good: it counts towards the total and is
-# not tried again.
+# The state that Optuna has of a sampler's trial, by the status that it has for good: it counts towards the
+# total and is not tried again.
 _STATES = {"ok": TrialState.COMPLETE, "failed": TrialState.FAIL}
 _STATES |= dict.fromkeys(("pruned", "diverged", "oom", "timeout"), TrialState.PRUNED)
 
@@ -34,6 +34,20 @@ _ATTRIBUTES |= {"status": str, "seconds": int | float, "value": int | float}
 def is_done(trial: FrozenTrial) -> bool:
     """Whether a trial has an end that counts."""
     return trial.user_attrs.get("status") in _STATES
+
+
+def is_confirming(trial: FrozenTrial | Trial) -> bool:
+    """Whether a trial is a further run of a configuration that was among the best."""
+    return bool(trial.user_attrs.get("slot", 0) >= CONFIRMING)
+
+
+def final_state(trial: FrozenTrial) -> TrialState:
+    """Return the state that Optuna has of a trial which has ended.
+
+    Samplers and pruners are to ignore what confirms, or a search that goes on after it would propose
+    something else than one without a pause; the one state that they ignore is FAIL.
+    """
+    return TrialState.FAIL if is_confirming(trial) else _STATES[trial.user_attrs["status"]]
 
 
 def seal(trial: FrozenTrial, told: float | None) -> str:
@@ -93,7 +107,7 @@ def check_trials(
     done = [trial for trial in trials if is_done(trial)]
     for trial in done:
         found = trial.user_attrs
-        if found["status"] == "ok":
+        if found["status"] == "ok" and not is_confirming(trial):
             values[found["config_id"]].append(found["value"])
         same = configurations.setdefault(found["config_id"], found["hparams"])
         _compare(study, trial, "hparams", same, f"another trial of configuration {found['config_id']}")
@@ -101,7 +115,7 @@ def check_trials(
         found = trial.user_attrs
         if space is not None:
             _compare(study, trial, "hparams", _configuration(space, trial), "Optuna's parameters")
-        if trial.state.is_finished() and trial.state != _STATES[found["status"]]:
+        if trial.state.is_finished() and trial.state != final_state(trial):
             raise _contradicted(study, trial, "status", found["status"], trial.state.name, "Optuna's record")
         if trial.state == TrialState.COMPLETE:  # told was the mean of what the configuration had by then
             own, told = values[found["config_id"]], trial.value

@@ -149,6 +149,9 @@ def seed_bundle(base: int, branch: Branch, index: int) -> SeedBundle:
     )
 
 
+CONFIRMING = 1_000_000
+"""Slot ``n * CONFIRMING + s`` of a search is the n-th further run of the configuration of slot s."""
+
 VIEW_KEYS = frozenset(ViewSettings.model_fields)
 TRAIN_KEYS = frozenset(TrainSettings.model_fields)
 LATER: dict[str, Scalar] = {"trim": False, "precision": "float32", "mask_zero": False}
@@ -227,6 +230,20 @@ class RunSpec(Frozen):
         return {**{name: value for part in shared for name, value in part.items()}, **self.hparams}
 
 
+class Confirmation(Frozen):
+    """How often the best configurations of a search are trained again before its winner is frozen."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+    configurations: int = Field(strict=True, ge=2)
+    """How many of the best."""
+    runs: int = Field(strict=True, ge=1)
+    """Further runs of each, on further search seeds."""
+
+    def total(self, trials: int) -> int:
+        """Return the number of further runs after so many trials: none where there is nothing to choose."""
+        return self.configurations * self.runs if trials > self.configurations else 0
+
+
 class SweepConfig(Frozen):
     """What the user asked for, after the budget has filled in what they left open.
 
@@ -241,6 +258,10 @@ class SweepConfig(Frozen):
         the budget's number is a cap.
     timeout : float or None
         Training seconds of all its trials after which the search starts no further one.
+    random_start : int
+        Trials, the default included, before a sampler learns from them.
+    confirm : Confirmation or None
+        Which configurations are trained again before the winner is frozen.
     precision : {"float32", "bfloat16", "float16"} or None
         What networks compute in; None is what their configurations say.
     overrides : dict
@@ -255,6 +276,8 @@ class SweepConfig(Frozen):
     train_share: float = Field(gt=0, le=1)
     train_examples: int | None = Field(default=None, ge=1)
     timeout: float | None = Field(default=None, gt=0)
+    random_start: int = Field(default=10, ge=1)
+    confirm: Confirmation | None = None
     sampler: Literal["tpe", "random", "qmc", "gp", "cmaes", "grid"] = "tpe"
     pruner: Literal["median", "hyperband", "percentile", "none"] = "median"
     precision: Precision | None = None

@@ -13,6 +13,7 @@ from typing import Any
 import psutil
 from mlflow import MlflowClient
 
+from benchmark.spec.config import CONFIRMING
 from benchmark.tracking import names
 from benchmark.tracking.runs import all_runs
 
@@ -51,6 +52,14 @@ def repeated(found: list[Any], kind: str) -> dict[str, int]:
     ended = [run for run in of_kind(found, kind) if run.data.tags.get(names.STATUS) != "interrupted"]
     counts = Counter(run.data.tags[names.SPEC_ID] for run in ended)
     return {spec: count for spec, count in counts.items() if count > 1}
+
+
+def check_slots(trials: list[Any], count: int, further: int) -> None:
+    """Each slot of a search has one run, and so many runs confirm its best configurations."""
+    slots = sorted(int(run.data.tags[names.TRIAL]) for run in trials)
+    assert slots[:count] == list(range(count))
+    assert len(set(slots[count:])) == len(slots[count:]) == further
+    assert all(slot >= CONFIRMING for slot in slots[count:])
 
 
 def start_sweep(*words: object, **options: Any) -> subprocess.Popen[str]:

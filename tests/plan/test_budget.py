@@ -8,6 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from benchmark.plan.space import get_budget, load_budgets
+from benchmark.spec.config import Confirmation
 from benchmark.support.errors import UserError
 
 
@@ -21,6 +22,13 @@ def test_shipped_budgets():
         "quick": (8, 3, 40, 1.0, 120.0),
         "standard": (30, 5, 40, 1.0, None),
         "full": (100, 10, 100, 1.0, None),
+    }
+    confirmed = {name: budget.confirm for name, budget in load_budgets().items()}
+    assert confirmed == {
+        "smoke": None,
+        "quick": Confirmation(configurations=2, runs=1),
+        "standard": Confirmation(configurations=3, runs=2),
+        "full": Confirmation(configurations=5, runs=3),
     }
     assert list(found) == ["smoke", "quick", "standard", "full"]
 
@@ -54,6 +62,16 @@ GOOD = "tiny:\n  trials: 1\n  seeds: 1\n  epochs: 1\n  train_share: 0.5\n  secon
         ("0.5", "1.1", "line 5: 'train_share' should be less than or equal to 1, got 1.1"),
         ("null", "0", "line 6: 'seconds' should be greater than 0, got 0"),
         ("null", ".inf", "line 6: 'seconds' should be a finite number, got inf"),
+        (
+            "null",
+            "null\n  confirm: {configurations: 1, runs: 1}",
+            "line 7: 'configurations' should be greater than or equal to 2, got 1",
+        ),
+        (
+            "null",
+            "null\n  random_start: 0",
+            "line 7: 'random_start' should be greater than or equal to 1, got 0",
+        ),
         ("null", "null\n  name: tiny", "line 7: 'name' is not a known key"),
     ],
 )

@@ -13,7 +13,7 @@ from benchmark.plan.run_specs import Plan, make_plan
 from benchmark.plan.space import Space
 from benchmark.search.study import Search
 from benchmark.search.trials import check_trials
-from benchmark.spec.config import SweepConfig
+from benchmark.spec.config import CONFIRMING, SweepConfig
 from benchmark.spec.result import Result, TrialEnd
 from benchmark.support.errors import UserError
 
@@ -46,6 +46,13 @@ def tiny_space(**search):
 
 def make_defaults():
     return dict(describe("avg-pool").parameters)
+
+
+TWICE = {"configurations": 2, "runs": 1}
+
+
+def lines_of(folder, plan):
+    return (folder / f"{plan.study}.journal").read_bytes().splitlines(keepends=True)
 
 
 def proposals(search):
@@ -468,21 +475,226 @@ def test_a_trial_whose_end_another_memory_knows_is_not_tried_again(dataset, tmp_
     assert again.seconds == 2.0
 
 
-def test_a_process_may_die_after_any_line_that_it_writes(dataset, tmp_path):
+@pytest.mark.parametrize("confirm", [None, {"configurations": 2, "runs": 2}])
+def test_a_process_may_die_after_any_line_that_it_writes(dataset, tmp_path, confirm):
     """Each slot is settled once, with the configuration of an undisturbed search, and the same one wins."""
-    plan = make(dataset, trials=3, sampler="random")
-    value = lambda spec: spec.training.learning_rate  # noqa: E731
+    plan = make(dataset, trials=3, sampler="random", confirm=confirm)
+    value = lambda spec: spec.training.learning_rate / (1 + spec.seeds.index)  # noqa: E731
     whole = Search(plan, None, tmp_path / "whole")
-    specs = run_all(whole, value)
-    lines = (tmp_path / "whole" / f"{plan.study}.journal").read_bytes().splitlines(keepends=True)
-    assert len(lines) > 30
+    run_all(whole, value)
+    assert len(whole.table()) == (7 if confirm else 3)
+    lines = lines_of(tmp_path / "whole", plan)
+    assert len(lines) > (70 if confirm else 30)
     for count in range(len(lines)):
         folder = tmp_path / str(count)
         folder.mkdir()
         (folder / f"{plan.study}.journal").write_bytes(b"".join(lines[:count]))
         again = Search(plan, None, folder)
         run_all(again, value)
-        rows = again.table()
-        assert [row["trial"] for row in rows] == [0, 1, 2]
-        assert [row["learning_rate"] for row in rows] == [spec.training.learning_rate for spec in specs]
+        assert again.settled
+        assert again.table() == whole.table()
         assert again.winner() == whole.winner()
+
+
+def confirmed(dataset, folder, values, again, **settings):
+    """Search with a value for each trial, and for each further run by trial; None diverges."""
+    search = Search(make(dataset, **{"sampler": "random", "confirm": TWICE, **settings}), None, folder)
+    ran = []
+    for proposal in proposals(search):
+        run, slot = divmod(proposal.slot, CONFIRMING)
+        value = again[slot] if run else values[slot]
+        ran.append((slot, run, proposal.spec))
+        status = "diverged" if value is None else "ok"
+        search.tell(proposal.number, Result(status, best_val_accuracy=value, train_seconds=1.0))
+    return search, ran
+
+
+def test_the_best_configurations_are_trained_again_and_the_best_mean_wins(dataset, tmp_path):
+    search, ran = confirmed(dataset, tmp_path, [0.5, 0.9, 0.7, 0.8, 0.6], {1: 0.6, 3: 0.78}, trials=5)
+    assert [(slot, run) for slot, run, _ in ran[5:]] == [(1, 1), (3, 1)]
+    specs = {(slot, run): spec for slot, run, spec in ran}
+    for slot in (1, 3):
+        assert specs[slot, 1].config_id == specs[slot, 0].config_id
+    assert len({spec.seeds.init for spec in specs.values()}) == 7
+    assert all(spec.seeds.branch == "search" for spec in specs.values())
+    winner = search.winner()
+    assert (winner.slot, winner.value) == (3, pytest.approx(0.79))
+    assert (search.done, search.total, search.trials, search.seconds) == (7, 7, 5, 7.0)
+    assert [(row["trial"], row["run"]) for row in search.table()[4:]] == [(4, 1), (1, 2), (3, 2)]
+    assert search.settled
+
+
+def test_what_was_tried_once_does_not_win_over_what_was_confirmed(dataset, tmp_path):
+    search, _ = confirmed(dataset, tmp_path, [0.5, 0.9, 0.8, 0.85], {1: 0.1, 3: 0.2}, trials=4)
+    assert search.winner().slot == 3  # of mean 0.525, below trial 2
+
+
+def test_what_diverges_when_it_is_trained_again_does_not_win(dataset, tmp_path):
+    search, _ = confirmed(dataset, tmp_path, [0.5, 0.9, 0.7, 0.8], {1: None, 3: 0.2}, trials=4)
+    assert search.winner().slot == 3
+    search, _ = confirmed(dataset, tmp_path / "both", [0.5, 0.9, 0.7, 0.8], {1: None, 3: None}, trials=4)
+    assert search.winner().slot == 1
+
+
+@pytest.mark.parametrize(("trials", "further"), [(1, 0), (2, 0), (3, 2)])
+def test_nothing_is_confirmed_where_there_is_nothing_to_choose(dataset, tmp_path, trials, further):
+    search, ran = confirmed(dataset, tmp_path, [0.5, 0.9, 0.7], {1: 0.9, 2: 0.7}, trials=trials)
+    assert len(ran) == search.total == trials + further
+    assert search.settled
+
+
+def test_unsuccessful_trials_are_not_counted_as_configurations(dataset, tmp_path):
+    search, ran = confirmed(dataset, tmp_path, [0.5, 0.9, None, None], {}, trials=4)
+    assert (len(ran), search.total, search.settled) == (4, 4, True)
+
+
+def test_a_study_keeps_the_settings_that_it_was_made_with(dataset, tmp_path):
+    """One from before there were any is not confirmed, and its sampler goes on as it did."""
+    plans = [make(dataset, trials=trials, sampler="tpe") for trials in (5, 12)]
+    old, whole = tmp_path / "old", tmp_path / "whole"
+    value = lambda spec: spec.training.learning_rate  # noqa: E731
+    run_all(Search(plans[0], None, old), value)
+    rest = [line for line in lines_of(old, plans[0]) if b'"settings"' not in line]
+    assert len(rest) == len(lines_of(old, plans[0])) - 1
+    (old / f"{plans[0].study}.journal").write_bytes(b"".join(rest))
+    expected = run_all(Search(plans[1], None, whole), value)
+    now = {"sampler": "tpe", "confirm": TWICE, "random_start": 2}
+    same = Search(make(dataset, trials=5, **now), None, old)
+    assert same.settled
+    assert lines_of(old, plans[0])[: len(rest)] == rest
+    specs = run_all(Search(make(dataset, trials=12, **now), None, old), value)
+    assert [spec.spec_id for spec in specs] == [spec.spec_id for spec in expected[5:]]
+    new = Search(make(dataset, trials=5, **now), None, tmp_path / "new")
+    assert len(run_all(new, value)) == 7
+    assert Search(plans[0], None, tmp_path / "new").total == 7
+    assert make(dataset, **now).identity == plans[0].identity
+
+
+def test_settings_that_were_changed_are_refused(dataset, tmp_path):
+    plan = make(dataset, confirm=TWICE)
+    Search(plan, None, tmp_path)
+    (file,) = tmp_path.glob("*.journal")
+    file.write_text(file.read_text().replace('"runs":1', '"runs":0'))
+    with pytest.raises(UserError, match=r"its 'settings' are .*'runs': 0.* the storage was changed"):
+        Search(plan, None, tmp_path)
+
+
+def test_a_time_limit_leaves_its_share_to_what_confirms(dataset, tmp_path):
+    settings = {"trials": 6, "timeout": 8.0}  # three quarters for the trials
+    values = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]
+    search, ran = confirmed(dataset, tmp_path / "all", values, dict(enumerate(values)), **settings)
+    assert (len(ran), search.ended) == (8, "")
+    settings["timeout"] = 6.0
+    search, ran = confirmed(dataset, tmp_path / "six", values, dict(enumerate(values)), **settings)
+    assert [(slot, run) for slot, run, _ in ran[4:]] == [(4, 0), (4, 1)]
+    assert search.settled
+    assert search.winner().slot == 4
+    assert search.ended == (
+        "after 5 of 6 trials and 1 of 2 that confirm the best: 6 s of training were used up"
+    )
+    settings["timeout"] = 5.0
+    search, ran = confirmed(dataset, tmp_path / "five", values, dict(enumerate(values)), **settings)
+    assert [(slot, run) for slot, run, _ in ran[3:]] == [(3, 0), (3, 1)]
+    settings["timeout"] = 6.5
+    search, ran = confirmed(dataset, tmp_path / "five", values, dict(enumerate(values)), **settings)
+    assert [(slot, run) for slot, run, _ in ran] == [(2, 1)]
+    what_is_left = "(of 6.5 s; what is left is for confirming the best)"
+    assert search.ended == f"after 4 of 6 trials: 4.875 s of training were used up {what_is_left}"
+
+
+@pytest.mark.parametrize("pruner", ["none", "median"])
+@pytest.mark.parametrize("sampler", ["tpe", "random", "qmc"])
+def test_a_search_that_goes_on_after_it_was_confirmed_equals_one_without_a_pause(
+    dataset, tmp_path, sampler, pruner
+):
+    """Neither sampler nor pruner sees what confirms; and the same configuration wins."""
+
+    def search_of(trials, folder):
+        plan = make(
+            dataset, trials=trials, sampler=sampler, pruner=pruner, confirm=TWICE, random_start=3, epochs=8
+        )
+        search, ran = Search(plan, None, folder), {}
+        for proposal in proposals(search):
+            rate, index = proposal.spec.training.learning_rate, proposal.spec.seeds.init % 7
+            value, status = 0.5 + 10 * rate - index / 100 + (proposal.slot >= CONFIRMING) / 5, "ok"
+            for epoch in range(1, 9):
+                if not search.report(proposal.number, epoch, value - 0.1 / epoch):
+                    status = "pruned"
+                    break
+            search.tell(proposal.number, Result(status, best_val_accuracy=value if status == "ok" else None))
+            ran[proposal.slot] = proposal.spec.spec_id, status
+        return search, ran
+
+    whole, expected = search_of(14, tmp_path / "whole")
+    assert any(status == "pruned" for _, status in expected.values()) == (pruner == "median")
+    parts = {}
+    for trials in (6, 9, 14):
+        search, ran = search_of(trials, tmp_path / "parts")
+        assert not parts.keys() & ran.keys()
+        parts |= ran
+    assert {slot: parts[slot] for slot in expected} == expected
+    assert search.winner() == whole.winner()
+
+
+def test_what_confirms_is_never_pruned(dataset, tmp_path):
+    search = Search(make(dataset, trials=9, epochs=9, pruner="median", confirm=TWICE), None, tmp_path)
+    for proposal in proposals(search):
+        again = proposal.slot >= CONFIRMING
+        for epoch in range(1, 10):
+            assert search.report(proposal.number, epoch, 0.1 if again else 0.8)
+        search.tell(proposal.number, Result("ok", best_val_accuracy=0.1 if again else 0.8))
+    assert search.done == 11
+
+
+def test_processes_share_what_confirms_and_wait_for_the_last_trials(dataset, tmp_path):
+    plan = make(dataset, trials=3, sampler="random", confirm=TWICE)
+    other = Alive()
+    other.token = "other"
+    theirs = Search(plan, None, tmp_path, other)
+    taken = theirs.proposal()
+    ours = Search(plan, None, tmp_path, Alive("other"))
+    for value in (0.5, 0.6):
+        ours.tell(ours.proposal().number, Result("ok", best_val_accuracy=value))
+    assert ours.proposal() is None  # which are the best is not known yet
+    assert not ours.settled
+    theirs.tell(taken.number, Result("ok", best_val_accuracy=0.9))
+    first, second = theirs.proposal(), ours.proposal()
+    assert {first.slot, second.slot} == {CONFIRMING, CONFIRMING + 2}
+    assert ours.proposal() is None
+    assert not ours.settled
+    ours.tell(second.number, Result("ok", best_val_accuracy=0.9))
+    left = Search(plan, None, tmp_path, Alive())  # the other process is gone
+    again = left.proposal()
+    assert (again.slot, again.spec.spec_id) == (first.slot, first.spec.spec_id)
+    left.tell(again.number, Result("ok", best_val_accuracy=0.9))
+    assert left.settled
+    assert left.done == 5
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "named"),
+    [
+        ('"value":0.25', '"value":0.99', "its checksum is"),
+        ('"status":"ok"', '"status":"failed"', "its checksum is"),
+    ],
+)
+def test_a_change_of_what_confirms_is_noticed(dataset, tmp_path, old, new, named):
+    confirmed(dataset, tmp_path, [0.5, 0.9, 0.7], {1: 0.25, 2: 0.25}, trials=3)
+    (file,) = tmp_path.glob("*.journal")
+    head, mark, tail = file.read_text().rpartition(old)
+    assert mark
+    file.write_text(head + new + tail)
+    with pytest.raises(UserError, match=named):
+        Search(make(dataset, trials=3, sampler="random", confirm=TWICE), None, tmp_path)
+
+
+@pytest.mark.parametrize("sampler", ["tpe"])
+def test_a_sampler_leaves_its_random_start(dataset, tmp_path, sampler):
+    """From then on its proposals depend on what came out."""
+    found = []
+    for sign in (1, -1):
+        search = Search(make(dataset, trials=9, sampler=sampler, random_start=3), None, tmp_path / str(sign))
+        found.append(run_all(search, lambda spec, sign=sign: 0.5 + sign * spec.training.learning_rate))
+    same = [one.spec_id == other.spec_id for one, other in zip(*found, strict=True)]
+    assert same[:3] == [True] * 3
+    assert not any(same[3:])

@@ -26,7 +26,8 @@ def fitted(variances, freedom):
         return stats.loggamma(d / 2).mean() + math.log(2 / d)  # of log(chi² / d)
 
     def beyond(d0):
-        return logs.var(ddof=1) - stats.loggamma.var(freedom / 2).mean() - stats.loggamma.var(d0 / 2)
+        careful = logs.var(ddof=1) * (1 + 0.25 * math.sqrt(2 / (logs.size - 1)))
+        return careful - stats.loggamma.var(freedom / 2).mean() - stats.loggamma.var(d0 / 2)
 
     # log s² is log s0² and the logarithm of F(d, d0), of which numerator and denominator are independent.
     logs, most = np.log(variances) - [mean(d) for d in freedom], freedom.sum()
