@@ -162,10 +162,17 @@ class Search:
             if self._presence is not None:
                 self._presence.release("ask")
 
-    def _recover(self) -> None:
-        """Close the trials of processes that are gone, and queue the slots that have no end."""
+    def _recover(self) -> list[int]:
+        """Close trials of processes that are gone, queue slots without an end, and return the others' slots.
+
+        Those are under way. A process may die at any moment: who counts again may count fewer, and
+        would start another slot in the place of the one that is lost.
+        """
+        under_way = []
         for trial in self._trials(TrialState.RUNNING):
-            if not self._is_under_way(trial):
+            if self._is_under_way(trial):
+                under_way.append(trial.user_attrs["slot"])
+            else:
                 self._close(trial)
         slots: defaultdict[int, list[FrozenTrial]] = defaultdict(list)
         for trial in self._trials():
@@ -175,6 +182,7 @@ class Search:
         for _, trials in sorted(slots.items()):
             if not any(is_done(trial) or trial.state in open_states for trial in trials):
                 self._queue(trials[-1])
+        return under_way
 
     def _is_under_way(self, trial: FrozenTrial) -> bool:
         """Whether a process that is there works on a trial."""
@@ -293,10 +301,8 @@ class Search:
         """Whether no trial is under way, here or elsewhere, and none is still to be proposed."""
         return patiently(lambda: self.finished and not self._under_way())
 
-    def _under_way(self) -> list[int]:
-        """Slots of the trials that are under way, here or elsewhere."""
-        running = (trial for trial in self._trials(TrialState.RUNNING) if self._is_under_way(trial))
-        return [trial.user_attrs["slot"] for trial in running]
+    def _under_way(self) -> int:
+        return sum(self._is_under_way(trial) for trial in self._trials(TrialState.RUNNING))
 
     def proposal(self) -> Proposal | None:
         """Ask for a trial; None where there is none to be started now.
@@ -309,8 +315,7 @@ class Search:
         if self.finished:
             return None
         with self._alone():
-            self._recover()
-            under_way = self._under_way()
+            under_way = self._recover()
             searching = sum(slot < CONFIRMING for slot in under_way)
             if not self._is_searched:
                 return self._ask() if self._searched() + searching < self.trials else None

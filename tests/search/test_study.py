@@ -448,6 +448,20 @@ def test_processes_share_a_study_and_inherit_what_a_dead_one_left(dataset, tmp_p
     assert left.done == 3
 
 
+def test_a_process_that_dies_while_another_one_counts_leaves_no_gap(dataset, tmp_path):
+    plan = make(dataset, trials=3, sampler="random")
+    other = Alive()
+    other.token = "other"
+    Search(plan, None, tmp_path, other).proposal()
+    ours = Search(plan, None, tmp_path, Alive("other"))
+    for _ in range(2):
+        ours.tell(ours.proposal().number, Result("ok", best_val_accuracy=0.5))
+    calls = iter([True])  # it is there when its trial would be queued again, and gone from then on
+    ours._presence.alive = lambda token: next(calls, False)
+    assert ours.proposal() is None
+    assert ours.proposal().slot == 0
+
+
 def test_a_trial_whose_end_another_memory_knows_is_not_tried_again(dataset, tmp_path):
     plan = make(dataset, trials=2, sampler="random")
     search = Search(plan, None, tmp_path)
