@@ -172,13 +172,13 @@ def test_color_only_when_asked(monkeypatch):
 
 def test_unequal_search_budgets_are_told():
     unequal = (row("a", 0.8), row("b", 0.7, search_trials=5), row("c", 0.6, tier="default", search_trials=0))
-    assert "Search budgets differ: 5 to 20 trials" in to_table(board(*unequal))
-    assert "Search (imdb, budget standard): 20 trials for each tuned row" in to_table(usual())
-    assert "Search: 20 trials for each tuned row" in to_table(board(row("a", 0.8)))
+    assert "Search budgets differ: one search of 5 to 20 trials" in to_table(board(*unequal))
+    assert "Search (imdb, budget standard): one search of 20 trials for each tuned row" in to_table(usual())
+    assert "Search: one search of 20 trials for each tuned row" in to_table(board(row("a", 0.8)))
     assert "Search" not in to_table(board(unequal[2]))
     other = row("d", 0.7, budget="quick", search_trials=8)
     assert "Search budgets" not in to_table(board(row("a", 0.8), other))
-    assert "differ (imdb, budget standard): 5 to 20 trials" in to_table(board(*unequal, other))
+    assert "differ (imdb, budget standard): one search of 5 to 20 trials" in to_table(board(*unequal, other))
 
 
 def test_study_is_shown_where_a_row_would_be_ambiguous():
