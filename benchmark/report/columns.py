@@ -142,7 +142,7 @@ def _searches(rows: Sequence[BoardRow]) -> list[str]:
         trials = {row.search_trials for row in part.rows if "tuned" in row.tier and not part.watermark}
         where = f" ({part.title})" if len(parts) > 1 else ""
         if len(trials) > 1:
-            lines.append(f"Search budgets differ{where}: one search of {min(trials)} to {max(trials)} trials for a tuned row")
+            lines.append(f"Search budgets differ{where}: one search of {min(trials)} to {max(trials)} trials")
         elif trials:
             lines.append(f"Search{where}: one search of {trials.pop()} trials for each tuned row")
     return lines

@@ -83,7 +83,8 @@ def _costs(compared: Compared) -> list[tuple[str, str]]:
     found = []
     for row in (compared.a, compared.b):
         trials = "1 trial" if row.search_trials == 1 else f"{row.search_trials} trials"
-        search = f"one search of {trials}, {decimal(row.search_seconds, 0)} s" if row.search_trials else "no search"
+        search = f"one search of {trials}, {decimal(row.search_seconds, 0)} s"
+        search = search if row.search_trials else "no search"
         run = f"{decimal(row.train_seconds_median, 1)} s a run, {whole(row.parameters)} parameters"
         found.append((f"cost of {row.name}", f"{run}, {search}"))
     return found
