@@ -30,6 +30,8 @@ def test_shipped_budgets():
         "standard": Confirmation(configurations=3, runs=2),
         "full": Confirmation(configurations=5, runs=3),
     }
+    starts = {name: budget.random_start for name, budget in load_budgets().items()}
+    assert starts == {"smoke": 2, "quick": 5, "standard": 10, "full": 10}
     assert list(found) == ["smoke", "quick", "standard", "full"]
 
 
