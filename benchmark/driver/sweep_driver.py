@@ -237,13 +237,13 @@ class Sweep:
         if self.trials and self.trials.gave_up:
             failed = f"{self.session.max_failures} runs in a row failed"
             return f"after {self.search.done} of {self.search.total} trials: {failed}"
-        return self.search.ended
+        return self.search.shortfall
 
     def _say_why_stopped(self) -> None:
         label, asked, search = self.plan.model.label, self.plan.config.trials, self.search
-        if search and search.ended:
+        if search and search.shortfall:
             self.display.line(
-                f"{label}: the search stopped {search.ended}; for more give `trials` {asked} and no "
+                f"{label}: the search stopped {search.shortfall}; for more give `trials` {asked} and no "
                 "`timeout`, or a longer one"
             )
         elif search and search.trials < asked:

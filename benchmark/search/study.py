@@ -266,7 +266,7 @@ class Search:
         return float(sum(trial.user_attrs.get("seconds", 0.0) for trial in self._trials()))
 
     @property
-    def ended(self) -> str:
+    def shortfall(self) -> str:
         """Why the search has fewer trials than were asked for, in a few words; "" where it is complete."""
         limit, searched, missing = self._plan.config.timeout, self._searched(), self._missing()
         if limit is None or not self.finished or (searched >= self.trials and not missing):

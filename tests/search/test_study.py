@@ -583,13 +583,13 @@ def test_a_time_limit_leaves_its_share_to_what_confirms(dataset, tmp_path):
     settings = {"trials": 6, "timeout": 8.0}  # three quarters for the trials
     values = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]
     search, ran = confirmed(dataset, tmp_path / "all", values, dict(enumerate(values)), **settings)
-    assert (len(ran), search.ended) == (8, "")
+    assert (len(ran), search.shortfall) == (8, "")
     settings["timeout"] = 6.0
     search, ran = confirmed(dataset, tmp_path / "six", values, dict(enumerate(values)), **settings)
     assert [(slot, run) for slot, run, _ in ran[4:]] == [(4, 0), (4, 1)]
     assert search.settled
     assert search.winner().slot == 4
-    assert search.ended == (
+    assert search.shortfall == (
         "after 5 of 6 trials and 1 of 2 that confirm the best: 6 s of training were used up"
     )
     settings["timeout"] = 5.0
@@ -599,7 +599,7 @@ def test_a_time_limit_leaves_its_share_to_what_confirms(dataset, tmp_path):
     search, ran = confirmed(dataset, tmp_path / "five", values, dict(enumerate(values)), **settings)
     assert [(slot, run) for slot, run, _ in ran] == [(2, 1)]
     what_is_left = "(of 6.5 s; what is left is for confirming the best)"
-    assert search.ended == f"after 4 of 6 trials: 4.875 s of training were used up {what_is_left}"
+    assert search.shortfall == f"after 4 of 6 trials: 4.875 s of training were used up {what_is_left}"
 
 
 @pytest.mark.parametrize("pruner", ["none", "median"])
