@@ -85,8 +85,8 @@ def test_the_texts_that_all_get_wrong_are_there(inside):
 def test_verdicts_on_real_runs(inside, capsys):
     assert compare.main(["avg-pool", "majority", "--dataset", "imdb"]) == 0
     assert capsys.readouterr().out.startswith("avg-pool is better than majority by ")
-    assert compare.main(["fasttext", "avg-pool", "--dataset", "imdb"]) == 0
-    assert "undecided, no interval: needs 3 seeds, has 1" in capsys.readouterr().out
+    assert compare.main(["fasttext", "avg-pool", "--dataset", "imdb"]) == 2
+    assert "needs 3 seeds with predictions, and fasttext (default) has 1" in capsys.readouterr().err
 
 
 def test_the_ledger_accounts_for_every_run(inside, capsys):
