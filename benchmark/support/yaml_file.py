@@ -293,6 +293,8 @@ def _schema_at(schema: dict[str, Any], loc: tuple[str | int, ...]) -> dict[str, 
     """Return the part of a JSON schema that stands at the location of a pydantic error."""
 
     def resolve(part: dict[str, Any]) -> dict[str, Any]:
+        # What may also be null: the first of the two is what it is otherwise.
+        part = next((one for one in part.get("anyOf", ()) if one.get("type") != "null"), part)
         return schema["$defs"][part["$ref"].rpartition("/")[2]] if "$ref" in part else part
 
     here = resolve(schema)

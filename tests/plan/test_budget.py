@@ -74,6 +74,11 @@ GOOD = "tiny:\n  trials: 1\n  seeds: 1\n  epochs: 1\n  train_share: 0.5\n  secon
             "null\n  random_start: 0",
             "line 7: 'random_start' should be greater than or equal to 1, got 0",
         ),
+        (
+            "null",
+            "null\n  confirm: {configurations: 2, run: 1}",
+            "line 7: 'run' is not a known key; did you mean 'runs'? (and 1 more)",
+        ),
         ("null", "null\n  name: tiny", "line 7: 'name' is not a known key"),
     ],
 )
