@@ -146,5 +146,8 @@ def test_a_model_is_not_better_than_itself_under_another_name(sample, capsys):
     Path("copy.py").write_text(source)
     assert sweep.main(["--model", "copy.py:build", *SWEEP, "--seeds", "4"]) == 0
     capsys.readouterr()
-    assert compare.main(["original", "copy", "--margin", "2", "--json"]) == 0  # bit by bit the same runs
-    assert json.loads(capsys.readouterr().out)["outcome"] == "equivalent"
+    assert compare.main(["original", "copy", "--json"]) == 0  # bit by bit the same runs
+    same = json.loads(capsys.readouterr().out)
+    assert (same["comparison"]["difference"], same["comparison"]["p_value"]) == (0, 1)
+    # Nothing says that a seed means the same to both, so the spread over seeds leaves it open.
+    assert same["outcome"] == "undecided"
