@@ -179,8 +179,11 @@ class Search:
             if "slot" in trial.user_attrs:
                 slots[trial.user_attrs["slot"]].append(trial)
         open_states = (TrialState.WAITING, TrialState.RUNNING)
-        for _, trials in sorted(slots.items()):
-            if not any(is_done(trial) or trial.state in open_states for trial in trials):
+        searched = self._is_searched
+        for slot, trials in sorted(slots.items()):
+            if searched and slot < CONFIRMING:
+                self._withdraw(trials)
+            elif not any(is_done(trial) or trial.state in open_states for trial in trials):
                 self._queue(trials[-1])
         return under_way
 
@@ -209,6 +212,12 @@ class Search:
         # Without its configuration in full the slot is proposed again, by the same sampler.
         params = given or (trial.params if "hparams" in trial.user_attrs else {})
         self._study.enqueue_trial(params, user_attrs={"slot": trial.user_attrs["slot"]})
+
+    def _withdraw(self, trials: list[FrozenTrial]) -> None:
+        """Close what waits in a slot while there are enough trials; with a larger total it is queued again."""
+        for trial in trials:
+            if trial.state == TrialState.WAITING:
+                self._study._storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
 
     def _trials(self, *states: TrialState) -> list[FrozenTrial]:
         return self._study.get_trials(deepcopy=False, states=states or None)

@@ -58,7 +58,7 @@ def check_slots(trials: list[Any], count: int, further: int) -> None:
     """Each slot of a search has one run, and so many runs confirm its best configurations."""
     slots = sorted(int(run.data.tags[names.TRIAL]) for run in trials)
     assert slots[:count] == list(range(count))
-    assert len(set(slots[count:])) == len(slots[count:]) == further
+    assert len(set(slots[count:])) == len(slots[count:]) == further, slots
     assert all(slot >= CONFIRMING for slot in slots[count:])
 
 

@@ -148,7 +148,7 @@ def test_pdflatex_sets_a_board_within_the_page(pdflatex):
     log = pdflatex(usual(), r"See table~\ref{tab:textbench-imdb-standard-inductive}.")
     assert "Overfull" not in log
     assert "undefined" not in log
-    long_names = versus(-0.018, -0.024, -0.012, "undecided", needed=100, baseline="tfidf-logreg (default)")
+    long_names = versus(-0.018, -0.024, -0.012, "undecided", finds=0.012, baseline="tfidf-logreg (default)")
     named = row("transformer", 0.8, sampling_error=None, n_seeds=9, seeds_expected=10, **long_names)
     assert "Overfull" not in pdflatex(board(named, row("tfidf-logreg", 0.79, tier="default")))
 

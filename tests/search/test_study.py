@@ -462,6 +462,26 @@ def test_a_process_that_dies_while_another_one_counts_leaves_no_gap(dataset, tmp
     assert ours.proposal().slot == 0
 
 
+def test_slots_that_broke_off_beyond_a_smaller_total_wait_until_it_is_raised(dataset, tmp_path):
+    """They are not tried in the place of the runs that confirm."""
+    plan = make(dataset, trials=6, sampler="random", confirm=TWICE)
+    value = lambda spec: spec.training.learning_rate  # noqa: E731
+    search = Search(plan, None, tmp_path)
+    for _ in range(3):
+        proposal = search.proposal()
+        search.tell(proposal.number, Result("ok", best_val_accuracy=value(proposal.spec)))
+    assert [search.proposal().slot for _ in range(3)] == [3, 4, 5]  # and then this process is gone
+    fewer = make(dataset, trials=4, sampler="random", confirm=TWICE)
+    again = Search(fewer, None, tmp_path)
+    run_all(again, value)
+    slots = [(row["trial"], row["run"]) for row in again.table()]
+    assert slots[:4] == [(0, 1), (1, 1), (2, 1), (3, 1)]
+    assert [run for _, run in slots[4:]] == [2, 2]
+    assert again.settled
+    run_all(Search(plan, None, tmp_path), value)
+    assert [row["trial"] for row in Search(plan, None, tmp_path).table() if row["run"] == 1] == list(range(6))
+
+
 def test_a_trial_whose_end_another_memory_knows_is_not_tried_again(dataset, tmp_path):
     plan = make(dataset, trials=2, sampler="random")
     search = Search(plan, None, tmp_path)
