@@ -214,7 +214,7 @@ class Search:
         self._study.enqueue_trial(params, user_attrs={"slot": trial.user_attrs["slot"]})
 
     def _withdraw(self, trials: list[FrozenTrial]) -> None:
-        """Close what waits in a slot while there are enough trials; with a larger total it is queued again."""
+        """Close what waits in a slot while there are enough trials; a larger total queues it again."""
         for trial in trials:
             if trial.state == TrialState.WAITING:
                 self._study._storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
