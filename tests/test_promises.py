@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import SWEEP, copy_sweep
+from guessing import GUESS, GUESSING, write_guessing
 from ledgers import reads
 from processes import check_slots, kill, of_kind, outcome, repeated, runs, start_sweep
 
@@ -18,41 +19,8 @@ from benchmark.tracking.store import StoreClient
 
 SMOKE = ["--model", "majority", "--dataset", "sample", "--budget", "smoke"]
 
+
 # A pipeline that guesses, in another way for each number; a trial of a number may be made to wait.
-GUESSING = '''
-"""Guesses."""
-import time
-from pathlib import Path
-
-from sklearn.dummy import DummyClassifier
-from sklearn.pipeline import Pipeline
-
-INPUT = "texts"
-
-
-def build(task, *, number: int = 0):
-    """Guess."""
-    while number == 1 and not Path("go").exists():
-        Path("waiting").touch()
-        time.sleep(0.05)
-    return Pipeline([("guess", DummyClassifier(strategy="uniform", random_state=number))])
-'''
-SPACE = """
-model: guessing
-source: a test
-default: {number: 0}
-search:
-  number: {type: categorical, choices: [0, 1, 2, 3]}
-"""
-GUESS = ["--model", "guessing.py:build", "--space", "guessing.yaml", "--dataset", "sample"]
-GUESS += ["--sampler", "grid", "--seeds", "2"]
-
-
-def write_guessing():
-    Path("guessing.py").write_text(GUESSING)
-    Path("guessing.yaml").write_text(SPACE)
-
-
 def facts(found):
     return {run.info.run_id: (run.info.status, run.info.end_time, run.data.metrics) for run in found}
 
@@ -98,7 +66,7 @@ def test_after_a_kill_the_same_command_ends_as_if_nothing_had_been(sample, tmp_p
         monkeypatch.chdir(tmp_path / name)
         write_guessing()
         if name == "killed":
-            process = start_sweep(*GUESS)
+            process = start_sweep(*GUESS, "--seeds", 2)
             give_up = time.monotonic() + 300
             while not Path("waiting").exists():
                 assert process.poll() is None, Path("sweep.log").read_text()
@@ -108,7 +76,7 @@ def test_after_a_kill_the_same_command_ends_as_if_nothing_had_been(sample, tmp_p
             process.wait(60)
             assert not reads(Path("mlruns/ledger.jsonl"), sample.digest)  # it was killed in its search
         Path("go").touch()
-        assert sweep.main(GUESS) == 0
+        assert sweep.main([*GUESS, "--seeds", "2"]) == 0
     whole, killed = runs(tmp_path / "whole"), runs(tmp_path / "killed")
     assert len(outcome(whole)) == 4 + 2 + len(of_kind(whole, names.FINAL_RUN, "ok"))
     assert outcome(killed) == outcome(whole)
@@ -169,7 +137,7 @@ def test_a_trial_never_reads_the_test_split(own_cache, tmp_path):
     )
     Path("guessing.py").write_text(code)
     Path("go").touch()
-    assert sweep.main(GUESS) == 1
+    assert sweep.main([*GUESS, "--seeds", "2"]) == 1
     assert (tmp_path / "away").is_dir()
     found = runs()
     assert len(of_kind(found, names.TRIAL_RUN, "ok")) == len(of_kind(found, names.TRIAL_RUN)) == 6

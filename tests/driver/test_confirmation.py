@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
+from guessing import GUESS, write_guessing
 from mlflow import MlflowClient
 from processes import check_slots, of_kind, outcome, runs
 
@@ -16,34 +17,13 @@ from benchmark.spec.config import CONFIRMING
 from benchmark.tracking import names
 from benchmark.tracking.store import StoreClient
 
-# A pipeline that guesses, in another way for each number.
-PIPELINE = '''
-"""Guesses."""
-from sklearn.dummy import DummyClassifier
-from sklearn.pipeline import Pipeline
-
-INPUT = "texts"
-
-
-def build(task, *, number: int = 0):
-    """Guess."""
-    return Pipeline([("guess", DummyClassifier(strategy="uniform", random_state=number))])
-'''
-SPACE = """
-model: guessing
-source: a test
-default: {number: 0}
-search:
-  number: {type: categorical, choices: [0, 1, 2, 3]}
-"""
-WORDS = ["--model", "guessing.py:build", "--space", "guessing.yaml", "--dataset", "sample"]
-WORDS += ["--sampler", "grid", "--seeds", "3"]
+WORDS = [*GUESS, "--seeds", "3"]
 
 
 @pytest.fixture(autouse=True)
-def _guessing(tmp_path):
-    (tmp_path / "guessing.py").write_text(PIPELINE)
-    (tmp_path / "guessing.yaml").write_text(SPACE)
+def _guessing(sample):
+    write_guessing()
+    Path("go").touch()
 
 
 def test_what_confirms_is_recorded_and_counted_like_other_trials(sample, capsys):
