@@ -1,0 +1,1 @@
+"""What is measured on predictions: values by scikit-learn, and what each example adds to them."""
