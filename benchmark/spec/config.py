@@ -18,6 +18,8 @@ Mode = Literal["fit", "graph", "xla"]
 CompileMode = Literal["auto", "fit", "graph", "xla"]
 Precision = Literal["float32", "bfloat16", "float16"]
 Branch = Literal["search", "final", "sampler"]
+ClassWeight = Literal["none", "balanced"]
+Decision = Literal["argmax", "tuned"]
 
 _BRANCHES: dict[str, int] = {"search": 0, "final": 1, "sampler": 2}
 
@@ -154,7 +156,14 @@ CONFIRMING = 1_000_000
 
 VIEW_KEYS = frozenset(ViewSettings.model_fields)
 TRAIN_KEYS = frozenset(TrainSettings.model_fields)
-LATER: dict[str, Scalar] = {"trim": False, "precision": "float32", "mask_zero": False}
+LATER: dict[str, Scalar] = {
+    "trim": False,
+    "precision": "float32",
+    "mask_zero": False,
+    "metric": "accuracy",
+    "class_weight": "none",
+    "decision": "argmax",
+}
 """Settings that came after there were runs; where they have these values, they are not part of an id."""
 
 
@@ -185,6 +194,13 @@ class RunSpec(Frozen):
         Number of training texts, drawn likewise; takes the place of the share.
     resources : dict of str to Resource, or None
         What the hyper-parameters that name files stand for.
+    metric : str
+        What early stopping, the search and the winner follow (`benchmark.metrics.metric.METRICS`).
+    class_weight : {"none", "balanced"}
+        How much an example counts in training: all the same, or the more, the fewer its class has.
+    decision : {"argmax", "tuned"}
+        Which class is answered: the most probable one, or, of two, the second from a threshold on that is
+        chosen on the validation split for the metric.
     """
 
     model: str
@@ -199,6 +215,9 @@ class RunSpec(Frozen):
     train_share: float = Field(default=1.0, gt=0, le=1)
     train_examples: int | None = Field(default=None, ge=1)
     resources: dict[str, Resource] | None = None
+    metric: str = "accuracy"
+    class_weight: ClassWeight = "none"
+    decision: Decision = "argmax"
 
     @property
     def protocol(self) -> Protocol:
@@ -218,7 +237,7 @@ class RunSpec(Frozen):
 
     def _content(self, *without: str) -> dict[str, Any]:
         """Return what makes the run; a setting that came later and is not used leaves old ids alone."""
-        content = self.model_dump(mode="json", exclude=set(without))
+        content = without_later(self.model_dump(mode="json", exclude=set(without)))
         content["hparams"] = without_later(content["hparams"])
         if self.training is not None:
             content["training"] = without_later(content["training"])
