@@ -307,7 +307,7 @@ class SweepConfig(Frozen):
     study: str | None = None
 
 
-def without_later(settings: Mapping[str, Scalar]) -> dict[str, Scalar]:
+def without_later(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return settings without those that came later and are as they were before."""
     return {name: value for name, value in settings.items() if LATER.get(name, ...) != value}
 

@@ -34,6 +34,9 @@ CHANGES = {
     "train_share": 0.5,
     "train_examples": 200,
     "resources": {"vectors": Resource(digest="f" * 32, protocol="pretrained")},
+    "metric": "macro_f1",
+    "class_weight": "balanced",
+    "decision": "tuned",
 }
 VIEW_CHANGES = {"vocabulary_size": 9_999, "sequence_length": 255, "padding": "pre", "truncation": "pre"}
 TRAIN_CHANGES = {
