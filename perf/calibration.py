@@ -36,9 +36,10 @@ from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri, stdtrit
 
 from benchmark.stats.budget_curves import expected_best
-from benchmark.stats.differences import MIN_EXAMPLES, Differences, Runs, borrowing, differences, runs_of
+from benchmark.stats.differences import Differences, Runs, borrowing, differences, runs_of
 from benchmark.stats.failures import failed_to_learn
 from benchmark.stats.intervals import MIN_SEEDS, mean_interval, sampling_error
+from benchmark.stats.spread import MIN_EXAMPLES
 from benchmark.stats.verdicts import SequentialPlan, family, rank_ranges
 
 Floats = NDArray[np.float64]

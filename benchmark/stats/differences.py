@@ -12,9 +12,7 @@ from numpy.typing import NDArray
 
 from benchmark.stats.intervals import MIN_SEEDS
 from benchmark.stats.moderation import FloatArray, moderated
-
-MIN_EXAMPLES = 100
-"""With fewer test examples nothing is claimed of a difference."""
+from benchmark.stats.spread import MIN_EXAMPLES, MIN_OF_CLASS, spread_by_class
 
 _SMALLEST_P = 1e-30  # what lies below is reported as 0
 _BISECTIONS = 50
@@ -29,7 +27,8 @@ class Runs:
     n_seeds : int
         K, the number of runs.
     profile : ndarray, shape (N,)
-        For each test example, the mean over runs of its value (right or wrong, for accuracy).
+        For each test example, the mean over runs of its value: right or wrong, for accuracy; a pseudo-value
+        for metrics that are not means over examples (`benchmark.metrics.metric.Metric.pseudo_values`).
     interaction : float
         Mean square of runs by examples, on (K - 1)(N - 1) degrees of freedom.
     variance : float
@@ -105,6 +104,14 @@ class Differences:
         Variance of `centre` over new test examples.
     n_examples : int
         N.
+    examples_freedom : ndarray or float
+        Degrees of freedom of `examples`; infinite where no class counts more than another.
+    weight : float
+        What an added example weighs in the variance, squared; 1 for accuracy.
+    constant : ndarray of bool, or bool
+        Where a class counts whose examples all have the same difference, which says nothing of other ones.
+    n_of_class : int or None
+        Test examples of the smallest class; None where classes do not matter.
 
     Notes
     -----
@@ -114,10 +121,14 @@ class Differences:
     has right, which keeps the interval from closing where few or none of the examples tell the rows apart
     (Bonett and Price 2012).
 
-    The half-width at error alpha is, with t and z the two-sided quantiles of Student's t and the normal
-    distribution, and w the share of a row's seeds in the whole variance V::
+    Where an example weighs the more, the fewer examples its class has, most of the variance may be that of
+    few examples: within each class the divisor is the number of its examples less 1, and the degrees of
+    freedom of the sum are Satterthwaite's (1946). What is added is then a pair of examples of each class.
 
-        sqrt(z² V + Σ (t² - z²) w^(2z / 3t) V_seeds)
+    The half-width at error alpha is, with t and z the two-sided quantiles of Student's t and the normal
+    distribution, and w the share of a part (the seeds of either row, the examples) in the whole variance V::
+
+        sqrt(z² V + Σ (t² - z²) w^(2z / 3t) V_part)
 
     Without the power this is Banerjee's (1960) bound, whose error is at most alpha whatever the shares. The
     power is ours: by numerical integration over all shares, with degrees of freedom from 2 and 2 to 20 and
@@ -129,7 +140,8 @@ class Differences:
     Banerjee (1960), "Approximate confidence interval for linear functions of means of k populations when
     the population variances are not equal", Sankhya 22, 357-358. Bonett and Price (2012), "Adjusted Wald
     confidence interval for a difference of binomial proportions based on paired data", Journal of
-    Educational and Behavioral Statistics 37(4), 479-488.
+    Educational and Behavioral Statistics 37(4), 479-488. Satterthwaite (1946), "An approximate distribution
+    of estimates of variance components", Biometrics Bulletin 2(6), 110-114.
     """
 
     mean: FloatArray
@@ -138,6 +150,16 @@ class Differences:
     freedom: FloatArray
     examples: FloatArray
     n_examples: int
+    examples_freedom: FloatArray | float = np.inf
+    weight: float = 1.0
+    constant: NDArray[np.bool_] | bool = False
+    n_of_class: int | None = None
+
+    @property
+    def enough(self) -> bool:
+        """Whether there are as many test examples as a verdict needs, of all classes that count."""
+        of_class = self.n_of_class is None or self.n_of_class >= MIN_OF_CLASS
+        return self.n_examples >= MIN_EXAMPLES and of_class
 
     def half_width(
         self, alpha: float | FloatArray, seeds: FloatArray | float = 1.0, *, few: bool = False
@@ -159,14 +181,20 @@ class Differences:
 
         half = np.asarray(alpha, dtype=np.float64) / 2
         z = -ndtri(half)
-        t = np.clip(-stdtrit(self.freedom, half), z, 1e100)  # SciPy gives infinity where it is very large
-        added = np.maximum(z**2 - 2, 0.0) / (self.n_examples + 2) ** 2 if few else 0.0
-        parts = self.seeds * seeds
-        whole = parts.sum(axis=0) + self.examples + added
-        share = np.divide(parts, whole, out=np.zeros_like(parts), where=whole > 0)
-        power = np.divide(2 * z, 3 * t, out=np.zeros_like(t), where=t > 0)
-        wider = ((t**2 - z**2) * share**power * parts).sum(axis=0)
-        return np.asarray(np.sqrt(z**2 * whole + wider), dtype=np.float64)
+        added = self.weight * np.maximum(z**2 - 2, 0.0) / (self.n_examples + 2) ** 2 if few else 0.0
+        parts, examples = self.seeds * seeds, self.examples + added
+        whole = parts.sum(axis=0) + examples
+
+        def wider(part: FloatArray, freedom: FloatArray) -> FloatArray:
+            t = np.clip(-stdtrit(freedom, half), z, 1e100)  # SciPy gives infinity where it is very large
+            share = np.divide(part, whole, out=np.zeros_like(part), where=whole > 0)
+            power = np.divide(2 * z, 3 * t, out=np.zeros_like(t), where=t > 0)
+            return np.asarray((t**2 - z**2) * share**power * part)
+
+        more = wider(parts, self.freedom).sum(axis=0)
+        if self.n_of_class is not None:
+            more = more + wider(examples, np.asarray(self.examples_freedom))
+        return np.asarray(np.sqrt(z**2 * whole + more), dtype=np.float64)
 
     def p_values(self) -> FloatArray:
         """Two-sided p-value of no difference: the error at which the interval just touches 0."""
@@ -191,7 +219,12 @@ class Differences:
         return np.asarray(np.where(distance <= 0, 1.0, p), dtype=np.float64)
 
 
-def differences(rows: Sequence[Runs], first: Sequence[int], second: Sequence[int]) -> Differences:
+def differences(
+    rows: Sequence[Runs],
+    first: Sequence[int],
+    second: Sequence[int],
+    classes: NDArray[np.integer[Any]] | None = None,
+) -> Differences:
     """Return the differences of pairs of rows, which all have the same test examples.
 
     Parameters
@@ -200,6 +233,8 @@ def differences(rows: Sequence[Runs], first: Sequence[int], second: Sequence[int
         As `borrowing` returns them, or without it.
     first, second : sequence of int
         Places of the two rows of each pair.
+    classes : ndarray of int, shape (N,), optional
+        The class of each example, where an example weighs the more, the fewer its class has.
 
     Notes
     -----
@@ -210,14 +245,13 @@ def differences(rows: Sequence[Runs], first: Sequence[int], second: Sequence[int
     n = rows[0].profile.size
     means = np.array([row.mean for row in rows])
     profiles = np.stack([row.profile for row in rows]) - means[:, None]
-    products = profiles @ profiles.T
-    spread = products[i, i] + products[j, j] - 2 * products[i, j]  # sum over examples of (d_i - mean)²
+    parts = spread_by_class(profiles, i, j, classes)
     answers = np.array([row.interaction / row.n_seeds for row in rows])
-    spread = np.maximum(spread - (n - 1) * (answers[i] + answers[j]), 0.0)
+    spread = np.maximum(parts.spread - (n - 1) * (answers[i] + answers[j]), 0.0)
     mean, size = means[i] - means[j], n + 2
     centre = mean * n / size
     # Of n + 2 examples: their squares, less the square of their mean.
-    variance = (spread + n * mean**2 + 2) / size - centre**2
+    variance = (spread + n * mean**2 + 2 * parts.weight) / size - centre**2
     seeds = np.array([row.variance / row.n_seeds for row in rows])
     freedom = np.array([row.freedom for row in rows])
     return Differences(
@@ -226,5 +260,9 @@ def differences(rows: Sequence[Runs], first: Sequence[int], second: Sequence[int
         seeds=np.stack([seeds[i], seeds[j]]),
         freedom=np.stack([freedom[i], freedom[j]]),
         examples=np.asarray(variance / size, dtype=np.float64),
+        examples_freedom=parts.freedom,
+        weight=parts.weight,
+        constant=parts.constant,
         n_examples=n,
+        n_of_class=parts.n_of_class,
     )

@@ -48,6 +48,36 @@ def mean_of(values: Sequence[float] | np.ndarray) -> float:
     return float(min(max(statistics.fmean(values), min(values)), max(values)))
 
 
+def bounded(mean: float, half: float, level: float, low: float, high: float) -> Interval:
+    """Return ``mean ± half`` on the scale on which the range has no ends: the logit, or the logarithm.
+
+    Parameters
+    ----------
+    mean : float
+        In [low, high].
+    half : float
+        Half of the width on the scale of the values.
+    level : float
+        Nominal coverage.
+    low, high : float
+        The range; `high` may be infinite.
+
+    Notes
+    -----
+    By the delta method: half of the width is divided by the derivative of the inverse at the mean. An
+    interval of a value at an end of the range is that of the plain scale, cut there.
+    """
+    below, above = mean - low, high - mean
+    if below <= 0 or above <= 0:
+        return Interval(mean - half, mean + half, level).within(low, high)
+    if np.isinf(above):
+        factor = float(np.exp(half / below))
+        return Interval(low + below / factor, low + below * factor, level)
+    odds, factor = below / above, float(np.exp(min(half * (high - low) / (below * above), 700.0)))
+    first, last = (low + (high - low) * x / (1 + x) for x in (odds / factor, odds * factor))
+    return Interval(first, last, level)
+
+
 def mean_interval(values: Sequence[float] | np.ndarray, level: float = 0.95) -> Interval | None:
     """Student-t interval of the mean of independent repetitions.
 

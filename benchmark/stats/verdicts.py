@@ -10,9 +10,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.stats.differences import MIN_EXAMPLES, Differences
+from benchmark.stats.differences import Differences
 from benchmark.stats.intervals import MIN_SEEDS, Interval, check_level
 from benchmark.stats.moderation import FloatArray
+from benchmark.stats.spread import MIN_EXAMPLES, MIN_OF_CLASS
 
 MORE_SEEDS = 10
 """What this number of seeds could show is said beside what those that are there can."""
@@ -25,8 +26,38 @@ Outcome = Literal["better", "worse", "equivalent", "undecided"]
 
 
 @dataclass(frozen=True)
+class Scale:
+    """In what differences are: by default in shares of right answers.
+
+    Attributes
+    ----------
+    larger_is_better : bool
+        Its direction.
+    percent : bool
+        Whether people read its hundredths, which are points.
+    most : float
+        The largest difference there can be.
+    """
+
+    larger_is_better: bool = True
+    percent: bool = True
+    most: float = 1.0
+
+    def text(self, difference: float) -> str:
+        """Write a difference without its unit, and no negative zero."""
+        return f"{100 * difference:z.1f}" if self.percent else f"{difference:z.3f}"
+
+    def with_unit(self, difference: float) -> str:
+        """Write a difference: ``3.4 points``, or ``0.051`` where there are no points."""
+        return self.text(difference) + (" points" if self.percent else "")
+
+
+ACCURACY = Scale()
+
+
+@dataclass(frozen=True)
 class Comparison:
-    """Two rows, A and B, compared as one of a family; accuracies are shares, not points.
+    """Two rows, A and B, compared as one of a family; differences are shares, not points.
 
     Attributes
     ----------
@@ -36,8 +67,8 @@ class Comparison:
         Test examples.
     comparisons : int
         How many the family has, for which interval and p-values are corrected.
-    margin : float
-        The smallest difference that matters.
+    margin : float or None
+        The smallest difference that matters; None where none is too small.
     difference : float
         Mean of A less that of B.
     interval : Interval
@@ -52,12 +83,16 @@ class Comparison:
     detectable, detectable_by_more : float
         The difference that is found with 80 % in this family, by the seeds that are there, and by
         `MORE_SEEDS` of both (more of them where there are more).
+    n_of_class : int or None
+        Test examples of the smallest class, where each class counts the same.
+    scale : Scale
+        In what the differences are.
     """
 
     n_seeds: tuple[int, int]
     n_examples: int
     comparisons: int
-    margin: float
+    margin: float | None
     difference: float
     interval: Interval
     p_value: float
@@ -66,6 +101,13 @@ class Comparison:
     outcome: Outcome
     detectable: float
     detectable_by_more: float
+    n_of_class: int | None = None
+    scale: Scale = ACCURACY
+
+    @property
+    def a_is_ahead(self) -> bool:
+        """Whether A has the better mean, or the same."""
+        return self.difference == 0 or (self.difference > 0) == self.scale.larger_is_better
 
     def turned(self) -> Comparison:
         """Return the same from B's side."""
@@ -83,9 +125,10 @@ def family(
     found: Differences,
     n_seeds: Sequence[tuple[int, int]],
     *,
-    margin: float = 0.005,
+    margin: float | None = 0.005,
     level: float = 0.95,
     unsteady: Sequence[tuple[bool, bool]] = (),
+    scale: Scale = ACCURACY,
 ) -> list[Comparison]:
     """Decide the comparisons of a family together.
 
@@ -95,14 +138,16 @@ def family(
         Of all its pairs.
     n_seeds : sequence of (int, int)
         Runs of the two rows of each pair.
-    margin : float
-        The smallest difference that matters, at least 0.
+    margin : float or None
+        The smallest difference that matters, at least 0; None: none is too small, and nothing equivalent.
     level : float
         1 minus the error that is allowed for the family: that any of its "better" and "worse" is wrong,
         and, apart from that, that any of its "equivalent" is.
     unsteady : sequence of (bool, bool), optional
         For each pair, which of the two had runs that failed to learn or diverged: such a row is never
         "better" or "equivalent", since what it does on average is not known.
+    scale : Scale
+        In what the differences are.
 
     Returns
     -------
@@ -110,12 +155,14 @@ def family(
         ``equivalent`` where a difference as large as the margin is excluded, **also where 0 is excluded**:
         such a difference is real, and by the choice of margin not worth talking about. Otherwise ``better``
         or ``worse`` where the corrected p-value is below ``1 - level``, otherwise ``undecided``; also with
-        fewer than `MIN_EXAMPLES` test examples.
+        too few test examples (`Differences.enough`). Where all examples of a class show the same difference,
+        nothing is equivalent.
     """
     check_level(level)
-    if not margin >= 0:
+    if margin is not None and not margin >= 0:
         raise ValueError(f"margin: got {margin}, expected 0 or more")
-    p_values, equal = found.p_values(), found.equivalence_p_values(margin)
+    p_values, equal = found.p_values(), found.equivalence_p_values(margin or 0.0)
+    equal = np.where(found.constant, 1.0, equal)
     corrected, alphas = holm(p_values, 1 - level)
     equal_corrected, _ = holm(equal, 1 - level)
     half = found.half_width(alphas)
@@ -127,11 +174,12 @@ def family(
     for place in range(p_values.size):
         shaky = unsteady[place] if unsteady else (False, False)
         outcome: Outcome = "undecided"
-        if found.n_examples >= MIN_EXAMPLES:
+        ahead = bool(found.mean[place] > 0) == scale.larger_is_better
+        if found.enough:
             if equal_corrected[place] < 1 - level and not any(shaky):
                 outcome = "equivalent"
-            elif corrected[place] < 1 - level and not shaky[int(found.mean[place] < 0)]:
-                outcome = "better" if found.mean[place] > 0 else "worse"
+            elif corrected[place] < 1 - level and not shaky[int(not ahead)]:
+                outcome = "better" if ahead else "worse"
         centre, width = float(found.centre[place]), float(half[place])
         comparisons.append(
             Comparison(
@@ -140,13 +188,17 @@ def family(
                 comparisons=p_values.size,
                 margin=margin,
                 difference=float(found.mean[place]),
-                interval=Interval(centre - width, centre + width, 1 - float(alphas[place])).within(-1, 1),
+                interval=Interval(centre - width, centre + width, 1 - float(alphas[place])).within(
+                    -scale.most, scale.most
+                ),
                 p_value=float(p_values[place]),
                 p_corrected=float(corrected[place]),
                 equivalence_p=float(equal_corrected[place]),
                 outcome=outcome,
                 detectable=float(needs[place]),
                 detectable_by_more=float(needs_more[place]),
+                n_of_class=found.n_of_class,
+                scale=scale,
             )
         )
     return comparisons
@@ -246,39 +298,38 @@ def rank_ranges(better: NDArray[np.bool_]) -> list[tuple[int, int]]:
 
 
 def sentence(comparison: Comparison, name_a: str, name_b: str) -> str:
-    """Say the verdict in one sentence, in points (hundredths of accuracy).
+    """Say the verdict in one sentence, in points (hundredths) where the metric has them.
 
     ``nbsvm is better than avg-pool by 3.4 points (2.9 to 3.9)``
     """
-    interval = comparison.interval
-    first = comparison.difference >= 0
-    low, high = (interval.low, interval.high) if first else (-interval.high, -interval.low)
-    span = f"{_points(abs(comparison.difference))} points ({_points(low)} to {_points(high)})"
+    interval, scale = comparison.interval, comparison.scale
+    positive = comparison.difference >= 0
+    low, high = (interval.low, interval.high) if positive else (-interval.high, -interval.low)
+    span = f"{scale.with_unit(abs(comparison.difference))} ({scale.text(low)} to {scale.text(high)})"
     if comparison.outcome in ("better", "worse"):
         return f"{name_a} is {comparison.outcome} than {name_b} by {span}"
-    ahead, behind = (name_a, name_b) if first else (name_b, name_a)
+    ahead, behind = (name_a, name_b) if comparison.a_is_ahead else (name_b, name_a)
     state = (
         f"{ahead} is ahead of {behind} by {span}" if comparison.difference else f"the difference is {span}"
     )
     if comparison.outcome == "equivalent":
-        return f"{name_a} and {name_b} are equivalent within {_points(comparison.margin)} points: {state}"
+        margin = scale.with_unit(comparison.margin or 0.0)
+        return f"{name_a} and {name_b} are equivalent within {margin}: {state}"
     return f"{name_a} and {name_b}: undecided, {state}; {reach(comparison)}"
 
 
 def reach(comparison: Comparison) -> str:
     """Say what the runs of a comparison can show, in words."""
-    if comparison.n_examples < MIN_EXAMPLES:
-        return f"{comparison.n_examples} test examples are too few for a verdict, which needs {MIN_EXAMPLES}"
+    few, of_class, scale = comparison.n_examples, comparison.n_of_class, comparison.scale
+    if few < MIN_EXAMPLES:
+        return f"{few} test examples are too few for a verdict, which needs {MIN_EXAMPLES}"
+    if of_class is not None and of_class < MIN_OF_CLASS:
+        return f"{of_class} test examples of a class are too few for a verdict, which needs {MIN_OF_CLASS}"
     seeds = " and ".join(map(str, dict.fromkeys(comparison.n_seeds)))
-    found = f"{seeds} seeds find {_points(comparison.detectable)} points with 80 %"
+    found = f"{seeds} seeds find {scale.with_unit(comparison.detectable)} with 80 %"
     if min(comparison.n_seeds) >= MORE_SEEDS:
         return found
-    return f"{found}, {MORE_SEEDS} seeds {_points(comparison.detectable_by_more)}"
-
-
-def _points(accuracy: float) -> str:
-    text = f"{100 * accuracy:.1f}"
-    return "0.0" if text == "-0.0" else text
+    return f"{found}, {MORE_SEEDS} seeds {scale.text(comparison.detectable_by_more)}"
 
 
 @dataclass(frozen=True)
@@ -343,7 +394,7 @@ class SequentialPlan:
     def _spent(self, seeds: int) -> float:
         return (1 - self.level) * float((seeds / self.max_seeds) ** _SPENDING)
 
-    def outlook(self, found: Differences, analysis: int, margin: float) -> tuple[bool, int | None]:
+    def outlook(self, found: Differences, analysis: int, margin: float | None) -> tuple[bool, int | None]:
         """Say whether further seeds could decide, and after how many they would if the difference stays.
 
         Parameters
@@ -352,8 +403,8 @@ class SequentialPlan:
             Of the one pair, with the seeds of this analysis.
         analysis : int
             Which one, counted from 0.
-        margin : float
-            The smallest difference that matters.
+        margin : float or None
+            The smallest difference that matters, if there is one.
 
         Returns
         -------
@@ -373,7 +424,7 @@ class SequentialPlan:
             )
             half = float(later.half_width(1 - self.level_at(number))[0])
             moves = 1.96 * math.sqrt(now * (1 - more))
-            possible |= centre + moves > half or max(0.0, centre - moves) + half < margin
-            if expected is None and (centre > half or centre + half < margin):
+            possible |= centre + moves > half or max(0.0, centre - moves) + half < (margin or 0.0)
+            if expected is None and (centre > half or centre + half < (margin or 0.0)):
                 expected = self.analyses[number]
         return possible, expected

@@ -1,0 +1,116 @@
+"""How values of test examples spread: all alike, or within classes that count the same at any size."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmark.stats.intervals import Interval, bounded, check_level
+from benchmark.stats.moderation import FloatArray
+
+MIN_EXAMPLES = 100
+"""With fewer test examples nothing is claimed of a difference."""
+MIN_OF_CLASS = 20
+"""With fewer test examples of a class nothing is claimed where each class counts the same."""
+
+_NOTHING = 1e-12  # of a squared difference
+
+
+@dataclass(frozen=True, eq=False)
+class Spread:
+    """How the differences of pairs of rows spread over examples; as `Differences` has it.
+
+    Attributes
+    ----------
+    spread : ndarray
+        For each pair, the sum of squared deviations from its mean, of as many examples as there are.
+    """
+
+    spread: FloatArray
+    freedom: FloatArray | float = np.inf
+    weight: float = 1.0
+    constant: NDArray[np.bool_] | bool = False
+    n_of_class: int | None = None
+
+
+def spread_by_class(
+    profiles: FloatArray,
+    first: NDArray[np.intp],
+    second: NDArray[np.intp],
+    classes: NDArray[np.integer[Any]] | None,
+) -> Spread:
+    """Return how differences spread over examples, of profiles without their means, shape (rows, N)."""
+
+    def squares(part: FloatArray) -> FloatArray:
+        products = part @ part.T
+        found = products[first, first] + products[second, second] - 2 * products[first, second]
+        return np.asarray(np.maximum(found, 0.0), dtype=np.float64)
+
+    if classes is None:
+        return Spread(squares(profiles))
+    n = profiles.shape[1]
+    labels, counts = np.unique(classes, return_counts=True)
+    whole, uncertain = np.zeros(len(first)), np.zeros(len(first))
+    constant = np.zeros(len(first), dtype=bool)
+    for label, count in zip(labels, counts, strict=True):
+        part = profiles[:, classes == label]
+        means = part.mean(axis=1)
+        within = squares(part - means[:, None])
+        constant |= within <= _NOTHING * n
+        within *= count / max(count - 1, 1)
+        whole += within + count * np.square(means[first] - means[second])
+        uncertain += within**2 / max(count - 1, 1)
+    freedom = np.divide(whole**2, uncertain, out=np.full(len(first), np.inf), where=uncertain > 0)
+    # An example of a class weighs as much as one of N / (classes * count) where all classes count the same.
+    weight = float(np.square(n / (len(counts) * counts)).sum())
+    return Spread(whole, freedom, weight, constant, int(counts.min()))
+
+
+def sampling_of(
+    profile: FloatArray,
+    classes: NDArray[np.integer[Any]] | None,
+    low: float,
+    high: float,
+    level: float = 0.95,
+) -> tuple[float, Interval] | None:
+    """Return how far a metric of these trained models may be off because of the test set's size.
+
+    Parameters
+    ----------
+    profile : ndarray, shape (N,)
+        For each test example, the mean over seeds of its pseudo-values.
+    classes : ndarray of int, shape (N,), or None
+        The class of each example, where an example weighs the more, the fewer its class has.
+    low, high : float
+        Range of the metric.
+    level : float
+        Nominal coverage, in (0, 1).
+
+    Returns
+    -------
+    tuple of (float, Interval), or None
+        Standard error over other test sets of this size and kind, and the interval that follows, by
+        Student's t on the degrees of freedom of the small classes. None where all examples of a class have
+        the same value, or a class has fewer than `MIN_OF_CLASS` examples: too few to say.
+
+    Notes
+    -----
+    For accuracy `benchmark.stats.intervals.sampling_error` is better: it needs no normal distribution.
+    """
+    check_level(level)
+    from scipy.special import ndtri, stdtrit
+
+    n, mean = profile.size, float(profile.mean())
+    both = np.stack([profile - mean, np.zeros(n)])
+    found = spread_by_class(both, np.array([0]), np.array([1]), classes)
+    few = found.n_of_class is not None and found.n_of_class < MIN_OF_CLASS
+    if few or np.any(found.constant):
+        return None
+    error = float(np.sqrt(found.spread[0])) / n
+    freedom = float(np.broadcast_to(found.freedom, 1)[0])
+    at = (1 - level) / 2
+    quantile = -float(ndtri(at) if np.isinf(freedom) else stdtrit(freedom, at))
+    return error, bounded(mean, quantile * error, level, low, high)
