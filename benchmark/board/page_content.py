@@ -145,13 +145,12 @@ def _read_predictions(client: Any, row: BoardRow) -> _Predictions | None:
     known = [one for one in found if one is not None]
     if len(known) < len(found):
         return None
-    labels, size = known[0][1], known[0][0].shape[1]
-    answers = np.stack([probabilities.argmax(axis=1) for probabilities, _ in known])
-    counts = np.zeros((size, size), dtype=np.int64)
-    np.add.at(counts, (np.broadcast_to(labels, answers.shape), answers), 1)
+    labels, size = known[0].labels, known[0].probabilities.shape[1]
+    answers = np.stack([one.answers for one in known])
+    counts = np.sum([one.confusion for one in known], axis=0)
     shares = np.stack([(answers == k).mean(axis=0) for k in range(size)], axis=1)
     every = np.arange(len(labels))
-    surely = np.mean([probabilities[every, labels] for probabilities, _ in known], axis=0)
+    surely = np.mean([one.probabilities[every, labels] for one in known], axis=0)
     return _Predictions(row, labels, counts.tolist(), shares.argmax(axis=1), surely)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.data.cache import cache_root
+from benchmark.metrics.metric import Predictions
 from benchmark.support.files import write_whole
 from benchmark.tracking import names
 from benchmark.tracking.runs import artifact_folder
@@ -47,8 +48,7 @@ class AnswerReader:
         predictions = read_predictions(self._client, run_id)
         if predictions is None:
             return None
-        probabilities, labels = predictions
-        right = np.asarray(probabilities.argmax(axis=1) == labels)
+        right = np.asarray(predictions.answers == predictions.labels)
         _write(path, right)
         return right
 
@@ -57,19 +57,23 @@ class AnswerReader:
         predictions = read_predictions(self._client, run_id)
         if predictions is None:
             return None
-        return float(np.bincount(predictions[1]).max() / len(predictions[1]))
+        return float(np.bincount(predictions.labels).max() / len(predictions.labels))
 
     def ties(self, run_id: str) -> int:
         """Return for how many examples the stored probabilities are too close to know what was answered."""
         predictions = read_predictions(self._client, run_id)
         if predictions is None:
             return 0
-        best = np.sort(predictions[0], axis=1)[:, -2:]
-        return int(np.count_nonzero(best[:, -1] - best[:, 0] < 1e-6))
+        if predictions.threshold is not None:
+            gaps = np.abs(predictions.probabilities[:, 1] - predictions.threshold)
+        else:
+            best = np.sort(predictions.probabilities, axis=1)[:, -2:]
+            gaps = best[:, -1] - best[:, 0]
+        return int(np.count_nonzero(gaps < 1e-6))
 
 
-def read_predictions(client: Any, run_id: str) -> tuple[NDArray[np.float32], NDArray[np.int32]] | None:
-    """Return the test probabilities, shape (N, classes), and labels, shape (N,), of a final run.
+def read_predictions(client: Any, run_id: str) -> Predictions | None:
+    """Return what a final run says of the test split.
 
     None where the run has none, or they are unavailable at present.
     """
@@ -77,8 +81,9 @@ def read_predictions(client: Any, run_id: str) -> tuple[NDArray[np.float32], NDA
     try:
         path = folder / names.PREDICTIONS if folder else client.download_artifacts(run_id, names.PREDICTIONS)
         with np.load(path, allow_pickle=False) as stored:
-            return stored["probabilities"], stored["labels"]
-    except (ValueError, KeyError, BadZipFile):
+            threshold = float(stored["threshold"]) if "threshold" in stored else None  # older files: none
+            return Predictions(stored["labels"], stored["probabilities"], threshold)
+    except (TypeError, ValueError, KeyError, BadZipFile):
         return None
     except Exception as error:
         if not of_store(error):

@@ -33,8 +33,9 @@ def board(store):
 
 def test_answers_are_those_of_the_predictions_and_kept(store, board, own_cache):
     run_id = board.rows[0].run_ids[0]
-    probabilities, labels = read_predictions(store, run_id)
-    expected = probabilities.argmax(axis=1) == labels
+    read = read_predictions(store, run_id)
+    assert read.threshold is None
+    expected = read.probabilities.argmax(axis=1) == read.labels
     assert (AnswerReader(store)(run_id) == expected).all()
     assert expected.mean() == pytest.approx(board.rows[0].test_accuracies[0])
     assert (AnswerReader(None)(run_id) == expected).all()  # asks no store again
