@@ -47,7 +47,7 @@ def test_the_same_as_json(inside, capsys):
     found = json.loads(capsys.readouterr().out)
     assert found["outcome"] == "better"
     interval = found["comparison"]["interval"]
-    means = {(row.model, row.tier): row.test_accuracy_mean for row in board().rows}
+    means = {(row.model, row.tier): row.test_mean for row in board().rows}
     assert interval["low"] < found["comparison"]["difference"] < interval["high"]
     expected = means["tfidf-logreg", found["a"]["tier"]] - means["majority", found["b"]["tier"]]
     assert found["comparison"]["difference"] == pytest.approx(expected)
@@ -139,7 +139,7 @@ def test_a_model_is_not_better_than_itself_under_another_name(sample, capsys):
     )
     rows = json.loads(capsys.readouterr().out)["board"]["rows"]
     original, twin = (next(r for r in rows if r["model"] == name) for name in ("original", "twin"))
-    assert set(original["test_accuracies"]).isdisjoint(twin["test_accuracies"])
+    assert set(original["test_values"]).isdisjoint(twin["test_values"])
     assert (original["rank"], original["rank_worst"]) == (twin["rank"], twin["rank_worst"]) == (1, 2)
     assert compare.main(["original", "twin", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["outcome"] in ("undecided", "equivalent")

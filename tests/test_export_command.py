@@ -33,7 +33,7 @@ def test_a_model_of_the_board_leaves(capsys, tmp_path):
     assert [path.name for path in Path("new").iterdir()] == ["model"]
     text = Path("new/model/README.md").read_text()
     assert text.startswith("# avg-pool on sample\n")
-    assert f"| test accuracy | {row['test_accuracy_mean']:.4f} (of this training run) |" in text
+    assert f"| test accuracy | {row['test_mean']:.4f} (of this training run) |" in text
     assert "| note | SMOKE TEST - not a result |" in text
     assert "| classes | neg, pos |" in text
     assert str(tmp_path) not in text

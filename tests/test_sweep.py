@@ -113,7 +113,7 @@ def test_a_model_from_a_file_with_every_sampler(tmp_path, capsys):
     rows = board_json(capsys)
     assert {row["model"] for row in rows} == {"tiny"}
     assert len({row["study"] for row in rows}) == len(samplers) >= 5
-    assert all(row["n_seeds"] == 1 and row["test_accuracy_ci_low"] is None for row in rows)
+    assert all(row["n_seeds"] == 1 and row["test_ci_low"] is None for row in rows)
 
 
 @pytest.mark.long
@@ -165,11 +165,11 @@ def board_json(capsys, *arguments):
 
 def test_the_board_as_json(finished_sweep, monkeypatch, capsys):
     monkeypatch.chdir(finished_sweep)
-    keys = {"model", "tier", "budget", "test_accuracy_mean", "test_accuracy_ci_low", "test_accuracy_ci_high"}
-    keys |= {"n_seeds", "val_accuracy_mean", "parameters", "train_seconds_median"}
+    keys = {"model", "tier", "budget", "test_mean", "test_ci_low", "test_ci_high"}
+    keys |= {"n_seeds", "val_mean", "parameters", "train_seconds_median"}
     for row in board_json(capsys):
         assert keys <= set(row)
-        assert row["test_accuracy_ci_low"] <= row["test_accuracy_mean"] <= row["test_accuracy_ci_high"]
+        assert row["test_ci_low"] <= row["test_mean"] <= row["test_ci_high"]
         assert (row["n_seeds"], row["watermark"]) == (3, None)
         assert row["rank"] is not None
 

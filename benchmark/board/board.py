@@ -46,8 +46,8 @@ _FROM_COMPARISONS: dict[str, Any] = dict.fromkeys(
     )
 )
 _WITHHELD: dict[str, Any] = dict.fromkeys(
-    "test_accuracy_" + name for name in ("mean", "ci_low", "ci_high", "std", "median", "min", "max")
-) | {"val_test_gap": None, "test_accuracies": ()}
+    "test_" + name for name in ("mean", "ci_low", "ci_high", "std", "median", "min", "max")
+) | {"val_test_gap": None, "test_values": ()}
 
 
 def build_board(
@@ -170,14 +170,14 @@ def _row(
         **{name: getattr(latest, name) for name in _OF_LATEST},
         **{name: _joined(getattr(run, name) for run in counted or runs) for name in _JOINED},
         tier=tier,
-        test_accuracy_mean=mean,
-        test_accuracy_ci_low=interval.low if interval else None,
-        test_accuracy_ci_high=interval.high if interval else None,
-        test_accuracy_std=statistics.stdev(accuracies) if len(accuracies) > 1 else None,
-        test_accuracy_median=_median(accuracies),
-        test_accuracy_min=min(accuracies, default=None),
-        test_accuracy_max=max(accuracies, default=None),
-        test_accuracies=tuple(accuracies),
+        test_mean=mean,
+        test_ci_low=interval.low if interval else None,
+        test_ci_high=interval.high if interval else None,
+        test_std=statistics.stdev(accuracies) if len(accuracies) > 1 else None,
+        test_median=_median(accuracies),
+        test_min=min(accuracies, default=None),
+        test_max=max(accuracies, default=None),
+        test_values=tuple(accuracies),
         test_loss_mean=_mean([run.test_loss for run in counted]),
         n_seeds=len(counted),
         seeds_expected=expected,
@@ -186,7 +186,7 @@ def _row(
         n_unlearned=n_unlearned,
         failure_bound=_failure_bound(n_diverged + n_unlearned, len(latest_ok) + n_diverged),
         n_missing=expected - len(latest_ok) - n_failed - n_diverged,
-        val_accuracy_mean=validation,
+        val_mean=validation,
         val_test_gap=None if validation is None or mean is None else validation - mean,
         train_seconds_median=_median([run.train_seconds for run in counted]),
         epochs_median=_median([run.epochs_run for run in counted]),
@@ -268,7 +268,7 @@ def _answers(row: BoardRow, answers: ReadAnswers, ties: Callable[[str], int]) ->
     if row.watermark is not None:
         return {}, ""
     found = {}
-    for seed, run_id, accuracy in zip(row.seeds, row.run_ids, row.test_accuracies, strict=True):
+    for seed, run_id, accuracy in zip(row.seeds, row.run_ids, row.test_values, strict=True):
         right = answers(run_id)
         if right is None:
             return {}, ""
@@ -294,7 +294,7 @@ def _with_answers(row: BoardRow, known: Answers, contradiction: str) -> BoardRow
 
 
 def _order(row: BoardRow) -> tuple[bool, str, str, bool, float, str, str, str, str, str]:
-    mean = row.test_accuracy_mean
+    mean = row.test_mean
     smoke, none = row.watermark is not None, mean is None
     names = (row.model, row.tier, row.budget, row.study, row.protocol)
     return (smoke, row.dataset, row.dataset_digest, none, -(mean or 0.0), *names)

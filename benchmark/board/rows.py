@@ -26,11 +26,11 @@ class BoardRow(_Record):
         comparisons leave open: 1 plus the rows shown to be better, and the number of rows less those shown
         to be worse. None for smoke tests, below 3 seeds, without predictions, and where stored predictions
         contradict a stored accuracy, which is withheld then.
-    test_accuracy_mean, test_accuracy_ci_low, test_accuracy_ci_high : float or None
+    test_mean, test_ci_low, test_ci_high : float or None
         Mean over ok seeds that learned, in [0, 1], and its 95 % interval over seeds (None below 3 seeds).
-    test_accuracy_std : float or None
+    test_std : float or None
         Standard deviation over ok seeds (``ddof=1``), None below 2.
-    test_accuracies : tuple of float
+    test_values : tuple of float
         Of each of `seeds`.
     sampling_error, sampling_ci_low, sampling_ci_high : float or None
         Standard error of the mean over other test examples of this kind, for the same trained models, and
@@ -89,14 +89,14 @@ class BoardRow(_Record):
     dataset_digest: str
     study: str
     protocol: str
-    test_accuracy_mean: float | None
-    test_accuracy_ci_low: float | None
-    test_accuracy_ci_high: float | None
-    test_accuracy_std: float | None
-    test_accuracy_median: float | None
-    test_accuracy_min: float | None
-    test_accuracy_max: float | None
-    test_accuracies: tuple[float, ...]
+    test_mean: float | None
+    test_ci_low: float | None
+    test_ci_high: float | None
+    test_std: float | None
+    test_median: float | None
+    test_min: float | None
+    test_max: float | None
+    test_values: tuple[float, ...]
     test_loss_mean: float | None
     sampling_error: float | None
     sampling_ci_low: float | None
@@ -108,7 +108,7 @@ class BoardRow(_Record):
     n_unlearned: int
     failure_bound: float | None
     n_missing: int
-    val_accuracy_mean: float | None
+    val_mean: float | None
     val_test_gap: float | None
     baseline: str | None
     difference: float | None
@@ -143,7 +143,7 @@ class BoardRow(_Record):
     @property
     def counts(self) -> bool:
         """Whether it has a result that may be compared."""
-        return self.watermark is None and self.test_accuracy_mean is not None
+        return self.watermark is None and self.test_mean is not None
 
     @property
     def unsteady(self) -> bool:

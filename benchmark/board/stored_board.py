@@ -270,7 +270,7 @@ def _named(rows: Sequence[BoardRow], name: str, budget: str | None) -> list[Boar
         has = ", ".join(sorted({row.budget for row in found}))
         raise UserError(f"'{name}' has no row of it; its budgets: {has}", setting="budget", value=budget)
     asked = [row for row in found if budget in (None, row.budget) and row.watermark is None]
-    found = [row for row in asked if row.test_accuracy_mean is not None]
+    found = [row for row in asked if row.test_mean is not None]
     if not found:
         changed = [note for row in asked for note in row.notes if note.endswith(CHANGED)]
         why = [*changed, "smoke tests are not results"][0]

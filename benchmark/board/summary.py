@@ -58,7 +58,7 @@ def _sentence(board: Board, places: list[int]) -> str:
 
 def _figures(row: BoardRow) -> str:
     seconds = "" if row.train_seconds_median is None else f", {row.train_seconds_median:,.1f} s a run"
-    return f"{100 * (row.test_accuracy_mean or 0.0):.1f} %{seconds}"
+    return f"{100 * (row.test_mean or 0.0):.1f} %{seconds}"
 
 
 def _rows(count: int, word: str = "") -> str:

@@ -94,10 +94,10 @@ def _draw_sections(axes: Axes, parts: Sequence[Section], lines: int) -> None:
 def _draw_row(axes: Axes, line: int, row: BoardRow) -> None:
     color, marker = style.tier_style(row)
     color = GREY if row.watermark else color
-    mean, low, high = row.test_accuracy_mean, row.test_accuracy_ci_low, row.test_accuracy_ci_high
+    mean, low, high = row.test_mean, row.test_ci_low, row.test_ci_high
     # Seeds stand a little lower, where neither the mark nor the interval hides them.
     axes.plot(
-        *([100 * value for value in row.test_accuracies], [line + 0.3] * len(row.test_accuracies), "o"),
+        *([100 * value for value in row.test_values], [line + 0.3] * len(row.test_values), "o"),
         color=color, markersize=3.4, alpha=0.55, markeredgewidth=0,
     )  # fmt: skip
     if low is not None and high is not None:
@@ -119,7 +119,7 @@ def _write_row(axes: Axes, line: int, row: BoardRow, rank_text: str, place: Tran
     tier = "both" if "+" in row.tier else row.tier
     write(_LEFT - 0.1, tier, style.tier_style(row)[0], size=8.5, align="right")
     result = "withheld" if row.run_ids else "no seed finished"
-    result = accuracy(row) if row.test_accuracy_mean is not None else result
+    result = accuracy(row) if row.test_mean is not None else result
     write(_WIDTH - _RIGHT + 0.12, row.watermark or result, ORANGE if row.watermark else INK)
     if not row.watermark:
         write(_WIDTH - 0.1, f"n = {seeds(row)}", GREY, size=8, align="right")
@@ -132,9 +132,9 @@ def _at(inches: float) -> float:
 
 def _board_legend(axes: Axes, rows: Sequence[BoardRow], y: float) -> None:
     marks = style.tier_marks(rows, 7)
-    if any(style.hollow(row) for row in rows if row.test_accuracy_mean is not None):
+    if any(style.hollow(row) for row in rows if row.test_mean is not None):
         marks.append(style.mark("seeds missing or too few", "o", GREY, 7, "white"))
-    if any(row.test_accuracies for row in rows):
+    if any(row.test_values for row in rows):
         marks.append(style.mark("one seed", "o", PALE, 4, "#9CA3AF"))
     style.legend(
         axes, marks, loc="lower left", bbox_to_anchor=(0, y), ncols=4, handletextpad=0.2, columnspacing=1.2,
@@ -183,7 +183,7 @@ def cost_picture(board: Board, path: Path | str) -> None:
 
 
 def _drawable(row: BoardRow) -> bool:
-    return row.test_accuracy_mean is not None and row.train_seconds_median is not None
+    return row.test_mean is not None and row.train_seconds_median is not None
 
 
 def _draw_costs(axes: Axes, part: Section, *, titled: bool) -> None:
@@ -192,10 +192,10 @@ def _draw_costs(axes: Axes, part: Section, *, titled: bool) -> None:
     axes.set_xlabel("median seconds of a run (logarithmic)", fontsize=9)
     rows = [row for row in part.rows if _drawable(row)]
     # A logarithm needs something.
-    points = [(max(row.train_seconds_median or 0, 1e-3), 100 * (row.test_accuracy_mean or 0)) for row in rows]
+    points = [(max(row.train_seconds_median or 0, 1e-3), 100 * (row.test_mean or 0)) for row in rows]
     for row, (x, mean) in zip(rows, points, strict=True):
         color, marker = style.tier_style(row)
-        low, high = row.test_accuracy_ci_low, row.test_accuracy_ci_high
+        low, high = row.test_ci_low, row.test_ci_high
         if low is not None and high is not None:
             axes.plot([x, x], [100 * low, 100 * high], color=color, linewidth=1.6, alpha=0.55)
         face = "white" if style.hollow(row) else color

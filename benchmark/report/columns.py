@@ -103,7 +103,7 @@ def _least(row: BoardRow) -> str:
 def _meanings(board: Board) -> list[str]:
     interval = f"{100 * board.level:g} % interval"
     lines = []
-    if any(row.test_accuracy_mean is not None for row in board.rows):
+    if any(row.test_mean is not None for row in board.rows):
         lines.append(f"Test accuracy: mean over seeds with its {interval} for other seeds on this test set")
     if any(row.sampling_error is not None for row in board.rows):
         lines.append(
@@ -181,7 +181,7 @@ def columns(rows: Sequence[BoardRow], *, wide: bool = False) -> list[Column]:
         chosen.append(Column(heading, lambda row: _versus(row, names), keep=7))
     chosen += [
         Column("seeds", seeds_in_words if wide else seeds, keep=6),
-        Column("val %", lambda row: percent(row.val_accuracy_mean), keep=3),
+        Column("val %", lambda row: percent(row.val_mean), keep=3),
         Column("parameters", lambda row: whole(row.parameters), keep=2),
         Column("train s", lambda row: decimal(row.train_seconds_median, 1), keep=1),
         Column("search trials", lambda row: whole(row.search_trials), keep=4),
@@ -193,7 +193,7 @@ def _more() -> list[Column]:
     return [
         Column("search s", lambda row: decimal(row.search_seconds, 0)),
         Column("val-test gap", lambda row: points(row.val_test_gap)),
-        Column("std", lambda row: percent(row.test_accuracy_std, 2)),
+        Column("std", lambda row: percent(row.test_std, 2)),
         Column("seeds that fail", failures),
         Column("median % [min, max]", median),
         Column("sampling interval %", lambda row: _interval(row.sampling_ci_low, row.sampling_ci_high)),
@@ -237,17 +237,17 @@ def noted(rows: Sequence[BoardRow]) -> list[str]:
 
 def accuracy(row: BoardRow) -> str:
     """Test accuracy in percent with its interval: ``87.3 [86.9, 87.7]``."""
-    mean = percent(row.test_accuracy_mean)
-    if row.test_accuracy_ci_low is None or row.test_accuracy_ci_high is None:
+    mean = percent(row.test_mean)
+    if row.test_ci_low is None or row.test_ci_high is None:
         return mean
-    return f"{mean} {_interval(row.test_accuracy_ci_low, row.test_accuracy_ci_high)}"
+    return f"{mean} {_interval(row.test_ci_low, row.test_ci_high)}"
 
 
 def median(row: BoardRow) -> str:
     """Median of the seeds in percent with the least and the greatest: ``87.3 [86.8, 87.9]``."""
-    if row.test_accuracy_median is None:
+    if row.test_median is None:
         return NOTHING
-    return f"{percent(row.test_accuracy_median)} {_interval(row.test_accuracy_min, row.test_accuracy_max)}"
+    return f"{percent(row.test_median)} {_interval(row.test_min, row.test_max)}"
 
 
 def sampling_error(row: BoardRow) -> str:

@@ -118,7 +118,7 @@ def tier_style(row: BoardRow) -> tuple[str, str]:
 
 def hollow(row: BoardRow) -> bool:
     """Whether seeds are missing or too few for an interval."""
-    return not row.complete or row.test_accuracy_ci_low is None
+    return not row.complete or row.test_ci_low is None
 
 
 def mark(label: str, marker: str, color: str, size: float = 6, face: str | None = None) -> Line2D:

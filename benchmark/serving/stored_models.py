@@ -166,7 +166,7 @@ def kept_model(client: Any, rows: Iterable[BoardRow]) -> tuple[BoardRow, str] | 
     from benchmark.tracking import names
 
     for row in rows:
-        for run_id in row.run_ids if row.test_accuracy_mean is not None else ():
+        for run_id in row.run_ids if row.test_mean is not None else ():
             if any(item.path == names.SERVABLE for item in client.list_artifacts(run_id)):
                 return row, run_id
     return None

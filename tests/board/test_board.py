@@ -25,11 +25,11 @@ def test_a_complete_row():
     row = one(runs(0.86, 0.88, 0.87), {("d1", "lstm"): 6, ("d1", "gru"): 9, ("d2", "lstm"): 4})
     interval = mean_interval([0.86, 0.88, 0.87])
     assert row.rank == 1
-    assert row.test_accuracy_mean == pytest.approx(0.87)
-    assert (row.test_accuracy_ci_low, row.test_accuracy_ci_high) == (interval.low, interval.high)
-    assert row.test_accuracy_std == pytest.approx(0.01)
-    assert (row.test_accuracy_min, row.test_accuracy_median, row.test_accuracy_max) == (0.86, 0.87, 0.88)
-    assert row.val_accuracy_mean == pytest.approx(0.88)
+    assert row.test_mean == pytest.approx(0.87)
+    assert (row.test_ci_low, row.test_ci_high) == (interval.low, interval.high)
+    assert row.test_std == pytest.approx(0.01)
+    assert (row.test_min, row.test_median, row.test_max) == (0.86, 0.87, 0.88)
+    assert row.val_mean == pytest.approx(0.88)
     assert row.train_seconds_median == 11.0
     assert (row.n_seeds, row.seeds_expected, row.n_failed, row.n_diverged, row.n_missing) == (3, 3, 0, 0, 0)
     assert (row.search_trials, row.search_seconds, row.test_reads) == (20, 300.5, 6)
@@ -47,9 +47,9 @@ def test_missing_seeds_are_marked():
 
 def test_too_few_seeds_have_no_interval():
     row = one(runs(0.86, 0.88))
-    assert row.test_accuracy_mean == pytest.approx(0.87)
-    assert row.test_accuracy_ci_low is None
-    assert row.test_accuracy_ci_high is None
+    assert row.test_mean == pytest.approx(0.87)
+    assert row.test_ci_low is None
+    assert row.test_ci_high is None
     assert row.notes == ("1 of 3 seeds missing", "no interval: needs 3 seeds, has 2")
 
 
@@ -66,7 +66,7 @@ def test_each_lost_seed_is_counted_once_by_its_latest_run():
     )
     assert (row.n_seeds, row.n_diverged, row.n_failed, row.n_missing) == (1, 1, 2, 1)
     assert row.seeds_expected == 5  # more seeds were run than asked for
-    assert row.test_accuracy_mean == 0.9
+    assert row.test_mean == 0.9
     assert row.notes[:3] == ("1 of 5 seeds missing", "2 of 5 seeds failed", "1 of 5 seeds diverged")
 
 
@@ -78,7 +78,7 @@ def test_the_latest_ok_run_of_a_seed_counts():
     ]
     for finals in (again, again[::-1]):
         row = one(finals + runs(0, 0.9, 0.9)[1:])
-        assert row.test_accuracy_mean == pytest.approx(0.9)
+        assert row.test_mean == pytest.approx(0.9)
         assert row.run_ids[0] == "new"
         assert (row.n_seeds, row.n_failed) == (3, 0)
 
@@ -86,7 +86,7 @@ def test_the_latest_ok_run_of_a_seed_counts():
 def test_no_finished_seed_is_a_row_without_rank():
     rows = rows_of(runs(0, 0, 0, status="failed", model="gru") + runs(0.1, 0.1, 0.1))
     assert [(row.model, row.rank) for row in rows] == [("lstm", 1), ("gru", None)]
-    assert rows[1].test_accuracy_mean is None
+    assert rows[1].test_mean is None
     assert rows[1].n_failed == 3
     assert rows[1].git_commit == "d083e72"
 
@@ -97,13 +97,13 @@ def test_a_run_of_both_tiers_makes_two_rows():
         "default": (0, 0.0),  # the published configuration needed no search
         "tuned": (20, 300.5),
     }
-    assert rows[0].test_accuracy_mean == rows[1].test_accuracy_mean
+    assert rows[0].test_mean == rows[1].test_mean
 
 
 @pytest.mark.parametrize("field", ["dataset_digest", "model", "budget", "study", "protocol"])
 def test_what_differs_is_never_averaged(field):
     rows = rows_of(runs(0.8, 0.8, 0.8) + runs(0.9, 0.9, 0.9, **{field: "other"}))
-    assert sorted(row.test_accuracy_mean for row in rows) == pytest.approx([0.8, 0.9])
+    assert sorted(row.test_mean for row in rows) == pytest.approx([0.8, 0.9])
 
 
 def test_smoke_comes_last_without_a_rank():
@@ -134,20 +134,20 @@ def test_mixed_machines_are_noted():
 
 def test_interval_stays_among_accuracies():
     row = one(runs(1.0, 0.9, 1.0))
-    assert row.test_accuracy_ci_high == 1.0
-    assert row.test_accuracy_ci_low < 0.9
+    assert row.test_ci_high == 1.0
+    assert row.test_ci_low < 0.9
 
 
 def test_a_mean_never_skips_what_a_seed_lacks():
     row = one([*runs(0.8, 0.8), run(0.8, 2, test_loss=math.inf, val_accuracy=None)])
     assert row.test_loss_mean is None
-    assert row.val_accuracy_mean is None
+    assert row.val_mean is None
     assert row.n_seeds == 3
 
 
 def test_sampling_error_is_told_beside_the_interval_over_seeds():
     row = one(runs(0.9, 0.9, 0.9))
-    assert row.test_accuracy_ci_low == row.test_accuracy_ci_high == 0.9
+    assert row.test_ci_low == row.test_ci_high == 0.9
     assert row.sampling_ci_low < 0.9 < row.sampling_ci_high
     assert row.sampling_error == pytest.approx(np.sqrt(0.9 * 0.1 / EXAMPLES), rel=0.2)
     assert row.val_test_gap == pytest.approx(0.01)
@@ -171,7 +171,7 @@ def test_predictions_that_do_not_give_the_accuracy_are_not_used():
     for read in ({"answers": lambda run_id: None}, wrong):
         (row,) = build_board(finals, {}, **read).rows
         assert row.sampling_error is None
-        assert row.test_accuracy_mean == pytest.approx(0.9)
+        assert row.test_mean == pytest.approx(0.9)
         assert row.notes == ("not compared: its predictions are missing or do not give its test accuracy",)
 
 
@@ -186,7 +186,7 @@ def test_an_accuracy_that_predictions_contradict_is_withheld():
     assert (first.model, first.rank) == ("lstm", 1)
     assert [row.tier for row in others] == ["default", "tuned"]
     for row in others:
-        assert (row.rank, row.test_accuracies, accuracy(row), row.sampling_error) == (None, (), "-", None)
+        assert (row.rank, row.test_values, accuracy(row), row.sampling_error) == (None, (), "-", None)
         assert not any(value for name, value in row if name.startswith("test_accuracy_"))
         (note,) = row.notes
         assert note.startswith("seed 1: its test accuracy is 0.99, but its predictions give 0.5:")

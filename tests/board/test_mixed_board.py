@@ -82,7 +82,7 @@ def test_each_is_counted_for_what_it_is(exported):
     counts = ("n_seeds", "n_diverged", "n_missing", "n_failed", "seeds_expected")
     assert [unlucky[name] for name in counts] == [3, 1, 0, 0, 4]
     assert [stopped[name] for name in counts] == [2, 0, 1, 0, 3]
-    assert stopped["test_accuracy_ci_low"] is None
+    assert stopped["test_ci_low"] is None
     smoke = found["majority", "smoke"]
     assert (smoke["rank"], smoke["watermark"]) == (None, WATERMARK)
     assert all(row["watermark"] is None for row in rows if row["budget"] == "quick")

@@ -37,7 +37,7 @@ def test_answers_are_those_of_the_predictions_and_kept(store, board, own_cache):
     assert read.threshold is None
     expected = read.probabilities.argmax(axis=1) == read.labels
     assert (AnswerReader(store)(run_id) == expected).all()
-    assert expected.mean() == pytest.approx(board.rows[0].test_accuracies[0])
+    assert expected.mean() == pytest.approx(board.rows[0].test_values[0])
     assert (AnswerReader(None)(run_id) == expected).all()  # asks no store again
     (kept,) = (own_cache / "answers").iterdir()
     kept.write_bytes(kept.read_bytes()[:-1])  # cut short: read again
@@ -64,7 +64,7 @@ def test_curves_trials_and_confusions(store, board, sample):
         counts = np.array(details.confusions[place])
         assert counts.shape == (2, 2)
         assert counts.sum() == row.n_seeds * sample.sizes["test"]
-        assert np.trace(counts) / counts.sum() == pytest.approx(row.test_accuracy_mean)
+        assert np.trace(counts) / counts.sum() == pytest.approx(row.test_mean)
         curves = details.curves[place]
         epochs = 2 if row.model == "avg-pool" else 1
         assert [one["seed"] for one in curves] == [0, 1, 2]

@@ -117,7 +117,7 @@ def test_a_row_that_fails_at_times_is_better_than_none(lost):
     a = [run(0.9, seed, model="a", seeds_expected=4) for seed in range(3)] + [bad]
     finals = a + runs(0.8, 0.8, 0.8, model="b") + runs(0.95, 0.95, 0.95, model="c")
     c, first, b = board(finals, majority=lambda run_id: 0.5).rows
-    assert (first.test_accuracy_mean, first.n_seeds) == (pytest.approx(0.9), 3)
+    assert (first.test_mean, first.n_seeds) == (pytest.approx(0.9), 3)
     assert first.n_diverged + first.n_unlearned == 1
     assert first.failure_bound == pytest.approx(0.7514, abs=1e-3)  # 1 of 4
     assert any(note.startswith("1 of 4 seeds") for note in first.notes)

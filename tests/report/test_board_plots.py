@@ -11,7 +11,7 @@ from benchmark.report.board_plots import board_picture
 
 def test_board(tmp_path):
     rows = (row("cnn", 0.88), row("lstm", 0.85, tier="default"))
-    bare = [one.model_copy(update={"test_accuracies": ()}) for one in rows]
+    bare = [one.model_copy(update={"test_values": ()}) for one in rows]
     board_picture(board(*rows), tmp_path / "seeds.png")
     board_picture(board(*bare), tmp_path / "plain.png")
     plain, seeds = pixels(tmp_path / "plain.png"), pixels(tmp_path / "seeds.png")

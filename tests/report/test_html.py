@@ -34,7 +34,7 @@ def test_the_page_carries_every_row_comparison_and_detail():
     data = data_of(to_html(sample, details, title="Monday"))
     assert data["title"] == "Monday"
     assert [one["name"] for one in data["rows"]] == [one.name for one in sample.rows]
-    assert data["rows"][0]["test_accuracy_mean"] == 0.88
+    assert data["rows"][0]["test_mean"] == 0.88
     assert [one["rank_text"] for one in data["rows"]] == ["1", "2-3", "2-3", "1", "-"]
     assert [one["rows"] for one in data["sections"]] == [[0, 1, 2], [3], [4]]
     assert [one["watermark"] for one in data["sections"]] == [None, None, WATERMARK]

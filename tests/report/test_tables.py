@@ -301,10 +301,10 @@ def test_csv():
     found = usual()
     records = list(csv.DictReader(io.StringIO(to_csv(found))))
     assert list(records[0]) == list(BoardRow.model_fields)
-    assert float(records[0]["test_accuracy_mean"]) == found.rows[0].test_accuracy_mean
+    assert float(records[0]["test_mean"]) == found.rows[0].test_mean
     assert float(records[0]["difference_p"]) == 0.0004
-    assert [float(value) for value in records[0]["test_accuracies"].split("; ")] == list(
-        found.rows[0].test_accuracies
+    assert [float(value) for value in records[0]["test_values"].split("; ")] == list(
+        found.rows[0].test_values
     )
     assert records[0]["versions"] == "tensorflow 2.21.0, keras 3.15.1"
     assert records[0]["watermark"] == ""

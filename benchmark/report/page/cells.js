@@ -19,19 +19,19 @@ function accuracyDrawing(row, scale) {
   const group = svg("g", { class: `t-${kind}` });
   for (const tick of scale.ticks(5)) root.append(svg("line", { class: "grid", x1: scale(tick), x2: scale(tick), y1: 0, y2: SCALE.height }));
   root.append(group);
-  if (row.test_accuracy_mean < scale.low) {
+  if (row.test_mean < scale.low) {
     group.append(svg("path", { class: "fill", d: "M2,10l8,-5v10z" }));
     return root;
   }
-  for (const value of row.test_accuracies) {
+  for (const value of row.test_values) {
     if (value >= scale.low) group.append(svg("circle", { class: "fill seed", cx: scale(value), cy: 20, r: 1.9 }));
   }
-  if (row.test_accuracy_ci_low != null) {
-    const ends = [row.test_accuracy_ci_low, row.test_accuracy_ci_high].map((value) => Math.max(0, scale(value)));
+  if (row.test_ci_low != null) {
+    const ends = [row.test_ci_low, row.test_ci_high].map((value) => Math.max(0, scale(value)));
     group.append(svg("line", { class: "stroke", "stroke-width": 2, x1: ends[0], x2: ends[1], y1: 10, y2: 10 }));
   }
-  const whole = row.n_seeds === row.seeds_expected && row.test_accuracy_ci_low != null;
-  group.append(svg("path", { class: whole ? "fill" : "hollow", d: SHAPES[kind](scale(row.test_accuracy_mean), 10, 4) }));
+  const whole = row.n_seeds === row.seeds_expected && row.test_ci_low != null;
+  group.append(svg("path", { class: whole ? "fill" : "hollow", d: SHAPES[kind](scale(row.test_mean), 10, 4) }));
   return root;
 }
 
@@ -44,10 +44,10 @@ function scaleTicks(scale) {
 }
 
 function accuracyCell(row, scale) {
-  if (row.test_accuracy_mean == null) return el("span", { class: "marked" }, row.run_ids.length ? "withheld" : "no seed finished");
+  if (row.test_mean == null) return el("span", { class: "marked" }, row.run_ids.length ? "withheld" : "no seed finished");
   return el("div", { class: "accuracy" },
-    el("span", { class: "mean" }, percent(row.test_accuracy_mean)),
-    el("span", { class: "interval" }, between(row.test_accuracy_ci_low, row.test_accuracy_ci_high)),
+    el("span", { class: "mean" }, percent(row.test_mean)),
+    el("span", { class: "interval" }, between(row.test_ci_low, row.test_ci_high)),
     accuracyDrawing(row, scale));
 }
 
@@ -106,7 +106,7 @@ const COLUMNS = [
   { key: "model", label: "model", hint: "open a row by its name", basic: true, className: "model", value: (row) => row.model, cell: null },
   { key: "tier", label: "tier", hint: "default as published, tuned by the search", basic: true, className: "tier-cell", value: (row) => row.tier, cell: tierCell },
   { key: "accuracy", label: "test accuracy %", hint: "mean over seeds, interval over seeds, each seed as a dot", basic: true, className: "accuracy-cell",
-    value: (row) => row.test_accuracy_mean, cell: accuracyCell },
+    value: (row) => row.test_mean, cell: accuracyCell },
   { key: "difference", label: "vs baseline, points", hint: "interval over new seeds and examples, and p, corrected for this column; undecided (N): these seeds find N points with 80 %", basic: true, className: "difference-cell",
     value: (row) => row.difference, cell: differenceCell },
   { key: "seeds", label: "seeds", hint: "in the mean", number: true, basic: true, value: (row) => row.n_seeds, cell: seedsCell },
@@ -118,12 +118,12 @@ const COLUMNS = [
     value: (row) => row.search_trials, cell: searchCell },
   field("test_reads", "test reads", "how often this model has read the test split", whole, { rising: true }),
   field("search_seconds", "search s", "seconds of all trials", seconds, { rising: true }),
-  field("test_accuracy_std", "std", "over seeds, in points", (v) => percent(v, 2), { rising: true }),
-  field("test_accuracy_median", "median %", "over seeds", (v) => percent(v)),
-  field("test_accuracy_min", "min %", "over seeds", (v) => percent(v)),
-  field("test_accuracy_max", "max %", "over seeds", (v) => percent(v)),
+  field("test_std", "std", "over seeds, in points", (v) => percent(v, 2), { rising: true }),
+  field("test_median", "median %", "over seeds", (v) => percent(v)),
+  field("test_min", "min %", "over seeds", (v) => percent(v)),
+  field("test_max", "max %", "over seeds", (v) => percent(v)),
   field("test_loss_mean", "test loss", "mean over seeds", (v) => v.toFixed(4), { rising: true }),
-  field("val_accuracy_mean", "validation %", "mean over seeds", (v) => percent(v)),
+  field("val_mean", "validation %", "mean over seeds", (v) => percent(v)),
   field("sampling_ci_low", "sampling from %", "interval over other test examples", (v) => percent(v)),
   field("sampling_ci_high", "sampling to %", "interval over other test examples", (v) => percent(v)),
   field("epochs_median", "epochs", "median of a final run", (v) => String(v), { rising: true }),

@@ -55,11 +55,11 @@ function lowerFence(values) {
  * the quartiles) would press all others together: it is left out, and its mark stands at the edge.
  */
 function accuracyRange(rows) {
-  const means = rows.map((row) => row.test_accuracy_mean).filter((mean) => mean != null);
+  const means = rows.map((row) => row.test_mean).filter((mean) => mean != null);
   if (!means.length) return null;
   const fence = lowerFence(means);
-  const values = rows.filter((row) => row.test_accuracy_mean != null && row.test_accuracy_mean >= fence).flatMap((row) => [
-    row.test_accuracy_mean, row.test_accuracy_ci_low, row.test_accuracy_ci_high, row.test_accuracy_min, row.test_accuracy_max]);
+  const values = rows.filter((row) => row.test_mean != null && row.test_mean >= fence).flatMap((row) => [
+    row.test_mean, row.test_ci_low, row.test_ci_high, row.test_min, row.test_max]);
   return padded(values.filter((value) => value != null), 0.06);
 }
 

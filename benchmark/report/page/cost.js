@@ -23,8 +23,8 @@ function costPanel(section) {
   const host = el("div");
   const note = el("p", { class: "note" });
   // Of a cost of 0 there is no logarithm: published defaults need no search.
-  const items = () => rows.filter((row) => row.test_accuracy_mean != null && row[key] > 0)
-    .map((row) => ({ row, cost: row[key], mean: row.test_accuracy_mean }));
+  const items = () => rows.filter((row) => row.test_mean != null && row[key] > 0)
+    .map((row) => ({ row, cost: row[key], mean: row.test_mean }));
 
   const render = chart(host, 360, (root, width, height) => drawCost(root, width, height, items(), range, key));
   const describeNote = () => {
@@ -57,9 +57,9 @@ function drawCost(root, width, height, items, range, key) {
     item.x = x(item.cost);
     item.below = item.mean < range[0];
     item.y = item.below ? box.bottom - 7 : y(item.mean);
-    const hasWhiskers = !item.below && item.row.test_accuracy_ci_low != null;
-    item.top = hasWhiskers ? y(item.row.test_accuracy_ci_high) : item.y;
-    item.bottom = hasWhiskers ? y(item.row.test_accuracy_ci_low) : item.y;
+    const hasWhiskers = !item.below && item.row.test_ci_low != null;
+    item.top = hasWhiskers ? y(item.row.test_ci_high) : item.y;
+    item.bottom = hasWhiskers ? y(item.row.test_ci_low) : item.y;
   }
   const front = paretoFront(items);
   root.append(svg("path", { class: "front", d: pathOf(front.filter((item) => !item.below).flatMap((item, n, all) => (n ? [[item.x, all[n - 1].y], [item.x, item.y]] : [[item.x, item.y]]))) }));
@@ -79,14 +79,14 @@ function costMark(item, onFront, write) {
   if (item.below) {
     mark.append(svg("path", { class: "fill", d: `M${item.x - 5},${item.y - 5}h10l-5,9z` }));
   } else {
-    const whole = row.n_seeds === row.seeds_expected && row.test_accuracy_ci_low != null;
-    if (row.test_accuracy_ci_low != null) {
+    const whole = row.n_seeds === row.seeds_expected && row.test_ci_low != null;
+    if (row.test_ci_low != null) {
       mark.append(svg("line", { class: "stroke", "stroke-width": 1.5, x1: item.x, x2: item.x, y1: item.bottom, y2: item.top }));
     }
     mark.append(svg("path", { class: whole ? "fill" : "hollow", d: SHAPES[kind](item.x, item.y, 5) }));
   }
   mark.append(svg("circle", { class: "ring", cx: item.x, cy: item.y, r: 10 }));
-  const lines = [row.name, `${percent(row.test_accuracy_mean)} % ${between(row.test_accuracy_ci_low, row.test_accuracy_ci_high)}`, write(item.cost)];
+  const lines = [row.name, `${percent(row.test_mean)} % ${between(row.test_ci_low, row.test_ci_high)}`, write(item.cost)];
   if (onFront) lines.push("no cheaper row has a higher mean");
   if (item.below) lines.push("below the range of the drawing");
   describe(mark, lines);

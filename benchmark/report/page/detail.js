@@ -62,8 +62,8 @@ function confusion(row, index) {
 }
 
 function seedList(row) {
-  if (!row.test_accuracies.length) return notRecorded("Test accuracies");
-  return el("ul", { class: "seed-list" }, ...row.test_accuracies.map((value, n) =>
+  if (!row.test_values.length) return notRecorded("Test accuracies");
+  return el("ul", { class: "seed-list" }, ...row.test_values.map((value, n) =>
     el("li", {}, el("span", { class: "muted" }, `seed ${row.seeds[n] ?? n}: `), el("span", { class: "mean" }, percent(value, 2)))));
 }
 
