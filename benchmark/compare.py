@@ -27,6 +27,7 @@ _MOST_SEEDS = 20
     cli.option("b B", "what it is compared with"),
     cli.BOARD_DATASET,
     cli.option("--budget B", "rows of this budget (default: the largest that both have)"),
+    cli.METRIC,
     cli.MARGIN,
     cli.switch("--until-decided", "train further seeds until the verdict is clear"),
     cli.option(
@@ -83,7 +84,9 @@ def _once(options: Namespace, session: Session) -> Compared:
 
 def _until_decided(options: Namespace, session: Session) -> Compared:
     """Add seeds, and compare after as many as a plan says that is fixed before the first comparison."""
+    from benchmark.board.ranking import scale_of
     from benchmark.driver.further_seeds import run_seeds
+    from benchmark.metrics.metric import get_metric
     from benchmark.report.verdict import Compared
     from benchmark.stats.differences import differences
     from benchmark.stats.verdicts import SequentialPlan, family, sentence
@@ -95,15 +98,17 @@ def _until_decided(options: Namespace, session: Session) -> Compared:
     if there > most:
         raise UserError(f"there are {there} seeds already; allow more", setting="max_seeds", value=most)
     plan, number, tried, ready = SequentialPlan(most, max(there, MIN_SEEDS)), 0, there, False
+    metric = get_metric(rows[a].metric)
+    scale, margin = scale_of(metric), metric.margin_for(options.margin)
     while True:
         there = min(runs[place].n_seeds if place in runs else 0 for place in (a, b))
         if there >= plan.analyses[number]:
-            pair = differences([runs[a], runs[b]], [0], [1])
+            pair = differences([runs[a], runs[b]], [0], [1], runs[a].classes)
             shaky = [(rows[a].unsteady, rows[b].unsteady)]
             counts = [(runs[a].n_seeds, runs[b].n_seeds)]
             level = plan.level_at(number)
-            found = family(pair, counts, margin=options.margin, level=level, unsteady=shaky)[0]
-            possible, expected = plan.outlook(pair, number, options.margin)
+            found = family(pair, counts, margin=margin, level=level, unsteady=shaky, scale=scale)[0]
+            possible, expected = plan.outlook(pair, number, margin)
             last = there >= most
             text = f"{there} seeds: {sentence(found, rows[a].name, rows[b].name)}"
             if found.outcome != "undecided" or last or not possible:
@@ -129,29 +134,27 @@ def _read(
     options: Namespace, session: Session, pair: tuple[BoardRow, BoardRow] | None = None
 ) -> tuple[Sequence[BoardRow], Mapping[int, Runs], int, int]:
     """Read the board, what comparisons need of its runs, and the places of the two rows."""
-    from benchmark.board.ranking import race, section_runs, systems
-    from benchmark.board.stored_board import chosen_dataset, find_pair, read_board
-    from benchmark.tracking.predictions import AnswerReader
+    from benchmark.board.ranking import systems
+    from benchmark.board.stored_board import chosen_dataset, find_pair, read_analysis
 
     dataset = chosen_dataset(session.client, options.dataset)
-    board = read_board(session.client, dataset, session.runs.ledger, margin=options.margin, single="dataset")
-    rows = board.rows
+    board, runs = read_analysis(
+        session.client,
+        dataset,
+        session.runs.ledger,
+        metric=options.metric,
+        margin=options.margin,
+        single="dataset",
+    )
+    rows, system = board.rows, systems(board.rows)
     if pair is None:
         pair = find_pair(rows, options.a, options.b, options.budget)
     a, b = (next(place for place, row in enumerate(rows) if _same(one, row)) for one in pair)
-    read, sections = AnswerReader(session.client), {race(rows[a]), race(rows[b])}
-    known = []
-    for row in rows:
-        ids = row.run_ids if race(row) in sections and row.counts else ()
-        answers = {seed: read(run) for seed, run in zip(row.seeds, ids, strict=False)}
-        whole = all(right is not None for right in answers.values())
-        known.append({seed: right for seed, right in answers.items() if right is not None} if whole else {})
-    system = systems(rows)
-    return rows, section_runs(rows, known), system[a], system[b]
+    return rows, runs, system[a], system[b]
 
 
 def _same(old: BoardRow, new: BoardRow) -> bool:
-    names = ("model", "tier", "budget", "study", "protocol", "dataset_digest")
+    names = ("model", "tier", "budget", "study", "protocol", "dataset_digest", "optimised_for")
     return all(getattr(old, name) == getattr(new, name) for name in names)
 
 

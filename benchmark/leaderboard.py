@@ -29,17 +29,20 @@ _FORMATS = ("table", "md", "csv", "json", "tex", "html")
         "model or model:tier that rows are compared with (default: tfidf-logreg, else avg-pool, else the "
         "last default row)",
     ),
+    cli.METRIC,
     cli.MARGIN,
     cli.option("--picture FILE", "also draw the board as a PNG or SVG"),
     cli.option("--pictures DIR", "also draw board, cost and budget curves, as PNG and SVG"),
     cli.TRACKING_URI,
 )
 def main(options: Namespace) -> int:
-    """Print the board of a data set: mean test accuracy of each model and tier over fresh seeds, with its
-    95 % interval, and ranks that rows share where nothing separates them.
+    """Print the board of a data set: the mean test accuracy, or other metric, of each model and tier over
+    fresh seeds, with its 95 % interval, and the ranks that comparisons leave open. Any metric can be asked
+    for, also of runs that are there already: it is computed from their stored predictions.
 
     examples:
       python -m benchmark.leaderboard --dataset imdb
+      python -m benchmark.leaderboard --dataset imdb --metric macro_f1
       python -m benchmark.leaderboard --dataset imdb --format html --output board.html
       python -m benchmark.leaderboard --dataset imdb --format json --output board.json
     """
@@ -57,7 +60,12 @@ def main(options: Namespace) -> int:
     client = StoreClient(uri)
     dataset = chosen_dataset(client, options.dataset)
     board = read_board(
-        client, dataset, RunsFolder(cli.RUNS).ledger, margin=options.margin, baseline=options.baseline
+        client,
+        dataset,
+        RunsFolder(cli.RUNS).ledger,
+        metric=options.metric,
+        margin=options.margin,
+        baseline=options.baseline,
     )
     details: Details | None = None
     if options.format == "html" or options.pictures:

@@ -69,7 +69,7 @@ def test_the_margin_is_used(inside, capsys):
         (["tfidf-logreg", "majority", "--dataset", "imbd"], "no runs on data set 'imbd'"),
         (["tfidf-logreg", "majority", "--max-seeds", "5"], "goes with --until-decided"),
         (["tfidf-logreg", "majority", "--until-decided", "--max-seeds", "2"], "expected 3 or more"),
-        (["tfidf-logreg", "majority", "--margin", "-1"], "expected points of accuracy"),
+        (["tfidf-logreg", "majority", "--margin", "-1"], "expected points"),
     ],
 )
 def test_wrong_requests_are_one_line(inside, capsys, words, said):

@@ -22,7 +22,7 @@ from benchmark.board.stored_board import read_board
 from benchmark.data.cache import cache_root
 from benchmark.data.prepare import cached, prepare
 from benchmark.data.source import SourceOptions, get_source
-from benchmark.tracking.predictions import AnswerReader
+from benchmark.tracking.predictions import PredictionReader
 from benchmark.tracking.store import StoreClient
 
 SWEEP = ["--model", "tfidf-logreg", "--dataset", "sample", "--study", "mine", "--sampler", "random"]
@@ -246,14 +246,14 @@ def test_a_flipped_bit_in_answers_that_were_kept_is_noticed(copy):
     """What a board knows of the test split, example by example, is kept in the cache."""
     database = f"sqlite:///{DATABASE.resolve()}"
     run_id = read_board(StoreClient(database), "sample", LEDGER).rows[0].run_ids[0]
-    right = AnswerReader(StoreClient(database))(run_id)
+    right = PredictionReader(StoreClient(database)).right(run_id)
     kept = cache_root() / "answers" / f"{run_id}.bits"
     content = kept.read_bytes()
     for place in range(len(content)):
         damaged = bytearray(content)
         damaged[place] ^= 1 << place % 8
         kept.write_bytes(damaged)
-        assert np.array_equal(AnswerReader(StoreClient(database))(run_id), right), place
+        assert np.array_equal(PredictionReader(StoreClient(database)).right(run_id), right), place
         assert kept.read_bytes() == content
 
 

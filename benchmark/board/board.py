@@ -2,42 +2,52 @@
 
 from __future__ import annotations
 
-import math
 import re
-import statistics
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmark.board.measured import WITHHELD, by_metric, figures, finite, mean, median
 from benchmark.board.ranking import (
     LEVEL,
-    MARGIN,
-    Answers,
+    Values,
     as_printed,
     ranked,
     section_runs,
     systems,
     with_differences,
 )
-from benchmark.board.rows import CHANGED, WATERMARK, Board, BoardRow
+from benchmark.board.rows import CHANGED, WATERMARK, Board, BoardRow, MetricFacts
 from benchmark.board.summary import summaries
 from benchmark.data.ledger_chain import SHOWN
+from benchmark.metrics.metric import ACCURACY, Metric, get_metric
+from benchmark.stats.differences import Runs
 from benchmark.stats.failures import failed_to_learn, failure_rate_bound
-from benchmark.stats.intervals import MIN_SEEDS, mean_interval, mean_of, sampling_error
+from benchmark.stats.intervals import MIN_SEEDS, sampling_error
+from benchmark.tracking import names
+from benchmark.tracking.predictions import PredictionReader
 from benchmark.tracking.runs import StoredRun
 
 _USUAL_PROTOCOL = "inductive"
 _UNKNOWN = "not compared: its predictions are missing or do not give its test accuracy"
+_UNORDERED = "orders texts no better than by chance: its area under the ROC curve cannot be told from 0.5"
 _ROUNDING = 1e-5  # of an accuracy in single precision
 _TIES = 2  # examples: a model that is constant has more, and they do not excuse every figure
-
-ReadAnswers = Callable[[str], NDArray[np.bool_] | None]
-"""By the id of a run, which test examples it has right, shape (N,); None where that is not known."""
 _JOINED = ("device", "versions", "git_commit")
-_OF_LATEST = ("model", "budget", "dataset", "dataset_digest", "study", "protocol", "parameters")
+_OF_LATEST = (
+    "model",
+    "budget",
+    "dataset",
+    "dataset_digest",
+    "study",
+    "protocol",
+    "optimised_for",
+    "parameters",
+)
+_SPEEDS = ("predict_ms", "predict_texts_per_second")
 _FROM_COMPARISONS: dict[str, Any] = dict.fromkeys(
     (
         *("rank", "rank_worst", "sampling_error", "sampling_ci_low", "sampling_ci_high", "baseline"),
@@ -45,23 +55,26 @@ _FROM_COMPARISONS: dict[str, Any] = dict.fromkeys(
         *("difference_outcome", "detectable", "detectable_by_more"),
     )
 )
-_WITHHELD: dict[str, Any] = dict.fromkeys(
-    "test_" + name for name in ("mean", "ci_low", "ci_high", "std", "median", "min", "max")
-) | {"val_test_gap": None, "test_values": ()}
+
+
+class Analysis(NamedTuple):
+    """A board, and what comparisons need of the runs of its rows, by their places (`section_runs`)."""
+
+    board: Board
+    runs: dict[int, Runs]
 
 
 def build_board(
     runs: Sequence[StoredRun],
     test_reads: Mapping[tuple[str, str], int],
-    answers: ReadAnswers,
+    predictions: PredictionReader,
     *,
-    margin: float = MARGIN,
+    metric: str | None = None,
+    margin: float | None = None,
     baseline: str | None = None,
     unrecorded: Mapping[tuple[str, str], int] | None = None,
     versions: Sequence[str] = (),
-    ties: Callable[[str], int] = lambda run_id: 0,
-    majority: Callable[[str], float | None] = lambda run_id: None,
-) -> Board:
+) -> Analysis:
     """Compute the board of a data set.
 
     Parameters
@@ -71,10 +84,12 @@ def build_board(
     test_reads : mapping of (str, str) to int
         How often the test split has been read, by digest of the data set and name of the model, as the ledger
         says.
-    answers : callable
+    predictions : PredictionReader
         Asked for the runs that are compared or whose sampling error is shown, and for no others.
-    margin : float
-        The smallest difference of accuracy worth talking about.
+    metric : str, optional
+        By what rows are ranked; by default each section by what its runs were optimised for.
+    margin : float, optional
+        The smallest difference worth talking about; by default that of the metric.
     baseline : str, optional
         ``model`` or ``model:tier``, to which each row's difference is shown. See
         `benchmark.board.ranking.baseline_of` for the choice where nothing is asked.
@@ -82,18 +97,12 @@ def build_board(
         Runs that have read the test split and have no entry in the ledger, in the same way.
     versions : sequence of str
         As in `Board`.
-    ties : callable, optional
-        By the id of a run, for how many test examples its predictions do not say which class was answered;
-        asked where they do not give the run's accuracy.
-    majority : callable, optional
-        By the id of a run, the share of the most frequent class in its test split; None where that is not
-        known.
 
     Returns
     -------
     Board
-        One row for each data set (by digest), model, tier, budget, study and protocol; by mean test
-        accuracy, best first, then rows without a finished seed, then smoke tests.
+        The first of the two: one row for each data set (by digest), model, tier, budget, study and protocol;
+        by mean, best first, then rows without a finished seed, then smoke tests.
 
     Notes
     -----
@@ -101,11 +110,12 @@ def build_board(
     latest run (``failed``, ``oom``, ``timeout``), or as missing where there is none or it was
     interrupted: nothing is known about such a seed, and the same command again runs it.
 
-    Rows of the same data set, budget and protocol are a section. All pairs of a section are compared as one
-    family, for the ranks, and all rows with the baseline as another (`benchmark.stats.verdicts.family`). A
-    row with fewer than three seeds, or without predictions, is compared with nothing and has no rank. Runs
-    that failed to learn are not in a row's mean, and the row wins nothing. An accuracy that stored
-    predictions contradict is withheld: its row has no rank.
+    Rows of the same data set, budget and protocol, whose runs were optimised for the same metric, are a
+    section. All pairs of a section are compared as one family, for the ranks, and all rows with the baseline
+    as another (`benchmark.stats.verdicts.family`). A row with fewer than three seeds, or without
+    predictions, is compared with nothing and has no rank. Runs that failed to learn are not in a row's mean,
+    and the row wins nothing. An accuracy that stored predictions contradict is withheld: its row has no
+    rank.
     """
     groups: dict[tuple[str, str, str, str, str, str], list[StoredRun]] = defaultdict(list)
     for run in runs:
@@ -120,29 +130,56 @@ def build_board(
 
     made = sorted(((row_of(key), key) for key in groups), key=lambda one: _order(one[0]))
     first = systems([row for row, _ in made])
-    read = {place: _answers(made[place][0], answers, ties) for place in dict.fromkeys(first)}
-    levels: dict[str, float | None] = {}
+    read = {place: _answers(made[place][0], predictions) for place in dict.fromkeys(first)}
+    labels: dict[str, NDArray[np.int32] | None] = {}
+    by_id = {run.run_id: run for run in runs}
     checked = []
     for (row, key), place in zip(made, first, strict=True):
         known, contradiction = read[place]
-        unlearned = _unlearned(row, known, majority, levels)
+        if known and row.dataset_digest not in labels:
+            labels[row.dataset_digest] = predictions.labels(row.run_ids[0])
+        truth = labels.get(row.dataset_digest)
+        unlearned = _unlearned(row, known, truth)
         if unlearned:
             row = row_of(key, frozenset(unlearned))
             known = {seed: known[seed] for seed in row.seeds}
-        checked.append((_with_answers(row, known, contradiction), known))
+        row = _with_answers(row, known, contradiction)
+        wanted = get_metric(metric or row.optimised_for)
+        values: Values = known
+        if wanted.name != ACCURACY:
+            row, values = by_metric(row, wanted, by_id, predictions, truth)
+        checked.append((_with_usefulness(row, predictions) if known else row, values))
     checked.sort(key=lambda one: _order(one[0]))
-    summarised = section_runs([row for row, _ in checked], [known for _, known in checked])
+    truths = {digest: truth for digest, truth in labels.items() if truth is not None}
+    summarised = section_runs([row for row, _ in checked], [values for _, values in checked], truths)
     rows, pairs = ranked([row for row, _ in checked], summarised, margin)
     rows = with_differences(rows, summarised, baseline, margin)
     board = Board(
-        margin=margin,
+        metrics={
+            name: _facts(get_metric(name), margin) for name in dict.fromkeys(row.metric for row in rows)
+        },
+        majority={digest: _majority(truth) for digest, truth in truths.items()},
         level=LEVEL,
         rows=tuple(rows),
         comparisons=tuple(pairs),
         examples_shown={digest: count for (digest, name), count in test_reads.items() if name == SHOWN},
         versions=tuple(versions),
     )
-    return board.model_copy(update={"summary": tuple(summaries(as_printed(board)))})
+    board = board.model_copy(update={"summary": tuple(summaries(as_printed(board)))})
+    return Analysis(board, summarised)
+
+
+def _facts(metric: Metric, margin: float | None) -> MetricFacts:
+    return MetricFacts(
+        title=metric.title,
+        larger_is_better=metric.larger_is_better,
+        percent=metric.percent,
+        margin=metric.margin_for(margin),
+    )
+
+
+def _majority(labels: NDArray[np.int32]) -> float:
+    return float(np.bincount(labels).max() / len(labels))
 
 
 def _row(
@@ -160,9 +197,6 @@ def _row(
     n_diverged, interrupted = lost.count("diverged"), lost.count("interrupted")
     n_failed = len(lost) - n_diverged - interrupted
     accuracies = [run.test_accuracy for run in counted if run.test_accuracy is not None]
-    mean, validation = _mean(accuracies), _mean([run.val_accuracy for run in counted])
-    interval = mean_interval(accuracies, LEVEL)
-    interval = interval.within(0, 1) if interval else None
     latest = max(counted or runs, key=lambda run: (run.ended_at, run.run_id))
     smoke, searched = latest.budget == "smoke", tier != "default"
     row = BoardRow(
@@ -170,15 +204,8 @@ def _row(
         **{name: getattr(latest, name) for name in _OF_LATEST},
         **{name: _joined(getattr(run, name) for run in counted or runs) for name in _JOINED},
         tier=tier,
-        test_mean=mean,
-        test_ci_low=interval.low if interval else None,
-        test_ci_high=interval.high if interval else None,
-        test_std=statistics.stdev(accuracies) if len(accuracies) > 1 else None,
-        test_median=_median(accuracies),
-        test_min=min(accuracies, default=None),
-        test_max=max(accuracies, default=None),
-        test_values=tuple(accuracies),
-        test_loss_mean=_mean([run.test_loss for run in counted]),
+        **figures(accuracies, [run.val_accuracy for run in counted], get_metric(ACCURACY)),
+        test_loss_mean=mean([run.test_loss for run in counted]),
         n_seeds=len(counted),
         seeds_expected=expected,
         n_failed=n_failed,
@@ -186,12 +213,11 @@ def _row(
         n_unlearned=n_unlearned,
         failure_bound=_failure_bound(n_diverged + n_unlearned, len(latest_ok) + n_diverged),
         n_missing=expected - len(latest_ok) - n_failed - n_diverged,
-        val_mean=validation,
-        val_test_gap=None if validation is None or mean is None else validation - mean,
-        train_seconds_median=_median([run.train_seconds for run in counted]),
-        epochs_median=_median([run.epochs_run for run in counted]),
+        train_seconds_median=median([run.train_seconds for run in counted]),
+        epochs_median=median([run.epochs_run for run in counted]),
         search_trials=latest.search_trials if searched else 0,
-        search_seconds=_finite(latest.search_seconds) if searched else 0.0,
+        search_seconds=finite(latest.search_seconds) if searched else 0.0,
+        **{name: _first(run.metrics.get(name) for run in counted) for name in _SPEEDS},
         test_reads=test_reads + unrecorded,
         test_reads_unrecorded=unrecorded,
         test_duplicates=_duplicates(latest.test_duplicates),
@@ -219,22 +245,12 @@ def _failure_bound(failed: int, runs: int) -> float | None:
     return failure_rate_bound(failed, runs) if runs else None
 
 
-def _unlearned(
-    row: BoardRow,
-    known: Answers,
-    majority: Callable[[str], float | None],
-    levels: dict[str, float | None],
-) -> list[str]:
-    """Return the ids of the runs that failed to learn; `levels` keeps the answers of `majority`."""
-    if not known:
-        return []
-    if row.dataset_digest not in levels:
-        levels[row.dataset_digest] = majority(row.run_ids[0])
-    level = levels[row.dataset_digest]
-    if level is None:
+def _unlearned(row: BoardRow, known: Values, labels: NDArray[np.int32] | None) -> list[str]:
+    """Return the ids of the runs that failed to learn."""
+    if not known or labels is None:
         return []
     right = [int(np.count_nonzero(known[seed])) for seed in row.seeds]
-    failed = failed_to_learn(right, len(known[row.seeds[0]]), level)
+    failed = failed_to_learn(right, len(labels), _majority(labels))
     return [run_id for run_id, lost in zip(row.run_ids, failed, strict=True) if lost]
 
 
@@ -254,13 +270,15 @@ def _notes(row: BoardRow, counted: list[StoredRun]) -> tuple[str, ...]:
         notes.append(f"no interval: needs {MIN_SEEDS} seeds, has {row.n_seeds}")
     if row.protocol != _USUAL_PROTOCOL:
         notes.append(f"protocol {row.protocol}: ranked within this protocol only")
+    if rising := sum(run.metrics.get(names.RISING, 0) > 0 for run in counted):
+        notes.append(f"{rising} of {len(counted)} seeds were still improving at their last epoch")
     for what in _JOINED:
         if len({getattr(run, what) for run in counted}) > 1:
             notes.append(f"seeds differ in {what.replace('_', ' ')}: {getattr(row, what)}")
     return tuple(notes)
 
 
-def _answers(row: BoardRow, answers: ReadAnswers, ties: Callable[[str], int]) -> tuple[Answers, str]:
+def _answers(row: BoardRow, predictions: PredictionReader) -> tuple[Values, str]:
     """Read a row's answers by seed; nothing where it has no rank, or they do not give its accuracies.
 
     The text says how they contradict an accuracy, "" where they do not.
@@ -269,22 +287,22 @@ def _answers(row: BoardRow, answers: ReadAnswers, ties: Callable[[str], int]) ->
         return {}, ""
     found = {}
     for seed, run_id, accuracy in zip(row.seeds, row.run_ids, row.test_values, strict=True):
-        right = answers(run_id)
+        right = predictions.right(run_id)
         if right is None:
             return {}, ""
         given = np.count_nonzero(right) / len(right)
         if (apart := abs(given - accuracy)) > _ROUNDING:
-            wrong = apart > min(ties(run_id), _TIES) / len(right) + _ROUNDING
+            wrong = apart > min(predictions.ties(run_id), _TIES) / len(right) + _ROUNDING
             text = f"seed {seed}: its test accuracy is {accuracy:.6g}, but its predictions give {given:.6g}"
             return {}, f"{text}: {CHANGED}" if wrong else ""
         found[seed] = right
     return found, ""
 
 
-def _with_answers(row: BoardRow, known: Answers, contradiction: str) -> BoardRow:
+def _with_answers(row: BoardRow, known: Values, contradiction: str) -> BoardRow:
     """Add the sampling error, or take out accuracies that the answers contradict."""
     if contradiction:
-        return row.model_copy(update={**_WITHHELD, "notes": (*row.notes, contradiction)})
+        return row.model_copy(update={**WITHHELD, "notes": (*row.notes, contradiction)})
     if not known:
         counts = row.n_seeds and row.watermark is None
         return row.model_copy(update={"notes": (*row.notes, _UNKNOWN)}) if counts else row
@@ -293,36 +311,34 @@ def _with_answers(row: BoardRow, known: Answers, contradiction: str) -> BoardRow
     return row.model_copy(update={"sampling_error": error, **changes})
 
 
+def _with_usefulness(row: BoardRow, predictions: PredictionReader) -> BoardRow:
+    """Say of a row that it answers one class alone, or orders texts no better than by chance."""
+    notes: list[str] = []
+    for attribute, note in (("one_class", "answers one class alone"), ("unordered", _UNORDERED)):
+        for run_id in row.run_ids:
+            found = predictions.usefulness(run_id)
+            if found is None or not getattr(found, attribute):
+                break
+        else:
+            notes.append(note)
+    return row.model_copy(update={"notes": (*row.notes, *notes)}) if notes else row
+
+
 def _order(row: BoardRow) -> tuple[bool, str, str, bool, float, str, str, str, str, str]:
-    mean = row.test_mean
-    smoke, none = row.watermark is not None, mean is None
-    names = (row.model, row.tier, row.budget, row.study, row.protocol)
-    return (smoke, row.dataset, row.dataset_digest, none, -(mean or 0.0), *names)
+    value = row.test_mean
+    smoke, none = row.watermark is not None, value is None
+    falling = -get_metric(row.metric).sign * (value or 0.0)
+    name = (row.model, row.tier, row.budget, row.study, row.protocol)
+    return (smoke, row.dataset, row.dataset_digest, none, falling, *name)
 
 
 def _finished(run: StoredRun) -> bool:
     """Whether a run counts; an ok one without a finite accuracy has nothing to count."""
-    return run.status == "ok" and _finite(run.test_accuracy) is not None
+    return run.status == "ok" and finite(run.test_accuracy) is not None
 
 
-def _finite(value: float | None) -> float | None:
-    return value if value is not None and math.isfinite(value) else None
-
-
-def _complete(values: Sequence[float | None]) -> list[float]:
-    """Return the values, or nothing where one is absent: no mean skips what is missing."""
-    found = [value for value in map(_finite, values) if value is not None]
-    return found if len(found) == len(values) else []
-
-
-def _mean(values: Sequence[float | None]) -> float | None:
-    found = _complete(values)
-    return mean_of(found) if found else None
-
-
-def _median(values: Sequence[float | None]) -> float | None:
-    found = _complete(values)
-    return float(statistics.median(found)) if found else None
+def _first(values: Iterable[float | None]) -> float | None:
+    return next((value for value in values if value is not None), None)
 
 
 def _joined(values: Iterable[str]) -> str:

@@ -4,34 +4,42 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.board.rows import Board, BoardRow, Pair
+from benchmark.metrics.metric import Metric, get_metric
 from benchmark.stats.differences import Runs, borrowing, differences, runs_of
 from benchmark.stats.intervals import MIN_SEEDS
-from benchmark.stats.verdicts import Comparison, family, rank_ranges
+from benchmark.stats.verdicts import Comparison, Scale, family, rank_ranges
 
-MARGIN, LEVEL = 0.005, 0.95
+LEVEL = 0.95
 BASELINES = ("tfidf-logreg", "avg-pool")
 """What rows are compared with, where the user names nothing else: the first of these that is there."""
 
-Race = tuple[str, str, str]
-Answers = Mapping[int, NDArray[np.bool_]]
-"""Which test examples the run of each seed has right: by seed, shape (N,)."""
+Race = tuple[str, str, str, str]
+Values = Mapping[int, NDArray[Any]]
+"""Of each test example the value that the run of a seed has: right or wrong, or a pseudo-value;
+by seed, shape (N,)."""
 
 
-def section_runs(rows: Sequence[BoardRow], known: Sequence[Answers]) -> dict[int, Runs]:
+def section_runs(
+    rows: Sequence[BoardRow], known: Sequence[Values], labels: Mapping[str, NDArray[np.int32]] | None = None
+) -> dict[int, Runs]:
     """Summarise the runs of all rows that can be compared, with variances that borrow within each section.
 
     Parameters
     ----------
     rows : sequence of BoardRow
         Of a board.
-    known : sequence of mapping of int to ndarray of bool, shape (N,)
-        For each row, by seed, which test examples are right; empty where it is not to be compared.
+    known : sequence of mapping of int to ndarray, shape (N,)
+        For each row, by seed, the values of test examples; empty where it is not to be compared.
+    labels : mapping of str to ndarray of int, shape (N,), optional
+        True classes by digest of the data set, which metrics need that weigh examples by class.
 
     Returns
     -------
@@ -43,6 +51,9 @@ def section_runs(rows: Sequence[BoardRow], known: Sequence[Answers]) -> dict[int
     enough = [place for place in dict.fromkeys(systems(rows)) if len(known[place]) >= MIN_SEEDS]
     for places in _races(rows, enough):
         runs = [runs_of(np.stack(list(known[place].values()))) for place in places]
+        if get_metric(rows[places[0]].metric).by_class:
+            classes = (labels or {}).get(rows[places[0]].dataset_digest)
+            runs = [replace(one, classes=classes) for one in runs]
         found |= zip(places, borrowing(runs), strict=True)
     return found
 
@@ -51,11 +62,15 @@ def compared(
     rows: Sequence[BoardRow],
     runs: Mapping[int, Runs],
     places: Sequence[tuple[int, int]],
-    margin: float = MARGIN,
+    margin: float | None = None,
 ) -> list[Comparison]:
-    """Compare pairs of rows of a section, by their places, as one family."""
+    """Compare pairs of rows of a section, by their places, as one family.
+
+    Without a margin it is that of their metric.
+    """
     if not places:
         return []
+    metric = get_metric(rows[places[0][0]].metric)
     members = sorted({place for pair in places for place in pair})
     position = {place: number for number, place in enumerate(members)}
     first, second = zip(*places, strict=True)
@@ -63,18 +78,25 @@ def compared(
         [runs[place] for place in members],
         [position[place] for place in first],
         [position[place] for place in second],
+        runs[members[0]].classes,
     )
     return family(
         found,
         [(runs[a].n_seeds, runs[b].n_seeds) for a, b in places],
-        margin=margin,
+        margin=metric.margin_for(margin),
         level=LEVEL,
         unsteady=[(rows[a].unsteady, rows[b].unsteady) for a, b in places],
+        scale=scale_of(metric),
     )
 
 
+def scale_of(metric: Metric) -> Scale:
+    """Return in what differences of a metric are."""
+    return Scale(metric.larger_is_better, metric.percent, metric.high - metric.low)
+
+
 def ranked(
-    rows: Sequence[BoardRow], runs: Mapping[int, Runs], margin: float = MARGIN
+    rows: Sequence[BoardRow], runs: Mapping[int, Runs], margin: float | None = None
 ) -> tuple[list[BoardRow], list[Pair]]:
     """Compare all that are ranked together and give ranks, as `benchmark.stats.verdicts.rank_ranges` says.
 
@@ -130,7 +152,7 @@ def _races(rows: Sequence[BoardRow], places: Iterable[int]) -> list[list[int]]:
 
 
 def with_differences(
-    rows: Sequence[BoardRow], runs: Mapping[int, Runs], baseline: str | None, margin: float = MARGIN
+    rows: Sequence[BoardRow], runs: Mapping[int, Runs], baseline: str | None, margin: float | None = None
 ) -> list[BoardRow]:
     """Add each row's difference to the baseline of its section: all of them are one family."""
     system, changed = systems(rows), list(rows)
@@ -156,7 +178,7 @@ def _column(rows: Sequence[BoardRow], runs: Mapping[int, Runs], base: int) -> li
 
 
 def verdict(
-    rows: Sequence[BoardRow], runs: Mapping[int, Runs], a: int, b: int, margin: float = MARGIN
+    rows: Sequence[BoardRow], runs: Mapping[int, Runs], a: int, b: int, margin: float | None = None
 ) -> tuple[Comparison, str]:
     """Compare two rows as the board does, as one of the family that they belong to there.
 
@@ -168,8 +190,8 @@ def verdict(
         As `section_runs` returns it, with both rows.
     a, b : int
         Places of the two rows, of different systems.
-    margin : float
-        The smallest difference of accuracy worth talking about.
+    margin : float, optional
+        The smallest difference worth talking about, as a share of 1; by default that of the metric.
 
     Returns
     -------
@@ -238,8 +260,8 @@ def baseline_of(rows: Sequence[BoardRow], asked: str | None = None) -> BoardRow 
 
 
 def race(row: BoardRow) -> Race:
-    """Rows with the same data, budget and protocol are ranked together."""
-    return row.dataset_digest, row.budget, row.protocol
+    """Rows with the same data, budget and protocol that were optimised for the same are ranked together."""
+    return row.dataset_digest, row.budget, row.protocol, row.optimised_for
 
 
 def as_printed(board: Board) -> Board:

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from benchmark.metrics.metric import ACCURACY
 from benchmark.stats.verdicts import Outcome
 
 WATERMARK = "SMOKE TEST - not a result"
@@ -26,15 +27,21 @@ class BoardRow(_Record):
         comparisons leave open: 1 plus the rows shown to be better, and the number of rows less those shown
         to be worse. None for smoke tests, below 3 seeds, without predictions, and where stored predictions
         contradict a stored accuracy, which is withheld then.
+    metric : str
+        The metric of the row's figures, of ranks and comparisons.
+    optimised_for : str
+        What its search and early stopping followed. Where it is a different metric, verdicts are
+        exploratory: the metric was chosen after the runs.
     test_mean, test_ci_low, test_ci_high : float or None
-        Mean over ok seeds that learned, in [0, 1], and its 95 % interval over seeds (None below 3 seeds).
+        Mean of the metric over ok seeds that learned, and its 95 % interval over seeds (None below 3 seeds).
     test_std : float or None
         Standard deviation over ok seeds (``ddof=1``), None below 2.
     test_values : tuple of float
         Of each of `seeds`.
     sampling_error, sampling_ci_low, sampling_ci_high : float or None
         Standard error of the mean over other test examples of this kind, for the same trained models, and
-        the 95 % interval that follows. None where predictions are not at hand.
+        the 95 % interval that follows. None where predictions are not at hand, or too few examples of a
+        class.
     n_seeds : int
         Seeds in the mean; with ``n_failed``, ``n_diverged``, ``n_unlearned`` and ``n_missing`` they add up to
         ``seeds_expected``.
@@ -43,13 +50,15 @@ class BoardRow(_Record):
     failure_bound : float or None
         Upper bound, at 95 %, of the probability that a seed diverges or fails to learn; None where none
         finished.
+    val_mean : float or None
+        Mean of the metric on the validation split at the restored epochs, where it was recorded.
     val_test_gap : float or None
-        Mean validation accuracy less mean test accuracy.
+        Mean on the validation split less that on the test split.
     baseline : str or None
         The row that `difference` is to, as ``model (tier)``; None for the baseline itself and where the
         rows cannot be compared.
     difference, difference_ci_low, difference_ci_high : float or None
-        Test accuracy less that of the baseline, and its interval over new seeds and new examples.
+        Mean less that of the baseline, and its interval over new seeds and new examples.
     difference_ci_level : float or None
         Coverage of that interval: the one at which the verdict was reached, corrected for all rows that are
         compared with the baseline.
@@ -62,6 +71,8 @@ class BoardRow(_Record):
         both.
     search_trials, search_seconds : int, float or None
         What the search cost; 0 for the default tier, which needed none.
+    predict_ms, predict_texts_per_second : float or None
+        Milliseconds a text one by one, and texts a second in batches of 256, of the stored model.
     versions : str
         For example ``"tensorflow 2.21.0, keras 3.15.1"``.
     test_reads : int
@@ -89,6 +100,8 @@ class BoardRow(_Record):
     dataset_digest: str
     study: str
     protocol: str
+    metric: str = ACCURACY
+    optimised_for: str = ACCURACY
     test_mean: float | None
     test_ci_low: float | None
     test_ci_high: float | None
@@ -124,6 +137,8 @@ class BoardRow(_Record):
     epochs_median: float | None
     search_trials: int
     search_seconds: float | None
+    predict_ms: float | None = None
+    predict_texts_per_second: float | None = None
     device: str
     versions: str
     git_commit: str
@@ -155,6 +170,11 @@ class BoardRow(_Record):
         """The row in words: ``avg-pool (tuned)``."""
         return f"{self.model} ({self.tier})"
 
+    @property
+    def exploratory(self) -> bool:
+        """Whether its metric was chosen after its runs."""
+        return self.metric != self.optimised_for
+
 
 class Pair(_Record):
     """What is known of two rows that are ranked together.
@@ -164,7 +184,7 @@ class Pair(_Record):
     a, b : int
         Places of the two in `Board.rows`; a is the earlier one.
     difference, ci_low, ci_high : float
-        Test accuracy of a less that of b, with its interval over new seeds and new examples.
+        Mean of a less that of b, with its interval over new seeds and new examples.
     ci_level : float
         Coverage of that interval: the one at which the verdict was reached, corrected for all pairs of the
         section.
@@ -185,6 +205,28 @@ class Pair(_Record):
     outcome: Outcome
 
 
+class MetricFacts(_Record):
+    """What a reader of a board must know of a metric.
+
+    Attributes
+    ----------
+    title : str
+        As people read it.
+    larger_is_better, percent : bool
+        Its direction, and whether it is written in percent and its differences in points.
+    margin : float or None
+        The smallest difference worth talking about; None where none is too small.
+    """
+
+    title: str
+    larger_is_better: bool
+    percent: bool
+    margin: float | None = Field(ge=0)
+
+
+_OF_ACCURACY = MetricFacts(title=ACCURACY, larger_is_better=True, percent=True, margin=0.005)
+
+
 class Board(_Record):
     """All rows of a data set.
 
@@ -192,8 +234,10 @@ class Board(_Record):
     ----------
     version : int
         Of this format.
-    margin : float
-        The smallest difference of accuracy worth talking about.
+    metrics : dict of str to MetricFacts
+        What a reader must know of the metrics of the rows.
+    majority : dict of str to float
+        Share of the most frequent class in the test split, by digest of the data set, where that is known.
     level : float
         Nominal coverage of the rows' intervals, and 1 minus the error that is allowed for each family of
         comparisons.
@@ -212,8 +256,9 @@ class Board(_Record):
         rows' ``dataset`` is then ``NAME@DIGEST``.
     """
 
-    version: Literal[2] = 2
-    margin: float = Field(ge=0)
+    version: Literal[3] = 3
+    metrics: dict[str, MetricFacts] = {ACCURACY: _OF_ACCURACY}
+    majority: dict[str, float] = {}
     level: float = Field(gt=0, lt=1)
     rows: tuple[BoardRow, ...]
     comparisons: tuple[Pair, ...]

@@ -13,14 +13,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from benchmark.board.board import build_board
-from benchmark.board.ranking import MARGIN, baseline_of
+from benchmark.board.board import Analysis, build_board
+from benchmark.board.ranking import baseline_of
 from benchmark.board.rows import CHANGED, Board, BoardRow
 from benchmark.data.ledger_chain import read_entries
 from benchmark.data.source import experiment_name, no_runs
 from benchmark.support.errors import UserError, did_you_mean
 from benchmark.tracking import names
-from benchmark.tracking.predictions import AnswerReader
+from benchmark.tracking.predictions import PredictionReader
 from benchmark.tracking.runs import StoredRun, dataset_inputs, find_runs
 
 _BUDGETS = ("full", "standard", "quick")
@@ -56,17 +56,23 @@ def _parsed(dataset: str) -> tuple[str, str | None, str]:
     return experiment_name(dataset), None, path if ":" in dataset else ""
 
 
-def read_board(
+def read_board(client: Any, dataset: str, ledger: Path, **options: Any) -> Board:
+    """Compute the board of a data set; parameters and errors are those of `read_analysis`."""
+    return read_analysis(client, dataset, ledger, **options).board
+
+
+def read_analysis(
     client: Any,
     dataset: str,
     ledger: Path,
     *,
+    metric: str | None = None,
     margin: float | None = None,
     baseline: str | None = None,
     digest: str | None = None,
     single: str | None = None,
-) -> Board:
-    """Compute the board of a data set.
+) -> Analysis:
+    """Compute the board of a data set, and keep what comparisons need.
 
     Several data sets may have one name: files of one name in different folders, or a file that was changed.
     Their rows are on the board together, ranked apart, and then named ``NAME@DIGEST``.
@@ -80,8 +86,10 @@ def read_board(
         choose one of several.
     ledger : Path
         Ledger of test reads.
+    metric : str, optional
+        By what rows are ranked; by default each section by what its runs were optimised for.
     margin : float, optional
-        The smallest difference of accuracy worth talking about; by default half a point.
+        The smallest difference worth talking about; by default that of the metric.
     baseline : str, optional
         ``model`` or ``model:tier`` that the rows are compared with.
     digest : str, optional
@@ -117,23 +125,20 @@ def read_board(
         for run in (*runs, *published)
         if run.test_accuracy is not None
     ]
-    answers = AnswerReader(client)
-    board = build_board(
+    found = build_board(
         runs,
         counted,
-        answers,
-        margin=MARGIN if margin is None else margin,
+        PredictionReader(client),
+        metric=metric,
+        margin=margin,
         baseline=baseline,
         unrecorded=_unrecorded(reads, Counter(str(entry.get("spec_id", "")) for entry in entries)),
         versions=[str(version) for version in versions.values()] if len(versions) > 1 else (),
-        ties=answers.ties,
-        majority=answers.majority,
     )
-    if baseline is not None and baseline_of(board.rows, baseline) is None:
-        raise UserError(
-            f"not on this board; {_hint(baseline, board.rows)}", setting="baseline", value=baseline
-        )
-    return board
+    rows = found.board.rows
+    if baseline is not None and baseline_of(rows, baseline) is None:
+        raise UserError(f"not on this board; {_hint(baseline, rows)}", setting="baseline", value=baseline)
+    return found
 
 
 def _stored_runs(client: Any, dataset: str) -> list[StoredRun]:

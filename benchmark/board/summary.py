@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 
+from benchmark.board.ranking import race
 from benchmark.board.rows import Board, BoardRow
+from benchmark.metrics.metric import ACCURACY, get_metric
 
 
 def summaries(board: Board) -> list[str]:
@@ -18,19 +20,26 @@ def summaries(board: Board) -> list[str]:
     sections: dict[tuple[str, ...], list[int]] = defaultdict(list)
     for place, row in enumerate(board.rows):
         if row.counts:
-            sections[row.dataset_digest, row.budget, row.protocol].append(place)
+            sections[race(row)].append(place)
     lines = [_sentence(board, places) for places in sections.values()]
     if len(lines) > 1:
         firsts = [board.rows[places[0]] for places in sections.values()]
-        titles = (f"{row.dataset}, {row.budget}, {row.protocol}" for row in firsts)
+        titles = (", ".join(_title(row)) for row in firsts)
         lines = [f"{title}: {line}" for title, line in zip(titles, lines, strict=True)]
     return lines
+
+
+def _title(row: BoardRow) -> list[str]:
+    aim = [] if row.optimised_for == ACCURACY else [f"optimised for {get_metric(row.optimised_for).title}"]
+    return [row.dataset, row.budget, row.protocol, *aim]
 
 
 def _sentence(board: Board, places: list[int]) -> str:
     ranked = [place for place in places if board.rows[place].rank is not None]
     left_out = len(places) - len(ranked)
     rest = f"; {_rows(left_out)} cannot be compared" if left_out else ""
+    if board.rows[places[0]].exploratory:
+        rest += "; exploratory, since the metric was chosen after the runs"
     if len(ranked) < 2:
         return f"{_rows(len(places))}, and nothing to compare: that takes two rows of three seeds"
     best = ranked[0]
@@ -58,7 +67,10 @@ def _sentence(board: Board, places: list[int]) -> str:
 
 def _figures(row: BoardRow) -> str:
     seconds = "" if row.train_seconds_median is None else f", {row.train_seconds_median:,.1f} s a run"
-    return f"{100 * (row.test_mean or 0.0):.1f} %{seconds}"
+    value = row.test_mean or 0.0
+    metric = get_metric(row.metric)
+    figure = f"{100 * value:.1f} %" if metric.percent else f"{value:.3f}"
+    return f"{figure}{'' if metric.name == ACCURACY else f' {metric.title}'}{seconds}"
 
 
 def _rows(count: int, word: str = "") -> str:

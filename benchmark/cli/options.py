@@ -170,11 +170,18 @@ def fixed_settings(texts: Sequence[str]) -> dict[str, str]:
 
 
 def _points(value: str) -> float:
-    """Convert points of accuracy to a share."""
+    """Convert points to a share."""
     points = _number(value)
     if not 0 <= points < 100:
-        raise argparse.ArgumentTypeError(f"got {value}, expected points of accuracy from 0 to below 100")
+        raise argparse.ArgumentTypeError(f"got {value}, expected points from 0 to below 100")
     return points / 100
+
+
+def _metric(value: str) -> str:
+    """Check the name of a metric by which boards are ranked."""
+    from benchmark.metrics.metric import get_metric
+
+    return get_metric(value, to_rank=True).name
 
 
 _TYPES: dict[str, Callable[[str], Any]] = {
@@ -193,11 +200,17 @@ DEVICE = option(
 BOARD_DATASET = option(
     "--dataset D", "data set, or NAME@DIGEST where several have its name (default: that of the newest sweep)"
 )
+METRIC = option(
+    "--metric M",
+    "rank and compare by accuracy, balanced_accuracy, macro_f1, mcc, roc_auc, average_precision, log_loss or "
+    "brier, from stored predictions (default: what the runs were optimised for)",
+    _metric,
+)
 MARGIN = option(
     "--margin POINTS",
-    "smallest difference worth talking about, in points of accuracy (default: 0.5)",
+    "smallest difference worth talking about, in points, or as the metric is written where it has none "
+    "(default: 0.5 points; log_loss and brier have none)",
     _points,
-    default=0.005,
 )
 TRACKING_URI = option(
     "--tracking-uri URI", "MLflow store (default: MLFLOW_TRACKING_URI, otherwise sqlite:///mlruns/mlflow.db)"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -119,9 +120,25 @@ class Metric:
     absent_class: str = "left out"
 
     @property
+    def label(self) -> str:
+        """Its title with its unit, for axes and headings: ``accuracy (%)``."""
+        return f"{self.title} (%)" if self.percent else self.title
+
+    @property
+    def factor(self) -> float:
+        """By what a value is multiplied before people read it."""
+        return 100.0 if self.percent else 1.0
+
+    @property
     def sign(self) -> int:
         """1 where more is better, -1 where less is."""
         return 1 if self.larger_is_better else -1
+
+    def margin_for(self, points: float | None) -> float | None:
+        """Return the margin that a user gave in hundredths, or as it is where the metric has no points."""
+        if points is None:
+            return self.margin
+        return points if self.percent else 100 * points
 
     def value(self, predictions: Predictions) -> float:
         """Return its value, scikit-learn's where it is one of scikit-learn's; NaN where it is undefined."""
@@ -169,15 +186,23 @@ def get_metric(name: str, *, to_rank: bool = False) -> Metric:
     UserError
         When there is none of this name, with the nearest one, or it ranks nothing.
     """
-    if name not in METRICS:
-        raise UserError(did_you_mean(name, METRICS), setting="metric", value=name)
-    metric: Any = METRICS.load(name)
-    if not isinstance(metric, Metric):
-        raise UserError(f"the metric '{name}' is a {type(metric).__name__}; expected a benchmark Metric")
+    metric = _loaded(name)
     if to_rank and not metric.ranked:
         reason = f"{metric.title} describes a row and ranks nothing"
         expected = ", ".join(ranking_metrics())
         raise UserError(f"{reason}; expected one of {expected}", setting="metric", value=name)
+    return metric
+
+
+@functools.cache
+def _loaded(name: str) -> Metric:
+    if name not in METRICS:
+        raise UserError(
+            f"there is none of this name; {did_you_mean(name, METRICS)}", setting="metric", value=name
+        )
+    metric: Any = METRICS.load(name)
+    if not isinstance(metric, Metric):
+        raise UserError(f"the metric '{name}' is a {type(metric).__name__}; expected a benchmark Metric")
     return metric
 
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from benchmark.board.ranking import as_printed
 from benchmark.board.rows import Board, BoardRow
+from benchmark.metrics.metric import get_metric
 from benchmark.report import plot_style as style
-from benchmark.report.columns import EMPTY, Section, accuracy, rank, sections, seeds
+from benchmark.report.columns import EMPTY, Section, rank, score, sections, seeds
 from benchmark.report.plot_style import GREY, INK, ORANGE, PALE
 
 if TYPE_CHECKING:
@@ -68,7 +69,8 @@ def _draw_sections(axes: Axes, parts: Sequence[Section], lines: int) -> None:
     axes.grid(visible=False, axis="y")
     axes.set_ylim(lines - 0.5, -0.5)
     axes.set_yticks([])
-    axes.set_xlabel("test accuracy (%)", fontsize=9)
+    metrics = dict.fromkeys(get_metric(row.metric).label for part in parts for row in part.rows)
+    axes.set_xlabel(f"test {' or '.join(metrics)}", fontsize=9)
     place = axes.get_yaxis_transform()
     line = 0
     for part in parts:
@@ -95,16 +97,19 @@ def _draw_row(axes: Axes, line: int, row: BoardRow) -> None:
     color, marker = style.tier_style(row)
     color = GREY if row.watermark else color
     mean, low, high = row.test_mean, row.test_ci_low, row.test_ci_high
+    factor = get_metric(row.metric).factor
     # Seeds stand a little lower, where neither the mark nor the interval hides them.
     axes.plot(
-        *([100 * value for value in row.test_values], [line + 0.3] * len(row.test_values), "o"),
+        *([factor * value for value in row.test_values], [line + 0.3] * len(row.test_values), "o"),
         color=color, markersize=3.4, alpha=0.55, markeredgewidth=0,
     )  # fmt: skip
     if low is not None and high is not None:
-        axes.plot([100 * low, 100 * high], [line, line], color=color, linewidth=2.2, solid_capstyle="butt")
+        axes.plot(
+            [factor * low, factor * high], [line, line], color=color, linewidth=2.2, solid_capstyle="butt"
+        )
     if mean is not None:
         face = "white" if style.hollow(row) else color
-        axes.plot([100 * mean], [line], marker, color=color, markersize=7, markerfacecolor=face, zorder=5)
+        axes.plot([factor * mean], [line], marker, color=color, markersize=7, markerfacecolor=face, zorder=5)
 
 
 def _write_row(axes: Axes, line: int, row: BoardRow, rank_text: str, place: Transform) -> None:
@@ -119,7 +124,7 @@ def _write_row(axes: Axes, line: int, row: BoardRow, rank_text: str, place: Tran
     tier = "both" if "+" in row.tier else row.tier
     write(_LEFT - 0.1, tier, style.tier_style(row)[0], size=8.5, align="right")
     result = "withheld" if row.run_ids else "no seed finished"
-    result = accuracy(row) if row.test_mean is not None else result
+    result = score(row) if row.test_mean is not None else result
     write(_WIDTH - _RIGHT + 0.12, row.watermark or result, ORANGE if row.watermark else INK)
     if not row.watermark:
         write(_WIDTH - 0.1, f"n = {seeds(row)}", GREY, size=8, align="right")
@@ -143,7 +148,7 @@ def _board_legend(axes: Axes, rows: Sequence[BoardRow], y: float) -> None:
 
 
 def cost_picture(board: Board, path: Path | str) -> None:
-    """Draw mean test accuracy against the median seconds of a run, a panel for each section.
+    """Draw the mean on the test split against the median seconds of a run, a panel for each section.
 
     Parameters
     ----------
@@ -168,7 +173,7 @@ def cost_picture(board: Board, path: Path | str) -> None:
     parts = [part for part in sections(shown) if any(map(_drawable, part.rows))]
     single = f" on {parts[0].title}" if len(parts) == 1 else ""
     fig, bottoms = style.panels_figure(
-        *(_WIDTH, 0.95, max(len(parts), 1), f"Test accuracy and its cost{single}"),
+        *(_WIDTH, 0.95, max(len(parts), 1), f"Test {_titles(parts)} and its cost{single}"),
         f"Mean with {100 * board.level:g} % interval over seeds; the dashed line joins means and may be luck",
     )
     panels = [style.add_panel(fig, 0.8, bottom, _WIDTH - 1.0) for bottom in bottoms]
@@ -182,38 +187,50 @@ def cost_picture(board: Board, path: Path | str) -> None:
     style.save(fig, path)
 
 
+def _titles(parts: Sequence[Section]) -> str:
+    return (
+        " or ".join(dict.fromkeys(get_metric(row.metric).title for part in parts for row in part.rows))
+        or "metric"
+    )
+
+
 def _drawable(row: BoardRow) -> bool:
     return row.test_mean is not None and row.train_seconds_median is not None
 
 
 def _draw_costs(axes: Axes, part: Section, *, titled: bool) -> None:
     style.plain_axes(axes, part.title if titled else "")
-    axes.set_ylabel("test accuracy (%)", fontsize=9)
+    metric = get_metric(part.rows[0].metric)
+    axes.set_ylabel(f"test {metric.label}", fontsize=9)
     axes.set_xlabel("median seconds of a run (logarithmic)", fontsize=9)
     rows = [row for row in part.rows if _drawable(row)]
     # A logarithm needs something.
-    points = [(max(row.train_seconds_median or 0, 1e-3), 100 * (row.test_mean or 0)) for row in rows]
+    points = [
+        (max(row.train_seconds_median or 0, 1e-3), metric.factor * (row.test_mean or 0)) for row in rows
+    ]
     for row, (x, mean) in zip(rows, points, strict=True):
         color, marker = style.tier_style(row)
         low, high = row.test_ci_low, row.test_ci_high
         if low is not None and high is not None:
-            axes.plot([x, x], [100 * low, 100 * high], color=color, linewidth=1.6, alpha=0.55)
+            axes.plot(
+                [x, x], [metric.factor * low, metric.factor * high], color=color, linewidth=1.6, alpha=0.55
+            )
         face = "white" if style.hollow(row) else color
         axes.plot([x], [mean], marker, color=color, markersize=6.5, markerfacecolor=face, zorder=5)
     style.log_seconds(axes, [x for x, _ in points])
     axes.margins(y=0.12)
-    _draw_front(axes, points)
+    _draw_front(axes, points, metric.sign)
     axes.autoscale(enable=False)
     names = [style.short(row.model, 22) + (" (both tiers)" if "+" in row.tier else "") for row in rows]
     _draw_labels(axes, points, names)
     _cost_legend(axes, rows)
 
 
-def _draw_front(axes: Axes, points: Sequence[tuple[float, float]]) -> None:
+def _draw_front(axes: Axes, points: Sequence[tuple[float, float]], sign: int) -> None:
     """Join the points that no other beats in both: each is better than all that cost as much or less."""
     best: list[tuple[float, float]] = []
-    for x, y in sorted(points, key=lambda point: (point[0], -point[1])):
-        if not best or y > best[-1][1]:
+    for x, y in sorted(points, key=lambda point: (point[0], -sign * point[1])):
+        if not best or sign * y > sign * best[-1][1]:
             best.append((x, y))
     xs, ys = zip(*best, (axes.get_xlim()[1], best[-1][1]), strict=True)
     axes.plot(xs, ys, drawstyle="steps-post", color=GREY, linewidth=1.1, linestyle=(0, (4, 2)), zorder=1)

@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 
+from benchmark.board.ranking import race
 from benchmark.board.rows import Board, BoardRow
+from benchmark.metrics.metric import ACCURACY, get_metric
 
 EMPTY = "The board is empty. Make a result: python -m benchmark.sweep --model lstm"
 NOTHING = "-"
+UNEVEN = 0.9
+"""Share of one class from which on accuracy says little."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +43,7 @@ class Section:
 
 
 def sections(rows: Sequence[BoardRow]) -> list[Section]:
-    """Split a board by data set, budget and protocol; smoke tests come last.
+    """Split a board by data set, budget, protocol and what was optimised; smoke tests come last.
 
     Parameters
     ----------
@@ -50,16 +55,21 @@ def sections(rows: Sequence[BoardRow]) -> list[Section]:
     list of Section
         In the order in which the rows name them.
     """
-    groups: dict[tuple[bool, str, str, str], list[BoardRow]] = defaultdict(list)
+    groups: dict[tuple[bool, tuple[str, ...]], list[BoardRow]] = defaultdict(list)
     for row in rows:
-        groups[row.watermark is not None, row.dataset_digest, row.budget, row.protocol].append(row)
+        groups[row.watermark is not None, race(row)].append(row)
     several = len({row.protocol for row in rows}) > 1
     found = []
-    for (_, _, budget, protocol), group in sorted(groups.items(), key=lambda item: item[0][0]):
-        title = f"{group[0].dataset}, budget {budget}"
-        if several or protocol != "inductive":
-            title += f", protocol {protocol}"
-        found.append(Section(title, tuple(group), group[0].watermark))
+    for _, group in sorted(groups.items(), key=lambda item: item[0][0]):
+        first = group[0]
+        title = f"{first.dataset}, budget {first.budget}"
+        if several or first.protocol != "inductive":
+            title += f", protocol {first.protocol}"
+        if first.metric != ACCURACY:
+            title += f", by {get_metric(first.metric).title}"
+        if first.exploratory:
+            title += f" (exploratory: optimised for {get_metric(first.optimised_for).title})"
+        found.append(Section(title, tuple(group), first.watermark))
     return found
 
 
@@ -72,9 +82,22 @@ def _data(board: Board) -> list[str]:
     """Say what a reader must know of the data: a shared name, and test texts that are in training, too."""
     shared_name = [f"{len(board.versions)} data sets have this name: {'; '.join(board.versions)}"]
     duplicates = {row.dataset_digest: row for row in board.rows if row.test_duplicates}
-    return (shared_name if board.versions else []) + [
-        f"{row.dataset}: {row.test_duplicates} test texts are also in the training split"
-        for row in duplicates.values()
+    uneven = {
+        row.dataset: board.majority[row.dataset_digest]
+        for row in board.rows
+        if row.metric == ACCURACY and board.majority.get(row.dataset_digest, 0.0) >= UNEVEN
+    }
+    return [
+        *(shared_name if board.versions else []),
+        *(
+            f"{row.dataset}: {row.test_duplicates} test texts are also in the training split"
+            for row in duplicates.values()
+        ),
+        *(
+            f"{name}: {percent(share, 0)} % of the test texts are of one class: accuracy cannot tell models "
+            "apart here; consider the metric macro_f1"
+            for name, share in uneven.items()
+        ),
     ]
 
 
@@ -103,17 +126,25 @@ def _least(row: BoardRow) -> str:
 def _meanings(board: Board) -> list[str]:
     interval = f"{100 * board.level:g} % interval"
     lines = []
-    if any(row.test_mean is not None for row in board.rows):
-        lines.append(f"Test accuracy: mean over seeds with its {interval} for other seeds on this test set")
+    for name in dict.fromkeys(row.metric for row in board.rows if row.test_mean is not None):
+        title = board.metrics[name].title
+        lines.append(f"Test {title}: mean over seeds with its {interval} for other seeds on this test set")
+        if not board.metrics[name].larger_is_better:
+            lines.append(f"Of {title} less is better")
+    if any(row.exploratory and row.test_mean is not None for row in board.rows):
+        lines.append(
+            "Exploratory: the metric was chosen after the runs, which were optimised for a different one"
+        )
     if any(row.sampling_error is not None for row in board.rows):
         lines.append(
             "Sampling error: standard error, in points, for these trained models on other examples of this "
             "kind; the spread over seeds is not part of it"
         )
-    if any(row.difference is not None for row in board.rows):
+    if compared := dict.fromkeys(row.metric for row in board.rows if row.difference is not None):
+        margins = "; ".join(dict.fromkeys(map(partial(_margin, board), compared)))
         lines.append(
             "vs: difference in points with its interval for new seeds and new examples; interval and p are "
-            f"corrected for the whole column ({interval}); equivalent: within {_margin(board)}; "
+            f"corrected for the whole column ({interval}); {margins}; "
             "undecided (N): these seeds find N points with 80 %"
         )
     return lines
@@ -129,10 +160,14 @@ def _ranks(board: Board) -> list[str]:
     ]
 
 
-def _margin(board: Board) -> str:
-    points = 100 * board.margin
-    # The default is written as in the documentation: 0.5, not 0.50.
-    return f"{points:.1f} points" if round(points, 1) == round(points, 9) else f"{points:g} points"
+def _margin(board: Board, name: str) -> str:
+    """Say within what rows are equivalent; the default is written as in the documentation: 0.5, not 0.50."""
+    facts = board.metrics[name]
+    if facts.margin is None:
+        return f"nothing is equivalent by {facts.title} unless a margin is given"
+    shown = facts.margin * (100 if facts.percent else 1)
+    text = f"{shown:.1f}" if facts.percent and round(shown, 1) == round(shown, 9) else f"{shown:g}"
+    return f"equivalent: within {text}{' points' if facts.percent else ''}"
 
 
 def _searches(rows: Sequence[BoardRow]) -> list[str]:
@@ -172,7 +207,8 @@ def columns(rows: Sequence[BoardRow], *, wide: bool = False) -> list[Column]:
         chosen.append(Column("study", lambda row: row.study, numeric=False, keep=8))
     if any(row.watermark for row in rows):
         chosen.append(Column("watermark", lambda row: row.watermark or "", numeric=False, keep=9))
-    chosen.append(Column("test accuracy %", accuracy, keep=9))
+    metric = get_metric(rows[0].metric)
+    chosen.append(Column(f"test {metric.title}{' %' if metric.percent else ''}", score, keep=9))
     if wide or any(row.sampling_error is not None for row in rows):
         chosen.append(Column("sampling error", sampling_error, keep=5))
     names = {row.baseline for row in rows if row.baseline is not None}
@@ -181,27 +217,33 @@ def columns(rows: Sequence[BoardRow], *, wide: bool = False) -> list[Column]:
         chosen.append(Column(heading, lambda row: _versus(row, names), keep=7))
     chosen += [
         Column("seeds", seeds_in_words if wide else seeds, keep=6),
-        Column("val %", lambda row: percent(row.val_mean), keep=3),
+        Column("val %" if metric.percent else "val", lambda row: amount(row, row.val_mean), keep=3),
         Column("parameters", lambda row: whole(row.parameters), keep=2),
         Column("train s", lambda row: decimal(row.train_seconds_median, 1), keep=1),
         Column("search trials", lambda row: whole(row.search_trials), keep=4),
     ]
+    if wide or any(row.predict_ms is not None for row in rows):
+        chosen += [
+            Column("predict ms", lambda row: decimal(row.predict_ms, 1), keep=0),
+            Column("texts/s", lambda row: decimal(row.predict_texts_per_second, 0), keep=0),
+        ]
     return chosen + (_more() if wide else [])
 
 
 def _more() -> list[Column]:
     return [
         Column("search s", lambda row: decimal(row.search_seconds, 0)),
-        Column("val-test gap", lambda row: points(row.val_test_gap)),
-        Column("std", lambda row: percent(row.test_std, 2)),
+        Column("val-test gap", lambda row: signed(row, row.val_test_gap)),
+        Column("std", lambda row: amount(row, row.test_std, 2)),
         Column("seeds that fail", failures),
-        Column("median % [min, max]", median),
-        Column("sampling interval %", lambda row: _interval(row.sampling_ci_low, row.sampling_ci_high)),
+        Column("median [min, max]", median),
+        Column("sampling interval", lambda row: _interval(row, row.sampling_ci_low, row.sampling_ci_high)),
         Column("corrected p", lambda row: NOTHING if row.difference_p is None else f"{row.difference_p:.2g}"),
         Column("test loss", lambda row: decimal(row.test_loss_mean, 4)),
         Column("epochs", lambda row: decimal(row.epochs_median, 1)),
         Column("test reads", lambda row: _least(row) + whole(row.test_reads)),
         Column("protocol", lambda row: row.protocol, numeric=False),
+        Column("optimised for", lambda row: row.optimised_for, numeric=False),
         Column("device", lambda row: row.device, numeric=False),
         Column("versions", lambda row: row.versions, numeric=False),
         Column("commit", lambda row: row.git_commit, numeric=False),
@@ -235,24 +277,24 @@ def noted(rows: Sequence[BoardRow]) -> list[str]:
     ]
 
 
-def accuracy(row: BoardRow) -> str:
-    """Test accuracy in percent with its interval: ``87.3 [86.9, 87.7]``."""
-    mean = percent(row.test_mean)
+def score(row: BoardRow) -> str:
+    """Mean of the metric with its interval: ``87.3 [86.9, 87.7]``, in percent where the metric has it."""
+    mean = amount(row, row.test_mean)
     if row.test_ci_low is None or row.test_ci_high is None:
         return mean
-    return f"{mean} {_interval(row.test_ci_low, row.test_ci_high)}"
+    return f"{mean} {_interval(row, row.test_ci_low, row.test_ci_high)}"
 
 
 def median(row: BoardRow) -> str:
-    """Median of the seeds in percent with the least and the greatest: ``87.3 [86.8, 87.9]``."""
+    """Median of the seeds with the least and the greatest: ``87.3 [86.8, 87.9]``."""
     if row.test_median is None:
         return NOTHING
-    return f"{percent(row.test_median)} {_interval(row.test_min, row.test_max)}"
+    return f"{amount(row, row.test_median)} {_interval(row, row.test_min, row.test_max)}"
 
 
 def sampling_error(row: BoardRow) -> str:
     """Standard error over other test examples, in points: ``±0.2``."""
-    return NOTHING if row.sampling_error is None else f"±{percent(row.sampling_error)}"
+    return NOTHING if row.sampling_error is None else f"±{amount(row, row.sampling_error)}"
 
 
 def difference(row: BoardRow) -> str:
@@ -262,11 +304,11 @@ def difference(row: BoardRow) -> str:
     """
     if row.difference is None:
         return NOTHING
-    words = [points(row.difference)]
+    words = [signed(row, row.difference)]
     if row.difference_ci_low is not None and row.difference_ci_high is not None:
-        words.append(_interval(row.difference_ci_low, row.difference_ci_high))
+        words.append(_interval(row, row.difference_ci_low, row.difference_ci_high))
     if row.difference_outcome == "undecided":
-        words.append("undecided" if row.detectable is None else f"undecided ({percent(row.detectable)})")
+        words.append("undecided" if row.detectable is None else f"undecided ({amount(row, row.detectable)})")
     elif row.difference_outcome == "equivalent":
         words.append("equivalent")
     elif row.difference_p is not None:
@@ -304,19 +346,26 @@ def failures(row: BoardRow) -> str:
     return f"{failed} of {row.n_seeds + failed}, under {100 * row.failure_bound:.0f} %"
 
 
-def _interval(low: float | None, high: float | None) -> str:
-    return NOTHING if low is None or high is None else f"[{percent(low)}, {percent(high)}]"
+def _interval(row: BoardRow, low: float | None, high: float | None) -> str:
+    return NOTHING if low is None or high is None else f"[{amount(row, low)}, {amount(row, high)}]"
+
+
+def amount(row: BoardRow, value: float | None, digits: int = 1) -> str:
+    """Write a value of the row's metric, or a difference: in percent, or as it is with two digits more."""
+    if get_metric(row.metric).percent:
+        return percent(value, digits)
+    return NOTHING if value is None else f"{value:z.{digits + 2}f}"
+
+
+def signed(row: BoardRow, value: float | None) -> str:
+    """Write a difference with its sign: ``+1.8``, ``-0.3``, ``0.0``."""
+    text = amount(row, value)
+    return f"+{text}" if value is not None and value > 0 and text.strip("0.") else text
 
 
 def percent(value: float | None, digits: int = 1) -> str:
     """Write a share in [0, 1] as a percentage, or a difference in points, without a sign behind it."""
     return NOTHING if value is None else f"{100 * value:z.{digits}f}"
-
-
-def points(value: float | None) -> str:
-    """Write a difference in points with its sign: ``+1.8``, ``-0.3``, ``0.0``."""
-    text = percent(value)
-    return f"+{text}" if value is not None and value > 0 and text != "0.0" else text
 
 
 def decimal(value: float | None, digits: int) -> str:

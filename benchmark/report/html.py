@@ -112,7 +112,7 @@ def _page_data(board: Board, details: Details) -> dict[str, Any]:
     return {
         "empty": EMPTY,
         "captions": captions(board),
-        "margin": board.margin,
+        "metrics": {name: facts.model_dump() for name, facts in board.metrics.items()},
         "level": board.level,
         "rows": [
             {**_rounded(row.model_dump(mode="json")), "name": row.name, "rank_text": ranks[place]}

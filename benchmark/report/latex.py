@@ -105,6 +105,9 @@ def _table(board: Board, section: Section, labels: list[str]) -> str:
     title = (
         f"{first.dataset} (digest {first.dataset_digest}), budget {first.budget}, protocol {first.protocol}"
     )
+    metric = board.metrics[first.metric].title
+    if first.exploratory:
+        metric += " (exploratory)"
     watermark = f"\\textbf{{{escaped(section.watermark)}}}. " if section.watermark else ""
     chosen, hidden = fitting(columns(section.rows), lambda some: _width(some, section) <= _PAGE)
     headings = " & ".join(_heading(column) for column in chosen)
@@ -114,7 +117,7 @@ def _table(board: Board, section: Section, labels: list[str]) -> str:
         [
             "\\begin{table}[htbp]",
             "\\centering",
-            f"\\caption{{{watermark}Test accuracy on {escaped(title)}.}}",
+            f"\\caption{{{watermark}Test {metric} on {escaped(title)}.}}",
             f"\\label{{{_label(first.dataset, first.budget, first.protocol, labels)}}}",
             "\\footnotesize",
             f"\\setlength{{\\tabcolsep}}{{{_GAP / 2}pt}}",

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmark.board.rows import BoardRow
-from benchmark.report.columns import NOTHING, accuracy, decimal, failures, seeds, whole
-from benchmark.stats.intervals import Interval
-from benchmark.stats.verdicts import Comparison, SequentialPlan, reach, sentence
+from benchmark.metrics.metric import ACCURACY, get_metric
+from benchmark.report.columns import NOTHING, decimal, failures, score, seeds, whole
+from benchmark.stats.verdicts import Comparison, Scale, SequentialPlan, reach, sentence
 
 
 @dataclass(frozen=True)
@@ -68,10 +68,13 @@ def to_text(compared: Compared) -> str:
 def _figures(compared: Compared) -> list[tuple[str, str]]:
     found, interval = compared.comparison, compared.comparison.interval
     rows = (compared.a, compared.b)
+    metric = get_metric(compared.a.metric)
+    unit = " %" if metric.name == ACCURACY else f"{' %' if metric.percent else ''} {metric.title}"
+    ends = " to ".join(_signed(end, found.scale) for end in (interval.low, interval.high))
     return [
-        *((row.name, f"{accuracy(row)} %, {seeds(row)} seeds") for row in rows),
-        ("difference", f"{_signed(found.difference)} points"),
-        (f"{100 * interval.level:.4g} % interval", f"{_ends(interval)} (new seeds and new test examples)"),
+        *((row.name, f"{score(row)}{unit}, {seeds(row)} seeds") for row in rows),
+        ("difference", _signed(found.difference, found.scale)),
+        (f"{100 * interval.level:.4g} % interval", f"{ends} (new seeds and new test examples)"),
         ("p-value", f"{p_value(found.p_value)}, corrected {p_value(found.p_corrected)}"),
         ("equivalence", f"p {p_value(found.equivalence_p)}, corrected"),
         ("what seeds can show", reach(found)),
@@ -94,9 +97,15 @@ def notes(compared: Compared) -> list[str]:
     """Say what a reader of the verdict must know beside it."""
     a, b, plan = compared.a, compared.b, compared.plan
     found = []
-    for what in ("budget", "protocol"):
+    for what in ("budget", "protocol", "optimised_for"):
         if getattr(a, what) != getattr(b, what):
-            found.append(f"Not the same {what}: {a.name} {getattr(a, what)}, {b.name} {getattr(b, what)}.")
+            name = what.replace("_", " ")
+            found.append(f"Not the same {name}: {a.name} {getattr(a, what)}, {b.name} {getattr(b, what)}.")
+    if a.exploratory or b.exploratory:
+        title = get_metric(a.metric).title
+        found.append(
+            f"Exploratory: {title} was chosen after the runs, which were optimised for another metric."
+        )
     if a.search_trials and b.search_trials and a.search_trials != b.search_trials:
         found.append(f"Not tuned at equal cost: {a.search_trials} and {b.search_trials} trials.")
     for row in (a, b):
@@ -120,10 +129,6 @@ def p_value(p: float | None) -> str:
     return "below 0.001" if p < 0.0005 else f"{p:.3f}"
 
 
-def _signed(share: float) -> str:
-    text = f"{100 * share:+.2f}"
-    return "0.00" if text in ("-0.00", "+0.00") else text
-
-
-def _ends(interval: Interval) -> str:
-    return f"{_signed(interval.low)} to {_signed(interval.high)} points"
+def _signed(difference: float, scale: Scale) -> str:
+    text = f"{100 * difference:+z.2f}" if scale.percent else f"{difference:+z.4f}"
+    return f"{text if text.strip('+-0.') else text.lstrip('+')}{' points' if scale.percent else ''}"

@@ -35,6 +35,8 @@ class Runs:
         Of the score of one run over seeds; 0 where the runs do not differ at all.
     freedom : float
         Its degrees of freedom.
+    classes : ndarray of int, shape (N,), or None
+        The class of each example, where an example weighs the more, the fewer its class has.
     """
 
     n_seeds: int
@@ -42,6 +44,7 @@ class Runs:
     interaction: float
     variance: float
     freedom: float
+    classes: NDArray[np.integer[Any]] | None = None
 
     @property
     def mean(self) -> float:

@@ -18,6 +18,8 @@ SEED = PREFIX + "seed"
 BUDGET = PREFIX + "budget"
 STATUS = PREFIX + "status"
 SPEC_ID = PREFIX + "spec_id"
+METRIC = PREFIX + "metric"
+"""What search and early stopping follow; accuracy where it is absent."""
 CONFIG_ID = PREFIX + "config_id"
 PROTOCOL = PREFIX + "protocol"
 DEVICE = PREFIX + "device"
@@ -61,6 +63,8 @@ SUMMARIES = (
     *(EXAMPLES_PER_SECOND, PARAMETERS, TEST_ACCURACY, TEST_LOSS),
 )
 """All of these; each has the name of an attribute of `benchmark.spec.result.Result`."""
+RISING = "rising"
+"""1 where a run was still improving at its last epoch, and no further one was allowed."""
 # Of the sweep.
 SEARCH_TRIALS = "search_trials"
 SEARCH_SECONDS = "search_seconds"

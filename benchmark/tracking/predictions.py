@@ -1,9 +1,11 @@
-"""Which test examples a final run has right, from its stored predictions; kept in the cache once read."""
+"""What a final run has right, and what a metric is on its stored predictions; kept in the cache once read."""
 
 from __future__ import annotations
 
 import contextlib
 import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -12,15 +14,48 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.data.cache import cache_root
-from benchmark.metrics.metric import Predictions
+from benchmark.metrics.metric import METRICS, Metric, Predictions, get_metric
+from benchmark.stats.spread import sampling_of
 from benchmark.support.files import write_whole
 from benchmark.tracking import names
 from benchmark.tracking.runs import artifact_folder
 from benchmark.tracking.store import of_store
 
 
-class AnswerReader:
-    """Reads right and wrong answers by the id of a run.
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """A metric of the predictions of a run.
+
+    Attributes
+    ----------
+    value : float
+        Of all test examples.
+    pseudo_values : ndarray of float32, shape (N,), or None
+        Of each (`benchmark.metrics.metric.Metric.pseudo_values`).
+    """
+
+    value: float
+    pseudo_values: NDArray[np.float32] | None
+
+
+@dataclass(frozen=True)
+class Usefulness:
+    """What a run is good for, whatever its accuracy.
+
+    Attributes
+    ----------
+    one_class : bool
+        Whether it answers the same class to all test examples.
+    unordered : bool
+        Whether its area under the ROC curve cannot be told from 0.5; False as well where that is not known.
+    """
+
+    one_class: bool
+    unordered: bool
+
+
+class PredictionReader:
+    """Reads what a board asks about the predictions of a run, by its id.
 
     Parameters
     ----------
@@ -29,35 +64,75 @@ class AnswerReader:
 
     Notes
     -----
-    Predictions of a run never change, so what was read is kept: one bit for each test example, in
-    ``answers/`` of the cache folder.
+    Predictions of a run never change, so what was read is kept, in ``answers/`` of the cache folder: one bit
+    for each test example, and four bytes for each of a metric.
     """
 
     def __init__(self, client: Any) -> None:
         self._client = client
         self._folder = cache_root() / "answers"
 
-    def __call__(self, run_id: str) -> NDArray[np.bool_] | None:
+    def right(self, run_id: str) -> NDArray[np.bool_] | None:
         """Return what a run has right, shape (N,), or None where it has no readable predictions."""
+
+        def find(predictions: Predictions) -> bytes:
+            found = np.asarray(predictions.answers == predictions.labels)
+            return np.array([found.size], dtype=np.int64).tobytes() + np.packbits(found).tobytes()
+
+        content = self._kept(run_id, "bits", find)
+        if content is None:
+            return None
+        size = int(np.frombuffer(content, dtype=np.int64, count=1)[0])
+        return np.unpackbits(np.frombuffer(content[8:], dtype=np.uint8), count=size).astype(bool)
+
+    def measured(self, run_id: str, metric: Metric) -> Measured | None:
+        """Return a metric of a run, or None where it has no readable predictions."""
+
+        def measure(predictions: Predictions) -> bytes:
+            pseudo_values = metric.pseudo_values(predictions)
+            each = b"" if pseudo_values is None else pseudo_values.astype(np.float32).tobytes()
+            return np.array([metric.value(predictions)]).tobytes() + each
+
+        # Who changes a metric of their own wants to see it changed.
+        ours = METRICS.target(metric.name).startswith("benchmark.")
+        content = self._kept(run_id, metric.name if ours else "", measure)
+        if content is None:
+            return None
+        pseudo_values = np.frombuffer(content[8:], dtype=np.float32) if content[8:] else None
+        return Measured(float(np.frombuffer(content[:8])[0]), pseudo_values)
+
+    def usefulness(self, run_id: str) -> Usefulness | None:
+        """Return what a run is good for, or None where it has no readable predictions."""
+
+        def find(predictions: Predictions) -> bytes:
+            area = get_metric("roc_auc").pseudo_values(predictions)
+            found = None if area is None else sampling_of(area, predictions.labels, 0.0, 1.0)
+            unordered = found is not None and found[1].low <= 0.5 <= found[1].high
+            return bytes([len(np.unique(predictions.answers)) == 1, unordered])
+
+        content = self._kept(run_id, "usefulness", find)
+        return None if content is None else Usefulness(*map(bool, content))
+
+    def labels(self, run_id: str) -> NDArray[np.int32] | None:
+        """Return the true classes of the test split of a run, shape (N,), or None where they are unknown."""
+        predictions = read_predictions(self._client, run_id)
+        return None if predictions is None else predictions.labels
+
+    def _kept(self, run_id: str, what: str, find: Callable[[Predictions], bytes]) -> bytes | None:
+        """Return what was found in the predictions of a run, and keep it under a name, if there is one."""
         if not run_id.isalnum():  # it becomes the name of a file, and a server has given it
             return None
-        path = self._folder / f"{run_id}.bits"
-        kept = _read(path)
+        path = self._folder / f"{run_id}.{what}"
+        kept = _read(path) if what else None
         if kept is not None:
             return kept
         predictions = read_predictions(self._client, run_id)
         if predictions is None:
             return None
-        right = np.asarray(predictions.answers == predictions.labels)
-        _write(path, right)
-        return right
-
-    def majority(self, run_id: str) -> float | None:
-        """Return the share of the most frequent class in the test split of a run, None where unknown."""
-        predictions = read_predictions(self._client, run_id)
-        if predictions is None:
-            return None
-        return float(np.bincount(predictions.labels).max() / len(predictions.labels))
+        found = find(predictions)
+        if what:
+            _write(path, found)
+        return found
 
     def ties(self, run_id: str) -> int:
         """Return for how many examples the stored probabilities are too close to know what was answered."""
@@ -91,22 +166,18 @@ def read_predictions(client: Any, run_id: str) -> Predictions | None:
         return None
 
 
-def _read(path: Path) -> NDArray[np.bool_] | None:
-    """Return the answers of a file: their number as 8 bytes, a bit for each, and a checksum of all that."""
+def _read(path: Path) -> bytes | None:
+    """Return the content of a file that ends with a checksum; None where there is none, or it is damaged."""
     try:
-        content = np.fromfile(path, dtype=np.uint8)
+        content = path.read_bytes()
     except OSError:
         return None
-    size = int(content[:8].view(np.int64)[0]) if content.size >= 8 else -1
-    if size < 0 or content.size != 12 + (size + 7) // 8:
+    if len(content) < 6 or zlib.crc32(content[:-4]) != int.from_bytes(content[-4:], "little"):
         return None
-    if zlib.crc32(content[:-4].tobytes()) != int.from_bytes(content[-4:].tobytes(), "little"):
-        return None
-    return np.unpackbits(content[8:-4], count=size).astype(bool)
+    return content[:-4]
 
 
-def _write(path: Path, right: NDArray[np.bool_]) -> None:
-    content = np.array([right.size], dtype=np.int64).tobytes() + np.packbits(right).tobytes()
+def _write(path: Path, content: bytes) -> None:
     with contextlib.suppress(OSError):  # a cache that cannot be written costs time, not the answer
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, content + zlib.crc32(content).to_bytes(4, "little"))

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
+from benchmark.metrics.metric import ACCURACY
 from benchmark.tracking import names
 from benchmark.tracking.record import Record
 from benchmark.tracking.spool import Spool
@@ -120,6 +121,11 @@ class StoredRun:
         """Number of weights."""
         value = self.metrics.get(names.PARAMETERS)
         return None if value is None else int(value)
+
+    @property
+    def optimised_for(self) -> str:
+        """The metric that search and early stopping followed."""
+        return self.tags.get(names.METRIC, ACCURACY)
 
     @property
     def search_trials(self) -> int:

@@ -4,20 +4,19 @@ import math
 
 import numpy as np
 import pytest
-from board_samples import EXAMPLES, answers_of, changed, run, runs
+from board_samples import EXAMPLES, Reading, answers_of, board, changed, run, runs
 from board_samples import rows as rows_of
 
-from benchmark.board.board import build_board
 from benchmark.board.rows import WATERMARK
 from benchmark.board.stored_board import find_pair
 from benchmark.data.ledger_chain import SHOWN
-from benchmark.report.columns import accuracy, captions
+from benchmark.report.columns import captions, score
 from benchmark.stats.intervals import mean_interval
 from benchmark.support.errors import UserError
 
 
-def one(finals, reads=None):
-    (row,) = rows_of(finals, reads)
+def one(finals, reads=None, **options):
+    (row,) = rows_of(finals, reads, **options)
     return row
 
 
@@ -156,9 +155,9 @@ def test_sampling_error_is_told_beside_the_interval_over_seeds():
 def test_examples_shown_to_people_are_told():
     finals = runs(0.9, 0.9, 0.9)
     reads = {("d1", "lstm"): 3, ("d1", SHOWN): 2, ("d2", SHOWN): 7}
-    made = build_board(finals, reads, answers_of(finals))
+    made = board(finals, reads)
     assert captions(made)[0].endswith("reads of the test split: lstm 3; examples shown to people 2")
-    assert "shown" not in captions(build_board(finals, {}, answers_of(finals)))[0]
+    assert "shown" not in captions(board(finals))[0]
 
 
 def test_one_seed_has_a_sampling_error_too():
@@ -167,9 +166,9 @@ def test_one_seed_has_a_sampling_error_too():
 
 def test_predictions_that_do_not_give_the_accuracy_are_not_used():
     finals = runs(0.9, 0.9, 0.9)
-    wrong = {"answers": lambda run_id: np.arange(EXAMPLES) < 1799, "ties": lambda run_id: 1}
-    for read in ({"answers": lambda run_id: None}, wrong):
-        (row,) = build_board(finals, {}, **read).rows
+    wrong = Reading(lambda run_id: np.arange(EXAMPLES) < 1799, ties=1)
+    for reading in (Reading(lambda run_id: None), wrong):
+        (row,) = rows_of(finals, reading=reading)
         assert row.sampling_error is None
         assert row.test_mean == pytest.approx(0.9)
         assert row.notes == ("not compared: its predictions are missing or do not give its test accuracy",)
@@ -182,12 +181,12 @@ def test_an_accuracy_that_predictions_contradict_is_withheld():
         changed(final, test_accuracy=0.99) if final.model == "gru" and final.seed else final
         for final in finals
     ]
-    first, *others = build_board(altered, {}, read, ties=lambda run_id: EXAMPLES).rows
+    first, *others = rows_of(altered, reading=Reading(read, ties=EXAMPLES))
     assert (first.model, first.rank) == ("lstm", 1)
     assert [row.tier for row in others] == ["default", "tuned"]
     for row in others:
-        assert (row.rank, row.test_values, accuracy(row), row.sampling_error) == (None, (), "-", None)
-        assert not any(value for name, value in row if name.startswith("test_accuracy_"))
+        assert (row.rank, row.test_values, score(row), row.sampling_error) == (None, (), "-", None)
+        assert not any(getattr(row, f"test_{name}") for name in ("mean", "ci_low", "std", "median", "max"))
         (note,) = row.notes
         assert note.startswith("seed 1: its test accuracy is 0.99, but its predictions give 0.5:")
     with pytest.raises(UserError, match=r"'gru' has no finished run that counts; seed 1: .*0\.99"):
@@ -197,7 +196,7 @@ def test_an_accuracy_that_predictions_contradict_is_withheld():
 def test_predictions_are_read_only_for_what_is_compared():
     asked = []
     finals = runs(0.9, 0.8, 0.7, budget="smoke") + runs(0, seeds_expected=1, status="failed", model="gru")
-    build_board(finals, {}, asked.append)
+    rows_of(finals, reading=Reading(asked.append))
     assert asked == []
 
 

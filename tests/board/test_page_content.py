@@ -14,7 +14,7 @@ from benchmark.board.stored_board import read_board
 from benchmark.data.ledger_chain import SHOWN, read_test_texts
 from benchmark.data.prepare import find_prepared
 from benchmark.tracking import names
-from benchmark.tracking.predictions import AnswerReader, read_predictions
+from benchmark.tracking.predictions import PredictionReader, read_predictions
 from benchmark.tracking.store import StoreClient, connect, resolve_uri
 
 LEDGER = Path("mlruns/ledger.jsonl")
@@ -36,13 +36,13 @@ def test_answers_are_those_of_the_predictions_and_kept(store, board, own_cache):
     read = read_predictions(store, run_id)
     assert read.threshold is None
     expected = read.probabilities.argmax(axis=1) == read.labels
-    assert (AnswerReader(store)(run_id) == expected).all()
+    assert (PredictionReader(store).right(run_id) == expected).all()
     assert expected.mean() == pytest.approx(board.rows[0].test_values[0])
-    assert (AnswerReader(None)(run_id) == expected).all()  # asks no store again
+    assert (PredictionReader(None).right(run_id) == expected).all()  # asks no store again
     (kept,) = (own_cache / "answers").iterdir()
     kept.write_bytes(kept.read_bytes()[:-1])  # cut short: read again
     lazy = StoreClient(resolve_uri(None, Path("mlruns")))
-    assert (AnswerReader(lazy)(run_id) == expected).all()
+    assert (PredictionReader(lazy).right(run_id) == expected).all()
     assert "_client" not in vars(lazy)  # a file on this disk is read without MLflow
 
 
@@ -54,8 +54,8 @@ def test_a_run_without_predictions_has_no_answers(store):
     }
     lazy = StoreClient(resolve_uri(None, Path("mlruns")))
     for client in (store, lazy):
-        assert AnswerReader(client)(parent) is None
-        assert AnswerReader(client)("no such run") is None
+        assert PredictionReader(client).right(parent) is None
+        assert PredictionReader(client).right("no such run") is None
 
 
 def test_curves_trials_and_confusions(store, board, sample):
@@ -88,7 +88,10 @@ def test_hard_examples_are_wrong_in_every_row(store, board, sample):
         assert set(example["answers"]) == {row.name for row in learned}
         assert example["label"] not in example["answers"].values()
     wrong = np.logical_and.reduce(
-        [np.mean([AnswerReader(store)(run_id) for run_id in row.run_ids], axis=0) < 0.5 for row in learned]
+        [
+            np.mean([PredictionReader(store).right(run_id) for run_id in row.run_ids], axis=0) < 0.5
+            for row in learned
+        ]
     )
     assert {example["index"] for example in examples} <= set(np.flatnonzero(wrong))
     assert details.hard_total[sample.digest] == wrong.sum()

@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
-from board_samples import answers_of, board, changed, rows, run, runs
+from board_samples import EXAMPLES, Reading, answers_of, board, changed, rows, run, runs
 
-from benchmark.board.board import build_board
 from benchmark.board.ranking import baseline_of
 from benchmark.stats.differences import borrowing, differences, runs_of
 from benchmark.stats.verdicts import family
+
+EVEN = np.arange(EXAMPLES) % 2
 
 
 def ranks(finals, **options):
@@ -116,7 +117,7 @@ def test_a_row_that_fails_at_times_is_better_than_none(lost):
     bad = bad or run(0.5, 3, model="a", seeds_expected=4)
     a = [run(0.9, seed, model="a", seeds_expected=4) for seed in range(3)] + [bad]
     finals = a + runs(0.8, 0.8, 0.8, model="b") + runs(0.95, 0.95, 0.95, model="c")
-    c, first, b = board(finals, majority=lambda run_id: 0.5).rows
+    c, first, b = board(finals, reading=Reading(answers_of(finals), labels=EVEN)).rows
     assert (first.test_mean, first.n_seeds) == (pytest.approx(0.9), 3)
     assert first.n_diverged + first.n_unlearned == 1
     assert first.failure_bound == pytest.approx(0.7514, abs=1e-3)  # 1 of 4
@@ -128,14 +129,14 @@ def test_a_row_that_fails_at_times_is_better_than_none(lost):
 
 def test_a_row_that_never_learns_is_what_it_is():
     finals = runs(0.5, 0.51, 0.5, model="a") + runs(0.8, 0.8, 0.8, model="b")
-    _, row = board(finals, majority=lambda run_id: 0.5).rows
+    _, row = board(finals, reading=Reading(answers_of(finals), labels=EVEN)).rows
     assert (row.n_seeds, row.n_unlearned, row.rank) == (3, 0, 2)
 
 
 def test_a_few_test_examples_decide_nothing():
     finals = runs(0.9, 0.9, 0.9, model="a") + runs(0.1, 0.1, 0.1, model="b")
     few = {"a": np.arange(10) < 9, "b": np.arange(10) < 1}
-    found = build_board(finals, {}, lambda run_id: few[run_id.split("-")[1]])
+    found = board(finals, reading=Reading(lambda run_id: few[run_id.split("-")[1]]))
     assert found.comparisons[0].outcome == "undecided"
     assert {(row.rank, row.rank_worst) for row in found.rows} == {(1, 2)}
 
@@ -197,7 +198,7 @@ def test_which_row_is_the_baseline():
 def test_unknown_answers_leave_the_row_without_comparison():
     finals = runs(0.9, 0.9, 0.9, model="a") + runs(0.8, 0.8, 0.8, model="b")
     read = answers_of(finals)
-    found = build_board(finals, {}, lambda run_id: None if "-b-" in run_id else read(run_id))
+    found = board(finals, reading=Reading(lambda run_id: None if "-b-" in run_id else read(run_id)))
     assert found.comparisons == ()
     assert [row.rank for row in found.rows] == [1, None]
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from benchmark.board.board import build_board
 from benchmark.tracking import names
+from benchmark.tracking.predictions import PredictionReader
 from benchmark.tracking.runs import StoredRun
 
 EXAMPLES = 2000
@@ -91,6 +92,27 @@ def runs(*accuracies, **changes):
     return [run(accuracy, seed, **changes) for seed, accuracy in enumerate(accuracies)]
 
 
+class Reading(PredictionReader):
+    """Predictions of which a test says what is right, and nothing else unless it says that, too."""
+
+    def __init__(self, right, *, ties=0, labels=None, measured=None, usefulness=None):
+        self.right = right
+        self._ties, self._labels = ties, labels
+        self._measured, self._usefulness = measured or {}, usefulness
+
+    def ties(self, run_id):
+        return self._ties
+
+    def labels(self, run_id):
+        return self._labels
+
+    def measured(self, run_id, metric):
+        return self._measured.get((run_id, metric.name))
+
+    def usefulness(self, run_id):
+        return self._usefulness
+
+
 def answers_of(finals):
     """What a board asks for: right and wrong answers that give each run's accuracy.
 
@@ -109,9 +131,9 @@ def answers_of(finals):
     return read
 
 
-def board(finals, reads=None, **options):
+def board(finals, reads=None, *, reading=None, **options):
     """The board of some final runs, whose answers are made up to fit."""
-    return build_board(finals, reads or {}, answers_of(finals), **options)
+    return build_board(finals, reads or {}, reading or Reading(answers_of(finals)), **options).board
 
 
 def rows(finals, reads=None, **options):

@@ -67,7 +67,13 @@ def row(model="lstm", accuracy=0.87, **changes):
 
 
 def board(*rows, margin=0.005, level=0.95):
-    return Board(margin=margin, level=level, rows=rows, comparisons=())
+    return with_margin(Board(level=level, rows=rows, comparisons=()), margin)
+
+
+def with_margin(made, margin):
+    """The same board with a different margin."""
+    facts = made.metrics["accuracy"].model_copy(update={"margin": margin})
+    return made.model_copy(update={"metrics": {"accuracy": facts}})
 
 
 def versus(difference, low, high, outcome, p=0.2, finds=None, baseline="nbsvm (default)"):

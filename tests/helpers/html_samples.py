@@ -58,7 +58,7 @@ def small():
         a=0, b=1, difference=0.02, ci_low=0.01, ci_high=0.03, ci_level=0.98, p_value=0.001, p_corrected=0.002,
         outcome="better",
     )  # fmt: skip
-    board = Board(margin=0.005, level=0.95, rows=rows, comparisons=(pair,))
+    board = Board(level=0.95, rows=rows, comparisons=(pair,))
     details = Details(
         curves={0: curves(top=0.88), 1: curves(top=0.86), 4: curves(1)},
         searches={
@@ -147,7 +147,7 @@ def large(count=26, seeds=6, epochs=20, n_trials=20, every_search=True):
              p_value=0.01, p_corrected=0.2, outcome="undecided" if means[a] - means[b] < 0.006 else "better")
         for a in range(count) for b in range(a + 1, count)
     ]  # fmt: skip
-    board = Board(margin=0.005, level=0.95, rows=tuple(rows), comparisons=tuple(pairs))
+    board = Board(level=0.95, rows=tuple(rows), comparisons=tuple(pairs))
     text = "I expected little of this film and got even less. The cast tries, the script does not. " * 6
     details = Details(
         curves={place: curves(seeds, epochs, float(mean)) for place, mean in enumerate(means)},

@@ -262,8 +262,7 @@ def test_the_front_is_of_rows_that_no_cheaper_one_beats(page, files):
         row.name
         for row in rows
         for other in rows
-        if other.train_seconds_median <= row.train_seconds_median
-        and other.test_mean > row.test_mean
+        if other.train_seconds_median <= row.train_seconds_median and other.test_mean > row.test_mean
     }
     said = [mark.get_attribute("aria-label") for mark in page.all(".cost .mark")]
     front = {text.split(",")[0] for text in said if "no cheaper row" in text}

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
-from export_samples import board, hostile, row, usual, versus
+from export_samples import board, hostile, row, usual, versus, with_margin
 
 from benchmark.board.rows import WATERMARK, Board, BoardRow, Pair
 from benchmark.report.latex import to_latex
@@ -85,14 +85,14 @@ def test_captions_keep_the_two_uncertainties_apart_and_count_looks_by_model():
 
 
 def test_captions_tell_the_margin_and_the_level_of_the_board():
-    unusual = usual().model_copy(update={"margin": 0.0125, "level": 0.9})
+    unusual = with_margin(usual(), 0.0125).model_copy(update={"level": 0.9})
     text = to_table(unusual)
     assert "with its 90 % interval for other seeds" in text
     assert "equivalent: within 1.25 points" in text
     assert "error 10 % for all pairs" in text
     assert "95 %" not in text
     assert "0.5 points" not in text
-    assert "within 1.0 points" in to_table(usual().model_copy(update={"margin": 0.01}))
+    assert "within 1.0 points" in to_table(with_margin(usual(), 0.01))
 
 
 def test_ranks_are_explained_where_there_are_any():
