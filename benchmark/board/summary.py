@@ -56,13 +56,14 @@ def _sentence(board: Board, places: list[int]) -> str:
     cheapest = min((board.rows[place] for place in near), key=lambda row: row.train_seconds_median or 0.0)
     opened = f"{_rows(still_open)} undecided against {top.name}" if still_open else "nothing is left open"
     of = f"the cheapest of {_rows(len(near))} that are not shown to be worse than the best"
+    word = "highest" if get_metric(top.metric).larger_is_better else "lowest"
     if cheapest is top:
-        return f"{top.name} has the highest mean and is {of}: {_figures(top)}; {opened}{rest}"
+        return f"{top.name} has the {word} mean and is {of}: {_figures(top)}; {opened}{rest}"
     times = ""
     if top.train_seconds_median and cheapest.train_seconds_median:
         times = f", {top.train_seconds_median / cheapest.train_seconds_median:.2g} times cheaper"
-    highest = f"the highest mean has {top.name}, {_figures(top)}"
-    return f"{cheapest.name} is {of}: {_figures(cheapest)}{times}; {highest}; {opened}{rest}"
+    best_mean = f"the {word} mean has {top.name}, {_figures(top)}"
+    return f"{cheapest.name} is {of}: {_figures(cheapest)}{times}; {best_mean}; {opened}{rest}"
 
 
 def _figures(row: BoardRow) -> str:

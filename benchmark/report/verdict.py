@@ -70,7 +70,8 @@ def _figures(compared: Compared) -> list[tuple[str, str]]:
     rows = (compared.a, compared.b)
     metric = get_metric(compared.a.metric)
     unit = " %" if metric.name == ACCURACY else f"{' %' if metric.percent else ''} {metric.title}"
-    ends = " to ".join(_signed(end, found.scale) for end in (interval.low, interval.high))
+    low, high = (_signed(end, found.scale) for end in (interval.low, interval.high))
+    ends = f"{low.removesuffix(' points')} to {high}"
     return [
         *((row.name, f"{score(row)}{unit}, {seeds(row)} seeds") for row in rows),
         ("difference", _signed(found.difference, found.scale)),
