@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from benchmark.plan.run_specs import Plan
     from benchmark.spec.config import SweepConfig
 
+_LOPSIDED = 0.9
 _SESSION_OPTIONS = ("storage", "run_timeout", "recycle", "max_failures", "join")
 
 
@@ -65,10 +66,28 @@ def main(options: Namespace) -> int:
         dataset = choose_dataset(options.dataset, source, display.notice, display.line)
         plan = partial(make_plan, dataset=dataset, config=config, space_file=space_file)
         plans = _plans(models, options.model, plan, display)
+        _say_lopsided(plans, display)
         if options.dry_run:
             return _dry_run(plans, display, options.json)
         with _cluster(options) as ray:
             return _run(plans, dataset, options, display, ray)
+
+
+def _say_lopsided(plans: Sequence[Plan], display: Display) -> None:
+    """Say where nearly all texts are of one class, so that the accuracy of all models is nearly the same."""
+    from benchmark.metrics.metric import ACCURACY
+
+    dataset = next((plan.dataset for plan in plans if plan.metric == ACCURACY), None)
+    if dataset is None:
+        return
+    counts = dataset.class_counts["train"]
+    share = max(counts) / sum(counts)
+    if share >= _LOPSIDED:
+        name = dataset.class_names[counts.index(max(counts))]
+        display.line(
+            f"{100 * share:.3g} % are of class '{name}': accuracy cannot tell models apart here; consider "
+            "`metric` macro_f1"
+        )
 
 
 def _cluster(options: Namespace) -> AbstractContextManager[RayOptions | None]:
@@ -114,10 +133,13 @@ def _check_names(
 ) -> None:
     """Find out what is misspelt before any data is prepared."""
     from benchmark.data.source import get_source
+    from benchmark.metrics.metric import get_metric
     from benchmark.models.source_description import describe
     from benchmark.plan.run_specs import resolve_space
     from benchmark.search.samplers import make_sampler
 
+    if config.metric is not None:
+        get_metric(config.metric, to_rank=True)
     described = [describe(model) for model in models]
     labels = [model.label for model in described]
     for model in described:
@@ -224,12 +246,14 @@ def _publish(board: Board, outcomes: Sequence[SweepTotals], session: Session, da
     from benchmark.report.tables import to_markdown
     from benchmark.tracking.store import ui_address
     from benchmark.tracking.sweep_run import write_notes
+    from benchmark.tracking.tier_means import write_means
 
-    sweeps = [outcome.run_id for outcome in outcomes if outcome.run_id]
+    sweeps = {outcome.study: outcome.run_id for outcome in outcomes if outcome.run_id}
     if not sweeps:
         return
+    write_means(session.client, dataset, [row for row in board.rows if row.study in sweeps])
     details = read_details(session.client, dataset, board, address=ui_address(session.uri))
-    write_notes(session.client, dataset, sweeps, to_markdown(board), to_html(board, details))
+    write_notes(session.client, dataset, sweeps.values(), to_markdown(board), to_html(board, details))
 
 
 def _dry_run(plans: Sequence[Plan], display: Display, as_json: bool) -> int:
@@ -248,6 +272,7 @@ def _planned_record(plan: Plan, cost: Estimate) -> dict[str, Any]:
         "model": plan.model.name,
         "dataset": plan.dataset.name,
         "study": plan.study,
+        "metric": plan.metric,
         "budget": plan.config.budget,
         "trials": plan.trials,
         "confirming_runs": plan.confirming,
@@ -263,12 +288,15 @@ def _planned_record(plan: Plan, cost: Estimate) -> dict[str, Any]:
 
 
 def _planned_lines(plan: Plan, cost: Estimate) -> list[str]:
+    from benchmark.metrics.metric import get_metric
+
     limit, seeds = plan.config.timeout, plan.config.seeds
     stop = f" (no trial starts after {limit:g} s of training)" if limit else ""
     again = f"{plan.confirming} further runs of its best, then " if plan.confirming else ""
     return [
         f"{plan.model.name} on {plan.dataset.name} (study {plan.study}): "
-        f"search of {plan.trials} trials over {len(plan.space.search)} hyper-parameters, then {again}"
+        f"search of {plan.trials} trials over {len(plan.space.search)} hyper-parameters by "
+        f"{get_metric(plan.metric).title}, then {again}"
         f"{seeds} seeds of each tier ({2 * seeds} final runs), at most {plan.max_epochs} epochs each",
         f"  about {_duration(cost.epoch_seconds)} an epoch of the default configuration here (measured); in "
         f"one process the search takes at most {_duration(cost.search_seconds)}{stop}, the final runs "

@@ -40,7 +40,7 @@ def searched(plan: Plan, folder: Path) -> Search:
     search = Search(plan, None, folder)
 
     def judge(number: int, report: EpochReport) -> Status | None:
-        goes_on = search.report(number, report.epoch, report.best_val_accuracy)
+        goes_on = search.report(number, report.epoch, report.best_value)
         return None if goes_on else "pruned"
 
     while proposal := search.proposal():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import mmap
 from array import array
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
@@ -170,6 +170,10 @@ class Dataset:
         Share of train that became validation, 0 where the data set has that split.
     test_duplicates : int
         Test texts that also stand in train or validation.
+    class_counts : dict of str to list of int
+        Texts of each class in train, validation and test, as counted when it was prepared.
+    metric : str or None
+        What its source says that models are to be compared by.
     """
 
     folder: Path
@@ -182,6 +186,8 @@ class Dataset:
     home: str = ""
     validation_share: float = 0.0
     test_duplicates: int = 0
+    class_counts: dict[str, list[int]] = field(default_factory=dict)
+    metric: str | None = None
 
     @classmethod
     def open(cls, folder: Path, digest: str | None = None) -> Dataset | None:
@@ -200,6 +206,8 @@ class Dataset:
             home=meta["home"],
             validation_share=meta["validation_share"],
             test_duplicates=count_test_duplicates(meta["facts"]),
+            class_counts=meta["facts"]["class_counts"],
+            metric=meta.get("metric"),
         )
 
     def length(self, settings: ViewSettings) -> int:

@@ -255,6 +255,7 @@ def _fill(folder: Path, source: Source) -> dict[str, Any]:
         "longest": int(np.diff(visible.token_ends)[train].max(initial=1)),
         "facts": found,
         "notices": list(getattr(source, "notices", ())),  # optional, see `Source`
+        "metric": getattr(source, "metric", None),
     }
 
 

@@ -68,8 +68,9 @@ class Source(Protocol):
 
     A source may also have ``notices``, a list of sentences for people that is complete once `rows` has
     been read, a method ``unlabelled`` that yields texts without labels, none of which stands in its
-    test split, and a method ``at_hand`` that says whether it can be read without network. Attributes will
-    do where the protocol has properties.
+    test split, a method ``at_hand`` that says whether it can be read without network, and the name of the
+    ``metric`` that models are compared by where a sweep is given none. Attributes will do where the protocol
+    has properties.
     """
 
     @property

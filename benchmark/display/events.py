@@ -15,13 +15,17 @@ _ASCII_BARS = "_.-=+*#@"
 
 @dataclass(frozen=True)
 class SweepStarted:
-    """A sweep has started; its runs are counted by phase, those of a previous process as done."""
+    """A sweep has started; its runs are counted by phase, those of a previous process as done.
+
+    Its metric is what the values of its runs are.
+    """
 
     model: str
     dataset: str
     study: str
     total: Mapping[str, int]
     done: Mapping[str, int]
+    metric: str = "accuracy"
 
 
 @dataclass(frozen=True)
@@ -56,12 +60,12 @@ class RunStarted:
 
 @dataclass(frozen=True)
 class EpochEnded:
-    """An epoch of a run has finished; epochs are counted from 1."""
+    """An epoch of a run has finished, with a value on the validation split; epochs are counted from 1."""
 
     label: str
     epoch: int
     epochs: int
-    val_accuracy: float
+    value: float
 
 
 @dataclass(frozen=True)
@@ -77,7 +81,7 @@ class RunEnded:
     status : str
         Such as ``ok`` or ``diverged``.
     value : float or None
-        Validation accuracy of a trial, test accuracy of a final run.
+        Of the metric: on the validation split of a trial, on the test split of a final run.
     seconds : float
         Of training.
     best : float or None
@@ -131,7 +135,7 @@ class Display:
 
 @dataclass
 class RunState:
-    """One run; its curve is the validation accuracy by epoch."""
+    """One run; its curve is the metric on the validation split by epoch."""
 
     label: str
     phase: str
@@ -157,7 +161,7 @@ class SweepState:
 
     def __init__(self, sweep: SweepStarted) -> None:
         self.model, self.dataset, self.study = map(printable, (sweep.model, sweep.dataset, sweep.study))
-        self.total, self.done = dict(sweep.total), dict(sweep.done)
+        self.total, self.done, self.metric = dict(sweep.total), dict(sweep.done), printable(sweep.metric)
         self.runs: dict[str, RunState] = {}
         self.best: float | None = None
         self._default: Mapping[str, object] | None = None
@@ -173,7 +177,7 @@ class SweepState:
             self._start(event)
         elif isinstance(event, EpochEnded) and (run := self.runs.get(event.label)) is not None:
             run.epochs = event.epochs
-            run.curve[event.epoch - 1 :] = [event.val_accuracy]
+            run.curve[event.epoch - 1 :] = [event.value]
         elif isinstance(event, RunEnded):
             self._end(event)
 

@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 _COLORS = {"ok": "green", "pruned": "dim", "running": "cyan"}
-_TITLES = {"search": ("search", "val acc."), "final": ("final runs", "test acc.")}
+_TITLES = {"search": ("search", "val"), "final": ("final runs", "test")}
+_SHORT = {"accuracy": "acc."}
 
 
 class PlainDisplay(Display):
@@ -66,7 +67,8 @@ class PlainDisplay(Display):
             total, done = event.total, event.done
             trials = f"{_to_do(total['search'], done['search'])} trials, " if total["search"] else ""
             finals = f"{_to_do(total['final'], done['final'])} final runs to do"
-            self.line(f"{event.model} on {event.dataset} (study {event.study}): {trials}{finals}")
+            by = "" if event.metric == "accuracy" else f", by {event.metric}"
+            self.line(f"{event.model} on {event.dataset} (study {event.study}{by}): {trials}{finals}")
         elif isinstance(event, SweepEnded):
             self.line(f"{event.model}: done in {duration(event.seconds)}")
             self._state = None
@@ -234,7 +236,8 @@ def _runs(state: SweepState, phase: str, runs: list[RunState], width: int, ascii
     from rich.table import Table
     from rich.text import Text
 
-    title, value = _TITLES[phase]
+    title, split = _TITLES[phase]
+    value = f"{split} {_SHORT.get(state.metric, state.metric)}"
     cut: OverflowMethod = "crop" if ascii_only else "ellipsis"
     spark = 20 if width >= 100 else 10
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim", width=max(1, width))

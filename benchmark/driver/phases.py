@@ -16,11 +16,12 @@ import numpy as np
 from benchmark.display.events import EpochEnded, RunEnded, RunStarted
 from benchmark.driver.session import LAST_PATIENCE
 from benchmark.execution.engine import Engine, Job
+from benchmark.metrics.metric import get_metric
 from benchmark.report.plots import confusion_png, curves_png
 from benchmark.search.study import Search
 from benchmark.serving.stored_models import pack_model
 from benchmark.spec.config import CONFIRMING, RunSpec
-from benchmark.spec.result import EpochReport, Result, Status
+from benchmark.spec.result import BEST_VALUE, TEST_VALUE, EpochReport, Result, Status
 from benchmark.support.errors import one_line
 from benchmark.support.signals import MESSAGE, stoppable
 from benchmark.tracking import names
@@ -137,8 +138,8 @@ class Phase:
                 return "interrupted"
             self.tracker.epoch(self._under_way[job.number][1], report)
             answer = self.judge(job, report)
-        accuracy = report.metrics["val_accuracy"]
-        self.display.show(EpochEnded(job.label, report.epoch, report.epochs, accuracy))
+        value = report.metrics[f"val_{self.plan.metric}"]
+        self.display.show(EpochEnded(job.label, report.epoch, report.epochs, value))
         return "interrupted" if self.stopping else answer
 
     def judge(self, job: Job, report: EpochReport) -> Status | None:
@@ -188,7 +189,10 @@ class Phase:
             self._draw(job, draw, [result.history], folder / names.CURVES_PNG, job.label)
         probabilities, labels = result.test_probabilities, result.test_labels
         if probabilities is not None and labels is not None:
-            np.savez_compressed(folder / names.PREDICTIONS, probabilities=probabilities, labels=labels)
+            arrays: dict[str, Any] = {"probabilities": probabilities, "labels": labels}
+            if result.val_probabilities is not None:
+                arrays |= {"val_probabilities": result.val_probabilities, "val_labels": result.val_labels}
+            np.savez_compressed(folder / names.PREDICTIONS, **arrays)
             counts = np.zeros((probabilities.shape[1],) * 2, dtype=np.int64)
             np.add.at(counts, (labels, probabilities.argmax(axis=1)), 1)
             path = folder / names.CONFUSION_PNG
@@ -204,7 +208,7 @@ class Phase:
             self.display.line(f"{job.label}: a picture cannot be drawn ({one_line(error, named=True)})")
 
     def recorded(self, job: Job, result: Result) -> tuple[float | None, float | None]:
-        """Take a result that is safe; return its accuracy and the best so far."""
+        """Take a result that is safe; return its value of the metric and the best so far."""
         raise NotImplementedError
 
 
@@ -234,14 +238,14 @@ class SearchPhase(Phase):
 
     def judge(self, job: Job, report: EpochReport) -> Status | None:
         """Let the search end the trial."""
-        goes_on = self.search.report(job.number, report.epoch, report.best_val_accuracy)
+        goes_on = self.search.report(job.number, report.epoch, report.best_value)
         return None if goes_on else "pruned"
 
     def recorded(self, job: Job, result: Result) -> tuple[float | None, float | None]:
         """Let the search learn of it."""
         self.search.tell(job.number, result)
         winner = self.search.winner()
-        return result.best_val_accuracy, winner.value if winner else None
+        return result.figure(BEST_VALUE.format(self.plan.metric)), winner.value if winner else None
 
 
 class FinalPhase(Phase):
@@ -311,6 +315,8 @@ class FinalPhase(Phase):
         """Let a run that was lost be tried again."""
         if result.status == "interrupted":
             self._queue.appendleft((job.tags[names.TIER], job.spec))
-        if result.test_accuracy is not None:
-            self._best = max(self._best or 0.0, result.test_accuracy)
-        return result.test_accuracy, None if self._published else self._best
+        value = result.figure(TEST_VALUE.format(self.plan.metric))
+        if value is not None:
+            sign = get_metric(self.plan.metric).sign
+            self._best = value if self._best is None else sign * max(sign * self._best, sign * value)
+        return value, None if self._published else self._best

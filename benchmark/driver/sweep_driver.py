@@ -12,6 +12,7 @@ from benchmark.display.events import FinalsPlanned, SweepEnded, SweepStarted
 from benchmark.driver.phases import FinalPhase, SearchPhase
 from benchmark.driver.session import Session
 from benchmark.execution.engine import Engine
+from benchmark.metrics.metric import get_metric
 from benchmark.plan.run_specs import Plan
 from benchmark.report.plots import search_png
 from benchmark.search.presence import open_presence
@@ -210,7 +211,8 @@ class Sweep:
         # Two tiers, unless it turns out that the default has won.
         expected = finals.total if search is None or search.finished else 2 * plan.config.seeds
         total = {"search": search.total if search else 0, "final": expected}
-        self.display.show(SweepStarted(plan.model.label, plan.dataset.name, plan.study, total, done))
+        title = get_metric(plan.metric).title
+        self.display.show(SweepStarted(plan.model.label, plan.dataset.name, plan.study, total, done, title))
 
     def _nothing_to_do(self) -> bool:
         """Whether everything is there already; then the tags are brought up to date."""
@@ -278,4 +280,5 @@ class Sweep:
         table.to_csv(folder / names.TRIALS_CSV, index=False, lineterminator="\r\n")
         proposed = table[table["run"] == 1]
         pruned = [status == "pruned" for status in proposed["status"]]
-        search_png(list(proposed["val_accuracy"]), pruned, folder / names.SEARCH_PNG)
+        metric = get_metric(self.plan.metric)
+        search_png(list(proposed[f"val_{metric.name}"]), pruned, folder / names.SEARCH_PNG, metric)

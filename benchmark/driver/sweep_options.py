@@ -76,6 +76,11 @@ OPTIONS = (
         "training seconds of the search after which no trial is started, previous ones included",
         cli.positive_number,
     ),
+    cli.option(
+        "--metric NAME",
+        "what the search, early stopping, the winner and the board follow, such as macro_f1 or "
+        "average_precision (default: what the space or the data set names, otherwise accuracy)",
+    ),
     cli.one_of("--sampler X", "sampler", SAMPLERS, "tpe"),
     cli.one_of("--pruner X", "pruner", PRUNERS, "median"),
     cli.option("--space FILE", "search space instead of the model's (YAML)"),

@@ -14,8 +14,10 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from benchmark.data.dataset import Dataset
+from benchmark.metrics.metric import ACCURACY, get_metric
+from benchmark.models import importing, load_builder
 from benchmark.models.source_description import Description, describe
-from benchmark.models.task import LONGEST_NAME, LONGEST_VALUE, nearest_name
+from benchmark.models.task import LONGEST_NAME, LONGEST_VALUE, Task, nearest_name
 from benchmark.plan.ranges import options
 from benchmark.plan.space import Space, find_space, load_space
 from benchmark.spec.config import (
@@ -67,7 +69,7 @@ class Plan:
             "model": [self.model.label, self.model.digest],
             "dataset": self.dataset.digest,
             "space": {
-                **self.space.model_dump(mode="json", exclude={"source", "note"}),
+                **self.space.model_dump(mode="json", exclude={"source", "note", "metric"}),
                 "default": without_later(self.space.default),
             },
             "config": self.config.model_dump(mode="json", include=_SEARCH),
@@ -76,7 +78,13 @@ class Plan:
             content["resources"] = {name: resource.digest for name, resource in resources.items()}
         if self.config.precision and self._is_network:
             content["precision"] = self.config.precision
+        content |= without_later({"metric": self.metric})
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def metric(self) -> str:
+        """What the sweep follows: as asked for, or as the space or the data set says, otherwise accuracy."""
+        return self.config.metric or self.space.metric or self.dataset.metric or ACCURACY
 
     @property
     def _is_network(self) -> bool:
@@ -125,6 +133,7 @@ class Plan:
                 "train_share": self.config.train_share,
                 "train_examples": self.config.train_examples,
                 "resources": self._resources(values),
+                "metric": self.metric,
             }
         )
 
@@ -181,7 +190,7 @@ def make_plan(model: str, dataset: Dataset, config: SweepConfig, space_file: Pat
     Raises
     ------
     UserError
-        When the model, its space or an override is wrong.
+        When the model, its space, an override or the metric is wrong, or unavailable for the data or model.
     MissingResource
         When word vectors or a module that the model needs is unavailable.
     """
@@ -203,11 +212,38 @@ def make_plan(model: str, dataset: Dataset, config: SweepConfig, space_file: Pat
         for value in space.search[name].samples():  # found out now, not in the middle of the search
             _identify(description, name, value)
     try:
-        plan.trial_spec(plan.default, 0)
+        spec = plan.trial_spec(plan.default, 0)
     except ValidationError as error:
         message = first_problem(error, TypeAdapter(RunSpec))[0]
         raise UserError(f"default configuration of '{model}': {message}") from error
+    _check_metric(plan.metric, dataset)
+    if description.input == "texts":
+        _check_pipeline(spec, dataset)
     return plan
+
+
+def _check_metric(name: str, dataset: Dataset) -> None:
+    """Find out whether a metric is unavailable on a data set."""
+    metric = get_metric(name, to_rank=True)
+    for split in ("validation", "test"):
+        if reason := metric.unavailable(dataset.class_names, dataset.class_counts.get(split, ()), split):
+            raise UserError(reason, setting="metric", value=name)
+
+
+def _check_pipeline(spec: RunSpec, dataset: Dataset) -> None:
+    """Find out whether a pipeline gives no probabilities, which are stored of every final run."""
+    try:
+        with importing(spec.model, spec.model_digest):
+            task = Task(dataset.class_names, 0, 0)
+            pipeline = load_builder(spec.model, spec.model_digest)(task, **spec.hparams)
+    except Exception:  # the first run reports it in full
+        return
+    if not hasattr(pipeline, "predict_proba"):
+        last = type(pipeline.steps[-1][1] if hasattr(pipeline, "steps") else pipeline).__name__
+        raise UserError(
+            f"{spec.model}: {last}, its last step, has no predict_proba, and what is measured and stored are "
+            "probabilities; expected one that has, or CalibratedClassifierCV around it"
+        )
 
 
 def _check_storable(model: Description, space: Space) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 import benchmark
+from benchmark.metrics.metric import get_metric
 from benchmark.plan.ranges import Range, Value, options
 from benchmark.spec.config import (
     TRAIN_KEYS,
@@ -45,6 +46,8 @@ class Space(Frozen):
     """Where the default was published."""
     note: str = ""
     """What else a reader should know."""
+    metric: str | None = None
+    """What the search and its winner follow where a sweep is given no metric; null for the data set's."""
     default: dict[str, Value]
     """The published configuration, which is trial 0 of every search."""
     search: dict[str, Range] = Field(default_factory=dict)
@@ -52,6 +55,11 @@ class Space(Frozen):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
+        if self.metric is not None:
+            try:
+                get_metric(self.metric, to_rank=True)
+            except UserError as error:
+                raise problem(str(error), "metric") from None
         for name, searched in self.search.items():
             if name not in self.default:
                 hint = did_you_mean(name, self.default)

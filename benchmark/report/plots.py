@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from benchmark.metrics.metric import Metric
+from benchmark.metrics.of_answers import ACCURACY
 from benchmark.report import plot_style as style
 from benchmark.report.plot_style import BLUE, GREY, INK, ORANGE, drawable
 
@@ -158,18 +160,22 @@ def _square(side: float, left: float, bottom: float) -> tuple[Figure, Axes, Axes
     return fig, axes, style.add_panel(fig, left + side + 0.15, bottom, 0.12, side)
 
 
-def search_png(values: Sequence[float | None], pruned: Sequence[bool], path: Path | str) -> None:
+def search_png(
+    values: Sequence[float | None], pruned: Sequence[bool], path: Path | str, metric: Metric = ACCURACY
+) -> None:
     """Draw the trials of a search and the best value so far.
 
     Parameters
     ----------
     values : sequence of float or None, shape (n,)
-        Validation accuracy in [0, 1] by trial number; of a pruned trial the last it reached; None
-        (or NaN) where there is none.
+        The metric on the validation split by trial number; of a pruned trial the last it reached; None (or
+        NaN) where there is none.
     pruned : sequence of bool, shape (n,)
         Which trials were stopped early; they are marked and cannot be the best.
     path : path-like
         Where the PNG goes.
+    metric : Metric
+        What the values are of; says whether they are drawn in percent, and which is the best.
 
     Raises
     ------
@@ -178,19 +184,21 @@ def search_png(values: Sequence[float | None], pruned: Sequence[bool], path: Pat
     """
     if len(values) != len(pruned):
         raise ValueError(f"pruned: got {len(pruned)} flags, expected {len(values)}: one for each value")
-    fig = style.figure(8, 3.8, "Search: validation accuracy by trial")
+    fig = style.figure(8, 3.8, f"Search: validation {metric.title} by trial")
     fig.subplots_adjust(left=0.09, right=0.98, top=0.84, bottom=0.15)
     axes = fig.subplots()
     style.plain_axes(axes)
     axes.set_xlabel("trial")
-    axes.set_ylabel("validation accuracy (%)")
-    trials, stopped = 100 * drawable(values), np.array(pruned, dtype=bool)
+    axes.set_ylabel(f"validation {metric.title}" + (" (%)" if metric.percent else ""))
+    scale = 100 if metric.percent else 1
+    trials, stopped = scale * drawable(values), np.array(pruned, dtype=bool)
     nothing = np.isnan(trials)
     finished = ~nothing & ~stopped
     numbers = np.arange(len(trials))
     axes.plot(numbers[finished], trials[finished], "o", color=BLUE, markersize=5, label="finished")
     if finished.any():
-        best = np.fmax.accumulate(np.where(finished, trials, np.nan))
+        better = np.fmax if metric.larger_is_better else np.fmin
+        best = better.accumulate(np.where(finished, trials, np.nan))
         axes.step(numbers, best, where="post", color=ORANGE, linewidth=1.8, label="best so far", zorder=1)
     else:
         style.say(axes, "no trial finished")

@@ -16,9 +16,11 @@ from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 from pydantic import ValidationError
 
+from benchmark.metrics.metric import get_metric
 from benchmark.plan.run_specs import Plan
 from benchmark.search.presence import Presence
 from benchmark.search.samplers import grid_points, make_pruner, make_sampler
@@ -34,7 +36,7 @@ from benchmark.search.trials import (
     seal,
 )
 from benchmark.spec.config import CONFIRMING, RunSpec, Scalar, SweepConfig
-from benchmark.spec.result import Result, TrialEnd
+from benchmark.spec.result import BEST_VALUE, Result, TrialEnd
 from benchmark.support.errors import UserError
 from benchmark.support.retries import awaited
 
@@ -66,7 +68,7 @@ class Proposal:
 
 @dataclass(frozen=True)
 class Winner:
-    """The configuration with the best mean validation accuracy, of those that were confirmed most often.
+    """The configuration with the best mean of the metric, of those that were confirmed most often.
 
     Attributes
     ----------
@@ -75,7 +77,7 @@ class Winner:
     config_id : str
         Its identity.
     value : float
-        Mean validation accuracy over its trials.
+        Mean of the metric on the validation split over its trials.
     slot : int
         The first trial that had it.
     """
@@ -137,7 +139,7 @@ class Search:
         self._grid = grid_points(plan.space, plan.config.seed) if plan.config.sampler == "grid" else None
         if self._grid is not None:
             config = config.model_copy(update={"trials": min(config.trials, len(self._grid))})
-        self._plan = replace(plan, config=config)
+        self._plan, self._sign = replace(plan, config=config), get_metric(plan.metric).sign
         check_trials(self._trials(), plan.study, plan.space, recorded)
         self._live: dict[int, optuna.Trial] = {}
         with self._alone():
@@ -255,7 +257,7 @@ class Search:
         confirm, values = self._plan.config.confirm, self._values()
         if confirm is None or len(values) <= confirm.configurations:
             return []
-        order = sorted(values, key=lambda config_id: fmean(values[config_id]), reverse=True)
+        order = sorted(values, key=lambda config_id: self._sign * fmean(values[config_id]), reverse=True)
         return [self._first(config_id) for config_id in order[: confirm.configurations]]
 
     def _confirming(self) -> dict[int, FrozenTrial]:
@@ -367,7 +369,7 @@ class Search:
         return next(slot for slot in itertools.count() if slot not in taken)
 
     def report(self, number: int, epoch: int, value: float) -> bool:
-        """Report the best validation accuracy so far; False means that the trial is to be pruned.
+        """Report the best value of the metric so far; False means that the trial is to be pruned.
 
         The published default is never pruned: every board shows it. Nor is what confirms.
         """
@@ -396,7 +398,8 @@ class Search:
             with self._alone():
                 self._recover()
         else:
-            self._note(trial, TrialEnd(result.status, result.best_val_accuracy, result.train_seconds))
+            value = result.figure(BEST_VALUE.format(self._plan.metric))
+            self._note(trial, TrialEnd(result.status, value, result.train_seconds))
             self._conclude(number)
         del self._live[number]
 
@@ -449,7 +452,7 @@ class Search:
         means = {config_id: fmean(own) for config_id, own in values.items()}
         if not means:
             return None
-        winner = max(means, key=lambda config_id: means[config_id])
+        winner = max(means, key=lambda config_id: self._sign * means[config_id])
         first = self._first(winner).user_attrs
         return Winner(dict(first["hparams"]), winner, means[winner], first["slot"])
 
@@ -464,7 +467,7 @@ class Search:
                     "trial": attributes["slot"] % CONFIRMING,
                     "run": 1 + attributes["slot"] // CONFIRMING,
                     "status": attributes["status"],
-                    "val_accuracy": attributes.get("value", last),
+                    f"val_{self._plan.metric}": attributes.get("value", last),
                     "seconds": attributes.get("seconds"),
                     **attributes["hparams"],
                 }
@@ -476,15 +479,17 @@ def _open_study(plan: Plan, storage: str | None, studies: Path) -> optuna.Study:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
     studies.mkdir(parents=True, exist_ok=True)
+    best_is_most = get_metric(plan.metric).larger_is_better
+    direction = StudyDirection.MAXIMIZE if best_is_most else StudyDirection.MINIMIZE
     study = optuna.create_study(
         study_name=plan.study,
         storage=open_storage(storage, studies / f"{plan.study}.journal"),
-        direction="maximize",
+        direction=direction,
         load_if_exists=True,
         pruner=make_pruner(plan.config.pruner, plan.max_epochs),
         sampler=make_sampler("random", plan.config.seed, 0),
     )
-    check_study(plan.study, study.directions)
+    check_study(plan.study, study.directions, direction)
     trials = study.get_trials(deepcopy=False)  # read first: another process writes them after the identity
     known = study.user_attrs.get("identity")
     if known is None and trials:
@@ -495,7 +500,7 @@ def _open_study(plan: Plan, storage: str | None, studies: Path) -> optuna.Study:
     elif known != plan.identity:
         raise UserError(
             f"`study` {plan.study}: this study was started with another model, data set, space, budget, "
-            "sampler or seed; choose another name, or leave `study` out"
+            "metric, sampler or seed; choose another name, or leave `study` out"
         )
     return study
 

@@ -61,11 +61,11 @@ def seal(trial: FrozenTrial, told: float | None) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def check_study(study: str, directions: Sequence[StudyDirection]) -> None:
-    """Make sure that a study looks for the largest value: its sampler would prefer the worst otherwise."""
-    if list(directions) != [StudyDirection.MAXIMIZE]:
+def check_study(study: str, directions: Sequence[StudyDirection], expected: StudyDirection) -> None:
+    """Make sure that a study looks for what its metric says: its sampler would prefer the worst otherwise."""
+    if list(directions) != [expected]:
         found = ", ".join(direction.name for direction in directions)
-        raise UserError(f"study {study}: its direction is {found}, not MAXIMIZE: {CHANGED}")
+        raise UserError(f"study {study}: its direction is {found}, not {expected.name}: {CHANGED}")
 
 
 def check_trials(

@@ -65,8 +65,9 @@ class TrainSettings(Frozen):
     epochs : int
         Most epochs.
     patience : int or None
-        Epochs without a better validation accuracy after which training stops; the best weights
-        are restored in any case. None trains all epochs and keeps the last weights, as tutorials do.
+        Epochs without a better value of the metric on the validation split after which training stops;
+        the best weights are restored in any case. None trains all epochs and keeps the last weights, as
+        tutorials do.
     trim : bool
         Whether batches are made of texts of similar length and cut to the longest of each, which is only for
         models that ignore padding.
@@ -285,6 +286,9 @@ class SweepConfig(Frozen):
         What networks compute in; None is what their configurations say.
     overrides : dict
         ``--set name=value``: fixed values, taken out of the search.
+    metric : str or None
+        What early stopping, the search and the winner follow; None is what the space or the data set names,
+        otherwise accuracy.
     """
 
     budget: str
@@ -305,6 +309,7 @@ class SweepConfig(Frozen):
     device: Device = "auto"
     compile: CompileMode = "auto"
     study: str | None = None
+    metric: str | None = None
 
 
 def without_later(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 
 Status = Literal["ok", "pruned", "diverged", "timeout", "oom", "failed", "interrupted"]
 
+BEST_VALUE, TEST_VALUE = "best_val_{}", "test_{}"
+"""Names of a metric's values: on the validation split at the restored epoch, and on the test split."""
+
 
 class EpochReport(NamedTuple):
     """What is known at the end of an epoch.
@@ -21,15 +24,17 @@ class EpochReport(NamedTuple):
     epoch, epochs : int
         Number of this epoch, from 1, and the most there can be.
     metrics : dict of str to float
-        ``loss``, ``accuracy``, ``val_loss``, ``val_accuracy``, ``learning_rate``, ``epoch_seconds``.
-    best_val_accuracy : float
-        Validation accuracy of the best epoch so far, which is what the run would end with.
+        ``loss``, ``accuracy``, ``val_loss``, ``val_accuracy``, ``learning_rate``, ``epoch_seconds``, and
+        ``val_<metric>`` of the run's metric.
+    best_value : float
+        The run's metric on the validation split in the best epoch so far, which is what the run would end
+        with; NaN where it had none yet.
     """
 
     epoch: int
     epochs: int
     metrics: dict[str, float]
-    best_val_accuracy: float
+    best_value: float
 
 
 @dataclass(frozen=True)
@@ -41,7 +46,7 @@ class TrialEnd:
     status : str
         As in `Result`.
     value : float or None
-        Best validation accuracy.
+        The metric on the validation split at the restored epoch.
     seconds : float
         Training time.
     config_id : str or None
@@ -74,6 +79,12 @@ class Result:
         Of every test text, in the order of the split.
     test_labels : ndarray of int32, shape [n], or None
         True classes.
+    val_probabilities, val_labels : ndarray, or None
+        The same of the validation split at the restored epoch; final runs only.
+    figures : dict of str to float
+        What is measured beside the accuracy: ``best_val_<metric>`` of the run's metric; of final runs
+        ``test_<metric>`` of every registered one that has a finite value, how many different classes are
+        answered (``test_answered_classes``), and whether the curve was still ``rising`` at the last epoch.
     parameters : int or None
         Trainable and frozen weights.
     train_seconds : float
@@ -105,6 +116,9 @@ class Result:
     test_loss: float | None = None
     test_probabilities: NDArray[np.float32] | None = None
     test_labels: NDArray[np.int32] | None = None
+    val_probabilities: NDArray[np.float32] | None = None
+    val_labels: NDArray[np.int32] | None = None
+    figures: dict[str, float] = field(default_factory=dict)
     parameters: int | None = None
     train_seconds: float = 0.0
     examples_per_second: float | None = None
@@ -115,6 +129,10 @@ class Result:
     workers: int = 1
     error: str = ""
     servable: Path | None = None
+
+    def figure(self, name: str) -> float | None:
+        """Return a figure by the name that MLflow has for it, such as ``best_val_macro_f1``."""
+        return self.figures.get(name, getattr(self, name, None))
 
     @property
     def error_line(self) -> str:

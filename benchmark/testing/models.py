@@ -135,7 +135,7 @@ class ModelSuite(Suite):
         result = train(
             spec,
             cls.toy_data(),
-            on_epoch=lambda report: "pruned" if report.best_val_accuracy > enough else None,
+            on_epoch=lambda report: "pruned" if report.best_value > enough else None,
             compile=compile,
             ledger=cls.folder / "ledger.jsonl",
             servable=servable,

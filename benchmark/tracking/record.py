@@ -115,7 +115,7 @@ class Record(Frozen):
             "end_time": milliseconds(),
         }
         summaries = {name: getattr(result, name) for name in names.SUMMARIES}
-        return self.model_copy(update=changes).measured({**result.reports, **summaries})
+        return self.model_copy(update=changes).measured({**result.reports, **result.figures, **summaries})
 
 
 def sweep_tags(plan: Plan, command: str) -> dict[str, str]:
@@ -135,6 +135,7 @@ def sweep_tags(plan: Plan, command: str) -> dict[str, str]:
         names.STUDY: plan.study,
         names.BUDGET: plan.config.budget,
         names.PROTOCOL: plan.protocol,
+        names.METRIC: plan.metric,
         names.VERSIONS: versions(),
         names.USER: user_name(),
         names.SOURCE: command,

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from benchmark.metrics.metric import ACCURACY
+from benchmark.spec.result import BEST_VALUE
 from benchmark.tracking import names
 from benchmark.tracking.record import Record
 from benchmark.tracking.spool import Spool
@@ -79,6 +80,11 @@ class StoredRun:
     val_accuracy = _Metric(names.BEST_VAL_ACCURACY)
     train_seconds, epochs_run = _Metric(names.TRAIN_SECONDS), _Metric(names.EPOCHS_RUN)
     search_seconds = _Metric(names.SEARCH_SECONDS)
+
+    @property
+    def best_value(self) -> float | None:
+        """The metric on the validation split at the restored epoch."""
+        return self.metrics.get(BEST_VALUE.format(self.optimised_for))
 
     @property
     def finished(self) -> bool:

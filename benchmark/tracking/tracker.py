@@ -177,7 +177,10 @@ class Tracker:
             tags[names.SEEDS_EXPECTED] = str(config.seeds)
         if self._parent is None:
             tags[names.KIND] = self.purpose.parent_kind
-            params = config.model_dump(exclude={"overrides", "study"})
+            params = {
+                **config.model_dump(exclude={"overrides", "study"}),
+                "metric": self._plan.metric,
+            }
             record = self._new(self._parent_key, self._plan.study, params, tags, status="RUNNING")
         else:
             record = self._change(self._parent, tags, status="RUNNING")
@@ -280,7 +283,7 @@ class Tracker:
         for run in reversed(self._read(lambda: self._find((names.TRIAL_RUN,), **tags))):
             if run.finished and names.STATUS in run.tags:
                 seconds, config = run.train_seconds or 0.0, run.tags.get(names.CONFIG_ID)
-                end = TrialEnd(run.status, run.val_accuracy, seconds, config)
+                end = TrialEnd(run.status, run.best_value, seconds, config)
                 ends.setdefault(int(run.tags[names.TRIAL]), []).append(end)
         return ends
 

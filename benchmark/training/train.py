@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 from benchmark.data.cache import disk_is_full
 from benchmark.data.dataset import Dataset, View
 from benchmark.data.ledger_chain import Recorder, read_test_split
+from benchmark.metrics.metric import ACCURACY, Metric, Predictions, all_metrics, get_metric
 from benchmark.models import importing
 from benchmark.models.task import Task, reporter
 from benchmark.spec.config import CompileMode, Device, RunSpec, TrainSettings
-from benchmark.spec.result import EpochReport, Result, Status
+from benchmark.spec.result import BEST_VALUE, TEST_VALUE, EpochReport, Result, Status
 from benchmark.support.errors import Unfinished
 from benchmark.training.devices import set_up_device, threads
 from benchmark.training.scores import probabilities, score
@@ -145,6 +146,7 @@ def _train(
             return
         result.test_loss, result.test_accuracy = score(logits, test.y)
         result.test_probabilities, result.test_labels = probabilities(logits), test.y
+        _measure(result, Predictions(test.y, result.test_probabilities))
     if servable is not None:
         try:
             learner.save(servable)
@@ -171,36 +173,66 @@ def _task(dataset: Dataset, spec: RunSpec, result: Result) -> Task:
     )
 
 
+def _measure(result: Result, test: Predictions) -> None:
+    """Add every metric of the test predictions but the accuracy, which is there."""
+    values = {m.name: m.value(test) for m in all_metrics() if m.name != ACCURACY}
+    figures = {TEST_VALUE.format(name): value for name, value in values.items()}
+    figures["test_answered_classes"] = float(len(np.unique(test.answers)))
+    result.figures |= {name: value for name, value in figures.items() if math.isfinite(value)}
+
+
 def _run_epochs(spec: RunSpec, result: Result, learner: Learner, validation: View, on_epoch: OnEpoch) -> None:
     """Train; with early stopping (``patience``), the best epoch's weights are restored at the end."""
-    settings = spec.training or TrainSettings(epochs=1, patience=None)
-    best, best_weights = (-math.inf, -math.inf), None
+    settings, metric = spec.training or TrainSettings(epochs=1, patience=None), get_metric(spec.metric)
+    best, best_value, best_weights = (-math.inf, -math.inf), math.nan, None
     started = time.perf_counter()
     for number in range(1, settings.epochs + 1):
         metrics = learner.epoch()
-        val_loss, val_accuracy = score(learner.logits(validation), validation.y)
+        logits = learner.logits(validation)
+        val_loss, val_accuracy = score(logits, validation.y)
+        value = val_accuracy
         metrics |= {"val_loss": val_loss, "val_accuracy": val_accuracy}
-        for name, value in metrics.items():
-            result.history.setdefault(name, []).append(value)
+        if metric.name != ACCURACY and math.isfinite(val_loss):
+            value = metric.value(Predictions(validation.y, probabilities(logits)))
+            metrics[f"val_{metric.name}"] = value
+        for name, figure in metrics.items():
+            result.history.setdefault(name, []).append(figure)
         result.train_seconds = time.perf_counter() - started
         if not (math.isfinite(metrics["loss"]) and math.isfinite(val_loss)):
             result.status = "diverged"
             return
         # Accuracy is coarse on a small validation split: the lower loss decides between equal ones.
-        if (val_accuracy, -val_loss) > best:
-            best = (val_accuracy, -val_loss)
+        rank = (metric.sign * value if math.isfinite(value) else -math.inf, -val_loss)
+        if rank > best:
+            best, best_value, best_logits = rank, value, logits
             best_weights = learner.model.get_weights() if settings.patience else None
-            result.best_epoch, result.best_val_accuracy, result.best_val_loss = number, val_accuracy, val_loss
-        end = on_epoch(EpochReport(number, settings.epochs, metrics, best[0]))
+            _keep(result, metric, number, value, val_accuracy, val_loss)
+        end = on_epoch(EpochReport(number, settings.epochs, metrics, best_value))
         if end is not None and spec.training is not None:  # a pipeline has nothing left to do
             result.status = end
             return
         if settings.patience and number - (result.best_epoch or number) >= settings.patience:
             break
+    rising = spec.training is not None and result.best_epoch == settings.epochs
     if settings.patience:
         learner.model.set_weights(best_weights)
     else:
-        result.best_epoch, result.best_val_accuracy, result.best_val_loss = number, val_accuracy, val_loss
+        best_value, best_logits = value, logits
+        _keep(result, metric, number, value, val_accuracy, val_loss)
+    if not math.isfinite(best_value):
+        result.status = "diverged"
+    elif spec.kind == "final":
+        result.figures["rising"] = float(rising)
+        result.val_probabilities, result.val_labels = probabilities(best_logits), validation.y
+
+
+def _keep(
+    result: Result, metric: Metric, number: int, value: float, val_accuracy: float, val_loss: float
+) -> None:
+    """Let an epoch be the one that the run ends with, as far as is known."""
+    result.best_epoch, result.best_val_accuracy, result.best_val_loss = number, val_accuracy, val_loss
+    if metric.name != ACCURACY and math.isfinite(value):
+        result.figures[BEST_VALUE.format(metric.name)] = value
 
 
 def share_of(view: View, spec: RunSpec) -> View:

@@ -181,7 +181,7 @@ def test_the_caller_can_prune(sample):
         "learning_rate",
         "epoch_seconds",
     }
-    assert seen[1].best_val_accuracy == max(result.history["val_accuracy"])
+    assert seen[1].best_value == max(result.history["val_accuracy"])
 
 
 def test_a_loss_that_is_not_finite_ends_the_run_as_diverged(sample, builders):
