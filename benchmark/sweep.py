@@ -85,8 +85,8 @@ def _say_lopsided(plans: Sequence[Plan], display: Display) -> None:
     if share >= _LOPSIDED:
         name = dataset.class_names[counts.index(max(counts))]
         display.line(
-            f"{100 * share:.3g} % are of class '{name}': accuracy cannot tell models apart here; consider "
-            "`metric` macro_f1"
+            f"{min(99, round(100 * share))} % are of class '{name}': accuracy cannot tell models apart here; "
+            "consider `metric` macro_f1"
         )
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 import benchmark
-from benchmark.metrics.metric import get_metric
+from benchmark.metrics.metric import ranking_metrics
 from benchmark.plan.ranges import Range, Value, options
 from benchmark.spec.config import (
     TRAIN_KEYS,
@@ -55,11 +55,9 @@ class Space(Frozen):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if self.metric is not None:
-            try:
-                get_metric(self.metric, to_rank=True)
-            except UserError as error:
-                raise problem(str(error), "metric") from None
+        if self.metric is not None and self.metric not in (known := ranking_metrics()):
+            hint = did_you_mean(self.metric, known)
+            raise problem(f"'{self.metric}' is not a metric that drives a search; {hint}", "metric")
         for name, searched in self.search.items():
             if name not in self.default:
                 hint = did_you_mean(name, self.default)

@@ -718,3 +718,45 @@ def test_a_sampler_leaves_its_random_start(dataset, tmp_path, sampler):
     same = [one.spec_id == other.spec_id for one, other in zip(*found, strict=True)]
     assert same[:3] == [True] * 3
     assert not any(same[3:])
+
+
+def loss_of(spec):
+    return abs(spec.hparams["embedding_dim"] - 20) / 10
+
+
+def told(proposal, value):
+    return Result("ok", best_val_accuracy=0.5, figures={"best_val_log_loss": value}, train_seconds=1.0)
+
+
+def test_a_search_by_log_loss_looks_for_the_least(dataset, tmp_path):
+    plan = make(dataset, trials=8, confirm={"configurations": 2, "runs": 1}, metric="log_loss")
+    search, confirmed, values = Search(plan, None, tmp_path), set(), {}
+    for proposal in proposals(search):
+        value = loss_of(proposal.spec)
+        if proposal.slot >= CONFIRMING:
+            confirmed.add(proposal.spec.config_id)
+        values[proposal.spec.config_id] = value
+        search.tell(proposal.number, told(proposal, value))
+    study = optuna.load_study(study_name=plan.study, storage=search._study._storage)
+    assert [direction.name for direction in study.directions] == ["MINIMIZE"]
+    assert confirmed == set(sorted(values, key=values.get)[:2])
+    assert search.winner().value == study.best_value == min(values.values())
+    assert {row["val_log_loss"] for row in search.table()} == set(values.values())
+    Search(plan, None, tmp_path)  # read again, its direction is the expected one
+    with pytest.raises(UserError, match="another model, data set, space, budget, metric, sampler"):
+        Search(make(dataset, trials=8, metric="brier", study=plan.study), None, tmp_path)
+    with pytest.raises(UserError, match="its direction is MINIMIZE, not MAXIMIZE"):
+        Search(make(dataset, trials=8, study=plan.study), None, tmp_path)
+
+
+@pytest.mark.filterwarnings("ignore:All-NaN slice")
+def test_a_search_by_log_loss_ends_the_trials_with_the_most_and_those_without_a_value(dataset, tmp_path):
+    search = Search(make(dataset, trials=8, pruner="median", epochs=1, metric="log_loss"), None, tmp_path)
+    asked = proposals(search)
+    for _ in range(5):
+        proposal = next(asked)
+        search.report(proposal.number, 1, 0.5)
+        search.tell(proposal.number, told(proposal, 0.5))
+    assert search.report(next(asked).number, 1, 0.4)
+    assert not search.report(next(asked).number, 1, 0.6)
+    assert not search.report(next(asked).number, 1, float("nan"))
