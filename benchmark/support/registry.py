@@ -40,10 +40,12 @@ class Registry:
         return iter(self.targets())
 
     def __contains__(self, name: object) -> bool:
-        return name in self.targets()
+        return name in self._targets or name in self.targets()
 
     def target(self, name: str) -> str:
         """Return the ``module:attribute`` of a name, or raise `UserError` with the nearest name."""
+        if name in self._targets:  # to look for entry points takes 10 ms
+            return self._targets[name]
         targets = self.targets()
         if name not in targets:
             raise UserError(f"there is no {self.kind} named '{name}'; {did_you_mean(name, targets)}")
