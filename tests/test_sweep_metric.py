@@ -126,7 +126,10 @@ def test_a_sweep_by_log_loss_takes_the_trial_with_the_least(capsys):
 
 def test_a_misspelt_metric_is_refused_before_any_data_is_read(capsys):
     assert sweep.main(["--model", "nbsvm", *FEW, "--metric", "makro_f1"]) == 2
-    assert "error: --metric makro_f1: did you mean 'macro_f1'?" in capsys.readouterr().err
+    assert (
+        "error: --metric makro_f1: there is none of this name; did you mean 'macro_f1'?"
+        in capsys.readouterr().err
+    )
     assert not Path("mlruns").exists()
 
 
