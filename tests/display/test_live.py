@@ -81,6 +81,22 @@ def test_plain_lines():
     ]
 
 
+def test_a_metric_is_named_where_it_is_not_accuracy():
+    started = SweepStarted("lstm", "imdb", "study-1", runs(2, 1), NONE, "macro F1")
+    stream = io.StringIO()
+    PlainDisplay(stream).show(started)
+    assert stream.getvalue() == "lstm on imdb (study study-1, by macro F1): 2 trials, 1 final runs to do\n"
+    state = SweepState(started)
+    for label, phase in (("trial 0", "search"), ("final tuned seed 0", "final")):
+        state.update(RunStarted(label, 0, phase, DEFAULT))
+    console = terminal()
+    console.print(view(state, 80, 24))
+    said = console.export_text()
+    assert "val macro F1" in said
+    assert "test macro F1" in said
+    assert "acc." not in said
+
+
 def test_plain_continued_sweep():
     stream = io.StringIO()
     display = PlainDisplay(stream)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from pictures import BLUE, ORANGE, count, ink, pixels
 
+from benchmark.metrics.metric import get_metric
 from benchmark.report.plots import confusion_png, curves_png, search_png
 
 HISTORY = {
@@ -116,6 +117,17 @@ def test_search(tmp_path):
     search_png(values, [False, True, False, True, True], path)
     # A pruned trial is no blue dot.
     assert count(pixels(path), BLUE) < count(everything, BLUE) / 2
+
+
+def test_the_best_so_far_of_a_loss_is_the_least(tmp_path):
+    path, heights = tmp_path / "search.png", {}
+    for name, values in (("falling", [0.9, 0.5, 0.1]), ("rising", [0.1, 0.5, 0.9])):
+        search_png(values, [False] * 3, path, get_metric("log_loss"))
+        picture = pixels(path)
+        plot = picture[int(0.17 * len(picture)) : int(0.84 * len(picture))]  # without the legend
+        heights[name] = np.ptp(np.flatnonzero([count(row[None], ORANGE) for row in plot]))
+    assert heights["falling"] > 100
+    assert heights["rising"] < 20  # no trial after the first is better: a level line
 
 
 def test_search_without_a_result(tmp_path):
