@@ -85,11 +85,13 @@ def _once(options: Namespace, session: Session) -> Compared:
 def _until_decided(options: Namespace, session: Session) -> Compared:
     """Add seeds, and compare after as many as a plan says that is fixed before the first comparison."""
     from benchmark.board.ranking import scale_of
+    from benchmark.board.stored_board import experiment_of
     from benchmark.driver.further_seeds import run_seeds
     from benchmark.metrics.metric import get_metric
     from benchmark.report.verdict import Compared
     from benchmark.stats.differences import differences
     from benchmark.stats.verdicts import SequentialPlan, family, sentence
+    from benchmark.tracking.tier_means import write_means
     from benchmark.training.devices import set_up_device
 
     most = options.max_seeds or _MOST_SEEDS
@@ -115,6 +117,7 @@ def _until_decided(options: Namespace, session: Session) -> Compared:
                 if found.outcome == "undecided" and not last:
                     text += f"; stopped, since nothing that {most} seeds are likely to show would decide"
                 session.display.line(text)
+                write_means(session.client, experiment_of(rows[a].dataset), (rows[a], rows[b]))
                 return Compared(rows[a], rows[b], found, "", plan)
             end = f"after {expected} seeds" if expected else f"undecided after {most} seeds"
             session.display.line(f"{text}; expected end, if this difference stays: {end}")

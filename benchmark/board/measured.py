@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from benchmark.board.ranking import LEVEL, Values
 from benchmark.board.rows import BoardRow
-from benchmark.metrics.metric import ACCURACY, Metric
-from benchmark.stats.intervals import bounded, mean_interval, mean_of
+from benchmark.metrics.metric import Metric
+from benchmark.stats.intervals import mean_interval, mean_of
 from benchmark.stats.spread import sampling_of
 from benchmark.tracking.predictions import PredictionReader
 from benchmark.tracking.runs import StoredRun
@@ -34,16 +34,9 @@ def figures(values: Sequence[float], validation: Sequence[float | None], metric:
     validation : sequence of float or None
         On the validation split.
     metric : Metric
-        Of which the interval over seeds stays in the range: accuracy's is cut there, as it was before there
-        were other metrics, and the others' are made on the scale of the logit.
+        Which one it is.
     """
-    average, interval = mean(values), mean_interval(values, LEVEL)
-    if interval is not None and average is not None:
-        half = (interval.high - interval.low) / 2
-        if metric.name == ACCURACY:
-            interval = interval.within(metric.low, metric.high)
-        elif half > 0:
-            interval = bounded(average, half, LEVEL, metric.low, metric.high)
+    average, interval = mean(values), mean_interval(values, LEVEL, **metric.of_seeds)
     on_validation = mean(validation)
     return {
         "metric": metric.name,

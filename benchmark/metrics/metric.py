@@ -134,6 +134,15 @@ class Metric:
         """1 where more is better, -1 where less is."""
         return 1 if self.larger_is_better else -1
 
+    @property
+    def of_seeds(self) -> dict[str, Any]:
+        """How an interval of its mean over seeds stays in its range: options of `mean_interval`.
+
+        Accuracy's is cut at the ends, as it was before there were other metrics; the others' are made on a
+        scale without ends.
+        """
+        return {"low": self.low, "high": self.high, "transformed": self.name != ACCURACY}
+
     def margin_for(self, points: float | None) -> float | None:
         """Return the margin that a user gave in hundredths, or as it is where the metric has no points."""
         if points is None:

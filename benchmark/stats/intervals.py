@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -78,7 +79,14 @@ def bounded(mean: float, half: float, level: float, low: float, high: float) -> 
     return Interval(first, last, level)
 
 
-def mean_interval(values: Sequence[float] | np.ndarray, level: float = 0.95) -> Interval | None:
+def mean_interval(
+    values: Sequence[float] | np.ndarray,
+    level: float = 0.95,
+    *,
+    low: float = -math.inf,
+    high: float = math.inf,
+    transformed: bool = False,
+) -> Interval | None:
     """Student-t interval of the mean of independent repetitions.
 
     It describes the spread over seeds (initialisation, order of examples, dropout). The sampling
@@ -90,6 +98,10 @@ def mean_interval(values: Sequence[float] | np.ndarray, level: float = 0.95) -> 
         One finite value per seed.
     level : float
         Nominal coverage, in (0, 1).
+    low, high : float
+        The range of the values.
+    transformed : bool
+        Make the interval on a scale without ends (`bounded`) instead of cutting it at those of the range.
 
     Returns
     -------
@@ -124,7 +136,9 @@ def mean_interval(values: Sequence[float] | np.ndarray, level: float = 0.95) -> 
     quantile = float(stdtrit(sample.size - 1, (1 + level) / 2))
     half = quantile * float(sample.std(ddof=1)) / float(np.sqrt(sample.size))
     mean, exact = float(sample.mean()), mean_of(sample)  # the two may differ in their last digit
-    return Interval(min(mean - half, exact), max(mean + half, exact), level)
+    if transformed:
+        return bounded(mean, half, level, low, high)
+    return Interval(min(mean - half, exact), max(mean + half, exact), level).within(low, high)
 
 
 def sampling_error(

@@ -110,9 +110,8 @@ def tier_figures(runs: Sequence[StoredRun]) -> dict[str, float]:
         if not all(map(math.isfinite, values)):
             continue
         figures[f"{name}_mean"] = mean_of(values)
-        if interval := mean_interval(values):
-            possible = interval.within(metric.low, metric.high)
-            figures |= {f"{name}_ci_low": possible.low, f"{name}_ci_high": possible.high}
+        if interval := mean_interval(values, **metric.of_seeds):
+            figures |= {f"{name}_ci_low": interval.low, f"{name}_ci_high": interval.high}
     return figures
 
 
