@@ -42,15 +42,13 @@ def main(options: Namespace) -> int:
         probabilities = servable.predict(texts)
     except NoAnswer as error:
         raise UserError(f"{stored.asked}: {error}") from error
-    for text, row in zip(texts, probabilities, strict=True):
-        best = int(row.argmax())
-        label = servable.class_names[best]
+    for text, label, row in zip(texts, servable.labels(probabilities), probabilities, strict=True):
+        classes = dict(zip(servable.class_names, (float(value) for value in row), strict=True))
         if options.json:
-            classes = dict(zip(servable.class_names, (float(value) for value in row), strict=True))
-            record = {"text": text, "label": label, "probability": float(row[best]), "probabilities": classes}
+            record = {"text": text, "label": label, "probability": classes[label], "probabilities": classes}
             print(json.dumps(record))  # in ASCII: valid on any terminal, and nothing in it steers one
         else:
-            print(f"{printable(label)}\t{row[best]:.4f}\t{printable(text)}")
+            print(f"{printable(label)}\t{classes[label]:.4f}\t{printable(text)}")
     return cli.DONE
 
 

@@ -16,9 +16,10 @@ import numpy as np
 from benchmark.display.events import EpochEnded, RunEnded, RunStarted
 from benchmark.driver.session import LAST_PATIENCE
 from benchmark.execution.engine import Engine, Job
-from benchmark.metrics.metric import get_metric
+from benchmark.metrics.metric import Predictions, get_metric
 from benchmark.report.plots import confusion_png, curves_png
 from benchmark.search.study import Search
+from benchmark.serving.speed import prediction_speed
 from benchmark.serving.stored_models import pack_model
 from benchmark.spec.config import CONFIRMING, RunSpec
 from benchmark.spec.result import BEST_VALUE, TEST_VALUE, EpochReport, Result, Status
@@ -122,7 +123,8 @@ class Phase:
     ) -> Job:
         """Make a run of this phase."""
         shared = {names.KIND: self.kind, names.PHASE: self.phase, names.SEED: str(spec.seeds.index)}
-        return Job(number, spec, servable, self.plan.model.code, label, {**shared, **tags})
+        code = self.plan.model.code
+        return Job(number, spec, servable, code, label, {**shared, **tags}, prediction_speed)
 
     def started(self, job: Job) -> None:
         """Begin a run in MLflow and on the display."""
@@ -190,11 +192,12 @@ class Phase:
         probabilities, labels = result.test_probabilities, result.test_labels
         if probabilities is not None and labels is not None:
             arrays: dict[str, Any] = {"probabilities": probabilities, "labels": labels}
+            if result.threshold is not None:
+                arrays["threshold"] = result.threshold
             if result.val_probabilities is not None:
                 arrays |= {"val_probabilities": result.val_probabilities, "val_labels": result.val_labels}
             np.savez_compressed(folder / names.PREDICTIONS, **arrays)
-            counts = np.zeros((probabilities.shape[1],) * 2, dtype=np.int64)
-            np.add.at(counts, (labels, probabilities.argmax(axis=1)), 1)
+            counts = Predictions(labels, probabilities, result.threshold).confusion
             path = folder / names.CONFUSION_PNG
             self._draw(job, confusion_png, counts, self.plan.dataset.class_names, path)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -34,6 +34,8 @@ class Job:
         Name of the run within its phase, for people.
     tags : dict of str to str
         What MLflow is to know of the run beside its spec.
+    measure : callable or None
+        Measures the servable model, see `benchmark.training.train.train`; it is sent by its name.
     """
 
     number: int
@@ -42,6 +44,7 @@ class Job:
     code: Source | None = None
     label: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)
+    measure: Callable[[Path, list[str]], dict[str, float]] | None = None
 
 
 @dataclass(frozen=True)

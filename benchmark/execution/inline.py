@@ -38,6 +38,7 @@ class InlineEngine:
                 compile=place.compile,
                 ledger=place.ledger,
                 servable=job.servable,
+                measure=job.measure,
             )
             handler.ended(job, result)
 

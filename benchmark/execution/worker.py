@@ -84,6 +84,7 @@ def serve(
                 compile=place.compile,
                 ledger=record,
                 servable=job.servable,
+                measure=job.measure,
             )
             send(result)
     except UserError as error:

@@ -14,7 +14,7 @@ LONGEST_NAME, LONGEST_VALUE = 250, 6000
 _FOREIGN = re.compile(r"[^/\w.\- :]")
 _OURS = re.compile(
     r"(test_|val_|best_|search_|system/|benchmark\.).*|(train_|epoch_|examples_per_)seconds?|loss|accuracy"
-    r"|learning_rate|epochs_run|parameters|rising",
+    r"|learning_rate|epochs_run|parameters|rising|decision_threshold|predict_(ms|texts_per_second)",
     re.IGNORECASE | re.DOTALL,
 )
 

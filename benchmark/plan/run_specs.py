@@ -16,13 +16,16 @@ from pydantic import TypeAdapter, ValidationError
 from benchmark.data.dataset import Dataset
 from benchmark.metrics.metric import ACCURACY, get_metric
 from benchmark.models import importing, load_builder
+from benchmark.models.example_weights import check_takes_weights
 from benchmark.models.source_description import Description, describe
 from benchmark.models.task import LONGEST_NAME, LONGEST_VALUE, Task, nearest_name
 from benchmark.plan.ranges import options
 from benchmark.plan.space import Space, find_space, load_space
 from benchmark.spec.config import (
+    COMMON_KEYS,
     TRAIN_KEYS,
     VIEW_KEYS,
+    CommonSettings,
     Resource,
     RunSpec,
     Scalar,
@@ -70,7 +73,7 @@ class Plan:
             "dataset": self.dataset.digest,
             "space": {
                 **self.space.model_dump(mode="json", exclude={"source", "note", "metric"}),
-                "default": without_later(self.space.default),
+                "default": without_later(self.space.default, self.model.parameters),
             },
             "config": self.config.model_dump(mode="json", include=_SEARCH),
         }
@@ -118,9 +121,13 @@ class Plan:
             values["epochs"] = limit if self.config.epochs_exact else min(own, limit)
             if self.config.precision:
                 values["precision"] = self.config.precision
-        view, training = ({k: v for k, v in values.items() if k in keys} for keys in (VIEW_KEYS, TRAIN_KEYS))
+        common_keys = COMMON_KEYS - self.model.parameters.keys()
+        view, training, common = (
+            {k: v for k, v in values.items() if k in keys} for keys in (VIEW_KEYS, TRAIN_KEYS, common_keys)
+        )
         return RunSpec.model_validate(
             {
+                **common,
                 "model": self.model.name,
                 "model_digest": self.model.digest,
                 "dataset": self.dataset.name,
@@ -128,7 +135,7 @@ class Plan:
                 "kind": kind,
                 "view": view if self.model.input == "ids" else None,
                 "training": training if self._is_network else None,
-                "hparams": {k: v for k, v in values.items() if k not in VIEW_KEYS | TRAIN_KEYS},
+                "hparams": {k: v for k, v in values.items() if k not in VIEW_KEYS | TRAIN_KEYS | common_keys},
                 "seeds": seeds,
                 "train_share": self.config.train_share,
                 "train_examples": self.config.train_examples,
@@ -212,14 +219,35 @@ def make_plan(model: str, dataset: Dataset, config: SweepConfig, space_file: Pat
         for value in space.search[name].samples():  # found out now, not in the middle of the search
             _identify(description, name, value)
     try:
-        spec = plan.trial_spec(plan.default, 0)
+        plan.trial_spec(plan.default, 0)
     except ValidationError as error:
         message = first_problem(error, TypeAdapter(RunSpec))[0]
         raise UserError(f"default configuration of '{model}': {message}") from error
     _check_metric(plan.metric, dataset)
-    if description.input == "texts":
-        _check_pipeline(spec, dataset)
+    _check_common(plan)
     return plan
+
+
+def _check_common(plan: Plan) -> None:
+    """Find out what the settings of all models ask for that the data set or the model cannot have."""
+    name, own = plan.model.name, plan.model.parameters
+    asked = {key: {plan.default[key]} for key in (COMMON_KEYS - own.keys()) & plan.default.keys()}
+    for key in asked.keys() & plan.space.search.keys():
+        asked[key] |= set(plan.space.search[key].samples())
+    for key, values in asked.items():
+        for value in values:
+            try:
+                CommonSettings.model_validate({key: value})
+            except ValidationError as error:
+                raise UserError(f"{name}: {first_problem(error, TypeAdapter(CommonSettings))[0]}") from error
+    classes = len(plan.dataset.class_names)
+    if "tuned" in asked.get("decision", ()) and classes != 2:
+        raise UserError(
+            f"decision tuned: a threshold is between two classes, and '{plan.dataset.name}' has {classes}; "
+            "expected argmax"
+        )
+    if plan.model.input == "texts":
+        _check_pipeline(plan, weighted="balanced" in asked.get("class_weight", ()))
 
 
 def _check_metric(name: str, dataset: Dataset) -> None:
@@ -230,11 +258,12 @@ def _check_metric(name: str, dataset: Dataset) -> None:
             raise UserError(reason, setting="metric", value=name)
 
 
-def _check_pipeline(spec: RunSpec, dataset: Dataset) -> None:
-    """Find out whether a pipeline gives no probabilities, which are stored of every final run."""
+def _check_pipeline(plan: Plan, weighted: bool) -> None:
+    """Find out whether a pipeline gives no probabilities, which are stored, or cannot weigh classes."""
+    spec = plan.trial_spec(plan.default, 0)
     try:
         with importing(spec.model, spec.model_digest):
-            task = Task(dataset.class_names, 0, 0)
+            task = Task(plan.dataset.class_names, 0, 0)
             pipeline = load_builder(spec.model, spec.model_digest)(task, **spec.hparams)
     except Exception:  # the first run reports it in full
         return
@@ -244,6 +273,8 @@ def _check_pipeline(spec: RunSpec, dataset: Dataset) -> None:
             f"{spec.model}: {last}, its last step, has no predict_proba, and what is measured and stored are "
             "probabilities; expected one that has, or CalibratedClassifierCV around it"
         )
+    if weighted:
+        check_takes_weights(pipeline, spec.model)
 
 
 def _check_storable(model: Description, space: Space) -> None:
@@ -326,7 +357,7 @@ def shared_settings(model: Description) -> dict[str, Scalar]:
     """Return every hyper-parameter of a model with its default, the settings of views and training too."""
     view = ViewSettings().model_dump() if model.input == "ids" else {}
     training = TrainSettings().model_dump() if model.input != "texts" else {}
-    return {**view, **training, **model.parameters}
+    return {**view, **training, **CommonSettings().model_dump(), **model.parameters}
 
 
 def generic_space(model: Description) -> Space:

@@ -17,6 +17,7 @@ import benchmark
 from benchmark.metrics.metric import ranking_metrics
 from benchmark.plan.ranges import Range, Value, options
 from benchmark.spec.config import (
+    COMMON_KEYS,
     TRAIN_KEYS,
     VIEW_KEYS,
     Confirmation,
@@ -200,7 +201,7 @@ def load_space(path: str | Path, names: Iterable[str] | None = None) -> Space:
     """
     located = read_yaml(path)
     space = validate(located, Space)
-    known = space.default.keys() if names is None else {*names, *VIEW_KEYS, *TRAIN_KEYS}
+    known = space.default.keys() if names is None else {*names, *VIEW_KEYS, *TRAIN_KEYS, *COMMON_KEYS}
     for name in space.default:
         if name not in known:
             hint = did_you_mean(name, known)

@@ -61,6 +61,8 @@ class TextProcessing(BaseModel):
         How texts become ids, for a network that reads ids.
     modules : tuple of str
         Modules of Textbench that have to be imported before a network of a previous version is loaded.
+    threshold : float or None
+        Of two classes the second is answered from this probability on; None: the more probable one.
     vocabularies : dict of str to list of str
         Words of a pipeline's vectorizers, by the vectorizer's name among the pipeline's parameters.
     """
@@ -71,6 +73,7 @@ class TextProcessing(BaseModel):
     length: int = 0
     vocabulary: tuple[str, ...] = ()
     modules: tuple[str, ...] = ()
+    threshold: float | None = Field(default=None, ge=0, le=1)
     vocabularies: dict[str, list[str]] = {}
 
 
@@ -155,11 +158,13 @@ class Servable:
     ----------
     class_names : tuple of str
         Names of the columns that `predict` gives.
+    threshold : float or None
+        As in `TextProcessing`.
     """
 
     def __init__(self, folder: Path) -> None:
         text = read_text_processing(folder)
-        self.class_names = text.class_names
+        self.class_names, self.threshold = text.class_names, text.threshold
         self._logits: Callable[[list[str]], NDArray[np.float32]]
         if is_pipeline(folder):
             pipeline = _load_pipeline(folder / _PIPELINE, text.vocabularies)
@@ -202,6 +207,13 @@ class Servable:
             )
         return scores.probabilities(logits)
 
+    def labels(self, probabilities: NDArray[np.float32]) -> list[str]:
+        """Return the names of the classes that are answered with probabilities from `predict`."""
+        answers = probabilities.argmax(axis=1)
+        if self.threshold is not None and len(self.class_names) == 2:
+            answers = (probabilities[:, 1] >= self.threshold).astype(int)
+        return [self.class_names[number] for number in answers]
+
     def _string_logits(self, texts: list[str]) -> NDArray[np.float32]:
         return self._predict(np.array([text.encode("utf-8", "replace") for text in texts], dtype=object))
 
@@ -232,7 +244,7 @@ class TextClassifier(mlflow.pyfunc.PythonModel):
         probabilities = self._servable.predict(_texts(model_input))
         classes = self._servable.class_names
         table = pd.DataFrame(probabilities, columns=[f"probability_{name}" for name in classes])
-        table.insert(0, "label", [classes[number] for number in probabilities.argmax(axis=1)])
+        table.insert(0, "label", self._servable.labels(probabilities))
         return table
 
 

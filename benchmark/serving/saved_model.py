@@ -125,7 +125,10 @@ def _module(text: TextProcessing, logits: Callable[[tf.Tensor], tf.Tensor], uses
     @tf.function(input_signature=_TEXTS)
     def serve(texts: tf.Tensor) -> dict[str, tf.Tensor]:
         answer = _probabilities(logits(texts), len(names))
-        label = tf.gather(tf.constant(names), tf.argmax(answer, axis=1))
+        best = tf.argmax(answer, axis=1)
+        if text.threshold is not None:
+            best = tf.cast(answer[:, 1] >= text.threshold, tf.int64)
+        label = tf.gather(tf.constant(names), best)
         return {"probabilities": answer, "label": label}
 
     @tf.function(input_signature=[])
@@ -204,6 +207,8 @@ def readme(exported: Exported, facts: Mapping[str, str], version: str) -> str:
     text, view, names = exported.text, exported.text.view, exported.text.class_names
     many = f"{len(names)}, see `classes.txt`"
     rows = {**facts, "classes": many if len(names) > _MOST_CLASSES else ", ".join(names)}
+    if text.threshold is not None:
+        rows["label"] = f"{names[1]} from a probability of {text.threshold:.4g} on, otherwise {names[0]}"
     if view:
         rows["text"] = _text_processing(text, view)
     table = "".join(f"| {name} | {_cell(value)} |\n" for name, value in rows.items())

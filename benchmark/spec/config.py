@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 import numpy as np
@@ -85,6 +85,24 @@ class TrainSettings(Frozen):
     precision: Precision = "float32"
 
 
+class CommonSettings(Frozen):
+    """Settings of every model; where its builder has a parameter of the name, that takes its place.
+
+    Attributes
+    ----------
+    class_weight : {"none", "balanced"}
+        How much an example counts in training: all the same, or the more, the fewer its class has
+        (scikit-learn's ``n / (classes * count)`` over the run's training texts). Losses that are measured
+        are not weighted, but for a network's training loss.
+    decision : {"argmax", "tuned"}
+        Which class is answered: the most probable one, or, of two, the second from a threshold on that is
+        chosen on the validation split for the metric, see `benchmark.metrics.thresholds.best_threshold`.
+    """
+
+    class_weight: ClassWeight = "none"
+    decision: Decision = "argmax"
+
+
 class Resource(Frozen):
     """What a run reads beside its data set: word vectors, or a module.
 
@@ -157,6 +175,7 @@ CONFIRMING = 1_000_000
 
 VIEW_KEYS = frozenset(ViewSettings.model_fields)
 TRAIN_KEYS = frozenset(TrainSettings.model_fields)
+COMMON_KEYS = frozenset(CommonSettings.model_fields)
 LATER: dict[str, Scalar] = {
     "trim": False,
     "precision": "float32",
@@ -168,7 +187,7 @@ LATER: dict[str, Scalar] = {
 """Settings that came after there were runs; where they have these values, they are not part of an id."""
 
 
-class RunSpec(Frozen):
+class RunSpec(CommonSettings):
     """Everything that determines one training run.
 
     Attributes
@@ -197,11 +216,8 @@ class RunSpec(Frozen):
         What the hyper-parameters that name files stand for.
     metric : str
         What early stopping, the search and the winner follow (`benchmark.metrics.metric.METRICS`).
-    class_weight : {"none", "balanced"}
-        How much an example counts in training: all the same, or the more, the fewer its class has.
-    decision : {"argmax", "tuned"}
-        Which class is answered: the most probable one, or, of two, the second from a threshold on that is
-        chosen on the validation split for the metric.
+    class_weight, decision : str
+        As in `CommonSettings`.
     """
 
     model: str
@@ -217,8 +233,6 @@ class RunSpec(Frozen):
     train_examples: int | None = Field(default=None, ge=1)
     resources: dict[str, Resource] | None = None
     metric: str = "accuracy"
-    class_weight: ClassWeight = "none"
-    decision: Decision = "argmax"
 
     @property
     def protocol(self) -> Protocol:
@@ -239,7 +253,7 @@ class RunSpec(Frozen):
     def _content(self, *without: str) -> dict[str, Any]:
         """Return what makes the run; a setting that came later and is not used leaves old ids alone."""
         content = without_later(self.model_dump(mode="json", exclude=set(without)))
-        content["hparams"] = without_later(content["hparams"])
+        content["hparams"] = without_later(content["hparams"], self.hparams)
         if self.training is not None:
             content["training"] = without_later(content["training"])
         return {name: value for name, value in content.items() if value is not None}
@@ -247,6 +261,7 @@ class RunSpec(Frozen):
     def flat(self) -> dict[str, Scalar]:
         """Every hyper-parameter and training setting under its name, as MLflow shows them."""
         shared = [settings.model_dump() for settings in (self.view, self.training) if settings is not None]
+        shared.append(self.model_dump(include=set(COMMON_KEYS)))
         return {**{name: value for part in shared for name, value in part.items()}, **self.hparams}
 
 
@@ -312,9 +327,13 @@ class SweepConfig(Frozen):
     metric: str | None = None
 
 
-def without_later(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return settings without those that came later and are as they were before."""
-    return {name: value for name, value in settings.items() if LATER.get(name, ...) != value}
+def without_later(settings: Mapping[str, Any], own: Iterable[str] = ()) -> dict[str, Any]:
+    """Return settings without those that came later and are as they were before.
+
+    A builder's own parameters, of which a setting of all models took the name, were there before.
+    """
+    later = LATER.keys() - (COMMON_KEYS & {*own})
+    return {name: value for name, value in settings.items() if name not in later or LATER[name] != value}
 
 
 def _digest(content: Any) -> str:

@@ -84,13 +84,17 @@ class Result:
     figures : dict of str to float
         What is measured beside the accuracy: ``best_val_<metric>`` of the run's metric; of final runs
         ``test_<metric>`` of every registered one that has a finite value, how many different classes are
-        answered (``test_answered_classes``), and whether the curve was still ``rising`` at the last epoch.
+        answered (``test_answered_classes``), and whether the curve was still ``rising`` at the last epoch;
+        the ``decision_threshold``; of a stored model ``predict_ms`` (a text at a time) and
+        ``predict_texts_per_second`` (256 texts at a time).
     parameters : int or None
         Trainable and frozen weights.
     train_seconds : float
         Wall time of the epochs, compilation included.
     examples_per_second : float or None
         Training examples a second in the median epoch, compilation left out where possible.
+    threshold : float or None
+        Of two classes the second is answered from this probability on, where that was chosen (`decision`).
     reports : dict of str to float
         Figures that the architecture's builder gave about itself.
     device : str
@@ -122,6 +126,7 @@ class Result:
     parameters: int | None = None
     train_seconds: float = 0.0
     examples_per_second: float | None = None
+    threshold: float | None = None
     reports: dict[str, float] = field(default_factory=dict)
     device: str = ""
     compile: str = ""

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from benchmark.data.dataset import View
 from benchmark.models import load_builder
+from benchmark.models.example_weights import fit_weighted
 from benchmark.models.task import Task
 from benchmark.spec.config import RunSpec
 from benchmark.spec.result import Result
@@ -35,6 +36,7 @@ class PipelineLearner:
 
     def __init__(self, spec: RunSpec, task: Task, train: View, result: Result) -> None:
         self.class_names, self.train, self.result = task.class_names, train, result
+        self.balanced = spec.class_weight == "balanced"
         self.model = load_builder(spec.model, spec.model_digest)(task, **spec.hparams)
         state = np.random.RandomState(spec.seeds.init)
         seeded = {
@@ -49,7 +51,10 @@ class PipelineLearner:
         """Fit the pipeline; return its scores on the training texts."""
         texts = self.train.texts()
         started = time.perf_counter()
-        self.model.fit(texts, self.train.y)
+        if self.balanced:
+            fit_weighted(self.model, texts, self.train.y, len(self.class_names))
+        else:
+            self.model.fit(texts, self.train.y)
         seconds = time.perf_counter() - started
         self.result.parameters = _weights(self.model)
         loss, accuracy = score(self.logits(self.train), self.train.y)
@@ -59,9 +64,9 @@ class PipelineLearner:
         """Return log probabilities, [n, classes]."""
         return log_probabilities(self.model, view.texts(), len(self.class_names))
 
-    def save(self, folder: Path) -> None:
+    def save(self, folder: Path, threshold: float | None) -> None:
         """Write the pipeline, which brings its text processing."""
-        save_pipeline(folder, self.model, self.class_names)
+        save_pipeline(folder, self.model, self.class_names, threshold)
 
 
 def _weights(pipeline: Any) -> int:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from benchmark.data.dataset import Dataset, View
 from benchmark.models import load_builder
+from benchmark.models.example_weights import balanced_weights
 from benchmark.models.task import Task
 from benchmark.spec.config import CompileMode, Mode, Precision, RunSpec, TrainSettings
 from benchmark.spec.result import Result
@@ -87,8 +88,11 @@ class NetworkLearner:
         x = self._inputs(train)
         self.lengths = text_lengths(x) if self.side else None
 
+        balanced = spec.class_weight == "balanced"
+        weights = balanced_weights(train.y, len(task.class_names)) if balanced else None
+
         def build() -> keras.Model:
-            return build_model(spec, task, -(-len(x) // self.size))
+            return build_model(spec, task, -(-len(x) // self.size), weights)
 
         mode = compile if compile != "auto" else fastest_mode(spec, result.device, build, x, train.y)
         self.data = tf.constant(x), tf.constant(train.y)
@@ -119,9 +123,9 @@ class NetworkLearner:
         inputs = self._inputs(view)
         return trimmed(self.network.predict, self.side, inputs) if self.side else self.network.predict(inputs)
 
-    def save(self, folder: Path) -> None:
+    def save(self, folder: Path, threshold: float | None) -> None:
         """Write the network with its text processing."""
-        save_servable(folder, self.model, self.dataset, self.view)
+        save_servable(folder, self.model, self.dataset, self.view, threshold)
 
     def _inputs(self, view: View) -> NDArray[Any]:
         """Return what the network reads: ids int32 [n, length], or raw texts as UTF-8, object [n]."""
@@ -179,6 +183,8 @@ def _key(spec: RunSpec, mode: Mode, model: keras.Model, x: tf.Tensor) -> str:
     parts = [spec.model, spec.model_digest, spec.hparams, mode, training.optimizer, training.batch_size]
     parts += [training.trim, training.precision, x.shape.as_list(), x.dtype.name]
     parts += [[list(variable.shape) for variable in model.variables]]
+    if isinstance(model.loss, _Weighted):  # its weights are constants of the graph
+        parts += [model.loss.weights.tolist()]
     if training.schedule != "constant":  # then the learning rate is a part of the graph
         parts += [training.schedule, training.learning_rate, training.epochs]
     return json.dumps(parts)
@@ -186,6 +192,19 @@ def _key(spec: RunSpec, mode: Mode, model: keras.Model, x: tf.Tensor) -> str:
 
 def _state(model: keras.Model) -> list[keras.Variable]:
     return [*model.variables, *model.optimizer.variables]
+
+
+class _Weighted(keras.losses.Loss):
+    """A loss times the weight of each example's class, as `fit` with ``class_weight`` computes it."""
+
+    def __init__(self, loss: keras.losses.Loss, weights: NDArray[np.float32]) -> None:
+        super().__init__()
+        self.loss, self.weights = loss, weights
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        """Return the loss of each example."""
+        classes = keras.ops.reshape(keras.ops.cast(y_true, "int32"), [-1])
+        return self.loss.call(y_true, y_pred) * keras.ops.take(self.weights, classes)
 
 
 _OPTIMIZERS = {
@@ -197,7 +216,9 @@ _OPTIMIZERS = {
 }
 
 
-def build_model(spec: RunSpec, task: Task, steps_per_epoch: int) -> keras.Model:
+def build_model(
+    spec: RunSpec, task: Task, steps_per_epoch: int, weights: NDArray[np.float32] | None = None
+) -> keras.Model:
     """Build the spec's architecture, seed its streams, and compile it for the task.
 
     Parameters
@@ -208,6 +229,8 @@ def build_model(spec: RunSpec, task: Task, steps_per_epoch: int) -> keras.Model:
         Shapes and classes.
     steps_per_epoch : int
         For the learning-rate schedule.
+    weights : ndarray of float32, shape [classes], or None
+        How much an example of each class counts in the loss; None for all the same.
 
     Returns
     -------
@@ -223,14 +246,14 @@ def build_model(spec: RunSpec, task: Task, steps_per_epoch: int) -> keras.Model:
         model.layers[-1].dtype_policy = "float32"
     _seed_dropout(model, spec.seeds.dropout)
     if task.n_outputs == 1:
-        loss = keras.losses.BinaryCrossentropy
+        loss = keras.losses.BinaryCrossentropy(from_logits=True)
         accuracy = keras.metrics.BinaryAccuracy("accuracy", threshold=0.0)
     else:
-        loss = keras.losses.SparseCategoricalCrossentropy
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         accuracy = keras.metrics.SparseCategoricalAccuracy("accuracy")
-    model.compile(
-        optimizer=_optimizer(spec.training, steps_per_epoch), loss=loss(from_logits=True), metrics=[accuracy]
-    )
+    if weights is not None:
+        loss = _Weighted(loss, weights)
+    model.compile(optimizer=_optimizer(spec.training, steps_per_epoch), loss=loss, metrics=[accuracy])
     return model
 
 

@@ -26,13 +26,23 @@ _OURS = "benchmark.models."
 _PYTHON = {"PyFunc", "PyFuncStateless", "EagerPyFunc"}
 
 
-def _write_text_processing(folder: Path, class_names: Sequence[str], **more: Any) -> None:
+def _write_text_processing(
+    folder: Path, class_names: Sequence[str], threshold: float | None, **more: Any
+) -> None:
     """Write what `benchmark.serving.mlflow_model.TextProcessing` reads."""
     text = {"standardizer": STANDARDIZER_VERSION, "class_names": list(class_names), **more}
+    if threshold is not None:
+        text["threshold"] = threshold
     (folder / _TEXT).write_text(json.dumps(text, ensure_ascii=False), encoding="utf-8")
 
 
-def save_servable(folder: Path, model: keras.Model, dataset: Dataset, view: ViewSettings | None) -> None:
+def save_servable(
+    folder: Path,
+    model: keras.Model,
+    dataset: Dataset,
+    view: ViewSettings | None,
+    threshold: float | None = None,
+) -> None:
     """Write a trained network into a folder.
 
     Where Keras alone cannot load it again (it has a layer or function of somebody else's, or a `Lambda`), it
@@ -48,6 +58,8 @@ def save_servable(folder: Path, model: keras.Model, dataset: Dataset, view: View
         Its classes, and the vocabulary of a view.
     view : ViewSettings or None
         How texts become ids, for a network that reads ids; None for one that reads raw texts.
+    threshold : float or None
+        From which probability on the second of two classes is answered; None for the more probable one.
 
     Raises
     ------
@@ -64,7 +76,7 @@ def save_servable(folder: Path, model: keras.Model, dataset: Dataset, view: View
     ids = OOV + 1 + len(more.get("vocabulary", ()))
     if view is None or not _save_network(folder / _MODEL, model, ids, more["length"]):
         _save_program(folder / _PROGRAM, model, inputs)
-    _write_text_processing(folder, dataset.class_names, **more)
+    _write_text_processing(folder, dataset.class_names, threshold, **more)
 
 
 def _save_network(path: Path, model: keras.Model, count: int, length: int) -> bool:
@@ -143,8 +155,12 @@ def without_cudnn(model: keras.Model) -> Iterator[None]:
             part.use_cudnn = setting
 
 
-def save_pipeline(folder: Path, pipeline: Any, class_names: Sequence[str]) -> None:
+def save_pipeline(
+    folder: Path, pipeline: Any, class_names: Sequence[str], threshold: float | None = None
+) -> None:
     """Write a fitted scikit-learn pipeline, which brings its text processing, without pickle.
+
+    The threshold is that of `save_servable`.
 
     Raises
     ------
@@ -169,7 +185,7 @@ def save_pipeline(folder: Path, pipeline: Any, class_names: Sequence[str]) -> No
     if foreign := skops.io.get_untrusted_types(file=folder / _PIPELINE):
         raise ValueError(f"it holds types that are not to be trusted: {', '.join(foreign)}")
     vocabularies = {name: sorted(words, key=words.__getitem__) for name, words in kept.items()}
-    _write_text_processing(folder, class_names, vocabularies=vocabularies)
+    _write_text_processing(folder, class_names, threshold, vocabularies=vocabularies)
 
 
 def _parts(thing: Any) -> Iterator[Any]:

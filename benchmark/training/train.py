@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import tempfile
 import time
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,6 +19,7 @@ from benchmark.data.cache import disk_is_full
 from benchmark.data.dataset import Dataset, View
 from benchmark.data.ledger_chain import Recorder, read_test_split
 from benchmark.metrics.metric import ACCURACY, Metric, Predictions, all_metrics, get_metric
+from benchmark.metrics.thresholds import best_threshold, metric_of_answers
 from benchmark.models import importing
 from benchmark.models.task import Task, reporter
 from benchmark.spec.config import CompileMode, Device, RunSpec, TrainSettings
@@ -26,6 +29,10 @@ from benchmark.training.devices import set_up_device, threads
 from benchmark.training.scores import probabilities, score
 
 OnEpoch = Callable[[EpochReport], Status | None]
+Measure = Callable[[Path, list[str]], dict[str, float]]
+
+MOST_TEXTS = 256
+"""Texts of the validation split on which a stored model is measured."""
 
 
 def train(
@@ -37,6 +44,7 @@ def train(
     compile: CompileMode = "auto",
     ledger: Recorder | None = None,
     servable: Path | None = None,
+    measure: Measure | None = None,
 ) -> Result:
     """Train one run and, for a final run, measure it on the test split.
 
@@ -59,6 +67,8 @@ def train(
         Ledger of test reads, or what records a read there; needed by final runs.
     servable : Path, optional
         Folder into which the trained model is written with its text processing.
+    measure : callable, optional
+        Gets that folder and texts of the validation split; what it returns are figures of the result.
 
     Returns
     -------
@@ -76,7 +86,7 @@ def train(
     result = Result("ok", device=set_up_device(device), threads=threads())
     try:
         with importing(spec.model, spec.model_digest):
-            _train(spec, dataset, result, on_epoch, compile, ledger, servable)
+            _train(spec, dataset, result, on_epoch, compile, ledger, servable, measure)
     except Exception as error:
         if disk_is_full(error) or isinstance(error, Unfinished):
             raise
@@ -106,8 +116,8 @@ class Learner(Protocol):
     def logits(self, view: View) -> NDArray[np.float32]:
         """Return the logits of a view's texts, [n, n_outputs]."""
 
-    def save(self, folder: Path) -> None:
-        """Write it with its text processing."""
+    def save(self, folder: Path, threshold: float | None) -> None:
+        """Write it with its text processing, and the threshold of its answers."""
 
 
 def _train(
@@ -118,6 +128,7 @@ def _train(
     compile: CompileMode,
     ledger: Recorder | None,
     servable: Path | None,
+    measure: Measure | None,
 ) -> None:
     train = share_of(dataset.view("train", spec.view), spec)
     validation = dataset.view("validation", spec.view)
@@ -136,6 +147,8 @@ def _train(
     result.examples_per_second = float(np.median(speeds[1:] or speeds)) if speeds else None
     if result.status != "ok":
         return
+    if spec.decision == "tuned":
+        _tune(spec, result, Predictions(validation.y, probabilities(learner.logits(validation))))
     if spec.kind == "final":
         if ledger is None:
             raise ValueError("a final run needs the ledger of test reads")
@@ -146,15 +159,37 @@ def _train(
             return
         result.test_loss, result.test_accuracy = score(logits, test.y)
         result.test_probabilities, result.test_labels = probabilities(logits), test.y
-        _measure(result, Predictions(test.y, result.test_probabilities))
+        tested = Predictions(test.y, result.test_probabilities, result.threshold)
+        if result.threshold is not None:
+            result.test_accuracy = get_metric(ACCURACY).value(tested)
+        _measure(result, tested)
     if servable is not None:
         try:
-            learner.save(servable)
+            learner.save(servable, result.threshold)
             result.servable = servable
         except Exception as error:  # a model that cannot be stored has been measured all the same
             if disk_is_full(error):
                 raise
             result.error = traceback.format_exc()
+    if result.servable is not None and measure is not None:
+        with contextlib.suppress(Exception):  # what cannot be measured is worth no run
+            result.figures |= measure(result.servable, _first_texts(validation))
+
+
+def _first_texts(view: View) -> list[str]:
+    rows = view.rows[:MOST_TEXTS]
+    return View(view.x[: len(rows)], view.y[: len(rows)], rows, view.mapped).texts()
+
+
+def _tune(spec: RunSpec, result: Result, validation: Predictions) -> None:
+    """Choose the threshold at the restored epoch; what the search sees of the run is its value there."""
+    metric = metric_of_answers(spec.metric)
+    result.threshold = best_threshold(validation, metric)
+    result.figures["decision_threshold"] = result.threshold
+    tuned = replace(validation, threshold=result.threshold)
+    result.best_val_accuracy = get_metric(ACCURACY).value(tuned)
+    if spec.metric == metric.name != ACCURACY:  # that of probabilities is the same at any threshold
+        result.figures[BEST_VALUE.format(spec.metric)] = metric.value(tuned)
 
 
 def _task(dataset: Dataset, spec: RunSpec, result: Result) -> Task:

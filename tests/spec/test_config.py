@@ -4,7 +4,15 @@ import pytest
 from pydantic import ValidationError
 
 from benchmark.driver.sweep_options import PRUNERS, SAMPLERS
-from benchmark.spec.config import Resource, RunSpec, SweepConfig, TrainSettings, ViewSettings, seed_bundle
+from benchmark.spec.config import (
+    CommonSettings,
+    Resource,
+    RunSpec,
+    SweepConfig,
+    TrainSettings,
+    ViewSettings,
+    seed_bundle,
+)
 
 
 @pytest.fixture
@@ -122,7 +130,11 @@ def test_flat_shows_every_setting_under_its_own_name(spec):
     assert flat["units"] == 32
     assert flat["learning_rate"] == 1e-3
     assert flat["padding"] == "post"
-    assert set(flat) == {*ViewSettings.model_fields, *TrainSettings.model_fields, *spec.hparams}
+    assert (flat["class_weight"], flat["decision"]) == ("none", "argmax")
+    parts = (ViewSettings, TrainSettings, CommonSettings)
+    assert set(flat) == {*(name for part in parts for name in part.model_fields), *spec.hparams}
+    assert changed(spec, "class_weight", "balanced").flat()["class_weight"] == "balanced"
+    assert changed(spec, "hparams", {"class_weight": 3}).flat()["class_weight"] == 3  # the builder's own
 
 
 @pytest.mark.parametrize(
