@@ -4,10 +4,10 @@ Prints Markdown. ``--quick`` takes seconds, everything about half an hour on one
 results of each cell are appended to a file, and cells that are in it are not simulated again. ``--cells``
 chooses by name (``plain/0.02/*``).
 
-A run gives an example the score ``separation * (is rare) + example + row's own example + answer``, all but the
-separation normal, of variance 1 together; from a threshold on it answers the rare class. Separation and
-threshold differ by seed. The number of rare examples is binomial, as in a sample. What runs are worth on the
-population is known: recalls and areas of normal scores, and a table by separation for five classes.
+A run gives an example the score ``separation * (is rare) + example + row's own example + answer``, where all
+but the separation is normal, of variance 1 together; from a threshold on it answers the rare class. Both
+differ by seed. The number of rare examples is binomial, as in a sample. What runs are worth on the population
+is known: recalls and areas of normal scores, and a table by separation for five classes.
 
 The rows of a board are equal, or row 0 is truly better than the others; row 1 is the baseline.
 """
@@ -64,10 +64,12 @@ class Case:
 
     @property
     def separation(self) -> float:
+        """What a rare example's score has more."""
         return math.sqrt(2) * float(ndtri(self.area))
 
     @property
     def threshold(self) -> float:
+        """From which score on the rare class is answered."""
         return self.separation - float(ndtri(self.recall))
 
 
@@ -99,14 +101,17 @@ class Cell:
 
     @property
     def five(self) -> bool:
+        """Whether there are five classes."""
         return self.case == "five"
 
     @property
     def size(self) -> int:
+        """Test examples."""
         return round(self.rare / self.share)
 
     @property
     def metrics(self) -> tuple[str, ...]:
+        """Names of what is measured."""
         return OF_ANSWERS if self.five else tuple(METRICS)
 
 
@@ -233,9 +238,7 @@ def measure(cell: Cell, boards: int, seed: int) -> Iterator[Result]:
     many = base + np.stack(effects_of(case, generator, (rows + 1, 100_000)))
     many[:, stable] = base[:, stable]
     truth = {name: value.mean(axis=1) for name, value in on_population(cell, *many).items()}
-    found: dict[tuple[str, int], list[tuple[float, ...]]] = {
-        key: [] for key in product(cell.metrics, SEEDS)
-    }
+    found: dict[tuple[str, int], list[tuple[float, ...]]] = {key: [] for key in product(cell.metrics, SEEDS)}
     for number in range(boards):
         effects = base + np.stack(effects_of(case, generator, (rows + 1, max(SEEDS))))
         effects[:, stable] = base[:, stable]
@@ -318,9 +321,7 @@ def measure_seeds(cell: Cell, sets: int, seed: int) -> Iterator[Result]:
     """Measure the interval of a row over seeds on its test set: plain, and on the scale without ends."""
     case, many = CASES[cell.case], 600
     generator = np.random.default_rng([seed, zlib.crc32(cell.name.encode()), 1])
-    found: dict[tuple[str, int], list[tuple[float, ...]]] = {
-        key: [] for key in product(cell.metrics, SEEDS)
-    }
+    found: dict[tuple[str, int], list[tuple[float, ...]]] = {key: [] for key in product(cell.metrics, SEEDS)}
     for _ in range(sets):
         effects = np.stack(effects_of(case, generator, (1, many)))
         effects += np.array([case.separation, case.threshold])[:, None, None]
@@ -352,20 +353,22 @@ def measure_seeds(cell: Cell, sets: int, seed: int) -> Iterator[Result]:
 
 # The cells, the file of results, and what is printed.
 
-GRID = [Cell(*names, 2) for names in product(CASES, SHARES, RARE)]
-GRID += [Cell("five", 0.05, rare, 2) for rare in RARE]
-GRID += [Cell(name, share, rare, 10) for name in ("plain", "skewed") for share in SHARES[1:] for rare in (20, 50)]
-OF_SEEDS = [Cell(name, 0.1, rare, 1) for name, rare in product(("plain", "area-99", "recall-5"), RARE[::2])]
+SIZES = ((0.1, 20), (0.1, 200), (0.02, 20))
+GRID = [Cell(name, *size, 2) for name, size in product(CASES, SIZES)]
+GRID += [Cell("plain", *size, 2) for size in ((0.5, 20), (0.5, 200), (0.1, 50), (0.02, 50), (0.02, 200))]
+GRID += [Cell("one-class", 0.02, 50, 2), *(Cell("five", 0.05, rare, 2) for rare in (20, 200))]
+GRID += [Cell(name, 0.1, rare, 10) for name, rare in product(("plain", "skewed", "area-99"), (20, 50))]
+OF_SEEDS = [Cell(name, 0.1, 20, 1) for name in ("plain", "area-99", "recall-5")]
 
 
 def results(name: str, boards: int | None, seed: int) -> Iterator[Result]:
     """Measure a cell by its name; without a number of boards, as many as docs/statistics.md has."""
     for cell in OF_SEEDS:
         if name == f"seeds/{cell.name}":
-            return measure_seeds(cell, max(2, (boards or 1_000) // 40), seed)
+            return measure_seeds(cell, max(2, (boards or 400) // 20), seed)
     cell = next(cell for cell in GRID if cell.name == name)
     if boards is None:
-        boards = 1_000 if cell.n_rows * cell.size <= 5_000 else 400
+        boards = 250 if cell.n_rows == 2 and cell.size <= 5_000 else 100
     return measure(cell, boards, seed)
 
 
@@ -373,28 +376,52 @@ def shown(value: float | None) -> str:
     return "" if value is None else f"{value:.1f}"
 
 
-def table(found: Sequence[Result], columns: Sequence[str]) -> str:
-    """Return a table: a line for each metric of each cell, in each field what 3 / 5 / 10 seeds have."""
-    lines: dict[tuple[str, str], list[Result]] = {}
+def table(found: Sequence[Result], column: str) -> str:
+    """Return a line for each cell, a column for each metric, and what 3 / 5 / 10 seeds have."""
+    fields: dict[str, dict[str, list[str]]] = {}
     for one in found:
-        lines.setdefault((one["cell"], one["metric"]), []).append(one)
-    rows = [
-        [cell, metric.replace("_", " "), *(" / ".join(shown(one[column]) for one in some) for column in columns)]
-        for (cell, metric), some in lines.items()
-    ]
-    head = ["cell", "metric", *columns]
+        fields.setdefault(one["cell"], {}).setdefault(one["metric"], []).append(shown(one[column]))
+    names = [name for name in METRICS if any(name in line for line in fields.values())]
+    rows = [[cell, *(" / ".join(line.get(name, ())) for name in names)] for cell, line in fields.items()]
+    return lines(["cell", *(name.replace("_", " ") for name in names)], rows)
+
+
+def extremes(found: Sequence[Result]) -> str:
+    """Return for each metric and number of seeds the lowest and the highest figure of all cells."""
+    rows = []
+    for name, k in product(METRICS, SEEDS):
+        some = [one for one in found if (one["metric"], one["seeds"]) == (name, k)]
+        spans = [[one[column] for one in some if one[column] is not None] for column in SPANS]
+        if some:
+            texts = [f"{shown(min(span))} to {shown(max(span))}" if span else "" for span in spans]
+            rows.append([name.replace("_", " "), str(k), *texts])
+    return lines(["metric", "seeds", *SPANS], rows)
+
+
+SPANS = ("covers", "covers better", "false equivalent", "row covers")
+
+
+def lines(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a table in Markdown."""
     return "\n".join("| " + " | ".join(row) + " |" for row in (head, ["---"] * len(head), *rows))
 
 
 def report(found: Sequence[Result]) -> Iterator[tuple[str, str]]:
     """Yield titles and tables."""
-    for rows, title in ((2, "Two rows"), (10, "Boards of ten rows")):
-        some = [one for one in found if one["cell"].endswith(f"/{rows}") and "covers" in one]
-        if some:
-            yield title, table(some, COLUMNS)
+    two, ten = ([one for one in found if one["cell"].endswith(f"/{rows}")] for rows in (2, 10))
+    if two:
+        yield "Two rows, all cells: lowest and highest figure", extremes(two)
+        yield "Two equal rows: the interval of the difference covers it", table(two, "covers")
+        yield "A better row is found", table(two, "finds")
+        yield "By how much it is better, in points", table(two, "true difference")
+        yield "The interval of a row over test examples covers, where there is one", table(two, "row covers")
+        yield "There is none", table(two, "row has none")
+    if ten:
+        yield "Ten equal rows, column of differences: any false verdict", table(ten, "false")
+        yield "A better row is found among ten", table(ten, "finds")
     some = [one for one in found if one["cell"].startswith("seeds/")]
-    if some:
-        yield "Interval of a row over seeds", table(some, ("plain covers", "logit covers", "plain beyond the range"))
+    for column in ("plain covers", "logit covers", "plain beyond the range") if some else ():
+        yield f"Interval of a row over seeds: {column}", table(some, column)
 
 
 def main() -> int:

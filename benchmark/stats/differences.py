@@ -109,7 +109,7 @@ class Differences:
         N.
     examples_freedom : ndarray or float
         Degrees of freedom of `examples`; infinite where no class counts more than another.
-    weight : float
+    weight : ndarray or float
         What an added example weighs in the variance, squared; 1 for accuracy.
     constant : ndarray of bool, or bool
         Where a class counts whose examples all have the same difference, which says nothing of other ones.
@@ -127,6 +127,7 @@ class Differences:
     Where an example weighs the more, the fewer examples its class has, most of the variance may be that of
     few examples: within each class the divisor is the number of its examples less 1, and the degrees of
     freedom of the sum are Satterthwaite's (1946). What is added is then a pair of examples of each class.
+    `benchmark.stats.spread.Spread` says more.
 
     The half-width at error alpha is, with t and z the two-sided quantiles of Student's t and the normal
     distribution, and w the share of a part (the seeds of either row, the examples) in the whole variance V::
@@ -154,7 +155,7 @@ class Differences:
     examples: FloatArray
     n_examples: int
     examples_freedom: FloatArray | float = np.inf
-    weight: float = 1.0
+    weight: FloatArray | float = 1.0
     constant: NDArray[np.bool_] | bool = False
     n_of_class: int | None = None
 
