@@ -61,7 +61,8 @@ def spread_by_class(
         return Spread(squares(profiles))
 
     def fourth_powers(part: FloatArray) -> FloatArray:
-        even, odd = np.square(part) @ np.square(part).T, np.power(part, 3) @ part.T
+        squared = np.square(part)
+        even, odd = squared @ squared.T, (squared * part) @ part.T
         found = even[first, first] + even[second, second] + 6 * even[first, second]
         return np.asarray(np.maximum(found - 4 * (odd[first, second] + odd[second, first]), 0.0))
 
