@@ -168,12 +168,13 @@ def test_too_few_of_a_class_are_undecided():
 
 
 def test_intervals_of_metrics_cover(calibration):
-    found = [one for name in ("plain/0.1/50/2", "five/0.05/20/2") for one in calibration.results(name, 50, 3)]
+    found = [one for name in ("plain/0.1/50/2", "five/0.05/20/2") for one in calibration.results(name, 25, 3)]
     assert {one["metric"] for one in found} == set(calibration.METRICS)
     for one in found:
-        assert min(one["covers"], one["covers better"], one["row covers"]) >= 84, one
-        assert one["false equivalent"] <= 10
-    assert np.mean([one["covers"] for one in found if one["seeds"] > 3]) == pytest.approx(97, abs=2.5)
+        assert min(one["covers"], one["covers better"], one["row covers"]) >= 76, one
+        assert one["false equivalent"] <= 16
+    assert np.mean([one["covers"] for one in found if one["seeds"] > 3]) == pytest.approx(97, abs=3)
+    assert np.mean([one["row covers"] for one in found]) > 90
     assert max(one["finds"] for one in found) > 20
 
 
@@ -186,8 +187,8 @@ def test_influences_that_are_too_small_are_found_out(calibration, monkeypatch):
 
     monkeypatch.setattr(calibration, "CHECKED", 0)
     monkeypatch.setattr(calibration, "pseudo_values", smaller)
-    found = list(calibration.results("plain/0.1/50/2", 50, 3))
-    assert max(one["row covers"] for one in found) < 84
+    found = list(calibration.results("plain/0.1/50/2", 25, 3))
+    assert np.mean([one["row covers"] for one in found]) < 80
 
 
 def test_what_runs_are_worth_is_the_value_on_a_large_sample(calibration):
