@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 from argparse import Namespace
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from benchmark import cli
 from benchmark.stats.intervals import MIN_SEEDS
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from benchmark.board.rows import BoardRow
     from benchmark.driver.session import Session
+    from benchmark.report.class_tables import Classes
     from benchmark.report.verdict import Compared
     from benchmark.stats.differences import Runs
 
@@ -64,6 +66,7 @@ def main(options: Namespace) -> int:
         open_session(cli.RUNS, options.tracking_uri, display) as session,
     ):
         compared = _until_decided(options, session) if options.until_decided else _once(options, session)
+        compared = replace(compared, classes=_classes(session.client, compared.a, compared.b))
     cli.show(compared.record(), to_text(compared), options.json)
     return cli.DONE
 
@@ -152,13 +155,22 @@ def _read(
     rows, system = board.rows, systems(board.rows)
     if pair is None:
         pair = find_pair(rows, options.a, options.b, options.budget)
-    a, b = (next(place for place, row in enumerate(rows) if _same(one, row)) for one in pair)
+    a, b = (next(place for place, row in enumerate(rows) if one.identity == row.identity) for one in pair)
     return rows, runs, system[a], system[b]
 
 
-def _same(old: BoardRow, new: BoardRow) -> bool:
-    names = ("model", "tier", "budget", "study", "protocol", "dataset_digest", "optimised_for")
-    return all(getattr(old, name) == getattr(new, name) for name in names)
+def _classes(client: Any, a: BoardRow, b: BoardRow) -> Classes | None:
+    """Read what two rows answer by class; None where predictions are missing, or of different data."""
+    from benchmark.board.page_content import class_names, read_confusion
+    from benchmark.board.stored_board import experiment_of
+    from benchmark.report.class_tables import Classes
+
+    first, second = (read_confusion(client, row) for row in (a, b))
+    if first is None or second is None or first.shape != second.shape:
+        return None
+    names = class_names(client, experiment_of(a.dataset)).get(a.dataset_digest, ())
+    names = names if len(names) == len(first) else tuple(map(str, range(len(first))))
+    return Classes(names, first, second, first.sum(axis=1) // a.n_seeds)
 
 
 if __name__ == "__main__":

@@ -3,14 +3,18 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+from sklearn.metrics import precision_recall_fscore_support
 
 from benchmark import compare, sweep
 from benchmark.board.stored_board import read_board
 from benchmark.driver.further_seeds import changed, plan_further, read_spec
 from benchmark.models import avg_pool
+from benchmark.report.class_tables import Classes
 from benchmark.support.errors import UserError
 from benchmark.tracking import names
+from benchmark.tracking.predictions import read_predictions
 from benchmark.tracking.store import connect, resolve_uri
 
 SWEEP = ["--dataset", "sample", "--trials", "1", "--epochs", "2", "--json"]
@@ -52,6 +56,45 @@ def test_the_same_as_json(inside, capsys):
     expected = means["tfidf-logreg", found["a"]["tier"]] - means["majority", found["b"]["tier"]]
     assert found["comparison"]["difference"] == pytest.approx(expected)
     assert (found["a"]["model"], found["b"]["model"], found["plan"]) == ("tfidf-logreg", "majority", None)
+
+
+def test_what_both_rows_do_with_each_class(inside, capsys):
+    assert compare.main(["tfidf-logreg", "majority", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    client = connect(resolve_uri(None, Path("mlruns")))
+    assert [one["class"] for one in found["classes"]] == ["neg", "pos"]
+    for side in ("a", "b"):
+        known = [read_predictions(client, run_id) for run_id in found[side]["run_ids"]]
+        labels, answers = (
+            np.concatenate([getattr(one, name) for one in known]) for name in ("labels", "answers")
+        )
+        expected = precision_recall_fscore_support(labels, answers, zero_division=0.0)
+        for number, one in enumerate(found["classes"]):
+            figures = [one[side][name] for name in ("precision", "recall", "f1")]
+            assert figures == pytest.approx([column[number] for column in expected[:3]])
+            assert one["support"] == np.count_nonzero(known[0].labels == number)
+    assert compare.main(["tfidf-logreg", "majority"]) == 0
+    heading, negative, positive = capsys.readouterr().out.split("\n\n")[2].splitlines()
+    assert heading.split()[-7:] == ["precision", "%", "recall", "%", "F1", "%", "support"]
+    assert (
+        f"{100 * found['classes'][0]['a']['f1']:.1f} / {100 * found['classes'][0]['b']['f1']:.1f}" in negative
+    )
+    assert positive.startswith("pos ")
+
+
+def test_of_many_classes_those_that_differ_most_are_shown():
+    a = np.diag(np.full(20, 9))
+    b = a.copy()
+    b[4], b[17, 17] = 0, 3
+    b[4, 5], b[17, 4] = 9, 6
+    classes = Classes(tuple(f"class {k}" for k in range(20)), a, b, a.sum(axis=1) // 3)
+    shown = classes.shown()
+    assert [one["class"] for one in shown[:3]] == ["class 4", "class 17", "class 5"]
+    assert len(shown) == 10
+    assert shown[0]["support"] == 3
+    assert (shown[0]["a"]["f1"], shown[0]["b"]["f1"]) == (1.0, 0.0)
+    assert "the 10 of 20 classes with the largest difference in F1" in classes.note
+    assert len(classes.lines("a", "b")) == 11
 
 
 def test_the_margin_is_used(inside, capsys):

@@ -98,6 +98,8 @@ def test_a_sweep_from_nothing_to_a_board(sample, finished_sweep, monkeypatch):
     for child in runs[names.FINAL_RUN]:
         folder = Path(client().download_artifacts(child.info.run_id, ""))
         assert json.loads((folder / names.SPEC_JSON).read_text())["kind"] == "final"
+        lines = (folder / names.CLASSES_CSV).read_text().splitlines()
+        assert [line.partition(",")[0] for line in lines] == ["class", *sample.class_names]
         for picture in (names.CURVES_PNG, names.CONFUSION_PNG):
             assert (folder / picture).read_bytes().startswith(b"\x89PNG")
 

@@ -56,8 +56,7 @@ def read_details(
             shown.append(place)
     read = {place: _read_predictions(client, row) for place, row in enumerate(board.rows)}
     predictions = {place: one for place, one in read.items() if one is not None}
-    inputs = dataset_inputs(client, dataset)
-    classes = {one.digest: tuple(json.loads(one.profile)["classes"]) for one in inputs if one.profile}
+    classes = class_names(client, dataset)
     hard = {
         digest: _hard_examples(predictions.values(), digest, classes.get(digest, ()), texts)
         for digest in sorted({one.row.dataset_digest for one in predictions.values()})
@@ -75,6 +74,18 @@ def read_details(
             if address and row.run_ids
         },
     )
+
+
+def class_names(client: Any, dataset: str) -> dict[str, tuple[str, ...]]:
+    """Return the names of the classes by digest, where they were recorded, of the data sets of a name."""
+    inputs = dataset_inputs(client, dataset)
+    return {one.digest: tuple(json.loads(one.profile)["classes"]) for one in inputs if one.profile}
+
+
+def read_confusion(client: Any, row: BoardRow) -> NDArray[np.int64] | None:
+    """Return answers j to examples of class i, summed over the seeds of a row; None where unknown."""
+    found = _read_predictions(client, row)
+    return None if found is None else np.array(found.confusion)
 
 
 def compare_address(address: str, experiment: str, run_ids: Sequence[str]) -> str:

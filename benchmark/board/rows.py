@@ -171,6 +171,12 @@ class BoardRow(_Record):
         return f"{self.model} ({self.tier})"
 
     @property
+    def identity(self) -> tuple[str, ...]:
+        """What tells it from the other rows of a board, by whatever metric."""
+        where = (self.dataset_digest, self.budget, self.protocol, self.optimised_for)
+        return (*where, self.model, self.tier, self.study)
+
+    @property
     def exploratory(self) -> bool:
         """Whether its metric was chosen after its runs."""
         return self.metric != self.optimised_for

@@ -17,6 +17,7 @@ from benchmark.display.events import EpochEnded, RunEnded, RunStarted
 from benchmark.driver.session import LAST_PATIENCE
 from benchmark.execution.engine import Engine, Job
 from benchmark.metrics.metric import Predictions, get_metric
+from benchmark.report.class_tables import write_classes
 from benchmark.report.plots import confusion_png, curves_png
 from benchmark.search.study import Search
 from benchmark.serving.speed import prediction_speed
@@ -198,6 +199,7 @@ class Phase:
                 arrays |= {"val_probabilities": result.val_probabilities, "val_labels": result.val_labels}
             np.savez_compressed(folder / names.PREDICTIONS, **arrays)
             counts = Predictions(labels, probabilities, result.threshold).confusion
+            write_classes(counts, self.plan.dataset.class_names, folder / names.CLASSES_CSV)
             path = folder / names.CONFUSION_PNG
             self._draw(job, confusion_png, counts, self.plan.dataset.class_names, path)
 

@@ -3,10 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from benchmark.metrics.metric import FloatArray, Metric, Predictions
+
+
+class ByClass(NamedTuple):
+    """Figures of each class, each of shape (classes,); in scikit-learn's order and with its values.
+
+    Attributes
+    ----------
+    precision, recall, f1 : ndarray of float
+        In [0, 1]; 0 where they are undefined.
+    support : ndarray of int
+        Examples of the class.
+    """
+
+    precision: FloatArray
+    recall: FloatArray
+    f1: FloatArray
+    support: NDArray[np.int64]
+
+
+def by_class(confusion: ArrayLike) -> ByClass:
+    """Return precision, recall, F1 and support of each class, from answers j to examples of class i.
+
+    They are those of `sklearn.metrics.precision_recall_fscore_support` with ``zero_division=0``.
+    """
+    counts = np.asarray(confusion, dtype=np.int64)
+    right, answered, support = np.diag(counts), counts.sum(axis=0), counts.sum(axis=1)
+
+    def share(of: NDArray[np.int64], times: int = 1) -> FloatArray:
+        return np.divide(times * right, of, out=np.zeros(len(of)), where=of > 0)
+
+    return ByClass(share(answered), share(support), share(answered + support, 2), support)
 
 
 def _accuracy(predictions: Predictions) -> float:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _CELLS_WITH_TEXT = 15
+_CELLS_WITH_NUMBERS = 30
+_SHARE_WITH_NUMBER = 0.015  # less is read from the colour
 
 
 def curves_png(
@@ -133,12 +135,14 @@ def confusion_png(counts: np.ndarray, class_names: Sequence[str], path: Path | s
     axes.set_xlabel("predicted", color=INK)
     axes.set_ylabel("true", color=INK)
     axes.spines[:].set_visible(False)
-    axes.set_title("Share of each true class", fontsize=10, color=INK, loc="left")
-    if size <= _CELLS_WITH_TEXT:
-        for i, j in np.ndindex(size, size):
-            text = f"{100 * shares[i, j]:.1f}%\n{counts[i, j]:,}"
-            color = "white" if shares[i, j] > 0.5 else INK
-            axes.text(j, i, text, ha="center", va="center", color=color, fontsize=9 if size <= 4 else 6)
+    unit = ", %" if _CELLS_WITH_TEXT < size <= _CELLS_WITH_NUMBERS else ""
+    axes.set_title(f"Share of each true class{unit}", fontsize=10, color=INK, loc="left")
+    for i, j in np.ndindex(size, size) if size <= _CELLS_WITH_NUMBERS else ():
+        text, points = f"{100 * shares[i, j]:.1f}%\n{counts[i, j]:,}", 9 if size <= 4 else 6
+        if size > _CELLS_WITH_TEXT:
+            text, points = f"{100 * shares[i, j]:.0f}" if shares[i, j] >= _SHARE_WITH_NUMBER else "", 8
+        color = "white" if shares[i, j] > 0.5 else INK
+        axes.text(j, i, text, ha="center", va="center", color=color, fontsize=points)
     bar = fig.colorbar(image, cax=bar_axes)
     bar.outline.set_visible(False)
     bar.set_ticks([0, 0.5, 1], labels=["0%", "50%", "100%"])

@@ -8,6 +8,7 @@ from typing import Any
 
 from benchmark.board.rows import BoardRow
 from benchmark.metrics.metric import ACCURACY, get_metric
+from benchmark.report.class_tables import Classes
 from benchmark.report.columns import NOTHING, decimal, failures, score, seeds, whole
 from benchmark.stats.verdicts import Comparison, Scale, SequentialPlan, reach, sentence
 
@@ -26,6 +27,8 @@ class Compared:
         What interval and p-value are corrected for, in words; "" with a plan.
     plan : SequentialPlan or None
         Where seeds were added until it was decided: when comparisons were made.
+    classes : Classes or None
+        Their answers by class, where predictions are stored.
     """
 
     a: BoardRow
@@ -33,6 +36,7 @@ class Compared:
     comparison: Comparison
     family: str
     plan: SequentialPlan | None = None
+    classes: Classes | None = None
 
     @property
     def sentence(self) -> str:
@@ -52,6 +56,7 @@ class Compared:
             "plan": None if self.plan is None else dataclasses.asdict(self.plan),
             "a": self.a.model_dump(mode="json"),
             "b": self.b.model_dump(mode="json"),
+            "classes": [] if self.classes is None else self.classes.shown(),
             "notes": notes(self),
         }
 
@@ -62,6 +67,8 @@ def to_text(compared: Compared) -> str:
     width = max(len(name) for name, _ in figures)
     lines = [compared.sentence, ""]
     lines += [f"{name:<{width}}  {text}" for name, text in figures]
+    if compared.classes is not None:
+        lines += ["", *compared.classes.lines(compared.a.name, compared.b.name)]
     return "\n".join([*lines, *("", *notes(compared))])
 
 
@@ -120,6 +127,8 @@ def notes(compared: Compared) -> list[str]:
         )
     else:
         found.append(f"Interval and p-values: {compared.family}.")
+    if compared.classes is not None:
+        found.append(compared.classes.note)
     return found
 
 

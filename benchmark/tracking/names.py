@@ -81,6 +81,7 @@ CURVES = ("loss", "accuracy", "val_loss", "val_accuracy")
 """Metrics by epoch that are drawn."""
 
 CURVES_PNG, CONFUSION_PNG, SPEC_JSON = "curves.png", "confusion.png", "spec.json"
+CLASSES_CSV = "classes.csv"
 PREDICTIONS, TRACEBACK, SERVABLE = "predictions.npz", "traceback.txt", "model"
 TRIALS_CSV, SEARCH_PNG, BOARD_HTML = "trials.csv", "search.png", "board.html"
 """Artifacts."""

@@ -7,6 +7,7 @@ import pytest
 import sklearn.metrics as theirs
 
 from benchmark.metrics.metric import METRICS, Predictions, all_metrics, get_metric, ranking_metrics
+from benchmark.metrics.of_answers import by_class
 from benchmark.metrics.of_probabilities import positive_class
 from benchmark.support.errors import UserError
 
@@ -50,6 +51,19 @@ def expected(name: str, found: Predictions) -> float:
 def test_values_are_those_of_scikit_learn_to_the_last_digit(name, classes):
     found = predictions(classes)
     assert get_metric(name).value(found) == expected(name, found)
+
+
+@pytest.mark.parametrize("classes", CLASSES)
+def test_figures_of_each_class_are_those_of_scikit_learn(classes):
+    found = predictions(classes, 40)
+    labels, answers = found.labels.copy(), found.answers.copy()
+    labels[labels == 1], answers[answers == 0] = 0, classes - 1  # no example of one, no answer of another
+    counts = theirs.confusion_matrix(labels, answers, labels=range(classes))
+    expected = theirs.precision_recall_fscore_support(
+        labels, answers, labels=range(classes), zero_division=0.0
+    )
+    for ours, sklearns in zip(by_class(counts), expected, strict=True):
+        assert ours.tolist() == pytest.approx(sklearns.tolist(), abs=0, rel=1e-15)
 
 
 @pytest.mark.parametrize("classes", CLASSES)

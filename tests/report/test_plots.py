@@ -6,6 +6,7 @@ import threading
 
 import numpy as np
 import pytest
+from matplotlib.axes import Axes
 from pictures import BLUE, ORANGE, count, ink, pixels
 
 from benchmark.metrics.metric import get_metric
@@ -99,6 +100,16 @@ def test_confusion_of_many_classes(tmp_path, size):
     height, width, _ = pixels(tmp_path / "c.png").shape
     assert 200 < height < 2_000
     assert 200 < width < 2_000
+
+
+def test_of_twenty_classes_the_shares_that_matter_are_written(tmp_path, monkeypatch):
+    written = []
+    monkeypatch.setattr(Axes, "text", lambda axes, x, y, text, **style: written.append((y, x, text)))
+    counts = np.eye(20, dtype=int) * 80
+    counts[3, 7], counts[3, 8] = 19, 1
+    confusion_png(counts, [f"class {k}" for k in range(20)], tmp_path / "c.png")
+    shown = {(row, column): text for row, column, text in written if text}
+    assert shown == {(k, k): "80" if k == 3 else "100" for k in range(20)} | {(3, 7): "19"}
 
 
 def test_confusion_refuses_what_does_not_fit(tmp_path):
