@@ -13,6 +13,9 @@ from benchmark.support.errors import UserError, file_errors
 from benchmark.support.files import RunsFolder
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from benchmark.board.board import Analysis
     from benchmark.board.rows import Board, Details
 
 _FORMATS = ("table", "md", "csv", "json", "tex", "html")
@@ -46,7 +49,7 @@ def main(options: Namespace) -> int:
       python -m benchmark.leaderboard --dataset imdb --format html --output board.html
       python -m benchmark.leaderboard --dataset imdb --format json --output board.json
     """
-    from benchmark.board.stored_board import chosen_dataset, experiment_of, read_board
+    from benchmark.board.stored_board import board_builder, chosen_dataset, experiment_of
     from benchmark.report.board_plots import board_picture
     from benchmark.tracking.store import StoreClient, resolve_uri
 
@@ -59,18 +62,13 @@ def main(options: Namespace) -> int:
     cli.check_embedded_store(uri, options.dataset)
     client = StoreClient(uri)
     dataset = chosen_dataset(client, options.dataset)
-    board = read_board(
-        client,
-        dataset,
-        RunsFolder(cli.RUNS).ledger,
-        metric=options.metric,
-        margin=options.margin,
-        baseline=options.baseline,
-    )
+    build = board_builder(client, dataset, RunsFolder(cli.RUNS).ledger)
+    board = build(metric=options.metric, margin=options.margin, baseline=options.baseline).board
     details: Details | None = None
     if options.format == "html" or options.pictures:
         details = _details(client, experiment_of(dataset), board, uri, with_texts=options.format == "html")
-    text = _text(board, details, options)
+    others = _others(board, build, options) if options.format == "html" else ()
+    text = _text(board, details, others, options)
     if options.picture:
         from benchmark.report.board_plots import board_picture
 
@@ -89,7 +87,24 @@ def main(options: Namespace) -> int:
     return cli.DONE
 
 
-def _text(board: Board, details: Details | None, options: Namespace) -> str:
+def _others(board: Board, build: Callable[..., Analysis], options: Namespace) -> list[Board]:
+    """Compute the board by each other metric that the data allow, for the page's switch."""
+    from benchmark.metrics.metric import ACCURACY, get_metric, ranking_metrics
+
+    asked = get_metric(options.metric or ACCURACY)
+    found = []
+    for metric in map(get_metric, ranking_metrics()):
+        if set(board.metrics) == {metric.name}:
+            continue
+        # Half a point is no margin for a loss.
+        margin = options.margin if metric.percent == asked.percent else None
+        one = build(metric=metric.name, margin=margin, baseline=options.baseline).board
+        if any(row.test_mean is not None for row in one.rows):
+            found.append(one)
+    return found
+
+
+def _text(board: Board, details: Details | None, others: Sequence[Board], options: Namespace) -> str:
     from benchmark.report import tables
 
     if options.format == "tex":
@@ -99,7 +114,7 @@ def _text(board: Board, details: Details | None, options: Namespace) -> str:
     if options.format == "html":
         from benchmark.report.html import to_html
 
-        return to_html(board, details)
+        return to_html(board, details, others=others)
     if options.format == "table":
         to_terminal = options.output is None and sys.stdout.isatty()
         return tables.to_table(board, width=cli.terminal_width(), color=to_terminal, wide=options.wide)

@@ -115,7 +115,9 @@ def _searches(
     return {
         place: [
             (
-                _finite(run.val_accuracy) if run.status in ("ok", "pruned") else None,
+                _finite(run.metrics.get(f"best_val_{row.optimised_for}"))
+                if run.status in ("ok", "pruned")
+                else None,
                 _finite(run.train_seconds) or 0.0,
             )
             for run in by_study[row.study]

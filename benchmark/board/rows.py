@@ -285,8 +285,8 @@ class Details(_Record):
         Of each final run of a row: ``seed`` and, for each of ``loss``, ``accuracy``, ``val_loss`` and
         ``val_accuracy``, a value for each epoch; None where one was not finite.
     searches : dict of int to list of (float or None, float)
-        Of each tuned row, in the order in which the trials were run: best validation accuracy, None where the
-        trial failed, and seconds of training.
+        Of each tuned row, in the order in which the trials were run: the best value on the validation split
+        of what the row was optimised for, None where the trial failed, and seconds of training.
     confusions : dict of int to list of list of int
         ``[i][j]`` answers j to examples of class i, summed over seeds.
     class_names : dict of str to tuple of str

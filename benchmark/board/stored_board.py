@@ -7,9 +7,10 @@ import json
 import os
 import re
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,26 @@ def read_analysis(
 ) -> Analysis:
     """Compute the board of a data set, and keep what comparisons need.
 
+    Parameters
+    ----------
+    client, dataset, ledger, digest, single
+        As `board_builder` takes them.
+    metric : str, optional
+        By what rows are ranked; by default each section by what its runs were optimised for.
+    margin : float, optional
+        The smallest difference worth talking about; by default that of the metric.
+    baseline : str, optional
+        ``model`` or ``model:tier`` that the rows are compared with.
+    """
+    build = board_builder(client, dataset, ledger, digest=digest, single=single)
+    return build(metric=metric, margin=margin, baseline=baseline)
+
+
+def board_builder(
+    client: Any, dataset: str, ledger: Path, *, digest: str | None = None, single: str | None = None
+) -> Callable[..., Analysis]:
+    """Read the final runs of a data set once, for boards by several metrics.
+
     Several data sets may have one name: files of one name in different folders, or a file that was changed.
     Their rows are on the board together, ranked apart, and then named ``NAME@DIGEST``.
 
@@ -86,16 +107,15 @@ def read_analysis(
         choose one of several.
     ledger : Path
         Ledger of test reads.
-    metric : str, optional
-        By what rows are ranked; by default each section by what its runs were optimised for.
-    margin : float, optional
-        The smallest difference worth talking about; by default that of the metric.
-    baseline : str, optional
-        ``model`` or ``model:tier`` that the rows are compared with.
     digest : str, optional
         Rows of the data set of this name that has exactly this digest, and no others.
     single : str, optional
         The setting that chose the data set, where it must be a single one: `dataset`, for example.
+
+    Returns
+    -------
+    callable
+        Computes the board by ``metric``, with ``margin`` and ``baseline``, as `read_analysis` has them.
 
     Raises
     ------
@@ -125,20 +145,23 @@ def read_analysis(
         for run in (*runs, *published)
         if run.test_accuracy is not None
     ]
-    found = build_board(
+    of_runs = partial(
+        build_board,
         runs,
         counted,
         PredictionReader(client),
-        metric=metric,
-        margin=margin,
-        baseline=baseline,
         unrecorded=_unrecorded(reads, Counter(str(entry.get("spec_id", "")) for entry in entries)),
         versions=[str(version) for version in versions.values()] if len(versions) > 1 else (),
     )
-    rows = found.board.rows
-    if baseline is not None and baseline_of(rows, baseline) is None:
-        raise UserError(f"not on this board; {_hint(baseline, rows)}", setting="baseline", value=baseline)
-    return found
+
+    def build(*, baseline: str | None = None, **options: Any) -> Analysis:
+        found = of_runs(baseline=baseline, **options)
+        rows = found.board.rows
+        if baseline is not None and baseline_of(rows, baseline) is None:
+            raise UserError(f"not on this board; {_hint(baseline, rows)}", setting="baseline", value=baseline)
+        return found
+
+    return build
 
 
 def _stored_runs(client: Any, dataset: str) -> list[StoredRun]:

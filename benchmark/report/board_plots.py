@@ -24,6 +24,11 @@ _AXES = _WIDTH - _LEFT - _RIGHT
 # Where a label may stand beside its mark, in points: the first place that is free is taken.
 _PLACES = tuple((x, y) for y in (0, 10, -10, 20, -20, 30, -30, 40, -40, 50, -50) for x in (8, -8))
 
+_COSTS = {
+    "train_seconds_median": "median seconds of a run",
+    "predict_ms": "milliseconds to predict a text, one by one",
+}
+
 
 def board_picture(board: Board, path: Path | str) -> None:
     """Draw the board: one line for each row, the best at the top.
@@ -148,7 +153,7 @@ def _board_legend(axes: Axes, rows: Sequence[BoardRow], y: float) -> None:
 
 
 def cost_picture(board: Board, path: Path | str) -> None:
-    """Draw the mean on the test split against the median seconds of a run, a panel for each section.
+    """Draw the mean on the test split against what a run and a prediction take, a panel for each section.
 
     Parameters
     ----------
@@ -170,18 +175,29 @@ def cost_picture(board: Board, path: Path | str) -> None:
     """
     board = as_printed(board)
     shown = [row for row in board.rows if not row.watermark]
-    parts = [part for part in sections(shown) if any(map(_drawable, part.rows))]
-    single = f" on {parts[0].title}" if len(parts) == 1 else ""
+    parts = [
+        (part, cost)
+        for part in sections(shown)
+        for cost in _COSTS
+        if any(_cost(row, cost) is not None for row in part.rows)
+    ]
+    titles = list(dict.fromkeys(part.title for part, _ in parts))
+    single = f" on {titles[0]}" if len(titles) == 1 else ""
     fig, bottoms = style.panels_figure(
-        *(_WIDTH, 0.95, max(len(parts), 1), f"Test {_titles(parts)} and its cost{single}"),
+        *(
+            _WIDTH,
+            0.95,
+            max(len(parts), 1),
+            f"Test {_titles([part for part, _ in parts])} and its cost{single}",
+        ),
         f"Mean with {100 * board.level:g} % interval over seeds; the dashed line joins means and may be luck",
     )
     panels = [style.add_panel(fig, 0.8, bottom, _WIDTH - 1.0) for bottom in bottoms]
-    for axes, part in zip(panels, parts, strict=False):
-        _draw_costs(axes, part, titled=len(parts) > 1)
+    for axes, (part, cost) in zip(panels, parts, strict=False):
+        _draw_costs(axes, part, cost, titled=len(titles) > 1)
     if not parts:
         style.say_alone(panels[0], "no row with an accuracy and a cost")
-    devices = sorted({row.device for part in parts for row in part.rows})
+    devices = sorted({row.device for part, _ in parts for row in part.rows})
     unequal = f"Seconds are of different devices: {', '.join(devices)}" if len(devices) > 1 else ""
     style.footnote(fig, board, shown, unequal)
     style.save(fig, path)
@@ -194,20 +210,20 @@ def _titles(parts: Sequence[Section]) -> str:
     )
 
 
-def _drawable(row: BoardRow) -> bool:
-    return row.test_mean is not None and row.train_seconds_median is not None
+def _cost(row: BoardRow, cost: str) -> float | None:
+    """Return what a row costs; None where it cannot be drawn. A logarithm needs something."""
+    value: float | None = getattr(row, cost)
+    return None if value is None or row.test_mean is None else max(value, 1e-3)
 
 
-def _draw_costs(axes: Axes, part: Section, *, titled: bool) -> None:
+def _draw_costs(axes: Axes, part: Section, cost: str, *, titled: bool) -> None:
     style.plain_axes(axes, part.title if titled else "")
     metric = get_metric(part.rows[0].metric)
     axes.set_ylabel(f"test {metric.label}", fontsize=9)
-    axes.set_xlabel("median seconds of a run (logarithmic)", fontsize=9)
-    rows = [row for row in part.rows if _drawable(row)]
-    # A logarithm needs something.
-    points = [
-        (max(row.train_seconds_median or 0, 1e-3), metric.factor * (row.test_mean or 0)) for row in rows
-    ]
+    axes.set_xlabel(f"{_COSTS[cost]} (logarithmic)", fontsize=9)
+    priced = [(row, price) for row in part.rows if (price := _cost(row, cost)) is not None]
+    rows = [row for row, _ in priced]
+    points = [(price, metric.factor * (row.test_mean or 0)) for row, price in priced]
     for row, (x, mean) in zip(rows, points, strict=True):
         color, marker = style.tier_style(row)
         low, high = row.test_ci_low, row.test_ci_high

@@ -1,4 +1,4 @@
-"""Budget curves: the validation accuracy to be expected of a search, by its trials and by its seconds."""
+"""Budget curves: the best result on validation to be expected of a search, by its trials and seconds."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from benchmark.board.ranking import as_printed
 from benchmark.board.rows import Board, BoardRow, Details
+from benchmark.metrics.metric import get_metric
 from benchmark.report import plot_style as style
 from benchmark.report.columns import sections
 from benchmark.report.page_searches import section_searches
@@ -52,15 +53,16 @@ def budget_picture(board: Board, details: Details, path: Path | str) -> None:
     parts = []
     for part in sections(shown):
         rows = {places[id(row)]: row for row in part.rows}
+        aim = get_metric(part.rows[0].optimised_for)
         found = section_searches(
-            {place: details.searches[place] for place in rows if place in details.searches}
+            {place: details.searches[place] for place in rows if place in details.searches}, aim
         )
         if found["trials"]["curves"]:
-            parts.append((part.title, rows, found))
+            parts.append((part.title, rows, found, aim))
     single = f" on {parts[0][0]}" if len(parts) == 1 else ""
     fig, bottoms = style.panels_figure(
         *(_WIDTH, 0.85, max(len(parts), 1), f"What a search can be expected to find{single}"),
-        "Best validation accuracy among so many of its trials, in random order, with 95 % bands; "
+        "Best result on validation among so many of its trials, in random order, with 95 % bands; "
         "it says nothing of the test split",
     )
     width = (_WIDTH - _LEFT - _RIGHT - _BETWEEN) / 2
@@ -68,42 +70,42 @@ def budget_picture(board: Board, details: Details, path: Path | str) -> None:
         [style.add_panel(fig, left, bottom, width) for left in (_LEFT, _LEFT + width + _BETWEEN)]
         for bottom in bottoms
     ]
-    for (title, rows, found), (left, right) in zip(parts, panels, strict=False):
+    for (title, rows, found, aim), (left, right) in zip(parts, panels, strict=False):
         style.plain_axes(left, title if len(parts) > 1 else "")
         style.plain_axes(right)
         for axes, unit in ((left, "trials"), (right, "seconds")):
-            _draw_curves(axes, found[unit])
-            axes.set_ylim(*_limits(found))
-        left.set_ylabel("expected best validation accuracy (%)", fontsize=9)
+            _draw_curves(axes, found[unit], aim.factor)
+            axes.set_ylim(*_limits(found, aim.factor))
+        left.set_ylabel(f"expected best validation {aim.label}", fontsize=9)
         left.set_xlabel("trials", fontsize=9)
         style.whole_ticks(left)
         right.tick_params(labelleft=False)
         right.set_xlabel("seconds of training (logarithmic)", fontsize=9)
         seconds = [value for curve in found["seconds"]["curves"].values() for value in curve["x"]]
         style.log_seconds(right, seconds)
-        _add_legend(right, rows, found)
+        _add_legend(right, rows, found, aim.sign)
     if not parts:
         style.say_alone(panels[0][0], "no search with a result")
         panels[0][1].set_axis_off()
-    lost = sum(counts[1] for _, _, found in parts for counts in found["counts"].values())
+    lost = sum(counts[1] for _, _, found, _ in parts for counts in found["counts"].values())
     without = f"Trials without a value, which count as the worst of their search: {lost}" if lost else ""
     style.footnote(fig, board, shown, without)
     style.save(fig, path)
 
 
-def _draw_curves(axes: Axes, found: Mapping[str, Any]) -> None:
+def _draw_curves(axes: Axes, found: Mapping[str, Any], factor: float) -> None:
     curves = found["curves"]
     for place, curve in curves.items():
         color, dashes = _line_style(place, curves)
         x, mean, low, high = (np.asarray(curve[name]) for name in ("x", "mean", "low", "high"))
         weak = 0.14 if len(curves) < 4 else 0.06
-        axes.fill_between(x, 100 * low, 100 * high, color=color, alpha=weak, linewidth=0)
+        axes.fill_between(x, factor * low, factor * high, color=color, alpha=weak, linewidth=0)
         marker = "o" if len(x) == 1 else ""
-        axes.plot(x, 100 * mean, color=color, dashes=dashes, linewidth=1.8, marker=marker, markersize=5)
+        axes.plot(x, factor * mean, color=color, dashes=dashes, linewidth=1.8, marker=marker, markersize=5)
     for crossing in found["crossings"]:
         if crossing["first_place"]:
             curve = curves[crossing["ahead"]]
-            y = 100 * float(np.interp(crossing["budget"], curve["x"], curve["mean"]))
+            y = factor * float(np.interp(crossing["budget"], curve["x"], curve["mean"]))
             color, width = _RINGS[_sure(crossing)]
             axes.scatter(
                 *([crossing["budget"]], [y]), s=70, facecolors="none", edgecolors=color, linewidths=width,
@@ -111,14 +113,14 @@ def _draw_curves(axes: Axes, found: Mapping[str, Any]) -> None:
             )  # fmt: skip
 
 
-def _limits(found: Mapping[str, Any]) -> tuple[float, float]:
-    """Choose the accuracies that both panels show: all means, and of the bands not more than helps."""
+def _limits(found: Mapping[str, Any], factor: float) -> tuple[float, float]:
+    """Choose the values that both panels show: all means, and of the bands not more than helps."""
     curves = [curve for unit in ("trials", "seconds") for curve in found[unit]["curves"].values()]
     mean, low, high = (
-        100 * np.concatenate([curve[name] for curve in curves]) for name in ("mean", "low", "high")
+        factor * np.concatenate([curve[name] for curve in curves]) for name in ("mean", "low", "high")
     )
     # The band of one or two trials may be wider than everything else.
-    room = max(float(np.ptp(mean)), 1.0)
+    room = max(float(np.ptp(mean)), factor / 100)
     bottom, top = max(low.min(), mean.min() - 0.4 * room), min(high.max(), mean.max() + 0.6 * room)
     return float(bottom) - 0.05 * room, float(top) + 0.05 * room
 
@@ -133,13 +135,13 @@ def _sure(crossing: Mapping[str, Any]) -> bool:
     return bool(crossing["apart_before"] and crossing["apart_after"])
 
 
-def _add_legend(axes: Axes, rows: Mapping[int, BoardRow], found: Mapping[str, Any]) -> None:
+def _add_legend(axes: Axes, rows: Mapping[int, BoardRow], found: Mapping[str, Any], sign: int) -> None:
     from matplotlib.lines import Line2D
 
     curves = found["trials"]["curves"]
     marks = []
-    # The highest end first, as the eye meets them.
-    for place in sorted(curves, key=lambda place: -curves[place]["mean"][-1]):
+    # The best end first.
+    for place in sorted(curves, key=lambda place: -sign * curves[place]["mean"][-1]):
         color, dashes = _line_style(place, curves)
         label = f"{style.short(rows[place].model, 22)}, {found['counts'][place][0]} trials"
         marks.append(Line2D([], [], color=color, dashes=dashes, linewidth=1.8, label=label))

@@ -6,12 +6,15 @@ import base64
 import hashlib
 import json
 import re
+from collections.abc import Sequence
 from html import escape
 from importlib.resources import files
 from typing import Any
 
 from benchmark.board.ranking import as_printed
-from benchmark.board.rows import Board, Details
+from benchmark.board.rows import Board, Details, MetricFacts
+from benchmark.metrics.metric import get_metric
+from benchmark.metrics.of_answers import by_class
 from benchmark.report.columns import EMPTY, captions, columns, noted, rank, sections
 from benchmark.report.page_searches import section_searches
 from benchmark.support.printable import redacted
@@ -20,7 +23,9 @@ from benchmark.support.printable import redacted
 _SCRIPTS = ("dom", "chart", "cells", "table", "detail", "curves", "cost", "search", "hard", "page")
 
 
-def to_html(board: Board, details: Details | None = None, *, title: str | None = None) -> str:
+def to_html(
+    board: Board, details: Details | None = None, *, others: Sequence[Board] = (), title: str | None = None
+) -> str:
     """Write the board as a page that needs no network and no other file.
 
     Parameters
@@ -29,6 +34,8 @@ def to_html(board: Board, details: Details | None = None, *, title: str | None =
         As `benchmark.board.board.build_board` gives it.
     details : Details, optional
         As `benchmark.board.page_content.read_details` gives them; the page prints "not recorded" without.
+    others : sequence of Board
+        The same rows by other metrics, to which a reader can switch.
     title : str, optional
         Heading of the page; by default it names the data set.
 
@@ -69,7 +76,7 @@ def to_html(board: Board, details: Details | None = None, *, title: str | None =
         summary=board.summary,
         sections=[(section, columns(section.rows), noted(section.rows)) for section in sections(board.rows)],
         captions=captions(board),
-        data=_json({"title": title, **_page_data(board, details or Details())}),
+        data=_json({"title": title, **_page_data(board, details or Details(), others)}),
         script=script,
     )
 
@@ -88,40 +95,36 @@ def _json(data: object) -> str:
     return re.sub("[<>&\u2028\u2029]", lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
-def _page_data(board: Board, details: Details) -> dict[str, Any]:
+def _page_data(board: Board, details: Details, others: Sequence[Board]) -> dict[str, Any]:
     """Collect what the script shows, as JSON has it.
 
-    Rows are named by their place in `Board.rows`. Figures have six significant digits, those of curves four,
-    which is more than a screen shows.
+    Rows are named by their place in `Board.rows`, also those of the other boards, whose order differs.
+    Figures have six significant digits, those of curves four, which is more than a screen shows.
     """
-    places = {id(row): place for place, row in enumerate(board.rows)}
-    ranks: dict[int, str] = {}
-    parts = []
-    for section in sections(board.rows):
-        group = [places[id(row)] for row in section.rows]
-        ranks |= {places[id(row)]: rank(row) for row in section.rows}
-        found = {place: details.searches[place] for place in group if details.searches.get(place)}
-        parts.append(
-            {
-                "title": section.title,
-                "rows": group,
-                "watermark": section.watermark,
-                "search": section_searches(found),
-            }
-        )
+    places = {row.identity: place for place, row in enumerate(board.rows)}
+    first = _by_metric(board, range(len(board.rows)))
+    for section in first["sections"]:
+        found = {place: details.searches[place] for place in section["rows"] if details.searches.get(place)}
+        aim = get_metric(board.rows[section["rows"][0]].optimised_for)
+        section["search"] = section_searches(found, aim)
+    views = [_by_metric(one, [places[row.identity] for row in one.rows]) for one in map(as_printed, others)]
+    for view in views:
+        # What a row has in common with the first board is there already.
+        pairs = zip(view["rows"], first["rows"], strict=True)
+        view["rows"] = [
+            {name: value for name, value in new.items() if value != old[name]} for new, old in pairs
+        ]
     return {
         "empty": EMPTY,
-        "captions": captions(board),
-        "metrics": {name: facts.model_dump() for name, facts in board.metrics.items()},
         "level": board.level,
-        "rows": [
-            {**_rounded(row.model_dump(mode="json")), "name": row.name, "rank_text": ranks[place]}
-            for place, row in enumerate(board.rows)
-        ],
-        "sections": parts,
-        "pairs": [list(_rounded(pair.model_dump()).values()) for pair in board.comparisons],
+        **first,
+        "others": views,
         "curves": _rounded(details.curves, 4),
         "confusions": details.confusions,
+        "byClass": {
+            place: _rounded(_by_class(counts, board.rows[place].n_seeds), 4)
+            for place, counts in details.confusions.items()
+        },
         "classes": details.class_names,
         "hard": details.hard_examples,
         "hardTotal": details.hard_total,
@@ -132,6 +135,44 @@ def _page_data(board: Board, details: Details) -> dict[str, Any]:
             if link.startswith(("http://", "https://"))
         },
     }
+
+
+def _by_metric(board: Board, places: Sequence[int]) -> dict[str, Any]:
+    """Collect what depends on the metric; `places` are the numbers by which the page names the rows."""
+    ranks: dict[int, str] = {}
+    parts = []
+    number = {id(row): place for row, place in zip(board.rows, places, strict=True)}
+    for section in sections(board.rows):
+        ranks |= {number[id(row)]: rank(row) for row in section.rows}
+        group = [number[id(row)] for row in section.rows]
+        parts.append({"title": section.title, "rows": group, "watermark": section.watermark})
+    aims = {row.optimised_for: get_metric(row.optimised_for) for row in board.rows}
+    known = {
+        name: MetricFacts(**{field: getattr(aim, field) for field in MetricFacts.model_fields})
+        for name, aim in aims.items()
+    }
+    rows = {
+        place: {**_rounded(row.model_dump(mode="json")), "name": row.name, "rank_text": ranks[place]}
+        for place, row in zip(places, board.rows, strict=True)
+    }
+    return {
+        "label": " / ".join(dict.fromkeys(facts.title for facts in board.metrics.values())),
+        "metrics": {name: facts.model_dump() for name, facts in (known | board.metrics).items()},
+        "captions": captions(board),
+        "summary": board.summary,
+        "rows": [rows[place] for place in sorted(rows)],
+        "sections": parts,
+        "pairs": [
+            [places[pair.a], places[pair.b], *list(_rounded(pair.model_dump()).values())[2:]]
+            for pair in board.comparisons
+        ],
+    }
+
+
+def _by_class(confusion: Sequence[Sequence[int]], seeds: int) -> list[list[float]]:
+    """Return precision, recall, F1 and support of each class, from the answers of several seeds."""
+    found = by_class(confusion)
+    return [one.tolist() for one in found._replace(support=found.support // seeds)]
 
 
 def _rounded(value: Any, digits: int = 6) -> Any:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmark.metrics.metric import ACCURACY, Metric, get_metric
 from benchmark.stats.budget_curves import Curve, best_within_seconds, crossings, expected_best
 
 Trial = tuple[float | None, float]
@@ -17,13 +18,15 @@ _RESAMPLES = 200  # enough for a band that is drawn, and a board of thirty searc
 _SHORTEST = 1e-3  # seconds; a trial that failed at once has still taken some time
 
 
-def section_searches(searches: Mapping[int, Sequence[Trial]]) -> dict[str, Any]:
-    """Compute the curves of expected best validation accuracy, and where they cross.
+def section_searches(searches: Mapping[int, Sequence[Trial]], metric: Metric | None = None) -> dict[str, Any]:
+    """Compute the curves of the expected best on the validation split, and where they cross.
 
     Parameters
     ----------
     searches : mapping of int to sequence of (float or None, float)
         By the place of the row, as in `benchmark.board.rows.Details`.
+    metric : Metric, optional
+        Of the trials' values; accuracy by default.
 
     Returns
     -------
@@ -38,50 +41,54 @@ def section_searches(searches: Mapping[int, Sequence[Trial]]) -> dict[str, Any]:
     left its user with nothing better: it counts as the worst value seen in its search. A search without
     any value has no curve.
     """
-    scores = {row: _scores(trials) for row, trials in searches.items()}
+    metric = metric or get_metric(ACCURACY)
+    # Where less is better everything is computed with the opposite sign, and turned at the end.
+    scores = {row: _scores(trials, metric.sign) for row, trials in searches.items()}
     known = {row: values for row, values in scores.items() if values}
     costs = {row: [max(seconds, _SHORTEST) for _, seconds in searches[row]] for row in known}
     by_trials = {
-        row: _accuracies(expected_best(values, resamples=_RESAMPLES)) for row, values in known.items()
+        row: _within(expected_best(values, resamples=_RESAMPLES), metric) for row, values in known.items()
     }
     by_seconds = {
-        row: _accuracies(best_within_seconds(values, costs[row], resamples=_RESAMPLES))
+        row: _within(best_within_seconds(values, costs[row], resamples=_RESAMPLES), metric)
         for row, values in known.items()
     }
     return {
         "counts": {
             row: [len(trials), sum(value is None for value, _ in trials)] for row, trials in searches.items()
         },
-        "trials": _unit(by_trials),
-        "seconds": _unit(by_seconds),
+        "trials": _unit(by_trials, metric.sign),
+        "seconds": _unit(by_seconds, metric.sign),
     }
 
 
-def _scores(trials: Sequence[Trial]) -> list[float]:
-    known = [value for value, _ in trials if value is not None]
-    return [min(known) if value is None else value for value, _ in trials] if known else []
+def _scores(trials: Sequence[Trial], sign: int) -> list[float]:
+    known = [sign * value for value, _ in trials if value is not None]
+    return [min(known) if value is None else sign * value for value, _ in trials] if known else []
 
 
-def _accuracies(curve: Curve) -> Curve:
-    """Cut the band, which is symmetric, to what an accuracy can be."""
-    return replace(curve, low=np.clip(curve.low, 0, 1), high=np.clip(curve.high, 0, 1))
+def _within(curve: Curve, metric: Metric) -> Curve:
+    """Cut the band, which is symmetric, to what the metric can be."""
+    low, high = sorted((metric.sign * metric.low, metric.sign * metric.high))
+    return replace(curve, low=np.clip(curve.low, low, high), high=np.clip(curve.high, low, high))
 
 
-def _unit(curves: Mapping[int, Curve]) -> dict[str, Any]:
+def _unit(curves: Mapping[int, Curve], sign: int) -> dict[str, Any]:
     found = [
         crossing
         for first, second in combinations(curves, 2)
         for crossing in _crossings(curves, first, second)
     ]
     return {
-        "curves": {row: _points(curve) for row, curve in curves.items()},
+        "curves": {row: _points(curve, sign) for row, curve in curves.items()},
         "crossings": sorted(found, key=lambda crossing: crossing["budget"]),
     }
 
 
-def _points(curve: Curve) -> dict[str, list[float]]:
+def _points(curve: Curve, sign: int) -> dict[str, list[float]]:
+    low, high = (curve.low, curve.high) if sign > 0 else (curve.high, curve.low)
     ok = np.isfinite(curve.mean) & np.isfinite(curve.low) & np.isfinite(curve.high)
-    columns = {"x": curve.budgets, "mean": curve.mean, "low": curve.low, "high": curve.high}
+    columns = {"x": curve.budgets, "mean": sign * curve.mean, "low": sign * low, "high": sign * high}
     return {name: [float(f"{value:.5g}") for value in values[ok]] for name, values in columns.items()}
 
 

@@ -1,5 +1,6 @@
 """What the board's page shows beyond the board, from a real store."""
 
+import json
 from collections import Counter
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from benchmark.board.ranking import as_printed
 from benchmark.board.stored_board import read_board
 from benchmark.data.ledger_chain import SHOWN, read_test_texts
 from benchmark.data.prepare import find_prepared
+from benchmark.metrics.metric import ranking_metrics
 from benchmark.tracking import names
 from benchmark.tracking.predictions import PredictionReader, read_predictions
 from benchmark.tracking.store import StoreClient, connect, resolve_uri
@@ -116,6 +118,31 @@ def test_the_page_has_texts_where_the_data_is_at_hand(store, board, sample, caps
     (text,) = read_test_texts(sample, np.array([example["index"]]), LEDGER)
     assert text.partition("<")[0] in page
     assert reads(LEDGER)[SHOWN] == before + 2  # one for the page, one here
+
+
+def test_the_page_can_be_switched_to_every_metric_that_ranks(store, board, capsys):
+    words = ["--dataset", "sample", "--format", "html", "--metric", "macro_f1", "--margin", "2"]
+    assert leaderboard.main([*words, "--output", "board.html"]) == 0
+    page = Path("board.html").read_text()
+    data = json.loads(page.partition('id="data">')[2].partition("</script>")[0])
+    assert data["label"] == "macro F1"
+    shown = [
+        list(view["metrics"])[-1] if view["label"] != "accuracy" else "accuracy" for view in data["others"]
+    ]
+    assert shown == [name for name in ranking_metrics() if name != "macro_f1"]
+    margins = {
+        view["label"]: view["metrics"][name]["margin"]
+        for name, view in zip(shown, data["others"], strict=True)
+    }
+    assert data["metrics"]["macro_f1"]["margin"] == margins["accuracy"] == 0.02
+    assert margins["log loss"] is None  # two points are no margin of a loss
+    for name, view in zip(shown, data["others"], strict=True):
+        expected = as_printed(read_board(store, "sample", LEDGER, metric=name))
+        means = [
+            {**data["rows"][place], **view["rows"][place]}["test_mean"]
+            for place in view["sections"][0]["rows"]
+        ]
+        assert means == pytest.approx([row.test_mean for row in expected.rows], rel=1e-5)
 
 
 def test_a_page_that_cannot_be_written_shows_no_texts(copied_sweep, capsys):

@@ -3,7 +3,8 @@
 import numpy as np
 from export_samples import row, versus
 
-from benchmark.board.rows import Board, Details, Pair
+from benchmark.board.rows import Board, Details, MetricFacts, Pair
+from benchmark.metrics.metric import get_metric
 
 HOSTILE = "</script><img src=x onerror=alert(1)>"
 CLASSES = ("neg", "pos")
@@ -82,6 +83,61 @@ def small():
         links={0: "http://127.0.0.1:5000/#/compare-runs", 1: "javascript:alert(1)"},
     )
     return board, details
+
+
+def by_metric(board, name, change):
+    """The same board by another metric: its values are `change` of the accuracies, order and ranks follow."""
+    metric = get_metric(name)
+    values = ("test_mean", "test_ci_low", "test_ci_high", "test_min", "test_max", "test_median", "val_mean")
+    rows = []
+    for one in board.rows:
+        new = {
+            field: None if getattr(one, field) is None else change(getattr(one, field)) for field in values
+        }
+        if new["test_ci_low"] is not None:
+            new["test_ci_low"], new["test_ci_high"] = sorted((new["test_ci_low"], new["test_ci_high"]))
+        each = tuple(map(change, one.test_values))
+        rows.append(one.model_copy(update={"metric": name, **new, "test_values": each}))
+    # Best first, smoke tests last, as boards are.
+    order = sorted(
+        range(len(rows)), key=lambda k: (rows[k].watermark is not None, -metric.sign * rows[k].test_mean)
+    )
+    ranks = {k: place + 1 for place, k in enumerate(order) if rows[k].rank is not None}
+    changed = [
+        rows[k].model_copy(update={"rank": ranks[k], "rank_worst": ranks[k]}) if k in ranks else rows[k]
+        for k in order
+    ]
+    pairs = [
+        pair.model_copy(update={"a": order.index(pair.a), "b": order.index(pair.b), "difference": 0.0123})
+        for pair in board.comparisons
+    ]
+    facts = MetricFacts(
+        **{field: getattr(metric, field) for field in ("title", "larger_is_better", "percent", "margin")}
+    )
+    summary = (f"in a sentence by {name}",)
+    update = {
+        "rows": tuple(changed),
+        "comparisons": tuple(pairs),
+        "metrics": {name: facts},
+        "summary": summary,
+    }
+    return board.model_copy(update=update)
+
+
+def switched():
+    """The small board, and the same by macro F1, where the order is another, and by log loss."""
+    board, details = small()
+    timed = [
+        row.model_copy(update={"predict_ms": 1.5 * (place + 1), "predict_texts_per_second": 900.0})
+        for place, row in enumerate(board.rows[:2])
+    ]
+    board = board.model_copy(update={"rows": (*timed, *board.rows[2:]), "summary": ("first",)})
+    swapped = {0.88: 0.61, 0.86: 0.72}
+    others = (
+        by_metric(board, "macro_f1", lambda value: swapped.get(value, value - 0.2)),
+        by_metric(board, "log_loss", lambda value: 1.2 - value),
+    )
+    return board, details, others
 
 
 def hostile():

@@ -56,6 +56,15 @@ def test_each_section_has_its_own_panel_and_front(tmp_path, drawn):
     assert "imdb, budget standard, protocol pretrained" in texts(tmp_path / "c.svg")
 
 
+def test_prediction_has_a_panel_of_its_own_where_it_was_timed(tmp_path, drawn):
+    timed = [row.model_copy(update={"predict_ms": 4.0 - place}) for place, row in enumerate(SOME[:3])]
+    cost_picture(board(*timed, *SOME[3:]), tmp_path / "c.svg")
+    assert len(drawn[0].axes) == 2
+    assert front(drawn[0], 0) == [(1, 88), (10, 89), (100, 90)]
+    assert front(drawn[0], 1) == [(2, 87), (3, 88), (4, 90)]
+    assert "milliseconds to predict a text, one by one (logarithmic)" in texts(tmp_path / "c.svg")
+
+
 def test_a_row_in_both_tiers_is_drawn_once(tmp_path):
     runs = ("r1", "r2", "r3")
     both = [row("lstm", 0.8, tier=tier, run_ids=runs) for tier in ("default", "tuned")]

@@ -9,7 +9,7 @@ from importlib.resources import files
 
 import pytest
 from export_samples import board, row
-from html_samples import HOSTILE, hostile, large, small, trials
+from html_samples import HOSTILE, by_metric, hostile, large, small, switched, trials
 
 from benchmark.board.rows import WATERMARK, BoardRow, Details
 from benchmark.report import page_searches
@@ -44,6 +44,42 @@ def test_the_page_carries_every_row_comparison_and_detail():
     assert data["confusions"] == {"0": [[900, 100], [60, 940]]}
     assert data["hardTotal"] == {"d1": 31}
     assert data["hard"]["d1"][1]["text"] is None
+
+
+def test_boards_by_other_metrics_name_rows_as_the_first_does_and_hold_only_what_differs():
+    sample, details, others = switched()
+    data = data_of(to_html(sample, details, others=others))
+    by_f1, by_loss = data["others"]
+    assert (data["label"], by_f1["label"], by_loss["label"]) == ("accuracy", "macro F1", "log loss")
+    assert [section["rows"] for section in data["sections"]] == [[0, 1, 2], [3], [4]]
+    assert sorted(section["rows"] for section in by_f1["sections"]) == [[1, 2, 0], [3], [4]]
+    for view, board_by in zip(data["others"], others, strict=True):
+        for row_by in board_by.rows:
+            place = [one.identity for one in sample.rows].index(row_by.identity)
+            whole = {**data["rows"][place], **view["rows"][place]}
+            assert (whole["model"], whole["metric"]) == (row_by.model, row_by.metric)
+            assert whole["test_mean"] == pytest.approx(row_by.test_mean, rel=1e-5)
+            assert not {"model", "study", "parameters", "versions", "run_ids"} & set(view["rows"][place])
+    assert by_f1["pairs"][0][:2] == [0, 1]  # in the order of that board it is the third and the first row
+    assert by_f1["metrics"]["accuracy"]["title"] == "accuracy"  # what the search followed
+    assert by_loss["metrics"]["log_loss"]["margin"] is None
+    assert by_loss["summary"] == ["in a sentence by log_loss"]
+    assert "search" not in by_loss["sections"][0]
+
+
+def test_each_further_metric_costs_little():
+    sample, details = large(26, n_trials=1)
+    alone = len(to_html(sample, details))
+    both = len(to_html(sample, details, others=[by_metric(sample, "macro_f1", lambda value: value - 0.1)]))
+    assert both - alone < 0.45 * alone
+
+
+def test_precision_recall_and_f1_stand_beside_the_answers():
+    data = data_of(to_html(*small()))
+    precision, recall, f1, support = data["byClass"]["0"]
+    assert (precision[0], recall[0]) == (round(900 / 960, 4), 0.9)
+    assert f1[1] == round(2 * 940 / 2040, 4)
+    assert support == [333, 333]  # of 1000 answers of three seeds
 
 
 def test_rows_that_are_the_same_runs_are_one_with_what_is_known_of_both():

@@ -2,7 +2,7 @@
 
 import pytest
 from browser import open_page
-from html_samples import HOSTILE, hostile, large, small
+from html_samples import HOSTILE, hostile, large, small, switched
 
 from benchmark.report import page_searches
 from benchmark.report.html import to_html
@@ -45,6 +45,9 @@ def files(tmp_path_factory):
         patch.setattr(page_searches, "_RESAMPLES", 50)
         for sample in (small, hostile, large):
             (folder / f"{sample.__name__}.html").write_text(to_html(*sample()), encoding="utf-8")
+        board, details, others = switched()
+        page = to_html(board, details, others=others)
+        (folder / "switched.html").write_text(page, encoding="utf-8")
     return folder
 
 
@@ -197,6 +200,108 @@ def test_a_row_opens_with_curves_answers_comparisons_and_origin(page):
     assert not detail.is_displayed()
 
 
+def switch(page, metric):
+    page.run(
+        "const select = document.querySelector('#metric select');"
+        "select.value = [...select.options].find((one) => one.text === arguments[0]).value;"
+        "select.dispatchEvent(new Event('change'))",
+        metric,
+    )
+    page.settle()
+
+
+def test_the_switch_ranks_and_compares_by_another_metric(page, files):
+    assert page.all("#metric select") == []  # there is one metric only
+    page.load(files / "switched.html")
+    assert page.texts("#metric option") == ["accuracy", "macro F1", "log loss"]
+    page.click(page.all(".open")[0])
+    page.settle()
+    before = page.one("main").text
+    switch(page, "macro F1")
+    assert models(page) == ["steady", "plain", "late"]
+    section = page.all(".board")[0].text
+    assert section.startswith("imdb, budget standard, protocol inductive, by macro F1")
+    assert "exploratory: optimised for accuracy" in section
+    assert "test macro F1 %" in page.texts(".board:first-of-type thead th button")
+    assert page.texts(".summary") == ["in a sentence by macro_f1."]
+    steady, _, late = page.all(".board:first-of-type tr.row")
+    assert "72.0" in steady.text
+    assert "61.0" in late.text
+    opened = page.one("tr.more:not([hidden])").text  # late is still open, at its new place
+    assert "Test macro F1 of each seed" in opened
+    assert "steady (tuned) +1.23" in opened.replace("\n", " ")
+    assert "macro F1; exploratory, the runs were optimised for accuracy" in opened
+    assert "Macro F1 against cost" in section
+    assert ranking(page) == ["late (tuned)", "steady (tuned)"]  # of the search, which followed accuracy
+    switch(page, "accuracy")
+    assert page.one("main").text == before
+
+
+def test_of_a_loss_less_is_better(page, files):
+    page.load(files / "switched.html")
+    switch(page, "log loss")
+    shown = page.all(".board")[1]
+    late = shown.find_elements("css selector", "tr.row")[0].text
+    assert "0.320\n[0.310, 0.330]" in late
+    assert "%" not in shown.find_element("css selector", "th[data-key=accuracy] button").text
+    assert "no difference of log loss is too small to matter" in page.one("#facts").text
+    heading = shown.find_element("css selector", "th[data-key=accuracy]")
+    page.click(heading.find_element("css selector", "button"))
+    assert heading.get_attribute("aria-sort") == "ascending"
+    names = [name.text for name in shown.find_elements("css selector", "tr.row .open")]
+    assert names == ["late", "steady", "plain"]
+    said = [mark.get_attribute("aria-label") for mark in shown.find_elements("css selector", ".cost .mark")]
+    assert said[-1].startswith("late (tuned), 0.320 [0.310, 0.330], 11.0 s")
+    assert all("no cheaper row has a lower mean" in text for text in said)
+
+
+def test_what_a_prediction_takes_is_a_column_and_a_cost(page, files):
+    assert page.all("th[data-key=predict_ms]:not([hidden])") == []
+    assert "predict_ms" not in [one.get_attribute("value") for one in page.all(".cost option")]
+    page.load(files / "switched.html")
+    place = page.run("return arguments[0].cellIndex", head(page, "predict_ms"))
+    cells = page.run(
+        "return [...document.querySelectorAll('tr.row')].slice(0, 3)"
+        ".map(row => row.cells[arguments[0]].textContent)",
+        place,
+    )
+    assert cells == ["1.5", "3.0", "–not recorded"]
+    cost = page.all(".cost select")[0]
+    page.run("arguments[0].value = 'predict_ms'; arguments[0].dispatchEvent(new Event('change'))", cost)
+    said = [
+        mark.get_attribute("aria-label")
+        for mark in page.all(".cost")[0].find_elements("css selector", ".mark")
+    ]
+    assert [text.split(", ")[3] for text in said] == ["1.5 ms", "3.0 ms"]
+
+
+def test_answers_of_twenty_classes_fit_and_have_the_numbers_that_matter(page, tmp_path):
+    board, details = small()
+    counts = [[90 if i == j else 10 if (i, j) == (3, 7) else 0 for j in range(20)] for i in range(20)]
+    names = tuple(f"comp.sys.class-{k}.hardware" for k in range(20))
+    details = details.model_copy(update={"confusions": {0: counts}, "class_names": {"d1": names}})
+    path = tmp_path / "twenty.html"
+    path.write_text(to_html(board, details), encoding="utf-8")
+    page.load(path)
+    page.click(page.all(".open")[0])
+    cells = page.all(".confusion tbody td")
+    texts = page.run("return arguments[0].map((cell) => cell.textContent)", cells)
+    expected = {k * 20 + k: "100" for k in range(20)} | {3 * 20 + 3: "90", 3 * 20 + 7: "10"}
+    assert {place: text for place, text in enumerate(texts) if text} == expected
+    assert cells[3 * 20 + 7].get_attribute("title") == f"{names[3]}, answered {names[7]}: 10, 10.0 %"
+    table = page.one(".confusion")
+    assert table.size["width"] < 900
+    assert table.size["height"] < 600
+    page.resize(375, 812)  # the names stay at the left while the columns move
+    name, region = page.all(".confusion tbody th")[3], page.one(".scroll:has(> .confusion)")
+    at = name.rect["x"]
+    page.run("arguments[0].scrollLeft = 200", region)
+    assert page.run("return arguments[0].scrollLeft", region) == 200
+    assert abs(name.rect["x"] - at) < 2
+    by_class = page.texts(".by-class tbody tr")
+    assert by_class[3].split() == [names[3], "100.0", "90.0", "94.7", "33"]
+
+
 def test_chosen_rows_share_one_picture_of_curves(page):
     page.settle()
     panel = page.all(".curves")[0]
@@ -251,7 +356,7 @@ def test_accuracy_against_cost_has_its_front_and_speaks(page):
     cost.send_keys("s")  # the next that begins so: seconds of the search
     assert cost.get_attribute("value") == "search_seconds"
     assert len(panel.find_elements("css selector", ".mark")) == 2, "a default has no search"
-    assert "Not drawn, without a cost or an accuracy: 1" in panel.text
+    assert "Not drawn, without a cost or a mean: 1" in panel.text
 
 
 def test_the_front_is_of_rows_that_no_cheaper_one_beats(page, files):

@@ -51,14 +51,15 @@ function lowerFence(values) {
 }
 
 /**
- * Range of accuracies of some rows. One that is far below the others (Tukey's fence: 1.5 times the distance of
- * the quartiles) would press all others together: it is left out, and its mark stands at the edge.
+ * Range of the figures of some rows. One that is far worse than the others (Tukey's fence: 1.5 times the distance
+ * of the quartiles) would press all others together: it is left out, and its mark stands at the edge.
  */
 function accuracyRange(rows) {
-  const means = rows.map((row) => row.test_mean).filter((mean) => mean != null);
-  if (!means.length) return null;
-  const fence = lowerFence(means);
-  const values = rows.filter((row) => row.test_mean != null && row.test_mean >= fence).flatMap((row) => [
+  const known = rows.filter((row) => row.test_mean != null);
+  if (!known.length) return null;
+  const { sign } = measure(known[0].metric);
+  const fence = lowerFence(known.map((row) => sign * row.test_mean));
+  const values = known.filter((row) => sign * row.test_mean >= fence).flatMap((row) => [
     row.test_mean, row.test_ci_low, row.test_ci_high, row.test_min, row.test_max]);
   return padded(values.filter((value) => value != null), 0.06);
 }

@@ -48,12 +48,20 @@ function webLink(address, text) {
 const percent = (value, places = 1) => (value == null ? NOTHING : (100 * value).toFixed(places));
 const whole = (value) => (value == null ? NOTHING : value.toLocaleString("en-US", { maximumFractionDigits: 0 }));
 
-function points(value, places = 1) {
-  if (value == null) return NOTHING;
-  const text = Math.abs(100 * value).toFixed(places);
-  if (Number(text) === 0) return text;
-  return (value < 0 ? "−" : "+") + text;
+/** How the figures of a metric are written: in percent and points, or as they are with two digits more. */
+function measure(metric) {
+  const { title, larger_is_better: larger, percent: share, margin } = DATA.metrics[metric];
+  const amount = (value, places = 1) => (value == null ? NOTHING : share ? percent(value, places) : value.toFixed(places + 2));
+  const signed = (value, places = 1) => {
+    const text = amount(value && Math.abs(value), places);
+    return value == null || Number(text) === 0 ? text : (value < 0 ? "−" : "+") + text;
+  };
+  const within = margin == null ? null : `${amount(margin)}${share ? " points" : ""}`;
+  const tick = (value) => String(Number(share ? (100 * value).toFixed(2) : value.toFixed(4)));
+  return { title, larger, share, sign: larger ? 1 : -1, amount, signed, within, tick, unit: share ? " %" : "", points: share ? ", points" : "", label: `${title}${share ? " (%)" : ""}` };
 }
+
+const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 
 function seconds(value) {
   if (value == null) return NOTHING;
@@ -69,7 +77,7 @@ function compact(value) {
   return value.toLocaleString("en-US", { notation: "compact", maximumSignificantDigits: 3 });
 }
 
-function between(low, high, write = percent) {
+function between(low, high, write) {
   return low == null || high == null ? "no interval" : `[${write(low)}, ${write(high)}]`;
 }
 

@@ -1,4 +1,4 @@
-// The page: sections, the filter over all of them, light and dark, printing.
+// The page: the metric, sections, the filter over all of them, light and dark, printing.
 const CROWDED = 14; // rows that have no room for their names in half a page
 const PRINTED_OPEN = 12; // rows, a sheet each; of more, those that the reader has opened
 
@@ -9,9 +9,25 @@ function themeChoice() {
   });
 }
 
-function boardSection(section) {
+/** The boards by each metric, the one that was asked for first; of the others only what differs is in the file. */
+function boards() {
+  const { label, metrics, captions, summary, rows, sections, pairs } = DATA;
+  const searchOf = (index) => sections.find((one) => one.rows.includes(index)).search;
+  return [{ label, metrics, captions, summary, rows, sections, pairs }, ...DATA.others.map((other) => ({
+    ...other,
+    rows: other.rows.map((changes, n) => ({ ...rows[n], ...changes })),
+    sections: other.sections.map((section) => ({ ...section, search: searchOf(section.rows[0]) })),
+  }))];
+}
+
+function metricChoice(all, show) {
+  const id = freshId("metric");
+  return [el("label", { for: id }, "Ranked by"),
+    el("select", { id, onchange: (event) => show(all[event.target.value]) }, ...all.map(({ label }, n) => el("option", { value: n }, label)))];
+}
+
+function boardSection(section, chosen) {
   const heading = freshId("section");
-  const chosen = new Set(section.rows.filter((index) => DATA.curves[index]?.some((one) => one.loss.length > 1)).slice(0, 3));
   const curves = curvesPanel(section, chosen);
   const table = boardTable(section, chosen, () => curves.update());
   const node = el("section", { class: `board ${section.watermark ? "smoke" : ""}`, "aria-labelledby": heading, id: `${heading}-top` },
@@ -26,7 +42,7 @@ function boardSection(section) {
 function toolbar(parts) {
   const tiers = new Set(DATA.rows.map((row) => row.tier));
   const titles = new Set(parts);
-  const words = el("input", { type: "search", placeholder: "model or tier", "aria-label": "Show only rows whose model or tier contains", oninput: () => apply() });
+  const words = el("input", { type: "search", placeholder: "model or tier", "aria-label": "Show only rows whose model or tier contains", value: document.querySelector(".toolbar input")?.value, oninput: () => apply() });
   const count = el("span", { class: "muted", role: "status" });
   const box = (set, value, text) => el("label", { class: "choice" },
     el("input", { type: "checkbox", checked: true, onchange: (event) => { set[event.target.checked ? "add" : "delete"](value); apply(); } }), text);
@@ -60,11 +76,11 @@ function contents(parts, hard) {
 }
 
 /** On paper nothing can be opened: open all first, and put it back afterwards. */
-function openForPrinting(parts) {
+function openForPrinting(shown) {
   let opened = [];
   let details = [];
   window.addEventListener("beforeprint", () => {
-    const entries = parts.flatMap((part) => part.entries).filter((entry) => !entry.main.hidden);
+    const entries = shown().flatMap((part) => part.entries).filter((entry) => !entry.main.hidden);
     opened = entries.length > PRINTED_OPEN ? [] : entries.filter((entry) => !entry.isOpen());
     opened.forEach((entry) => entry.setOpen(true));
     details = [...document.querySelectorAll("details:not([open])")];
@@ -77,27 +93,48 @@ function openForPrinting(parts) {
   });
 }
 
+/** How large a difference must be to matter, by each metric of the rows. */
+function margins() {
+  return [...new Set(DATA.rows.map((row) => row.metric))].map(measure).map(({ title, within }) => (within == null
+    ? `no difference of ${title} is too small to matter` : `differences within ${within} are not worth talking about`));
+}
+
 function start() {
   const app = document.getElementById("app");
-  const parts = DATA.sections.map(boardSection);
+  const plain = document.getElementById("plain");
   const digests = [...new Set(DATA.rows.filter((row) => !row.watermark).map((row) => row.dataset_digest))];
   const hard = digests.map(hardPanel);
   hard.forEach((node) => { node.id = freshId("wrong"); });
-  const captions = el("section", { class: "board" }, el("h2", {}, "Notes"),
-    el("ul", { class: "captions note" }, ...DATA.captions.map((line) => el("li", {}, named(line)))));
-  const smoke = parts.filter((part) => part.smoke).map((part) => part.node);
-  const real = parts.filter((part) => !part.smoke).map((part) => part.node);
-  if (parts.length) app.append(toolbar(parts), ...real, ...hard, ...smoke, captions);
-  else app.append(el("p", { class: "empty" }, DATA.empty));
-  document.getElementById("facts").textContent =
-    `${whole(DATA.rows.length)} ${DATA.rows.length === 1 ? "row" : "rows"} · ${Number((100 * DATA.level).toFixed(2))} % intervals · `
-    + `differences within ${percent(DATA.margin)} points are not worth talking about`;
+  const chosen = new Set(DATA.sections.flatMap((section) =>
+    section.rows.filter((index) => DATA.curves[index]?.some((one) => one.loss.length > 1)).slice(0, 3)));
+  let parts = [];
+
+  function show(board) {
+    const opened = parts.flatMap((part) => part.entries).filter((entry) => entry.isOpen()).map((entry) => entry.index);
+    Object.assign(DATA, board);
+    UNDRAWN.clear();
+    parts = DATA.sections.map((section) => boardSection(section, chosen));
+    const captions = el("section", { class: "board" }, el("h2", {}, "Notes"),
+      el("ul", { class: "captions note" }, ...DATA.captions.map((line) => el("li", {}, named(line)))));
+    const smoke = parts.filter((part) => part.smoke).map((part) => part.node);
+    const real = parts.filter((part) => !part.smoke).map((part) => part.node);
+    if (parts.length) app.replaceChildren(toolbar(parts), ...real, ...hard, ...smoke, captions);
+    else app.append(el("p", { class: "empty" }, DATA.empty));
+    parts.flatMap((part) => part.entries).filter((entry) => opened.includes(entry.index)).forEach((entry) => entry.setOpen(true));
+    document.getElementById("facts").textContent = [`${whole(DATA.rows.length)} ${DATA.rows.length === 1 ? "row" : "rows"}`,
+      `${Number((100 * DATA.level).toFixed(2))} % intervals`, ...margins()].join(" · ");
+    document.getElementById("summary").replaceChildren(...DATA.summary.map((line) => el("p", { class: "summary" }, `${line}.`)));
+    document.getElementById("contents").replaceChildren(contents(parts, hard));
+  }
+
+  const all = boards();
+  show(all[0]);
+  if (all.length > 1) document.getElementById("metric").append(...metricChoice(all, show));
   document.getElementById("theme").append(themeChoice());
-  document.getElementById("contents").append(contents(parts, hard));
-  openForPrinting(parts);
+  openForPrinting(() => parts);
   // Only now: should anything above fail, the plain tables stay.
   app.hidden = false;
-  document.getElementById("plain").remove();
+  plain.remove();
 }
 
 start();

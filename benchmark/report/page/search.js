@@ -15,11 +15,11 @@ function curveAt(curve, name, budget) {
 }
 
 /** Rows by expected best at a budget; those whose curve is not known there come last. */
-function rankedAt(curves, budget) {
+function rankedAt(curves, budget, larger) {
   const entries = Object.entries(curves).map(([row, curve]) => ({
     row: Number(row), curve, mean: curveAt(curve, "mean", budget), low: curveAt(curve, "low", budget), high: curveAt(curve, "high", budget),
   }));
-  return entries.sort((a, b) => order(a.mean, b.mean, true) || a.row - b.row);
+  return entries.sort((a, b) => order(a.mean, b.mean, larger) || a.row - b.row);
 }
 
 function searchPanel(section) {
@@ -30,7 +30,8 @@ function searchPanel(section) {
     panel.append(el("h3", {}, "The search at other budgets"), notRecorded("Trials of a search"));
     return panel;
   }
-  const state = { unit: "trials", budget: 1, lit: null };
+  const metric = measure(DATA.rows[rows[0]].optimised_for);
+  const state = { unit: "trials", budget: 1, lit: null, metric };
   const host = el("div");
   const list = el("ol", { class: "ranking" });
   const output = el("output");
@@ -56,7 +57,7 @@ function searchPanel(section) {
     output.textContent = write(state.budget);
     slider.setAttribute("aria-valuetext", write(state.budget));
     let place = 0;
-    const items = rankedAt(curves(), state.budget).map((entry) => rankingItem(entry, state, classesOf, entry.mean == null ? "" : (place += 1), light));
+    const items = rankedAt(curves(), state.budget, metric.larger).map((entry) => rankingItem(entry, state, classesOf, entry.mean == null ? "" : (place += 1), light));
     roving(items);
     list.replaceChildren(...items);
   }
@@ -78,12 +79,12 @@ function searchPanel(section) {
   panel.append(
     el("div", { class: "panel-head" }, el("h3", {}, "The search at other budgets"), el("div", { class: "controls" }, pick)),
     el("p", { class: "note" },
-      "Expected best validation accuracy after so many trials like these, in random order, with a band for each budget by itself. This describes the search; "
-      + "test accuracies above come from fresh seeds. A pruned trial counts with the value it had reached, a failed one as the worst of its search"
+      `Expected best validation ${metric.title} after so many trials like these, in random order, with a band for each budget by itself. This describes the search; `
+      + "test figures above come from fresh seeds. A pruned trial counts with the value it had reached, a failed one as the worst of its search"
       + (failed ? ` (${failed} failed).` : ".")),
     el("div", { class: "search" },
       el("div", {}, host, el("div", { class: "slider" }, el("span", {}, "Budget"), slider, output)),
-      el("div", {}, el("h4", {}, "Expected best at this budget (%)"), list)),
+      el("div", {}, el("h4", {}, `Expected best at this budget${metric.share ? " (%)" : ""}`), list)),
     changes);
   return panel;
 }
@@ -91,10 +92,11 @@ function searchPanel(section) {
 function rankingItem(entry, state, classesOf, place, light) {
   const row = DATA.rows[entry.row];
   const first = entry.curve.x[0];
+  const { amount } = state.metric;
   let figures;
-  if (entry.mean != null) figures = el("span", {}, el("span", { class: "mean" }, percent(entry.mean)), " ", el("span", { class: "interval" }, between(entry.low, entry.high)));
+  if (entry.mean != null) figures = el("span", {}, el("span", { class: "mean" }, amount(entry.mean)), " ", el("span", { class: "interval" }, between(entry.low, entry.high, amount)));
   else if (state.budget < first) figures = el("span", {}, `first trial may not be done before ${UNITS[state.unit].write(first)}`);
-  else figures = el("span", {}, `stopped after ${UNITS[state.unit].write(entry.curve.x.at(-1))}: ${percent(entry.curve.mean.at(-1))}`);
+  else figures = el("span", {}, `stopped after ${UNITS[state.unit].write(entry.curve.x.at(-1))}: ${amount(entry.curve.mean.at(-1))}`);
   return el("li", {
     class: entry.mean == null ? "unknown" : "", "data-row": entry.row, onpointerenter: () => light(entry.row), onpointerleave: () => light(null),
     onfocus: () => light(entry.row), onblur: () => light(null),
@@ -106,20 +108,21 @@ function drawSearch(root, width, height, curves, state, extent, classesOf) {
   const wide = extent[0] < extent[1] ? extent : [extent[0] * 0.9, extent[1] * 1.1];
   const x = (state.unit === "trials" ? linear : logarithmic)(wide, [box.left + 4, box.right - 4]);
   if (state.unit === "trials") x.ticks = () => niceTicks(wide[0], wide[1], 7).filter(Number.isInteger);
-  const shown = rankedAt(curves, state.budget);
+  const { title, label, larger, sign, tick } = state.metric;
+  const shown = rankedAt(curves, state.budget, larger);
   const lit = state.lit ?? shown[0].row;
   // Bands of early budgets are wide; the lines shall have the room.
-  const fence = lowerFence(Object.values(curves).map((curve) => curve.mean.at(-1)));
-  const drawn = Object.values(curves).filter((curve) => curve.mean.at(-1) >= fence);
+  const fence = lowerFence(Object.values(curves).map((curve) => sign * curve.mean.at(-1)));
+  const drawn = Object.values(curves).filter((curve) => sign * curve.mean.at(-1) >= fence);
   const means = drawn.flatMap((curve) => curve.mean);
-  const top = drawn.flatMap((curve) => curve.high);
-  const y = linear(padded([...means, Math.min(Math.max(...top), 1)], 0.06), [box.bottom, box.top]);
+  const best = larger ? Math.max(...drawn.flatMap((curve) => curve.high)) : Math.min(...drawn.flatMap((curve) => curve.low));
+  const y = linear(padded([...means, best], 0.06), [box.bottom, box.top]);
   const clip = freshId("clip");
   root.setAttribute("role", "img");
-  root.setAttribute("aria-label", `Expected best validation accuracy over ${UNITS[state.unit].title}; the list gives the figures`);
+  root.setAttribute("aria-label", `Expected best validation ${title} over ${UNITS[state.unit].title}; the list gives the figures`);
   axes(root, box, x, y, {
-    xTitle: UNITS[state.unit].title, yTitle: "expected best validation accuracy (%)",
-    xText: state.unit === "trials" ? String : compact, yText: (value) => String(Number((100 * value).toFixed(2))),
+    xTitle: UNITS[state.unit].title, yTitle: `expected best validation ${label}`,
+    xText: state.unit === "trials" ? String : compact, yText: tick,
   });
   root.append(svg("clipPath", { id: clip }, svg("rect", { x: box.left, y: box.top - 4, width: box.right - box.left, height: box.bottom - box.top + 4 })));
   const banded = Object.keys(curves).length <= 3 ? Object.keys(curves).map(Number) : [lit];
@@ -132,7 +135,7 @@ function drawSearch(root, width, height, curves, state, extent, classesOf) {
     if (curve.x.length === 1) root.append(svg("circle", { class: `fill ${classesOf(row)}`, cx: x(curve.x[0]), cy: y(curve.mean[0]), r: 3, "clip-path": `url(#${clip})` }));
   }
   if (drawn.length < Object.keys(curves).length) {
-    root.append(svg("text", { x: box.right, y: box.top - 9, "text-anchor": "end" }, `far below, not drawn: ${Object.keys(curves).length - drawn.length}`));
+    root.append(svg("text", { x: box.right, y: box.top - 9, "text-anchor": "end" }, `far ${larger ? "below" : "above"}, not drawn: ${Object.keys(curves).length - drawn.length}`));
   }
   const at = x(state.budget);
   root.append(svg("line", { class: "cursor", x1: at, x2: at, y1: box.top - 4, y2: box.bottom }));

@@ -14,9 +14,8 @@ function boardTable(section, chosen, onChoice) {
   const rows = section.rows.map((index) => DATA.rows[index]);
   const scale = accuracyScale(rows);
   const state = { key: "rank", falling: false, all: false };
-  const columns = COLUMNS.filter((column) => !(section.watermark && column.key === "difference"))
-    .map((column) => (column.key === "difference" ? { ...column, label: differenceLabel(rows) } : column));
-  const heads = columns.map((column) => headCell(column, scale, () => sortBy(column)));
+  const columns = columnsOf(rows).filter((column) => !(section.watermark && column.key === "difference"));
+  const heads = columns.map((column) => headCell(column, scale, measure(rows[0].metric), () => sortBy(column)));
   const entries = section.rows.map((index, n) => bodyRows(rows[n], index, columns, scale, chosen, onChoice));
   const body = el("tbody");
   const pickHead = el("th", { class: "pick", scope: "col" }, el("span", { class: "sr" }, "curves"));
@@ -72,14 +71,14 @@ function boardTable(section, chosen, onChoice) {
 }
 
 /** Name the baseline where all rows of a section have the same. */
-function differenceLabel(rows) {
+function differenceLabel(rows, points) {
   const names = [...new Set(rows.map((row) => row.baseline).filter(Boolean))];
-  return `vs ${names.length === 1 ? short(names[0], 30) : "baseline"}, points`;
+  return `vs ${names.length === 1 ? short(names[0], 30) : "baseline"}${points}`;
 }
 
-function headCell(column, scale, onClick) {
-  return el("th", { scope: "col", class: `${column.number ? "number" : ""} ${column.key === "rank" ? "rank" : ""} ${column.basic ? "" : "extra"}`, "aria-sort": "none", "data-key": column.key },
-    column.key === "accuracy" && scale ? scaleTicks(scale) : null,
+function headCell(column, scale, metric, onClick) {
+  return el("th", { scope: "col", class: `${metric.share ? "" : "fine"} ${column.number ? "number" : ""} ${column.key === "rank" ? "rank" : ""} ${column.basic ? "" : "extra"}`, "aria-sort": "none", "data-key": column.key },
+    column.key === "accuracy" && scale ? scaleTicks(scale, metric) : null,
     el("button", { type: "button", title: column.hint, onclick: onClick }, column.label, el("span", { class: "arrow", "aria-hidden": "true" })));
 }
 
