@@ -14,7 +14,7 @@ from benchmark.board.ranking import LEVEL, Values
 from benchmark.board.rows import BoardRow
 from benchmark.metrics.metric import Metric
 from benchmark.stats.intervals import mean_interval, mean_of
-from benchmark.stats.spread import sampling_of
+from benchmark.stats.spread import sampling_of, scarce_class
 from benchmark.tracking.predictions import PredictionReader
 from benchmark.tracking.runs import StoredRun
 
@@ -107,8 +107,10 @@ def by_metric(
     classes = labels if metric.by_class else None
     sampling = sampling_of(profile, classes, metric.low, metric.high, LEVEL)
     if sampling is None:
-        note = "no sampling error: a class has too few test examples, or all of them have the same value"
-        return row.model_copy(update={"notes": (*row.notes, note)}), known
+        scarce = predictions.class_name(row.dataset_digest, scarce_class(profile, classes))
+        note = f"no intervals: too few test examples of class {scarce}, or it has all or none of them right"
+        changes = {"test_ci_low": None, "test_ci_high": None, "notes": (*row.notes, note)}
+        return row.model_copy(update=changes), known
     error, interval = sampling
     ends = {"sampling_ci_low": interval.low, "sampling_ci_high": interval.high}
     return row.model_copy(update={"sampling_error": error, **ends}), known

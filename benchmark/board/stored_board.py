@@ -149,7 +149,7 @@ def board_builder(
         build_board,
         runs,
         counted,
-        PredictionReader(client),
+        PredictionReader(client, name),
         unrecorded=_unrecorded(reads, Counter(str(entry.get("spec_id", "")) for entry in entries)),
         versions=[str(version) for version in versions.values()] if len(versions) > 1 else (),
     )

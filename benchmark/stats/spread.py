@@ -90,6 +90,20 @@ def spread_by_class(
     return Spread(whole, freedom, weight, constant, int(counts.min()))
 
 
+def scarce_class(profile: FloatArray, classes: NDArray[np.integer[Any]] | None) -> int | None:
+    """Return the class that too little is known of for an interval; None where there is none.
+
+    It has fewer than `MIN_OF_CLASS` test examples, or all of them the same value: all are right, or none.
+    """
+    if classes is None:
+        return None
+    labels, counts = np.unique(classes, return_counts=True)
+    if counts.min() < MIN_OF_CLASS:
+        return int(labels[counts.argmin()])
+    alike = (np.ptp(profile[classes == label]) <= np.sqrt(_NOTHING) for label in labels)
+    return next((int(label) for label, same in zip(labels, alike, strict=True) if same), None)
+
+
 def sampling_of(
     profile: FloatArray,
     classes: NDArray[np.integer[Any]] | None,
@@ -114,8 +128,7 @@ def sampling_of(
     -------
     tuple of (float, Interval), or None
         Standard error over other test sets of this size and kind, and the interval that follows, by
-        Student's t on the degrees of freedom of the small classes. None where all examples of a class have
-        the same value, or a class has fewer than `MIN_OF_CLASS` examples: too few to say.
+        Student's t on the degrees of freedom of the small classes. None where there is a `scarce_class`.
 
     Notes
     -----
@@ -130,8 +143,7 @@ def sampling_of(
     n, mean = profile.size, float(profile.mean())
     both = np.stack([profile - mean, np.zeros(n)])
     found = spread_by_class(both, np.array([0]), np.array([1]), classes)
-    few = found.n_of_class is not None and found.n_of_class < MIN_OF_CLASS
-    if few or np.any(found.constant):
+    if scarce_class(profile, classes) is not None:
         return None
     added = 2 * float(np.broadcast_to(found.weight, 1)[0]) if classes is not None else 0.0
     error = float(np.sqrt(found.spread[0] + added)) / n

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from benchmark.metrics.metric import METRICS, Metric, Predictions, get_metric
 from benchmark.stats.spread import sampling_of
 from benchmark.support.files import write_whole
 from benchmark.tracking import names
-from benchmark.tracking.runs import artifact_folder
+from benchmark.tracking.runs import artifact_folder, dataset_inputs
 from benchmark.tracking.store import of_store
 
 
@@ -61,6 +62,8 @@ class PredictionReader:
     ----------
     client : mlflow.MlflowClient
         The store with the runs.
+    dataset : str
+        Name of their data set, by which the names of its classes are found.
 
     Notes
     -----
@@ -68,8 +71,8 @@ class PredictionReader:
     for each test example, and four bytes for each of a metric.
     """
 
-    def __init__(self, client: Any) -> None:
-        self._client = client
+    def __init__(self, client: Any, dataset: str = "") -> None:
+        self._client, self._dataset = client, dataset
         self._folder = cache_root() / "answers"
 
     def right(self, run_id: str) -> NDArray[np.bool_] | None:
@@ -112,6 +115,13 @@ class PredictionReader:
 
         content = self._kept(run_id, "usefulness", find)
         return None if content is None else Usefulness(*map(bool, content))
+
+    def class_name(self, digest: str, label: int | None) -> str:
+        """Return the name of a class of the data set with a digest; its number where that is unknown."""
+        for one in dataset_inputs(self._client, self._dataset) if self._dataset and label is not None else ():
+            if one.digest == digest and one.profile:
+                return f"'{json.loads(one.profile)['classes'][label]}'"
+        return str(label)
 
     def labels(self, run_id: str) -> NDArray[np.int32] | None:
         """Return the true classes of the test split of a run, shape (N,), or None where they are unknown."""

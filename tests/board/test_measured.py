@@ -122,7 +122,8 @@ def test_a_few_examples_of_a_class_decide_nothing():
     board = board_of(finals_of(made), reading=reading(made), metric="macro_f1")
     assert {pair.outcome for pair in board.comparisons} == {"undecided"}
     assert {row.sampling_error for row in board.rows} == {None}
-    assert all("a class has too few test examples" in "".join(row.notes) for row in board.rows)
+    assert all("too few test examples of class 1" in "".join(row.notes) for row in board.rows)
+    assert {row.test_ci_low for row in board.rows} == {None}
     assert board_of(finals_of(made), reading=reading(made)).rows[0].sampling_error > 0  # of accuracy
 
 

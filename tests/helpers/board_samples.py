@@ -103,6 +103,9 @@ class Reading(PredictionReader):
     def ties(self, run_id):
         return self._ties
 
+    def class_name(self, digest, label):
+        return str(label)
+
     def labels(self, run_id):
         return self._labels
 
