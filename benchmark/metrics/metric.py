@@ -155,15 +155,16 @@ class Metric:
             return float("nan")
         return float(self.of_predictions(predictions))
 
-    def pseudo_values(self, predictions: Predictions) -> FloatArray | None:
+    def pseudo_values(self, predictions: Predictions, value: float | None = None) -> FloatArray | None:
         """Return the value plus each example's influence, shape (N,); None where that is undefined.
 
         Their mean is the value. Where the value is itself a mean over examples they are what it is the mean
-        of; otherwise their variance over examples is, for many examples, N times that of the value.
+        of; otherwise their variance over examples is, for many examples, N times that of the value. Who
+        knows the value already can give it.
         """
         if self.influence is None or (self.needs_all_classes and len(absent(predictions))):
             return None
-        return self.value(predictions) + self.influence(predictions)
+        return (self.value(predictions) if value is None else value) + self.influence(predictions)
 
     def unavailable(self, classes: Sequence[str], counts: Sequence[int], split: str) -> str | None:
         """Return why it cannot be computed on a split with so many examples of each class, or None."""

@@ -99,7 +99,7 @@ def _page_data(board: Board, details: Details, others: Sequence[Board]) -> dict[
     """Collect what the script shows, as JSON has it.
 
     Rows are named by their place in `Board.rows`, also those of the other boards, whose order differs.
-    Figures have six significant digits, those of curves four, which is more than a screen shows.
+    Figures have six significant digits, those of curves and pairs four, which is more than a screen shows.
     """
     places = {row.identity: place for place, row in enumerate(board.rows)}
     first = _by_metric(board, range(len(board.rows)))
@@ -163,7 +163,11 @@ def _by_metric(board: Board, places: Sequence[int]) -> dict[str, Any]:
         "rows": [rows[place] for place in sorted(rows)],
         "sections": parts,
         "pairs": [
-            [places[pair.a], places[pair.b], *list(_rounded(pair.model_dump()).values())[2:]]
+            [
+                *(places[pair.a], places[pair.b]),
+                *_rounded((pair.difference, pair.ci_low, pair.ci_high, pair.p_corrected), 4),
+                pair.outcome,
+            ]
             for pair in board.comparisons
         ],
     }

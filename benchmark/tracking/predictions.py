@@ -92,9 +92,10 @@ class PredictionReader:
         """Return a metric of a run, or None where it has no readable predictions."""
 
         def measure(predictions: Predictions) -> bytes:
-            pseudo_values = metric.pseudo_values(predictions)
+            value = metric.value(predictions)
+            pseudo_values = metric.pseudo_values(predictions, value)
             each = b"" if pseudo_values is None else pseudo_values.astype(np.float32).tobytes()
-            return np.array([metric.value(predictions)]).tobytes() + each
+            return np.array([value]).tobytes() + each
 
         # Who changes a metric of their own wants to see it changed.
         ours = METRICS.target(metric.name).startswith("benchmark.")

@@ -38,7 +38,7 @@ def test_the_page_carries_every_row_comparison_and_detail():
     assert [one["rank_text"] for one in data["rows"]] == ["1", "2-3", "2-3", "1", "-"]
     assert [one["rows"] for one in data["sections"]] == [[0, 1, 2], [3], [4]]
     assert [one["watermark"] for one in data["sections"]] == [None, None, WATERMARK]
-    assert data["pairs"] == [[0, 1, 0.02, 0.01, 0.03, 0.98, 0.001, 0.002, "better"]]
+    assert data["pairs"] == [[0, 1, 0.02, 0.01, 0.03, 0.002, "better"]]
     assert data["curves"]["0"][1]["loss"][2] is None
     assert data["curves"]["0"][0]["val_accuracy"] == [0.68, 0.7587, 0.8064, 0.8354, 0.8529]
     assert data["confusions"] == {"0": [[900, 100], [60, 940]]}

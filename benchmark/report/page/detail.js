@@ -92,7 +92,7 @@ function seedList(row) {
 /** Comparisons of a row with all others, from its side. */
 function pairsOf(index) {
   const turned = { better: "worse", worse: "better" };
-  return new Map(DATA.pairs.filter(([a, b]) => a === index || b === index).map(([a, b, difference, low, high, , , p, word]) => (a === index
+  return new Map(DATA.pairs.filter(([a, b]) => a === index || b === index).map(([a, b, difference, low, high, p, word]) => (a === index
     ? [b, { difference, low, high, p, word }]
     : [a, { difference: -difference, low: -high, high: -low, p, word: turned[word] || word }])));
 }
