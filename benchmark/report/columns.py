@@ -179,7 +179,8 @@ def _searches(rows: Sequence[BoardRow]) -> list[str]:
         if len(trials) > 1:
             lines.append(f"Search budgets differ{where}: one search of {min(trials)} to {max(trials)} trials")
         elif trials:
-            lines.append(f"Search{where}: one search of {trials.pop()} trials for each tuned row")
+            number = trials.pop()
+            lines.append(f"Search{where}: one search of {counted(number, 'trial')} for each tuned row")
     return lines
 
 
@@ -371,6 +372,11 @@ def percent(value: float | None, digits: int = 1) -> str:
 def decimal(value: float | None, digits: int) -> str:
     """Write a number with a fixed number of decimals."""
     return NOTHING if value is None else f"{value:,.{digits}f}"
+
+
+def counted(number: int, word: str) -> str:
+    """Write a number with its word: ``1 trial``, ``8 trials``."""
+    return f"{number:,} {word}{'' if number == 1 else 's'}"
 
 
 def whole(value: int | None) -> str:

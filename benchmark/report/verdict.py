@@ -9,7 +9,7 @@ from typing import Any
 from benchmark.board.rows import BoardRow
 from benchmark.metrics.metric import ACCURACY, get_metric
 from benchmark.report.class_tables import Classes
-from benchmark.report.columns import NOTHING, decimal, failures, score, seeds, whole
+from benchmark.report.columns import NOTHING, counted, decimal, failures, score, seeds, whole
 from benchmark.stats.verdicts import Comparison, Scale, SequentialPlan, reach, sentence
 
 
@@ -93,7 +93,7 @@ def _figures(compared: Compared) -> list[tuple[str, str]]:
 def _costs(compared: Compared) -> list[tuple[str, str]]:
     found = []
     for row in (compared.a, compared.b):
-        trials = "1 trial" if row.search_trials == 1 else f"{row.search_trials} trials"
+        trials = counted(row.search_trials, "trial")
         search = f"one search of {trials}, {decimal(row.search_seconds, 0)} s"
         search = search if row.search_trials else "no search"
         run = f"{decimal(row.train_seconds_median, 1)} s a run, {whole(row.parameters)} parameters"
