@@ -1,7 +1,7 @@
 """fastText: the average of learned vectors of words and of pairs of neighbouring words.
 
-Source: Joulin et al. 2016, "Bag of tricks for efficient text classification" (arXiv 1607.01759), with the
-settings of Keras's example `imdb_fasttext.py` (20,000 words, length 400, vectors of 50, bigrams).
+Source: Joulin et al. 2016, "Bag of tricks for efficient text classification" (arXiv 1607.01759), whose width
+and bigrams the defaults are; length and number of words are those of Keras's example `imdb_fasttext.py`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ IGNORES_PADDING = True
 
 
 def build(
-    task: Task, *, embedding_dim: int = 50, buckets: int = 100_000, dropout: float = 0.0
+    task: Task, *, embedding_dim: int = 10, buckets: int = 100_000, dropout: float = 0.0
 ) -> keras.Model:
     """Average the vectors of words and bigrams, padding left out, then classify.
 

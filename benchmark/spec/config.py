@@ -58,8 +58,8 @@ class TrainSettings(Frozen):
         Keras optimizer, with its defaults but for the learning rate.
     learning_rate : float
         Initial learning rate.
-    schedule : {"constant", "cosine", "exponential"}
-        Cosine falls to 0, exponential to a tenth, over all epochs.
+    schedule : {"constant", "linear", "cosine", "exponential"}
+        Linear and cosine fall to 0, exponential to a tenth, over all epochs.
     batch_size : int
         Examples per step.
     epochs : int
@@ -77,7 +77,7 @@ class TrainSettings(Frozen):
 
     optimizer: Literal["adam", "adamw", "nadam", "rmsprop", "sgd"] = "adam"
     learning_rate: float = Field(default=1e-3, gt=0, allow_inf_nan=False)
-    schedule: Literal["constant", "cosine", "exponential"] = "constant"
+    schedule: Literal["constant", "linear", "cosine", "exponential"] = "constant"
     batch_size: int = Field(default=64, ge=1)
     epochs: int = Field(default=10, ge=1)
     patience: int | None = Field(default=3, ge=1)

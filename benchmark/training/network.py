@@ -295,7 +295,9 @@ def _seed_dropout(model: keras.Model, seed: int) -> None:
 
 def _optimizer(settings: TrainSettings, steps_per_epoch: int) -> keras.optimizers.Optimizer:
     rate, steps = settings.learning_rate, settings.epochs * steps_per_epoch
-    if settings.schedule == "cosine":
+    if settings.schedule == "linear":
+        rate = keras.optimizers.schedules.PolynomialDecay(rate, steps, 0.0)
+    elif settings.schedule == "cosine":
         rate = keras.optimizers.schedules.CosineDecay(rate, steps)
     elif settings.schedule == "exponential":
         rate = keras.optimizers.schedules.ExponentialDecay(rate, steps, 0.1)

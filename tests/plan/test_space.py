@@ -75,7 +75,7 @@ def test_shipped_space_is_for_its_model_and_complete(name):
     shared = {"sequence_length", "vocabulary_size", "padding", "truncation"}
     shared |= {"optimizer", "learning_rate", "batch_size", "epochs", "patience"}
     assert shared < space.default.keys()
-    assert space.default.keys() - space.search.keys() - {"mask_zero"} == {"epochs", "patience"}
+    assert space.default.keys() - space.search.keys() - {"mask_zero", "schedule"} == {"epochs", "patience"}
 
 
 def test_published_defaults():

@@ -296,7 +296,8 @@ def test_a_share_of_the_training_part_is_stratified_and_drawn_by_seed(sample):
 
 
 @pytest.mark.parametrize(
-    ("schedule", "last"), [("constant", 0.01), ("cosine", 0.0025), ("exponential", 0.00215)]
+    ("schedule", "last"),
+    [("constant", 0.01), ("linear", 0.00333), ("cosine", 0.0025), ("exponential", 0.00215)],
 )
 def test_learning_rate_schedules(sample, schedule, last):
     """The rate at the start of the third of three epochs."""
