@@ -95,14 +95,13 @@ def _until_decided(options: Namespace, session: Session) -> Compared:
     from benchmark.stats.differences import differences
     from benchmark.stats.verdicts import SequentialPlan, family, sentence
     from benchmark.tracking.tier_means import write_means
-    from benchmark.training.devices import set_up_device
 
     most = options.max_seeds or _MOST_SEEDS
     rows, runs, a, b = _read(options, session)
     there = min(rows[a].n_seeds, rows[b].n_seeds)
     if there > most:
         raise UserError(f"there are {there} seeds already; allow more", setting="max_seeds", value=most)
-    plan, number, tried, ready = SequentialPlan(most, max(there, MIN_SEEDS)), 0, there, False
+    plan, number, tried = SequentialPlan(most, max(there, MIN_SEEDS)), 0, there
     metric = get_metric(rows[a].metric)
     scale, margin = scale_of(metric), metric.margin_for(options.margin)
     while True:
@@ -125,9 +124,6 @@ def _until_decided(options: Namespace, session: Session) -> Compared:
             end = f"after {expected} seeds" if expected else f"undecided after {most} seeds"
             session.display.line(f"{text}; expected end, if this difference stays: {end}")
             number += 1
-        if not ready:  # TensorFlow takes seconds to import, and a verdict may need no more seeds
-            set_up_device("auto")
-            ready = True
         tried = max(tried + 1, plan.analyses[number])
         if tried > 2 * most:
             raise UserError(f"{rows[a].name} and {rows[b].name}: too many seeds fail; see MLflow")

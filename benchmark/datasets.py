@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from argparse import Namespace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from benchmark import cli
@@ -43,7 +44,8 @@ def main(options: Namespace) -> int:
         return _list(source_options, options.json)
     if options.name is None:
         raise UserError(f"datasets {options.action}: name a data set, for example 'sample'")
-    facts = describe(choose_dataset(options.name, source_options, lambda _: None))  # notices are among them
+    say = partial(cli.say, error=True)
+    facts = describe(choose_dataset(options.name, source_options, lambda _: None, say))  # with its notices
     cli.show(facts, to_text(facts), options.json)
     return cli.DONE
 

@@ -82,7 +82,12 @@ def _fill(folder: Path, options: Namespace, settings: VectorSettings) -> None:
     from benchmark.vectors.word2vec import Corpus, own_texts, train_vectors
 
     source_options = cli.source_options(options)
-    dataset = choose_dataset(options.dataset, source_options, lambda text: cli.say(spelled(text)))
+
+    def say(text: str) -> None:
+        cli.say(spelled(text))
+
+    say(f"{options.dataset}: reading the texts")
+    dataset = choose_dataset(options.dataset, source_options, say, say)
     training, unlabelled = own_texts(get_source(options.dataset, source_options), dataset)
     tokens = folder / "tokens.txt"
     corpus = Corpus(tokens, (text for texts in (training, unlabelled) for text in texts))
@@ -100,6 +105,7 @@ def _fill(folder: Path, options: Namespace, settings: VectorSettings) -> None:
     words, vectors = train_vectors(corpus, settings, on_epoch)
     covered = sum(corpus.counts[word] for word in words) / total
     cli.say(f"{len(words):,} words have a vector of {settings.dim}: {covered:.1%} of the tokens")
+    cli.say("writing the vectors and the module")
     tokens.unlink()
     write_vectors(folder / "vectors.txt", words, vectors)
     write_module(folder / "module", words, vectors)

@@ -130,10 +130,10 @@ def _run(to_do: Sequence[Case], options: Namespace, command: str) -> int:
     from benchmark.publications.measurement import measure
     from benchmark.publications.rendering import to_csv, to_markdown, to_table
     from benchmark.publications.reproduction import reproduction_rows
-    from benchmark.training.devices import set_up_device
+    from benchmark.training.devices import check_device
 
     data_dir = cli.data_dir(options.data_dir)
-    set_up_device(options.device)
+    check_device(options.device)
     output = _output_folder(options.output)
     rows: list[ReproductionRow] = []
     pictures: dict[str, str] = {}

@@ -46,23 +46,23 @@ def main(options: Namespace) -> int:
       python -m benchmark.sweep --model avg-pool --set embedding_dim=32 --trials 20 --seeds 5
       python -m benchmark.sweep --model path/to/file.py:build --dry-run
     """
-    from benchmark.data.prepare import choose_dataset
     from benchmark.display.live import make_display
-    from benchmark.plan.run_specs import make_plan
-    from benchmark.training.devices import threads
 
     check_together(options)
-    threads()  # which every run reads from the environment
-    config = sweep_config(options)
-    models = _model_names(options.model)
-    if options.space and len(models) > 1:
-        raise UserError("one file belongs to one model; sweep the models one by one", setting="space")
-    space_file = Path(options.space) if options.space else None
     with make_display(options.json) as display:
+        display.line(f"{', '.join(options.model)}: reading the data set, or preparing it")
+        from benchmark.data.prepare import choose_dataset
+        from benchmark.plan.run_specs import make_plan
+        from benchmark.training.devices import threads_asked
+
+        threads_asked()  # which every run reads from the environment
+        config = sweep_config(options)
+        models = _model_names(options.model)
+        if options.space and len(models) > 1:
+            raise UserError("one file belongs to one model; sweep the models one by one", setting="space")
+        space_file = Path(options.space) if options.space else None
         source = cli.source_options(options)
         _check_names(models, options, config, space_file, source)
-        if options.dry_run:
-            display.line("reading the data set, or preparing it")
         dataset = choose_dataset(options.dataset, source, display.notice, display.line)
         plan = partial(make_plan, dataset=dataset, config=config, space_file=space_file)
         plans = _plans(models, options.model, plan, display)
@@ -162,13 +162,12 @@ def _run(
     ray: RayOptions | None = None,
 ) -> int:
     from benchmark.driver.session import open_session
-    from benchmark.training.devices import set_up_device
+    from benchmark.training.devices import check_device
 
     settings = {name: getattr(options, name) for name in _SESSION_OPTIONS}
     workers = _number_of_workers(options, plans[-1], display)
-    # Otherwise TensorFlow is for the workers alone.
-    if ray is None and (options.device == "gpu" or (workers is None and options.run_timeout is None)):
-        set_up_device(options.device)
+    if ray is None:
+        check_device(options.device)
     with open_session(
         cli.RUNS, options.tracking_uri, display, workers=workers, ray=ray, **settings
     ) as session:
@@ -203,7 +202,7 @@ def _sweep_all(plans: Sequence[Plan], session: Session) -> list[SweepTotals]:
     with ExitStack() as stack:
         # All that has to be read is read now: the tracking store may be gone for a while later.
         sweeps = [stack.enter_context(closing(Sweep(plan, session))) for plan in plans]
-        engine = stack.enter_context(closing(session.engine(plans[0])))
+        engine = stack.enter_context(closing(session.engine(*plans)))
         return [sweep.run(engine) for sweep in sweeps]
 
 
@@ -240,7 +239,19 @@ def _show(outcomes: Sequence[SweepTotals], dataset: Dataset, session: Session, o
 
 
 def _publish(board: Board, outcomes: Sequence[SweepTotals], session: Session, dataset: str) -> None:
-    """Leave the board with the sweeps in MLflow that were carried out now."""
+    """Leave the board with the sweeps in MLflow that went on now, or ended before theirs was left there."""
+    from benchmark.tracking import names
+    from benchmark.tracking.runs import find_runs
+
+    there = find_runs(session.client, dataset, (names.SWEEP,))
+    published = {run.run_id for run in there if names.NOTE in run.tags}
+    sweeps = {
+        outcome.study: outcome.run_id
+        for outcome in outcomes
+        if outcome.run_id and (outcome.trials or outcome.finals or outcome.run_id not in published)
+    }
+    if not sweeps:
+        return
     from benchmark.board.page_content import read_details
     from benchmark.report.html import to_html
     from benchmark.report.tables import to_markdown
@@ -248,9 +259,6 @@ def _publish(board: Board, outcomes: Sequence[SweepTotals], session: Session, da
     from benchmark.tracking.sweep_run import write_notes
     from benchmark.tracking.tier_means import write_means
 
-    sweeps = {outcome.study: outcome.run_id for outcome in outcomes if outcome.run_id}
-    if not sweeps:
-        return
     write_means(session.client, dataset, [row for row in board.rows if row.study in sweeps])
     details = read_details(session.client, dataset, board, address=ui_address(session.uri))
     write_notes(session.client, dataset, sweeps.values(), to_markdown(board), to_html(board, details))

@@ -6,11 +6,10 @@ import hashlib
 import io
 import os
 import shutil
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import closing, redirect_stdout
+from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -65,40 +64,9 @@ def _hermetic_session(tmp_path_factory):
         yield
 
 
-@pytest.fixture(scope="session")
-def _first_store(tmp_path_factory):
-    return tmp_path_factory.mktemp("migrated") / "mlflow.db"
-
-
-def _copy_database(source, target):
-    with closing(sqlite3.connect(source)) as old, closing(sqlite3.connect(target)) as new:
-        old.backup(new)
-
-
-def _migrate_once(first):
-    """Let MLflow, where it is imported, go through its migrations once: later new stores are copies."""
-    databases = sys.modules.get("mlflow.store.db.utils")
-    if databases is None or hasattr(databases, "migrate"):
-        return
-    databases.migrate = databases._initialize_tables
-
-    def copy(engine):
-        path = engine.url.database if engine.dialect.name == "sqlite" else None
-        if not path or not databases._is_empty_database(engine):
-            databases.migrate(engine)
-        elif first.exists():
-            _copy_database(first, path)
-        else:
-            databases.migrate(engine)
-            _copy_database(path, first)
-
-    databases._initialize_tables = copy
-
-
 @pytest.fixture(autouse=True)
-def _hermetic(tmp_path, monkeypatch, _first_store):
+def _hermetic(tmp_path, monkeypatch):
     """Run in an empty folder, without what an earlier test may have left in the environment."""
-    _migrate_once(_first_store)
     monkeypatch.chdir(tmp_path)
     for name in _UNSET:
         monkeypatch.delenv(name, raising=False)

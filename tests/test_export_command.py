@@ -9,7 +9,7 @@ from sklearn.pipeline import Pipeline
 
 from benchmark import cli, export, predict, sweep
 from benchmark.support.errors import UserError
-from benchmark.training.saving import save_pipeline
+from benchmark.training.saving_pipelines import save_pipeline
 
 QUICK = ["--trials", "1", "--seeds", "1", "--epochs", "1", "--set", "sequence_length=16", "--budget", "smoke"]
 

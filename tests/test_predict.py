@@ -214,7 +214,7 @@ def labeller(tmp_path_factory):
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
 
-    from benchmark.training.saving import save_pipeline
+    from benchmark.training.saving_pipelines import save_pipeline
 
     pipeline = make_pipeline(CountVectorizer(), LogisticRegression())
     pipeline.fit(["good film", "bad film", "last one"], [1, 0, 0])

@@ -219,7 +219,7 @@ def test_a_stored_pipeline_names_estimators_alone(tmp_path, function):
     from sklearn.preprocessing import FunctionTransformer
 
     from benchmark.serving.mlflow_model import Servable
-    from benchmark.training.saving import save_pipeline
+    from benchmark.training.saving_pipelines import save_pipeline
 
     with pytest.raises(ValueError, match="not to be trusted"):  # so it is not stored
         save_pipeline(tmp_path, Pipeline([("call", FunctionTransformer(function))]), ["a", "b"])
@@ -343,7 +343,7 @@ def test_a_pipeline_with_a_pickle_is_refused(capsys, tmp_path):
     from sklearn.dummy import DummyClassifier
     from sklearn.pipeline import Pipeline
 
-    from benchmark.training.saving import save_pipeline
+    from benchmark.training.saving_pipelines import save_pipeline
 
     class Bomb:
         def __reduce__(self):

@@ -7,6 +7,7 @@ import hashlib
 import itertools
 import json
 import re
+import time
 from array import array
 from collections import defaultdict
 from collections.abc import Callable
@@ -27,6 +28,7 @@ from benchmark.support.errors import UserError
 from benchmark.support.printable import redacted
 
 _FORMAT = 2
+_LINE_EVERY = 3.0  # seconds, while texts are read
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -48,14 +50,15 @@ def choose_dataset(
     notice : callable
         Gets that ``sample`` is taken instead, and why, and what was left out of files or drawn from them.
     line : callable
-        Gets why ``imdb`` is taken where no name was given, and which test texts are training texts, too.
+        Gets why ``imdb`` is taken where no name was given, which test texts are training texts, too, and how
+        far the preparation is.
     """
     if options.validation_share is not None and not options.validation_share < 1:
         raise UserError(f"got {options.validation_share}, expected less than 1", setting="validation_share")
     if name is None:
         dataset = _default(options, notice, line)
     else:
-        dataset = prepare(get_source(name, options))
+        dataset = prepare(get_source(name, options), line)
         if said := notices(dataset):
             notice("\n".join(said))
     if shared := shared_texts(dataset):
@@ -76,23 +79,23 @@ def _default(options: SourceOptions, notice: Callable[[str], None], line: Callab
         found = f"found in {folder}"
     elif imdb.reachable():
         try:
-            prepare(imdb)
+            prepare(imdb, line)
             found = "fetched"
         except UserError as error:  # something answers, as behind some proxies, but not the data
             reason = str(error)
     if found:
         line(f"imdb: {found} (a different data set: `dataset`)")
-        return prepare(imdb)
+        return prepare(imdb, line)
     ignored = "" if options.validation_share is None else " (`validation_share` has no effect on it)"
     notice(
         f"The IMDB reviews are neither on this machine nor can they be fetched ({reason}), so this takes "
         f"'sample', the built-in data set made by the program{ignored}. Its results say nothing about real "
         "reviews. To use the real ones, give a folder that has them with `data_dir`."
     )
-    return prepare(get_source("sample", SourceOptions(options.data_dir)))
+    return prepare(get_source("sample", SourceOptions(options.data_dir)), line)
 
 
-def prepare(source: Source) -> Dataset:
+def prepare(source: Source, line: Callable[[str], None] = lambda _: None) -> Dataset:
     """Return the prepared data set, from the cache where it is whole, otherwise made now.
 
     Several processes may ask at once: one prepares, the others wait and use what it made. A damaged
@@ -102,6 +105,8 @@ def prepare(source: Source) -> Dataset:
     ----------
     source : Source
         Where the texts come from.
+    line : callable
+        Gets every few seconds how many texts have been read, where there is no whole entry.
 
     Returns
     -------
@@ -114,7 +119,7 @@ def prepare(source: Source) -> Dataset:
         if len(source.class_names) < 2:  # asked first: a source that reads its data for it may raise here
             names = list(source.class_names)
             raise UserError(f"data set '{source.name}' has one class only, {names}; expected two or more")
-        dataset = _made_once(folder, lambda scratch: _fill(scratch, source))
+        dataset = _made_once(folder, lambda scratch: _fill(scratch, source, line))
     if dataset is None:
         raise UserError(f"the cache entry {folder} is damaged as soon as it is written; check the disk")
     return dataset
@@ -205,12 +210,16 @@ def _entry(source: Source) -> Path:
     return cache_root() / "datasets" / f"{source.name}-{key}"
 
 
-def _fill(folder: Path, source: Source) -> dict[str, Any]:
+def _fill(folder: Path, source: Source, line: Callable[[str], None]) -> dict[str, Any]:
     visible, test = TextWriter(folder / "open"), TextWriter(folder / "test")
     numbers: defaultdict[bytes, int] = defaultdict(itertools.count().__next__)
     own_validation, empty = array("b"), FirstFew()
     digest = hashlib.sha256(json.dumps([source.class_names, source.validation_share]).encode())
+    last_line = time.monotonic()
     for number, row in enumerate(source.rows(), 1):
+        if time.monotonic() - last_line >= _LINE_EVERY:
+            line(f"{source.name}: {number - 1:,} texts read")
+            last_line = time.monotonic()
         _check(row, source)
         name = row.where or f"text {number}"
         ids = array("i", [numbers[token] for token in tokenize(row.text)])

@@ -21,7 +21,14 @@ from benchmark.support.files import RunsFolder
 from benchmark.tracking.outbox import Outbox
 from benchmark.tracking.record import clean
 from benchmark.tracking.spool import Spool, spool_home
-from benchmark.tracking.store import StoreClient, check_writable, connect, ensure_runs_folder, resolve_uri
+from benchmark.tracking.store import (
+    StoreClient,
+    check_writable,
+    connect,
+    ensure_runs_folder,
+    is_ready,
+    resolve_uri,
+)
 
 LAST_PATIENCE = 2.0
 _PATIENCE = 30.0
@@ -35,7 +42,7 @@ class Session:
     ----------
     runs : RunsFolder
         ``mlruns``.
-    client : mlflow.MlflowClient
+    client : StoreClient
         A store that answers.
     uri : str
         Its address.
@@ -60,7 +67,7 @@ class Session:
     """
 
     runs: RunsFolder
-    client: Any
+    client: StoreClient
     uri: str
     outbox: Outbox
     display: Display
@@ -72,17 +79,21 @@ class Session:
     join: bool = False
     ray: RayOptions | None = None
 
-    def engine(self, plan: Plan) -> Engine:
-        """Return what trains: this process, worker processes, or the Ray cluster that it is connected to."""
-        config, ledger = plan.config, self.runs.ledger
-        place = Workplace(plan.dataset, ledger, config.device, config.compile, self.run_timeout, self.recycle)
+    @property
+    def inline(self) -> bool:
+        """Whether this process trains."""
+        return self.ray is None and self.workers is None and self.run_timeout is None
+
+    def engine(self, *plans: Plan) -> Engine:
+        """Return what trains plans on the same data: this process, workers, or the connected Ray cluster."""
+        config, dataset, networks = plans[0].config, plans[0].dataset, any(plan.is_network for plan in plans)
+        limits = self.run_timeout, self.recycle
+        place = Workplace(dataset, self.runs.ledger, config.device, config.compile, *limits, networks)
         if self.ray is not None:
             from benchmark.execution.ray import RayEngine
 
             return RayEngine(place, self.ray, self.workers, self.display.line)
-        if self.workers is not None or self.run_timeout is not None:
-            return ProcessEngine(place, self.workers or 1)
-        return InlineEngine(place)
+        return InlineEngine(place) if self.inline else ProcessEngine(place, self.workers or 1)
 
     def deliver(self) -> bool:
         """Whether every result is in MLflow; waits for a store that does not answer for half a minute."""
@@ -126,14 +137,15 @@ def open_session(
     ensure_runs_folder(runs)
     read_entries(folder.ledger)  # no final run could be recorded in one that is damaged
     uri = resolve_uri(tracking_uri, runs)
-    client = connect(uri)
+    # MLflow takes seconds to import, and there may be nothing to do.
+    client = StoreClient(uri, None if is_ready(uri) else connect(uri))
     check_writable(spool_home(runs, uri))
     database = sqlite_path(uri)
     if database is not None and database.is_file():
         check_writable(database)
     outbox = Outbox(client, Spool(runs, uri), display.notice)
     try:
-        yield Session(folder, StoreClient(uri, client), uri, outbox, display, **settings)
+        yield Session(folder, client, uri, outbox, display, **settings)
     finally:
         if left := outbox.close(LAST_PATIENCE):  # who needs all of it there has waited: see `deliver`
             display.line(kept_line(left, folder.spool))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -180,6 +181,9 @@ class Sweep:
         self._show_start()
         if self._nothing_to_do():
             return self._totals()
+        self.session.client.connect()
+        if self.session.inline and self.plan.is_network and "tensorflow" not in sys.modules:
+            self.display.line("importing TensorFlow")
         with _recorded(self.tracker):
             totals, tags = {}, {}
             if self.trials is None:

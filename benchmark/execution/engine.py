@@ -65,6 +65,8 @@ class Workplace:
         Seconds after which a worker's run is stopped with status ``timeout``.
     recycle : int or None
         Runs after which a worker is replaced by a fresh one.
+    networks : bool
+        Whether there may be networks among the runs, for which a worker imports TensorFlow before its first.
     """
 
     dataset: Dataset
@@ -73,6 +75,7 @@ class Workplace:
     compile: CompileMode = "auto"
     run_timeout: float | None = None
     recycle: int | None = None
+    networks: bool = True
 
 
 class Handler(Protocol):

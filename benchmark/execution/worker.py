@@ -17,7 +17,7 @@ from benchmark.support.source_files import keep
 
 @dataclass(frozen=True)
 class Ready:
-    """The worker has imported TensorFlow and waits for a job.
+    """The worker has imported what its runs need and waits for a job.
 
     Attributes
     ----------
@@ -52,7 +52,7 @@ def serve(
     open_place : callable
         Returns what all runs share. Its ledger is not used: the parent alone writes there, see `ReadRequest`.
     gpu : str or None
-        As in `Ready`, which is sent once TensorFlow is imported.
+        As in `Ready`, which is sent once that is imported.
     send, receive : callable
         To and from the parent; what is received is a `Job` or an answer.
     """
@@ -70,7 +70,8 @@ def serve(
 
     try:
         place = open_place()
-        set_up_device(place.device)
+        if place.networks:
+            set_up_device(place.device)
         send(Ready(gpu))
         while True:
             job: Job = receive()

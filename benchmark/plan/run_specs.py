@@ -79,7 +79,7 @@ class Plan:
         }
         if resources := self._resources(self.default):
             content["resources"] = {name: resource.digest for name, resource in resources.items()}
-        if self.config.precision and self._is_network:
+        if self.config.precision and self.is_network:
             content["precision"] = self.config.precision
         content |= without_later({"metric": self.metric})
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
@@ -90,7 +90,8 @@ class Plan:
         return self.config.metric or self.space.metric or self.dataset.metric or ACCURACY
 
     @property
-    def _is_network(self) -> bool:
+    def is_network(self) -> bool:
+        """Whether the model is a network, which needs TensorFlow; else it is a scikit-learn pipeline."""
         return self.model.input != "texts"
 
     @property
@@ -114,7 +115,7 @@ class Plan:
     def spec(self, hparams: Mapping[str, Scalar], kind: str, seeds: SeedBundle) -> RunSpec:
         """Return the run spec of a configuration with a seed bundle."""
         values = dict(hparams)
-        if self._is_network:
+        if self.is_network:
             own = values.pop("epochs", TrainSettings().epochs)
             limit = self.config.epochs
             assert isinstance(own, int)
@@ -134,7 +135,7 @@ class Plan:
                 "dataset_digest": self.dataset.digest,
                 "kind": kind,
                 "view": view if self.model.input == "ids" else None,
-                "training": training if self._is_network else None,
+                "training": training if self.is_network else None,
                 "hparams": {k: v for k, v in values.items() if k not in VIEW_KEYS | TRAIN_KEYS | common_keys},
                 "seeds": seeds,
                 "train_share": self.config.train_share,
@@ -246,7 +247,7 @@ def _check_common(plan: Plan) -> None:
             f"decision tuned: a threshold is between two classes, and '{plan.dataset.name}' has {classes}; "
             "expected argmax"
         )
-    if plan.model.input == "texts":
+    if plan.model.input == "texts" and plan.model.digest:  # those that are built in have all that is asked
         _check_pipeline(plan, weighted="balanced" in asked.get("class_weight", ()))
 
 

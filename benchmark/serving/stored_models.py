@@ -60,11 +60,11 @@ class StoredModel:
         for path in self.folder.rglob("*"):  # pipes would be waited for; what a link leads to has no digest
             if path.is_symlink() or not (path.is_file() or path.is_dir()):
                 raise UserError(f"{self.asked}: the model cannot be loaded ({path} is not a regular file)")
+        from benchmark.serving.mlflow_model import Servable, holds_program, is_pipeline
         from benchmark.support.tensorflow_setup import quiet_tensorflow
 
-        quiet_tensorflow()
-        from benchmark.serving.mlflow_model import Servable, holds_program
-
+        if not is_pipeline(self.folder):
+            quiet_tensorflow()
         if holds_program(self.folder) and not self.trust():
             raise UserError(
                 f"{self.asked}: the model holds a TensorFlow program (saved_model), which could read and "
@@ -164,10 +164,15 @@ def _best(client: Any, dataset: str, model: str | None) -> str:
 def kept_model(client: Any, rows: Iterable[BoardRow]) -> tuple[BoardRow, str] | None:
     """Return the first row with an accuracy and a stored model, and the run that kept it."""
     from benchmark.tracking import names
+    from benchmark.tracking.runs import artifact_folder
 
     for row in rows:
         for run_id in row.run_ids if row.test_mean is not None else ():
-            if any(item.path == names.SERVABLE for item in client.list_artifacts(run_id)):
+            if folder := artifact_folder(client, run_id):  # MLflow takes longer to import than this to look
+                found = (folder / names.SERVABLE).is_dir()
+            else:
+                found = any(item.path == names.SERVABLE for item in client.list_artifacts(run_id))
+            if found:
                 return row, run_id
     return None
 

@@ -80,18 +80,23 @@ class Delivery:
 
     Parameters
     ----------
-    client : mlflow.MlflowClient
+    client : mlflow.MlflowClient or benchmark.tracking.store.StoreClient
         The store; it must not repeat requests by itself, since the answer to a creation may be lost.
     progress : callable
         Called after each step that was taken; questions are none.
     """
 
     def __init__(self, client: Any, progress: Callable[[], None] = lambda: None) -> None:
-        self._client = client
+        self._store = client
         self._progress = progress
         self._experiments: dict[str, str] = {}
         self._runs: dict[str, _Known] = {}
         self._unsure: set[str] = set()
+
+    @property
+    def _client(self) -> Any:
+        """MLflow's client, which asks once: what fails is repeated as a whole."""
+        return self._store.connect() if hasattr(self._store, "connect") else self._store
 
     def run_id(self, key: str) -> str | None:
         """Return MLflow's id of a run, where it is known already."""

@@ -6,17 +6,22 @@ import http.client
 import logging
 import os
 import re
+import shutil
+import sqlite3
+import threading
 import urllib.error
 import urllib.request
 import uuid
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from functools import cached_property, partial
+from contextlib import closing, contextmanager
+from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+from benchmark.data.cache import cache_root, locked, read_entry, remembered, write_entry
 from benchmark.support.databases import (
     Contents,
     check_database,
@@ -165,16 +170,18 @@ class StoreClient:
     """
 
     def __init__(self, uri: str, client: Any = None) -> None:
-        self.file, self._uri = sqlite_path(uri), uri
-        if client is not None:
-            self._client = client
+        self.file, self._uri, self._client = sqlite_path(uri), uri, client
+        self._lock = threading.Lock()
 
-    @cached_property
-    def _client(self) -> Any:
-        return connect(self._uri)
+    def connect(self) -> Any:
+        """Return the `mlflow.MlflowClient` itself, which is not patient."""
+        with self._lock:  # of two threads, one imports MLflow
+            if self._client is None:
+                self._client = connect(self._uri)
+            return self._client
 
     def __getattr__(self, name: str) -> Any:
-        value = getattr(self._client, name)
+        value = getattr(self.connect(), name)
         if not name.startswith(_READS):
             return value
         return lambda *words, **options: patiently(lambda: value(*words, **options))
@@ -284,8 +291,60 @@ def _make_file(file: Path) -> None:
         remains.unlink()
     # MLflow remembers each file that it has opened, so that a name is used once.
     unfinished = file.with_name(f"{file.name}.unfinished-{uuid.uuid4().hex[:8]}")
-    _client(sqlite_uri(unfinished))
+    try:
+        _copy_of_tables(unfinished)
+    except (UserError, OSError):  # a cache that cannot be used
+        _client(sqlite_uri(unfinished))
     unfinished.replace(file)
+
+
+def _copy_of_tables(file: Path) -> None:
+    """Copy a store without contents, which is made once for each version of MLflow: that takes seconds."""
+    folder = cache_root() / "mlflow" / version("mlflow")
+    with locked(folder):
+        if read_entry(folder) is None:
+            write_entry(folder, _make_tables)
+        shutil.copyfile(folder / DATABASE, file)
+
+
+def _make_tables(folder: Path) -> dict[str, Any]:
+    file = folder / DATABASE
+    _client(sqlite_uri(file))
+    with closing(sqlite3.connect(file)) as database, database:
+        database.execute("DELETE FROM experiments")  # the first one knows the folder that it was made in
+    return {"revision": _newest_revision()}  # now that MLflow is imported
+
+
+def is_ready(uri: str) -> bool:
+    """Whether a store is a SQLite file with the tables of this MLflow, which is not imported for that."""
+    file = sqlite_path(uri)
+    if file is None or not file.is_file():
+        return False
+    try:
+        with closing(sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", uri=True)) as database:
+            found = database.execute("SELECT version_num FROM alembic_version").fetchall()
+    except sqlite3.Error:
+        return False
+    return found == [(_newest_revision(),)]
+
+
+def _newest_revision() -> str:
+    """Return the last of MLflow's migrations, which is remembered: MLflow takes seconds to import."""
+
+    def look() -> dict[str, Any]:
+        return {"revision": _migrations().get_current_head()}
+
+    try:
+        return str(remembered("mlflow", {"version": version("mlflow")}, look)["revision"])
+    except (UserError, OSError):  # a cache that cannot be used
+        return str(look()["revision"])
+
+
+def _migrations() -> Any:
+    import mlflow
+    from alembic.script import ScriptDirectory
+
+    return ScriptDirectory(str(Path(mlflow.__file__).parent / "store" / "db_migrations"))
 
 
 def _check_tables(contents: Contents, which: str) -> None:
@@ -296,18 +355,14 @@ def _check_tables(contents: Contents, which: str) -> None:
         )
     if contents.revision is None:
         return
-    import mlflow
-    from alembic.script import ScriptDirectory
-
-    migrations = ScriptDirectory(str(Path(mlflow.__file__).parent / "store" / "db_migrations"))
-    if contents.revision == migrations.get_current_head():
+    if contents.revision == _newest_revision():
         return
-    if any(contents.revision == migration.revision for migration in migrations.walk_revisions()):
+    if any(contents.revision == migration.revision for migration in _migrations().walk_revisions()):
         raise UserError(
             f"the tables of {which} are those of an older MLflow; make a backup, then: mlflow db upgrade URI"
         )
     raise UserError(
-        f"the tables of {which} are those of a newer MLflow than {mlflow.__version__}, or of another "
+        f"the tables of {which} are those of a newer MLflow than {version('mlflow')}, or of another "
         "program; update with pip install -U mlflow, or name another database"
     )
 

@@ -121,11 +121,13 @@ class Tracker:
         self._shown: dict[str, float] = {}
         self._started = False
         dataset, study = plan.dataset.name, clean(plan.study)
-        self._read(lambda: ensure_experiment(client, dataset, artifacts))
         self._find: Callable[..., list[StoredRun]] = partial(
             find_runs, client, dataset, spool=outbox.spool, STUDY=study
         )
         runs = self._read(self._find_all)
+        if not any(run.run_id for run in runs):  # the experiment may be missing, or deleted
+            self._read(lambda: ensure_experiment(client, dataset, artifacts))
+            runs = self._read(self._find_all)
         parent_kind, run_kind = purpose.parent_kind, purpose.run_kind
         self._parent = next((run for run in runs if run.kind == parent_kind), None)
         # The same in every process, so that two that start at the same time mean the same run.

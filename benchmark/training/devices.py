@@ -62,6 +62,12 @@ def set_up_device(device: Device) -> str:
         return str(tf.config.experimental.get_device_details(gpus[0]).get("device_name", "gpu"))
 
 
+def check_device(device: Device) -> None:
+    """Raise `UserError`, before anything is started, where a GPU is asked for and there is none."""
+    if device == "gpu":
+        set_up_device(device)
+
+
 def visible_cores() -> int:
     """Return the number of cores that this process may run on."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -86,12 +92,23 @@ def threads() -> int:
     Raises
     ------
     UserError
+        As `threads_asked`.
+    """
+    return threads_asked() or cores()
+
+
+def threads_asked() -> int:
+    """Return ``TF_NUM_INTRAOP_THREADS``, 0 where it says nothing.
+
+    Raises
+    ------
+    UserError
         When ``TF_NUM_INTRAOP_THREADS`` is not a whole number.
     """
     text = os.environ.get("TF_NUM_INTRAOP_THREADS") or "0"
     if not (text.isascii() and text.isdigit()):
         raise UserError(f"TF_NUM_INTRAOP_THREADS={text}: expected a whole number, for example {cores()}")
-    return int(text) or cores()
+    return int(text)
 
 
 def computes_bfloat16() -> bool:

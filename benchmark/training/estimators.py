@@ -15,7 +15,7 @@ from benchmark.models.example_weights import fit_weighted
 from benchmark.models.task import Task
 from benchmark.spec.config import RunSpec
 from benchmark.spec.result import Result
-from benchmark.training.saving import save_pipeline
+from benchmark.training.saving_pipelines import save_pipeline
 from benchmark.training.scores import log_probabilities, score
 
 

@@ -1,12 +1,10 @@
-"""Writing a trained model with its text processing, as files that need no code of ours or of the user's."""
+"""Writing a trained network with its text processing, as files that need no code of ours or of the user's."""
 
 from __future__ import annotations
 
-import copy
 import json
 import types
-import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,23 +15,14 @@ import tensorflow as tf
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
 from benchmark.data.dataset import Dataset
-from benchmark.data.text import OOV, STANDARDIZER_VERSION
+from benchmark.data.text import OOV
 from benchmark.models.transformer import AddPositions, places
 from benchmark.spec.config import ViewSettings
+from benchmark.training.saving_pipelines import write_text_processing
 
-_MODEL, _PROGRAM, _PIPELINE, _TEXT = "model.keras", "saved_model", "pipeline.skops", "text.json"
+_MODEL, _PROGRAM = "model.keras", "saved_model"
 _OURS = "benchmark.models."
 _PYTHON = {"PyFunc", "PyFuncStateless", "EagerPyFunc"}
-
-
-def _write_text_processing(
-    folder: Path, class_names: Sequence[str], threshold: float | None, **more: Any
-) -> None:
-    """Write what `benchmark.serving.mlflow_model.TextProcessing` reads."""
-    text = {"standardizer": STANDARDIZER_VERSION, "class_names": list(class_names), **more}
-    if threshold is not None:
-        text["threshold"] = threshold
-    (folder / _TEXT).write_text(json.dumps(text, ensure_ascii=False), encoding="utf-8")
 
 
 def save_servable(
@@ -76,7 +65,7 @@ def save_servable(
     ids = OOV + 1 + len(more.get("vocabulary", ()))
     if view is None or not _save_network(folder / _MODEL, model, ids, more["length"]):
         _save_program(folder / _PROGRAM, model, inputs)
-    _write_text_processing(folder, dataset.class_names, threshold, **more)
+    write_text_processing(folder, dataset.class_names, threshold, **more)
 
 
 def _save_network(path: Path, model: keras.Model, count: int, length: int) -> bool:
@@ -153,63 +142,6 @@ def without_cudnn(model: keras.Model) -> Iterator[None]:
     finally:
         for part, setting in zip(parts, before, strict=True):
             part.use_cudnn = setting
-
-
-def save_pipeline(
-    folder: Path, pipeline: Any, class_names: Sequence[str], threshold: float | None = None
-) -> None:
-    """Write a fitted scikit-learn pipeline, which brings its text processing, without pickle.
-
-    The threshold is that of `save_servable`.
-
-    Raises
-    ------
-    ValueError
-        For one with types that are not scikit-learn's, which could not be loaded.
-    """
-    import skops.io  # with scikit-learn: seconds that networks need not wait
-
-    folder.mkdir(parents=True, exist_ok=True)
-    # Word by word, skops takes 600 bytes each: they are kept beside it.
-    vectorizers = _vectorizers(pipeline)
-    kept = {name: step.vocabulary_ for name, step in vectorizers.items()}
-    try:
-        for step in vectorizers.values():
-            step.vocabulary_ = {}
-        # What deepcopy has in its memo takes the place of a part.
-        plain = {id(part): part.plain() for part in _parts(pipeline) if hasattr(part, "plain")}
-        skops.io.dump(copy.deepcopy(pipeline, plain), folder / _PIPELINE, compression=zipfile.ZIP_DEFLATED)
-    finally:
-        for name, step in vectorizers.items():
-            step.vocabulary_ = kept[name]
-    if foreign := skops.io.get_untrusted_types(file=folder / _PIPELINE):
-        raise ValueError(f"it holds types that are not to be trusted: {', '.join(foreign)}")
-    vocabularies = {name: sorted(words, key=words.__getitem__) for name, words in kept.items()}
-    _write_text_processing(folder, class_names, threshold, vocabularies=vocabularies)
-
-
-def _parts(thing: Any) -> Iterator[Any]:
-    """Yield an estimator and those in it, fitted ones too."""
-    inside = thing if isinstance(thing, list | tuple) else ()
-    if hasattr(thing, "get_params"):
-        yield thing
-        inside = vars(thing).values()
-    for part in inside:
-        yield from _parts(part)
-
-
-def _vectorizers(pipeline: Any) -> dict[str, Any]:
-    """Return the steps, at any depth, that number words from 0, each once."""
-    steps = {id(step): (name, step) for name, step in pipeline.get_params().items()}
-    return {name: step for name, step in steps.values() if _are_numbered(getattr(step, "vocabulary_", None))}
-
-
-def _are_numbered(words: Any) -> bool:
-    return (
-        isinstance(words, dict)
-        and all(isinstance(word, str) for word in words)
-        and sorted(words.values()) == list(range(len(words)))
-    )
 
 
 class NotPlain(Exception):

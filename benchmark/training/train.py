@@ -83,7 +83,8 @@ def train(
         is gone: no run could end otherwise.
     """
     started = time.perf_counter()
-    result = Result("ok", device=set_up_device(device), threads=threads())
+    # Pipelines need no TensorFlow, which takes seconds to import.
+    result = Result("ok", device=set_up_device(device) if spec.training else "cpu", threads=threads())
     try:
         with importing(spec.model, spec.model_digest):
             _train(spec, dataset, result, on_epoch, compile, ledger, servable, measure)
@@ -93,7 +94,7 @@ def train(
         needed = (dataset.folder, Path(tempfile.gettempdir()))
         if isinstance(error, OSError) and not all(folder.exists() for folder in needed):
             raise
-        _record_failure(result, error)
+        _record_failure(result, error, spec)
     if not result.train_seconds:
         result.train_seconds = time.perf_counter() - started
     return result
@@ -286,13 +287,15 @@ def share_of(view: View, spec: RunSpec) -> View:
     return View(view.x[rows], view.y[rows], view.rows[rows], view.mapped)
 
 
-def _record_failure(result: Result, error: Exception) -> None:
+def _record_failure(result: Result, error: Exception, spec: RunSpec) -> None:
     """Record an error, and give back the memory of the run and what was kept for the next one."""
-    import tensorflow as tf
-
-    from benchmark.training.network import release
-
-    out_of_memory = isinstance(error, MemoryError | tf.errors.ResourceExhaustedError)
-    result.status = "oom" if out_of_memory else "failed"
+    out_of_memory = isinstance(error, MemoryError)
     result.error = traceback.format_exc()
-    release()
+    if spec.training is not None:
+        import tensorflow as tf
+
+        from benchmark.training.network import release
+
+        out_of_memory = out_of_memory or isinstance(error, tf.errors.ResourceExhaustedError)
+        release()
+    result.status = "oom" if out_of_memory else "failed"

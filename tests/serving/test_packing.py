@@ -13,7 +13,7 @@ from benchmark.models.nbsvm import build
 from benchmark.models.task import Task
 from benchmark.serving.mlflow_model import Servable
 from benchmark.serving.stored_models import pack_model
-from benchmark.training.saving import save_pipeline
+from benchmark.training.saving_pipelines import save_pipeline
 
 TEXTS = ["good film", "bad film"]
 SPLIT = {"columns": ["text"], "data": [[text] for text in TEXTS]}

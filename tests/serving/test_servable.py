@@ -19,7 +19,8 @@ from benchmark.models import load_builder
 from benchmark.models.task import Task
 from benchmark.serving.mlflow_model import Servable, holds_program
 from benchmark.spec.config import ViewSettings
-from benchmark.training.saving import save_pipeline, save_servable
+from benchmark.training.saving import save_servable
+from benchmark.training.saving_pipelines import save_pipeline
 from benchmark.training.scores import make_predict, probabilities
 from benchmark.training.train import train
 

@@ -13,7 +13,7 @@ from sklearn.preprocessing import FunctionTransformer
 from benchmark.data.dataset import MappedTexts
 from benchmark.serving.mlflow_model import Servable
 from benchmark.spec.config import RunSpec, seed_bundle
-from benchmark.training.saving import save_pipeline
+from benchmark.training.saving_pipelines import save_pipeline
 from benchmark.training.scores import log_probabilities
 from benchmark.training.train import train
 
