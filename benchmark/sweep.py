@@ -169,7 +169,7 @@ def _run(
     if ray is None:
         check_device(options.device)
     with open_session(
-        cli.RUNS, options.tracking_uri, display, workers=workers, ray=ray, **settings
+        cli.RUNS, options.tracking_uri, display, workers=workers, ray=ray, spread=True, **settings
     ) as session:
         outcomes = _sweep_all(plans, session)
         display.close()

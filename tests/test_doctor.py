@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 from postgres import free_port, running
 
@@ -180,8 +181,8 @@ def test_without_control_groups_the_memory_is_that_of_the_machine(tmp_path, monk
     monkeypatch.setattr(devices, "_MEMBERSHIP", tmp_path / "cgroup")
     if there:
         (tmp_path / "cgroup").write_text("0::/\n")
-    free = machine.psutil.virtual_memory()._replace(available=5 << 30)
-    monkeypatch.setattr(machine.psutil, "virtual_memory", lambda: free)
+    free = psutil.virtual_memory()._replace(available=5 << 30)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: free)
     assert [finding.message for finding in look(machine.memory)] == ["5.0 GiB of memory are free"]
 
 

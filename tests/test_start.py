@@ -7,7 +7,7 @@ import pytest
 
 COMMANDS = """
 import sys
-from benchmark import compare, leaderboard, sweep
+from benchmark import sweep
 
 def told(*names, **where):
     print("imported:", *(name for name in names if name in sys.modules), flush=True, **where)
@@ -17,6 +17,7 @@ SWEEP = ["--model", "majority", "--model", "tfidf-logreg", "--dataset", "sample"
 RUNS = "sweep.main([*SWEEP, '--seeds', '3']); told('tensorflow', 'keras')"
 NOTHING = "sweep.main([*SWEEP, '--seeds', '3']); told('tensorflow', 'keras', 'mlflow', 'sklearn', 'pandas')"
 READ = """
+from benchmark import compare, leaderboard
 leaderboard.main(["--dataset", "sample"])
 compare.main(["majority", "tfidf-logreg", "--dataset", "sample"])
 told("tensorflow", "keras")

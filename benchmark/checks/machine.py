@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import platform
 import subprocess
@@ -12,14 +11,13 @@ from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, metadata, requires, version
 from pathlib import Path
 
-import psutil
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 import benchmark
 from benchmark.checks import Finding, Setup, ok, problem
 from benchmark.support.errors import UserError
-from benchmark.training.devices import cores, memory_groups, nvidia_smi, threads
+from benchmark.training.devices import cores, free_memory, nvidia_smi, threads
 
 _ROOT = Path(benchmark.__file__).parents[1]
 _GIB = 1 << 30
@@ -83,12 +81,7 @@ def processors(setup: Setup) -> Iterator[Finding]:
 
 def memory(setup: Setup) -> Iterator[Finding]:
     """Measure the memory that is free, and that a container leaves."""
-    free = psutil.virtual_memory().available
-    with contextlib.suppress(OSError):
-        names = ("memory.limit_in_bytes", "memory.max"), ("memory.usage_in_bytes", "memory.current")
-        for limit, taken in memory_groups(*names):
-            with contextlib.suppress(OSError, ValueError):  # there is none, or it is "max"
-                free = min(free, int(limit.read_text()) - int(taken.read_text()))
+    free = free_memory()
     message = f"{free / _GIB:.1f} GiB of memory are free"
     if free < _LITTLE_MEMORY:
         fix = "end other programs, or use fewer `workers`"

@@ -111,6 +111,10 @@ class Phase:
         """Whether all runs of the phase are done or under way."""
         raise NotImplementedError
 
+    def seconds_left(self, one: float) -> float:
+        """Return the seconds of training that are left where a run takes `one`."""
+        raise NotImplementedError
+
     def next(self) -> Job | None:
         """Return a job, or None where there is none at present."""
         return None if self.stopping or self.gave_up else self.next_job()
@@ -232,6 +236,13 @@ class SearchPhase(Phase):
         """Whether the search is at its end, other processes included."""
         return self.search.settled
 
+    def seconds_left(self, one: float) -> float:
+        """Count the trials, as far as time limits let them start, and the final runs of both tiers."""
+        config, trials = self.plan.config, one * max(0, self.search.total - self.search.done)
+        if config.timeout is not None:
+            trials = min(trials, max(0.0, config.timeout - self.search.seconds))
+        return trials + one * 2 * config.seeds
+
     def next_job(self) -> Job | None:
         """Ask the search; a trial is named by its slot, and a further run of it by a number, too."""
         proposal = self.search.proposal()
@@ -303,6 +314,10 @@ class FinalPhase(Phase):
     def exhausted(self) -> bool:
         """Whether no run is waiting."""
         return not self._queue
+
+    def seconds_left(self, one: float) -> float:
+        """Count the runs that wait."""
+        return one * len(self._queue)
 
     def next_job(self) -> Job | None:
         """Return the next missing run that no other process does."""

@@ -12,6 +12,7 @@ from benchmark.data.ledger_chain import read_entries
 from benchmark.display.events import Display, delivery_progress, kept_line
 from benchmark.execution.cluster import RayOptions
 from benchmark.execution.engine import Engine, Workplace
+from benchmark.execution.gradual import GradualEngine
 from benchmark.execution.inline import InlineEngine
 from benchmark.execution.processes import ProcessEngine
 from benchmark.plan.run_specs import Plan
@@ -64,6 +65,8 @@ class Session:
         Whether to help another process with its study.
     ray : RayOptions or None
         The share of a Ray cluster that each run takes; None trains on this machine, without Ray.
+    spread : bool
+        Whether workers take over from this process where that pays.
     """
 
     runs: RunsFolder
@@ -78,10 +81,11 @@ class Session:
     max_failures: int | None = None
     join: bool = False
     ray: RayOptions | None = None
+    spread: bool = False
 
     @property
     def inline(self) -> bool:
-        """Whether this process trains."""
+        """Whether this process trains, at first at least."""
         return self.ray is None and self.workers is None and self.run_timeout is None
 
     def engine(self, *plans: Plan) -> Engine:
@@ -93,7 +97,9 @@ class Session:
             from benchmark.execution.ray import RayEngine
 
             return RayEngine(place, self.ray, self.workers, self.display.line)
-        return InlineEngine(place) if self.inline else ProcessEngine(place, self.workers or 1)
+        if not self.inline:
+            return ProcessEngine(place, self.workers or 1)
+        return GradualEngine(place, self.display.line) if self.spread else InlineEngine(place)
 
     def deliver(self) -> bool:
         """Whether every result is in MLflow; waits for a store that does not answer for half a minute."""

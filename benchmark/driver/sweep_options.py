@@ -100,7 +100,8 @@ OPTIONS = (
     cli.option(
         "--workers N",
         "train in N processes side by side, each with its share of the cores; 'auto' finds out how "
-        "many are fastest (default: in this process; with --engine ray as many as the cluster has room for)",
+        "many are fastest (default: in this process, and by as many as are fastest once ten "
+        "minutes of training are left; with --engine ray as many as the cluster has room for)",
         _workers,
     ),
     cli.option(

@@ -222,7 +222,7 @@ def _print_to(log: Path) -> None:
     os.close(file)
 
 
-def best_workers(plan: Plan, place: Workplace) -> int:
+def best_workers(plan: Plan, place: Workplace, most: int | None = None) -> int:
     """Return the number of workers that carry out most runs a minute, each with its share of the cores.
 
     Tries 1, 2, 4, … up to the number of cores on short runs of the published configuration, for as long
@@ -234,6 +234,8 @@ def best_workers(plan: Plan, place: Workplace) -> int:
         Its architecture, the most expensive of a sweep.
     place : Workplace
         What all runs share.
+    most : int, optional
+        How many there may be; by default as many as there are cores.
 
     Raises
     ------
@@ -247,16 +249,18 @@ def best_workers(plan: Plan, place: Workplace) -> int:
         "cores": cores(),
         "versions": [version("tensorflow"), version("keras")],
     }
-    rates = remembered("workers", identity, partial(_measure, plan, place))
-    return max((int(workers) for workers in rates), key=lambda workers: (rates[str(workers)], -workers))
+    most = most or cores()
+    rates = remembered("workers", identity, partial(_measure, plan, place, most))
+    tried = [int(workers) for workers in rates if int(workers) <= most]
+    return max(tried, key=lambda workers: (rates[str(workers)], -workers))
 
 
-def _measure(plan: Plan, place: Workplace) -> dict[str, float]:
+def _measure(plan: Plan, place: Workplace, most: int) -> dict[str, float]:
     """Return runs a second by number of workers, as far as was tried."""
     spec = _short(plan)
     rates: dict[str, float] = {}
     best, workers = 0.0, 1
-    while workers <= cores():
+    while workers <= most:
         rate = _rate(spec, place, workers)
         if rate < _WORTH * best:
             break

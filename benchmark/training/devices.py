@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import subprocess
@@ -117,6 +118,19 @@ def computes_bfloat16() -> bool:
         return float(nvidia_smi("--query-gpu=compute_cap", "--format=csv,noheader")[0]) >= 8
     except (ValueError, IndexError):
         return False
+
+
+def free_memory() -> int:
+    """Return the bytes of memory that are free, and that a container leaves."""
+    import psutil
+
+    free = int(psutil.virtual_memory().available)
+    with contextlib.suppress(OSError):
+        names = ("memory.limit_in_bytes", "memory.max"), ("memory.usage_in_bytes", "memory.current")
+        for limit, taken in memory_groups(*names):
+            with contextlib.suppress(OSError, ValueError):  # there is none, or it is "max"
+                free = min(free, int(limit.read_text()) - int(taken.read_text()))
+    return free
 
 
 def memory_groups(*names: tuple[str, str]) -> Iterator[list[Path]]:
