@@ -217,7 +217,7 @@ def _fill(folder: Path, source: Source, line: Callable[[str], None]) -> dict[str
     digest = hashlib.sha256(json.dumps([source.class_names, source.validation_share]).encode())
     last_line = time.monotonic()
     for number, row in enumerate(source.rows(), 1):
-        if time.monotonic() - last_line >= _LINE_EVERY:
+        if number > 1 and time.monotonic() - last_line >= _LINE_EVERY:
             line(f"{source.name}: {number - 1:,} texts read")
             last_line = time.monotonic()
         _check(row, source)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import statistics
 from collections.abc import Callable
 from typing import Any, Protocol, cast
@@ -18,6 +19,7 @@ LONG = 600.0
 
 _WORKER_MEMORY = 1 << 30  # TensorFlow alone takes 0.7 GiB of it
 _MARGIN = 1 << 30
+_CROWDED = 1.5  # programs that want to run, for each core; this process is as many as it has threads
 
 
 class Lasting(Handler, Protocol):
@@ -60,7 +62,7 @@ class GradualEngine:
             seconds.append(one.seconds or 0.0)
             model = lasting.plan.model.name
             left = 0.0 if handler.finished else lasting.seconds_left(statistics.fmean(seconds))
-            if left >= LONG and model not in self._asked:
+            if left >= LONG and model not in self._asked and not _crowded():
                 self._asked.add(model)
                 self._workers = self._chosen(lasting.plan)
         if self._workers is not None:
@@ -83,6 +85,11 @@ class GradualEngine:
             return None
         self._say(f"{workers} workers train side by side from now on; `workers` 1 keeps to one run at a time")
         return ProcessEngine(self._place, workers)
+
+
+def _crowded() -> bool:
+    """Whether others use the cores, too: workers bring less then, and a measurement would mislead."""
+    return os.getloadavg()[0] > _CROWDED * cores()
 
 
 class _OneRun:

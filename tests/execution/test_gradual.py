@@ -11,11 +11,12 @@ SWEEP = ["--model", "tfidf-logreg", "--dataset", "sample", "--trials", "2", "--s
 GIB = 1 << 30
 
 
-def swept(monkeypatch, capsys, *, long, fastest, memory=100 * GIB):
+def swept(monkeypatch, capsys, *, long, fastest, memory, load):
     """Sweep; return the workers of each run in the order they started, and what was said of them."""
     monkeypatch.setattr(gradual, "LONG", long)
     monkeypatch.setattr(gradual, "cores", lambda: 4)
     monkeypatch.setattr(gradual, "free_memory", lambda: memory)
+    monkeypatch.setattr(gradual.os, "getloadavg", lambda: (load, 0.0, 0.0))
     monkeypatch.setattr(gradual, "best_workers", lambda plan, place, most: min(most, fastest))
     assert sweep.main(SWEEP) == 0
     found = sorted(runs(), key=lambda run: run.info.start_time)
@@ -25,19 +26,20 @@ def swept(monkeypatch, capsys, *, long, fastest, memory=100 * GIB):
 
 
 @pytest.mark.parametrize(
-    ("long", "fastest", "memory", "workers"),
+    ("long", "fastest", "memory", "load", "workers"),
     [
-        (0.0, 2, 100 * GIB, "2"),
-        (0.0, 4, 4.5 * GIB, "3"),  # a margin, and one for each
-        (0.0, 4, 2.5 * GIB, None),
-        (0.0, 1, 100 * GIB, None),
-        (1e9, 4, 100 * GIB, None),
+        (0.0, 2, 100 * GIB, 4.0, "2"),
+        (0.0, 4, 4.5 * GIB, 4.0, "3"),  # a margin, and one for each
+        (0.0, 4, 2.5 * GIB, 4.0, None),
+        (0.0, 1, 100 * GIB, 4.0, None),
+        (1e9, 4, 100 * GIB, 4.0, None),
+        (0.0, 4, 100 * GIB, 8.0, None),
     ],
 )
 def test_workers_take_over_where_it_is_long_pays_and_fits(
-    sample, monkeypatch, capsys, long, fastest, memory, workers
+    sample, monkeypatch, capsys, long, fastest, memory, load, workers
 ):
-    used, said = swept(monkeypatch, capsys, long=long, fastest=fastest, memory=int(memory))
+    used, said = swept(monkeypatch, capsys, long=long, fastest=fastest, memory=int(memory), load=load)
     first = used[0]
     assert len(used) >= 4
     if workers is None:
