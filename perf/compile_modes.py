@@ -31,7 +31,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--train-examples", type=int)
-    parser.add_argument("--compile", action="append", choices=MODES, metavar="WAY")
+    parser.add_argument("--compile", action="append", choices=(*MODES, "numpy"), metavar="WAY")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
     parser.add_argument("--beside", default="", metavar="NAME=VALUE …")
     options = parser.parse_args()

@@ -1,9 +1,10 @@
 """Whether faster ways change results: ``python perf/same_accuracy.py [--seeds K] [MODEL ...]``.
 
-Final runs of the published configuration on IMDB (BENCHMARK_DATA_DIR) with the same seeds by two sweeps, each
-in a separate folder: by Keras's `fit`, and by the way that a sweep chooses by itself, or with other words
-of the command `sweep`. Prints the mean test accuracies and the 95 % interval of the difference of a seed; it
-includes 0 where nothing has changed. ``--one "--set mask=true" --other "--set mask=true --set trim=true"``
+Final runs of the published configuration on IMDB (BENCHMARK_DATA_DIR), or ``--dataset``, with the same seeds
+by two sweeps, each in a separate folder: by Keras's `fit`, and by the way that a sweep chooses by itself, or
+with other words of the command `sweep`. Prints the mean test accuracies and the 95 % interval of the
+difference of a seed; it includes 0 where nothing has changed.
+``--one "--set mask=true" --other "--set mask=true --set trim=true"``
 is about trimming, ``--one "--precision float32" --other "--precision bfloat16"`` about precision.
 """
 
@@ -22,10 +23,10 @@ from benchmark.stats.intervals import mean_interval
 from benchmark.tracking import names
 
 
-def accuracies(model: str, seeds: int, way: str) -> tuple[dict[str, float], float, str]:
+def accuracies(model: str, dataset: str, seeds: int, way: str) -> tuple[dict[str, float], float, str]:
     """Sweep with one trial, the default; return each seed's test accuracy, a run's seconds, and its way."""
     with tempfile.TemporaryDirectory() as folder:
-        asked = ["--model", model, "--dataset", "imdb", "--trials", "1", "--seeds", str(seeds)]
+        asked = ["--model", model, "--dataset", dataset, "--trials", "1", "--seeds", str(seeds)]
         sweep(folder, *asked, *shlex.split(way))
         runs = [run.data for run in runs_of_kind(folder, names.FINAL_RUN)]
     found = {run.tags[names.SEED]: run.metrics[names.TEST_ACCURACY] for run in runs}
@@ -37,6 +38,7 @@ def main() -> None:
     """Measure and print a table."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("models", nargs="*", default=["avg-pool"], metavar="MODEL")
+    parser.add_argument("--dataset", default="imdb")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--one", default="--compile fit", metavar="WORDS")
     parser.add_argument("--other", default="--compile auto", metavar="WORDS")
@@ -45,7 +47,9 @@ def main() -> None:
     ways = (options.one, options.other)
     print(f"| architecture | `{ways[0]}` | `{ways[1]}` | difference, points |\n| --- | --- | --- | --- |")
     for model in options.models:
-        (one, *costs), (other, *other_costs) = (accuracies(model, options.seeds, way) for way in ways)
+        (one, *costs), (other, *other_costs) = (
+            accuracies(model, options.dataset, options.seeds, way) for way in ways
+        )
         differences = [100 * (other[seed] - one[seed]) for seed in sorted(one)]
         interval = mean_interval(differences)
         assert interval is not None

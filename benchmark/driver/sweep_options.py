@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 SAMPLERS = ("tpe", "random", "qmc", "gp", "cmaes", "grid")
 PRUNERS = ("median", "hyperband", "percentile", "none")
 ENGINES = ("local", "ray")
-COMPILE_MODES = ("auto", "fit", "graph", "xla")
+COMPILE_MODES = ("auto", "fit", "graph", "numpy", "xla")
 PRECISIONS = ("float32", "bfloat16", "float16", "auto")
 _COUNT = cli.whole_number(1)
 
@@ -141,7 +141,7 @@ OPTIONS = (
     cli.DEVICE,
     cli.option(
         "--compile X",
-        "how epochs are run: fit, graph, xla, or auto (default): the fastest, once it was measured",
+        "how epochs are run: fit, graph, numpy, xla, or auto (default): the fastest, once it was measured",
         cli.Choice("way to compile", COMPILE_MODES),
         default="auto",
     ),

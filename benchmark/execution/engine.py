@@ -59,7 +59,7 @@ class Workplace:
         Ledger of test reads.
     device : {"auto", "cpu", "gpu"}
         Where to train.
-    compile : {"auto", "fit", "graph", "xla"}
+    compile : {"auto", "fit", "graph", "numpy", "xla"}
         How epochs are run.
     run_timeout : float or None
         Seconds after which a worker's run is stopped with status ``timeout``.

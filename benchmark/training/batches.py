@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from benchmark.data.text import PAD
 from benchmark.spec.config import Mode
+from benchmark.training.recurrent import in_numpy, recurrent_layers
 from benchmark.training.scores import PREDICT_BATCH, Predict
 
 _WINDOW = 50  # batches among whose texts those of similar length are brought together
@@ -96,13 +97,14 @@ def make_epoch(model: keras.Model, mode: Mode) -> TrainEpoch:
 
     All ways run `keras.Model.train_step` on the same batches, the last one smaller: the same
     optimizer, losses, metrics and dropout. ``graph`` and ``xla`` keep the data on the device and
-    dispatch an epoch as one call, which is what makes small models fast.
+    dispatch an epoch as one call, which is what makes small models fast. ``numpy`` is a graph whose
+    recurrent layers leave TensorFlow (`benchmark.training.recurrent`).
 
     Parameters
     ----------
     model : keras.Model
         Compiled with optimizer, loss and metrics, built by `prepare`.
-    mode : {"fit", "graph", "xla"}
+    mode : {"fit", "graph", "numpy", "xla"}
         How the epoch is run; ``xla`` cannot cut batches to their longest text.
 
     Returns
@@ -110,7 +112,13 @@ def make_epoch(model: keras.Model, mode: Mode) -> TrainEpoch:
     callable
         Inputs (int32 [n, length], or strings [n]), labels (int32 [n]) and batches in; the epoch's mean
         ``loss`` and ``accuracy`` out.
+
+    Raises
+    ------
+    UserError
+        When ``numpy`` is asked for and there is nothing that it could do.
     """
+    layers = recurrent_layers(model) if mode == "numpy" else []
     if mode == "fit":
         return lambda x, y, batches: _fit(model, x, y, batches)
 
@@ -134,8 +142,9 @@ def make_epoch(model: keras.Model, mode: Mode) -> TrainEpoch:
     def run(x: tf.Tensor, y: tf.Tensor, batches: Batches) -> dict[str, float]:
         model.reset_metrics()
         order, size = tf.constant(batches.order), batches.size
-        if mode == "graph":
-            graph(x, y, order, tf.constant(batches.widths), size, batches.side)
+        if mode in ("graph", "numpy"):
+            with in_numpy(layers) if layers else nullcontext():
+                graph(x, y, order, tf.constant(batches.widths), size, batches.side)
         else:
             with _fast_dropout():
                 xla(x, y, order, size)
@@ -179,7 +188,10 @@ def _fit(model: keras.Model, x: tf.Tensor, y: tf.Tensor, batches: Batches) -> di
             (_cut(tf.gather(x, rows), width, batches.side), tf.gather(y, rows))
             for rows, width in zip(batches.rows(), batches.widths, strict=True)
         )
-        history = model.fit(cut, steps_per_epoch=len(batches.widths), shuffle=False, verbose=0).history
+        # Keras would take the width of the first two batches, where it is the same, for that of all.
+        shapes = (tf.TensorSpec((None, None), x.dtype), tf.TensorSpec((None,), y.dtype))
+        data = tf.data.Dataset.from_generator(lambda: cut, output_signature=shapes)
+        history = model.fit(data, steps_per_epoch=len(batches.widths), shuffle=False, verbose=0).history
     return {name: float(values[-1]) for name, values in history.items()}
 
 

@@ -74,7 +74,7 @@ class NetworkLearner:
         Training texts.
     result : Result
         Receives what is known of the network.
-    compile : {"auto", "fit", "graph", "xla"}
+    compile : {"auto", "fit", "graph", "numpy", "xla"}
         How epochs are run; ``auto`` is the fastest.
     """
 
@@ -146,7 +146,7 @@ def make_network(
     ----------
     spec : RunSpec
         The run.
-    mode : {"fit", "graph", "xla"}
+    mode : {"fit", "graph", "numpy", "xla"}
         How epochs are run.
     build : callable
         Returns a model compiled for the run.

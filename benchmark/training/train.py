@@ -61,7 +61,7 @@ def train(
         as ``pruned``.
     device : {"auto", "cpu", "gpu"}
         Where to train.
-    compile : {"auto", "fit", "graph", "xla"}
+    compile : {"auto", "fit", "graph", "numpy", "xla"}
         How epochs are run; ``auto`` is the fastest, see `benchmark.training.compile_mode.fastest_mode`.
     ledger : Path or callable, optional
         Ledger of test reads, or what records a read there; needed by final runs.
