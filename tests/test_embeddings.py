@@ -47,13 +47,15 @@ def test_it_says_what_it_does(sample, capsys):
     assert embeddings.main([*WORDS, "--output", "new"]) == 0
     lines = capsys.readouterr().out.splitlines()
     tokens = sum(len(tokenize(text)) for text in sample.view("train", None).texts())
-    assert lines[0].startswith(
+    assert lines[0] == "sample: reading the texts"
+    assert lines[1].startswith(
         f"sample: 4,000 texts (4,000 of the training split, 0 unlabelled), {tokens:,} tokens"
     )
-    assert lines[1].startswith("epoch 1 of 1, ")
+    assert lines[2].startswith("epoch 1 of 1, ")
     count = len(Path("new/vectors.txt").read_text().splitlines())
-    assert lines[2].startswith(f"{count:,} words have a vector of 8: 9")
-    assert lines[3] == f"written: {Path('new/vectors.txt').absolute()} and {Path('new/module').absolute()}"
+    assert lines[3].startswith(f"{count:,} words have a vector of 8: 9")
+    assert lines[4] == "writing the vectors and the module"
+    assert lines[5] == f"written: {Path('new/vectors.txt').absolute()} and {Path('new/module').absolute()}"
     assert [path.name for path in Path().iterdir()] == ["new"]
 
 
