@@ -44,8 +44,8 @@ def main(options: Namespace) -> int:
         return _list(source_options, options.json)
     if options.name is None:
         raise UserError(f"datasets {options.action}: name a data set, for example 'sample'")
-    say = partial(cli.say, error=True)
-    facts = describe(choose_dataset(options.name, source_options, lambda _: None, say))  # with its notices
+    say = partial(cli.say, error=True)  # of its notices, which are among the facts, nothing
+    facts = describe(choose_dataset(options.name, source_options, lambda _: None, progress=say))
     cli.show(facts, to_text(facts), options.json)
     return cli.DONE
 

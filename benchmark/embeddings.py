@@ -86,9 +86,10 @@ def _fill(folder: Path, options: Namespace, settings: VectorSettings) -> None:
     def say(text: str) -> None:
         cli.say(spelled(text))
 
+    source = get_source(options.dataset, source_options)
     say(f"{options.dataset}: reading the texts")
     dataset = choose_dataset(options.dataset, source_options, say, say)
-    training, unlabelled = own_texts(get_source(options.dataset, source_options), dataset)
+    training, unlabelled = own_texts(source, dataset)
     tokens = folder / "tokens.txt"
     corpus = Corpus(tokens, (text for texts in (training, unlabelled) for text in texts))
     labelled = dataset.sizes["train"]

@@ -37,6 +37,7 @@ def choose_dataset(
     options: SourceOptions,
     notice: Callable[[str], None],
     line: Callable[[str], None] = lambda _: None,
+    progress: Callable[[str], None] | None = None,
 ) -> Dataset:
     """Return the prepared data set that was asked for.
 
@@ -50,15 +51,16 @@ def choose_dataset(
     notice : callable
         Gets that ``sample`` is taken instead, and why, and what was left out of files or drawn from them.
     line : callable
-        Gets why ``imdb`` is taken where no name was given, which test texts are training texts, too, and how
-        far the preparation is.
+        Gets why ``imdb`` is taken where no name was given, and which test texts are training texts, too.
+    progress : callable, optional
+        Gets how far the preparation is; by default `line` does.
     """
     if options.validation_share is not None and not options.validation_share < 1:
         raise UserError(f"got {options.validation_share}, expected less than 1", setting="validation_share")
     if name is None:
         dataset = _default(options, notice, line)
     else:
-        dataset = prepare(get_source(name, options), line)
+        dataset = prepare(get_source(name, options), progress or line)
         if said := notices(dataset):
             notice("\n".join(said))
     if shared := shared_texts(dataset):

@@ -16,7 +16,7 @@ from benchmark.models.example_weights import balanced_weights, check_takes_weigh
 from benchmark.models.task import Task
 from benchmark.serving.mlflow_model import Servable
 from benchmark.support.errors import UserError
-from benchmark.training.saving import save_pipeline
+from benchmark.training.saving_pipelines import save_pipeline
 
 
 @pytest.fixture(scope="module")
