@@ -328,6 +328,7 @@ WRONG = [
         ["--model", "lstm", "--sampler", "cmaes", "--storage", "sqlite:///a.db"],
         "--sampler cmaes: Optuna keeps its state pickled",
     ),
+    (["--model", "lstm", "--model", "gru", "--study", "mine"], "--study mine: a study has one model"),
     (["--model", "lstm", "--study", "../mine"], "'../mine' is not a name of a study"),
     (["--model", "lstm", "--run-timeout", "0"], "got 0, expected a number above 0"),
     (["--model", "lstm", "--workers", "two"], "'two' is not a whole number, or 'auto'"),

@@ -166,6 +166,10 @@ def check_together(options: Namespace) -> None:
             "`sampler` cmaes: Optuna keeps its state pickled in the storage, so who writes to a shared one "
             "could run code here; leave out `storage`, or use tpe, random, qmc or gp"
         )
+    if options.study and (len(set(options.model)) > 1 or "all" in options.model):
+        raise UserError(
+            "a study has one model; name one, or leave it out", setting="study", value=options.study
+        )
     if options.join and not options.storage:
         raise UserError(
             "two processes share a study through a database; name it with `storage` URL", setting="join"
