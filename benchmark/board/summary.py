@@ -52,7 +52,8 @@ def _sentence(board: Board, places: list[int]) -> str:
     still_open = sum(place != best and outcomes.get(place) not in decided for place in ranked)
     top = board.rows[best]
     if len(near) == 1:
-        return f"{top.name} is better than all {_rows(len(ranked) - 1, 'other')}: {_figures(top)}{rest}"
+        others = "the other row" if len(ranked) == 2 else f"all {len(ranked) - 1} other rows"
+        return f"{top.name} is better than {others}: {_figures(top)}{rest}"
     cheapest = min((board.rows[place] for place in near), key=lambda row: row.train_seconds_median or 0.0)
     opened = f"{_rows(still_open)} undecided against {top.name}" if still_open else "nothing is left open"
     of = f"the cheapest of {_rows(len(near))} that are not shown to be worse than the best"
@@ -74,5 +75,5 @@ def _figures(row: BoardRow) -> str:
     return f"{figure}{'' if metric.name == ACCURACY else f' {metric.title}'}{seconds}"
 
 
-def _rows(count: int, word: str = "") -> str:
-    return " ".join(filter(None, (str(count), word, "row" if count == 1 else "rows")))
+def _rows(count: int) -> str:
+    return f"{count} row{'' if count == 1 else 's'}"
