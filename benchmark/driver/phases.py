@@ -238,10 +238,7 @@ class SearchPhase(Phase):
 
     def seconds_left(self, one: float) -> float:
         """Count the trials, as far as time limits let them start, and the final runs of both tiers."""
-        config, trials = self.plan.config, one * max(0, self.search.total - self.search.done)
-        if config.timeout is not None:
-            trials = min(trials, max(0.0, config.timeout - self.search.seconds))
-        return trials + one * 2 * config.seeds
+        return self.search.seconds_left(one) + one * 2 * self.plan.config.seeds
 
     def next_job(self) -> Job | None:
         """Ask the search; a trial is named by its slot, and a further run of it by a number, too."""

@@ -244,6 +244,16 @@ class Search:
             return self.trials + len(self._confirmed()) + self._plan.confirming
         return self.trials + len(self._confirmed() | self._confirming().keys())
 
+    def seconds_left(self, one: float) -> float:
+        """Return the seconds of training that are left where a trial takes `one`."""
+        limit = self._plan.config.timeout
+
+        def count() -> float:
+            trials = one * max(0, self.total - self.done)
+            return trials if limit is None else min(trials, max(0.0, limit - self.seconds))
+
+        return patiently(count)
+
     def _searched(self) -> int:
         """Trials of the sampler that need not be run again."""
         return sum(not is_confirming(trial) for trial in self._done_trials())

@@ -18,7 +18,9 @@ Answer = TypeVar("Answer")
 _MOST_PARAMS, _MOST_METRICS = 100, 800
 
 
-def ensure_experiment(client: Any, name: str, location: str | None) -> str:
+def ensure_experiment(
+    client: Any, name: str, location: str | None, on_restored: Callable[[], None] = lambda: None
+) -> str:
     """Return the id of a data set's experiment, which is made or restored where it must be.
 
     Parameters
@@ -29,6 +31,8 @@ def ensure_experiment(client: Any, name: str, location: str | None) -> str:
         Name of the data set.
     location : str or None
         Where a new experiment keeps its artifacts; None leaves it to the server.
+    on_restored : callable
+        Called where it was deleted: it may have runs that could not be found before.
     """
     found = client.get_experiment_by_name(name)
     if found is None:
@@ -41,6 +45,7 @@ def ensure_experiment(client: Any, name: str, location: str | None) -> str:
                 raise
     if found.lifecycle_stage == "deleted":
         client.restore_experiment(found.experiment_id)
+        on_restored()
     show_runs(client, found)
     return str(found.experiment_id)
 

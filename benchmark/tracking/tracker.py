@@ -126,8 +126,9 @@ class Tracker:
         )
         runs = self._read(self._find_all)
         if not any(run.run_id for run in runs):  # the experiment may be missing, or deleted
-            self._read(lambda: ensure_experiment(client, dataset, artifacts))
-            runs = self._read(self._find_all)
+            restored: list[bool] = []
+            self._read(lambda: ensure_experiment(client, dataset, artifacts, lambda: restored.append(True)))
+            runs = self._read(self._find_all) if restored else runs
         parent_kind, run_kind = purpose.parent_kind, purpose.run_kind
         self._parent = next((run for run in runs if run.kind == parent_kind), None)
         # The same in every process, so that two that start at the same time mean the same run.

@@ -158,11 +158,11 @@ def _train(
         if not np.isfinite(logits).all():  # not a number is not the first class
             result.status = "diverged"
             return
-        result.test_loss, result.test_accuracy = score(logits, test.y)
+        result.test_loss = score(logits, test.y).loss
         result.test_probabilities, result.test_labels = probabilities(logits), test.y
+        # Of what is stored: in single precision, probabilities may be equal where logits are not.
         tested = Predictions(test.y, result.test_probabilities, result.threshold)
-        if result.threshold is not None:
-            result.test_accuracy = get_metric(ACCURACY).value(tested)
+        result.test_accuracy = get_metric(ACCURACY).value(tested)
         _measure(result, tested)
     if servable is not None:
         try:

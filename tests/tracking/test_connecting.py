@@ -95,7 +95,13 @@ def test_processes_that_open_a_new_store_together(uri, start_python):
 
 
 @pytest.mark.long
-def test_a_store_can_be_made_after_a_process_was_killed_while_making_it(uri, start_python):
+def test_a_store_can_be_made_after_a_process_was_killed_while_making_it(
+    uri, start_python, tmp_path_factory, monkeypatch
+):
+    # Without a cache there is no copy of the tables, and the migrations take seconds.
+    no_folder = tmp_path_factory.mktemp("cache") / "file"
+    no_folder.write_text("")
+    monkeypatch.setenv("BENCHMARK_CACHE_DIR", str(no_folder))
     for size in (1, 200_000):  # early and late in the migrations
         process = start_python(CONNECT, uri, "killed")
         deadline = time.monotonic() + 120
