@@ -157,9 +157,10 @@ def _read(
 
 def _classes(client: Any, a: BoardRow, b: BoardRow) -> Classes | None:
     """Read what two rows answer by class; None where predictions are missing, or of different data."""
-    from benchmark.board.page_content import class_names, read_confusion
+    from benchmark.board.page_content import read_confusion
     from benchmark.board.stored_board import experiment_of
     from benchmark.report.class_tables import Classes
+    from benchmark.tracking.runs import class_names
 
     first, second = (read_confusion(client, row) for row in (a, b))
     if first is None or second is None or first.shape != second.shape:

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from benchmark.plan.run_specs import Plan
     from benchmark.spec.config import SweepConfig
 
-_LOPSIDED = 0.9
 _SESSION_OPTIONS = ("storage", "run_timeout", "recycle", "max_failures", "join")
 
 
@@ -75,14 +74,14 @@ def main(options: Namespace) -> int:
 
 def _say_lopsided(plans: Sequence[Plan], display: Display) -> None:
     """Say where nearly all texts are of one class, so that the accuracy of all models is nearly the same."""
-    from benchmark.metrics.metric import ACCURACY
+    from benchmark.metrics.metric import ACCURACY, UNEVEN
 
     dataset = next((plan.dataset for plan in plans if plan.metric == ACCURACY), None)
     if dataset is None:
         return
     counts = dataset.class_counts["train"]
     share = max(counts) / sum(counts)
-    if share >= _LOPSIDED:
+    if share >= UNEVEN:
         name = dataset.class_names[counts.index(max(counts))]
         display.line(
             f"{min(99, round(100 * share))} % are of class '{name}': accuracy cannot tell models apart here; "

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from benchmark.board.ranking import LEVEL, Values
 from benchmark.board.rows import BoardRow
 from benchmark.metrics.metric import Metric
+from benchmark.spec.result import BEST_VALUE, TEST_VALUE
 from benchmark.stats.intervals import mean_interval, mean_of
 from benchmark.stats.spread import sampling_of, scarce_class
 from benchmark.tracking.predictions import PredictionReader
@@ -88,13 +89,13 @@ def by_metric(
     if row.test_mean is None:
         return row.model_copy(update=withheld), {}
     found = [predictions.measured(run_id, metric) for run_id in row.run_ids]
-    recorded = [runs[run_id].metrics.get(f"test_{metric.name}", math.nan) for run_id in row.run_ids]
+    recorded = [runs[run_id].metrics.get(TEST_VALUE.format(metric.name), math.nan) for run_id in row.run_ids]
     values = [one.value if one else value for one, value in zip(found, recorded, strict=True)]
     if not all(map(math.isfinite, values)):
         why = "undefined: a class has no test example" if all(found) else "unknown: no stored predictions"
         note = f"{metric.title} is {why}"
         return row.model_copy(update={**withheld, "notes": (*row.notes, note)}), {}
-    validation = [runs[run_id].metrics.get(f"best_val_{metric.name}") for run_id in row.run_ids]
+    validation = [runs[run_id].metrics.get(BEST_VALUE.format(metric.name)) for run_id in row.run_ids]
     row = row.model_copy(update=figures(values, validation, metric))
     known = {
         seed: one.pseudo_values

@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from benchmark.board.ranking import as_printed
 from benchmark.board.rows import Board, BoardRow, Details
 from benchmark.spec.config import CONFIRMING
+from benchmark.spec.result import BEST_VALUE
 from benchmark.tracking import names
 from benchmark.tracking.predictions import read_predictions
-from benchmark.tracking.runs import StoredRun, dataset_inputs, find_runs, read_curves
+from benchmark.tracking.runs import StoredRun, class_names, find_runs, read_curves
 
 MOST_RUNS = 400
 """Curves of more runs than this are left out, the lowest rows first: a page must stay light."""
@@ -76,12 +77,6 @@ def read_details(
     )
 
 
-def class_names(client: Any, dataset: str) -> dict[str, tuple[str, ...]]:
-    """Return the names of the classes by digest, where they were recorded, of the data sets of a name."""
-    inputs = dataset_inputs(client, dataset)
-    return {one.digest: tuple(json.loads(one.profile)["classes"]) for one in inputs if one.profile}
-
-
 def read_confusion(client: Any, row: BoardRow) -> NDArray[np.int64] | None:
     """Return answers j to examples of class i, summed over the seeds of a row; None where unknown."""
     found = _read_predictions(client, row)
@@ -115,7 +110,7 @@ def _searches(
     return {
         place: [
             (
-                _finite(run.metrics.get(f"best_val_{row.optimised_for}"))
+                _finite(run.metrics.get(BEST_VALUE.format(row.optimised_for)))
                 if run.status in ("ok", "pruned")
                 else None,
                 _finite(run.train_seconds) or 0.0,

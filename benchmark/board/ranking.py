@@ -21,7 +21,6 @@ LEVEL = 0.95
 BASELINES = ("tfidf-logreg", "avg-pool")
 """What rows are compared with, where the user names nothing else: the first of these that is there."""
 
-Race = tuple[str, str, str, str]
 Values = Mapping[int, NDArray[Any]]
 """Of each test example the value that the run of a seed has: right or wrong, or a pseudo-value;
 by seed, shape (N,)."""
@@ -138,16 +137,16 @@ def systems(rows: Sequence[BoardRow]) -> list[int]:
     """Return for each row the place of the first one with the same runs: the two are one system."""
     first: dict[tuple[object, ...], int] = {}
     return [
-        first.setdefault((race(row), row.model, row.study, row.run_ids or place), place)
+        first.setdefault((row.race, row.model, row.study, row.run_ids or place), place)
         for place, row in enumerate(rows)
     ]
 
 
 def _races(rows: Sequence[BoardRow], places: Iterable[int]) -> list[list[int]]:
     """Group some of the rows, by their places, with those that they are ranked with."""
-    found: dict[Race, list[int]] = defaultdict(list)
+    found: dict[tuple[str, ...], list[int]] = defaultdict(list)
     for place in places:
-        found[race(rows[place])].append(place)
+        found[rows[place].race].append(place)
     return list(found.values())
 
 
@@ -174,7 +173,7 @@ def _column(rows: Sequence[BoardRow], runs: Mapping[int, Runs], base: int) -> li
     """Return the pairs of a section's column of differences."""
     if base not in runs:
         return []
-    return [(place, base) for place in runs if place != base and race(rows[place]) == race(rows[base])]
+    return [(place, base) for place in runs if place != base and rows[place].race == rows[base].race]
 
 
 def verdict(
@@ -200,7 +199,7 @@ def verdict(
     str
         What is corrected, in words.
     """
-    section = [place for place in runs if race(rows[place]) == race(rows[a])]
+    section = [place for place in runs if rows[place].race == rows[a].race]
     if b not in section:
         words = "not corrected: rows of different sections of the board"
         return compared(rows, runs, [(a, b)], margin)[0], words
@@ -257,11 +256,6 @@ def baseline_of(rows: Sequence[BoardRow], asked: str | None = None) -> BoardRow 
             if row.model == model:
                 return row
     return (defaults or list(rows))[-1]
-
-
-def race(row: BoardRow) -> Race:
-    """Rows with the same data, budget and protocol that were optimised for the same are ranked together."""
-    return row.dataset_digest, row.budget, row.protocol, row.optimised_for
 
 
 def as_printed(board: Board) -> Board:

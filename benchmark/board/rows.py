@@ -173,8 +173,12 @@ class BoardRow(_Record):
     @property
     def identity(self) -> tuple[str, ...]:
         """What tells it from the other rows of a board, by whatever metric."""
-        where = (self.dataset_digest, self.budget, self.protocol, self.optimised_for)
-        return (*where, self.model, self.tier, self.study)
+        return (*self.race, self.model, self.tier, self.study)
+
+    @property
+    def race(self) -> tuple[str, str, str, str]:
+        """What rows that are ranked together have in common: data, budget, protocol, what was optimised."""
+        return self.dataset_digest, self.budget, self.protocol, self.optimised_for
 
     @property
     def exploratory(self) -> bool:

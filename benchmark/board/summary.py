@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from benchmark.board.ranking import race
 from benchmark.board.rows import Board, BoardRow
 from benchmark.metrics.metric import ACCURACY, get_metric
 
@@ -20,7 +19,7 @@ def summaries(board: Board) -> list[str]:
     sections: dict[tuple[str, ...], list[int]] = defaultdict(list)
     for place, row in enumerate(board.rows):
         if row.counts:
-            sections[race(row)].append(place)
+            sections[row.race].append(place)
     lines = [_sentence(board, places) for places in sections.values()]
     if len(lines) > 1:
         firsts = [board.rows[places[0]] for places in sections.values()]

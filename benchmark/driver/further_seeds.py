@@ -13,7 +13,7 @@ from benchmark.driver.sweep_driver import run_finals
 from benchmark.models.source_description import describe
 from benchmark.plan.run_specs import Plan
 from benchmark.plan.space import Space
-from benchmark.spec.config import RunSpec, Scalar, SweepConfig, without_later
+from benchmark.spec.config import RunSpec, SweepConfig
 from benchmark.support.errors import UserError
 from benchmark.tracking import names
 from benchmark.tracking.tracker import FURTHER
@@ -76,7 +76,7 @@ def plan_further(row: BoardRow, seeds: int, client: Any) -> tuple[Plan, str]:
         study=row.study,
         metric=spec.metric,
     )
-    space = Space(model=model.name, source=f"run {run_id}", default=_settings(spec))
+    space = Space(model=model.name, source=f"run {run_id}", default=spec.flat())
     plan = Plan(model, dataset, space, config)
     again = plan.final_specs(plan.default)
     if spec.seeds.index < len(again) and again[spec.seeds.index].spec_id != tags[names.SPEC_ID]:
@@ -85,12 +85,6 @@ def plan_further(row: BoardRow, seeds: int, client: Any) -> tuple[Plan, str]:
             "sweep it again"
         )
     return plan, tags[names.TIER]
-
-
-def _settings(spec: RunSpec) -> dict[str, Scalar]:
-    """Return a run's settings as a space names them; those that came later only where they are used."""
-    later = without_later({"class_weight": spec.class_weight, "decision": spec.decision})
-    return {**spec.flat(), **later}
 
 
 def read_spec(client: Any, run_id: str) -> tuple[RunSpec, dict[str, str]]:

@@ -35,6 +35,9 @@ METRICS = Registry(
 ACCURACY = "accuracy"
 """What is searched for and ranked by where nothing else is asked for."""
 
+UNEVEN = 0.9
+"""Share of one class from which on accuracy tells little apart."""
+
 
 @dataclass(frozen=True, eq=False)
 class Predictions:

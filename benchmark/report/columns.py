@@ -7,14 +7,11 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from benchmark.board.ranking import race
 from benchmark.board.rows import Board, BoardRow
-from benchmark.metrics.metric import ACCURACY, get_metric
+from benchmark.metrics.metric import ACCURACY, UNEVEN, get_metric
 
 EMPTY = "The board is empty. Make a result: python -m benchmark.sweep --model lstm"
 NOTHING = "-"
-UNEVEN = 0.9
-"""Share of one class from which on accuracy says little."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +54,7 @@ def sections(rows: Sequence[BoardRow]) -> list[Section]:
     """
     groups: dict[tuple[bool, tuple[str, ...]], list[BoardRow]] = defaultdict(list)
     for row in rows:
-        groups[row.watermark is not None, race(row)].append(row)
+        groups[row.watermark is not None, row.race].append(row)
     several = len({row.protocol for row in rows}) > 1
     found = []
     for _, group in sorted(groups.items(), key=lambda item: item[0][0]):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from benchmark.metrics.metric import METRICS, Metric, Predictions, get_metric
 from benchmark.stats.spread import sampling_of
 from benchmark.support.files import write_whole
 from benchmark.tracking import names
-from benchmark.tracking.runs import artifact_folder, dataset_inputs
+from benchmark.tracking.runs import artifact_folder, class_names
 from benchmark.tracking.store import of_store
 
 
@@ -119,10 +118,8 @@ class PredictionReader:
 
     def class_name(self, digest: str, label: int | None) -> str:
         """Return the name of a class of the data set with a digest; its number where that is unknown."""
-        for one in dataset_inputs(self._client, self._dataset) if self._dataset and label is not None else ():
-            if one.digest == digest and one.profile:
-                return f"'{json.loads(one.profile)['classes'][label]}'"
-        return str(label)
+        known = class_names(self._client, self._dataset) if self._dataset and label is not None else {}
+        return f"'{known[digest][label]}'" if label is not None and digest in known else str(label)
 
     def labels(self, run_id: str) -> NDArray[np.int32] | None:
         """Return the true classes of the test split of a run, shape (N,), or None where they are unknown."""

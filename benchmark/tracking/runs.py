@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import sqlite3
 from collections import defaultdict
@@ -304,3 +305,9 @@ def dataset_inputs(client: Any, dataset: str) -> list[Any]:
     ids = _experiment_ids(client, dataset)
     sweeps = all_runs(client, ids, _condition(names.KIND, names.SWEEP))
     return [item.dataset for run in sweeps for item in run.inputs.dataset_inputs]
+
+
+def class_names(client: Any, dataset: str) -> dict[str, tuple[str, ...]]:
+    """Return the names of the classes by digest, where they were recorded, of the data sets of a name."""
+    inputs = dataset_inputs(client, dataset)
+    return {one.digest: tuple(json.loads(one.profile)["classes"]) for one in inputs if one.profile}

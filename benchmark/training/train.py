@@ -149,7 +149,7 @@ def _train(
     if result.status != "ok":
         return
     if spec.decision == "tuned":
-        _tune(spec, result, Predictions(validation.y, probabilities(learner.logits(validation))))
+        _tune(spec, result)
     if spec.kind == "final":
         if ledger is None:
             raise ValueError("a final run needs the ledger of test reads")
@@ -182,8 +182,11 @@ def _first_texts(view: View) -> list[str]:
     return View(view.x[: len(rows)], view.y[: len(rows)], rows, view.mapped).texts()
 
 
-def _tune(spec: RunSpec, result: Result, validation: Predictions) -> None:
+def _tune(spec: RunSpec, result: Result) -> None:
     """Choose the threshold at the restored epoch; what the search sees of the run is its value there."""
+    assert result.val_labels is not None
+    assert result.val_probabilities is not None
+    validation = Predictions(result.val_labels, result.val_probabilities)
     metric = metric_of_answers(spec.metric)
     result.threshold = best_threshold(validation, metric)
     result.figures["decision_threshold"] = result.threshold
@@ -257,8 +260,10 @@ def _run_epochs(spec: RunSpec, result: Result, learner: Learner, validation: Vie
         _keep(result, metric, number, value, val_accuracy, val_loss)
     if not math.isfinite(best_value):
         result.status = "diverged"
-    elif spec.kind == "final":
+        return
+    if spec.kind == "final":
         result.figures["rising"] = float(rising)
+    if spec.kind == "final" or spec.decision == "tuned":
         result.val_probabilities, result.val_labels = probabilities(best_logits), validation.y
 
 
