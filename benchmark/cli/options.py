@@ -177,7 +177,7 @@ def _points(value: str) -> float:
     return points / 100
 
 
-def _metric(value: str) -> str:
+def metric_name(value: str) -> str:
     """Check the name of a metric by which boards are ranked."""
     from benchmark.metrics.metric import get_metric
 
@@ -204,7 +204,7 @@ METRIC = option(
     "--metric M",
     "rank and compare by accuracy, balanced_accuracy, macro_f1, mcc, roc_auc, average_precision, log_loss or "
     "brier, from stored predictions (default: what the runs were optimised for)",
-    _metric,
+    metric_name,
 )
 MARGIN = option(
     "--margin POINTS",

@@ -80,6 +80,7 @@ OPTIONS = (
         "--metric NAME",
         "what the search, early stopping, the winner and the board follow, such as macro_f1 or "
         "average_precision (default: what the space or the data set names, otherwise accuracy)",
+        cli.metric_name,
     ),
     cli.one_of("--sampler X", "sampler", SAMPLERS, "tpe"),
     cli.one_of("--pruner X", "pruner", PRUNERS, "median"),

@@ -11,6 +11,7 @@ from benchmark.metrics.metric import FloatArray, Metric, Predictions
 
 _RARE = 1 / 3
 _BINS = 15
+_ERROR = 0.05
 
 _Influence = Callable[[FloatArray, NDArray[np.bool_]], FloatArray]
 
@@ -18,6 +19,29 @@ _Influence = Callable[[FloatArray, NDArray[np.bool_]], FloatArray]
 def positive_class(predictions: Predictions) -> int:
     """Of two classes, the one that average precision is of: the rare one, or else the second."""
     return int(np.mean(predictions.labels == 0) > _RARE)
+
+
+def unordered(predictions: Predictions) -> bool:
+    """Whether texts are ordered no better than by chance: no class can be told from the rest.
+
+    By Mann and Whitney's (1947) test of each class's area under the ROC curve against 0.5, two-sided, at 5 %
+    for all classes together (Bonferroni).
+    """
+    from scipy.special import ndtri
+    from scipy.stats import rankdata
+
+    scores = predictions.probabilities
+    labels = [1] if scores.shape[1] == 2 else range(scores.shape[1])
+    quantile = -float(ndtri(_ERROR / 2 / len(labels)))
+    for label in labels:
+        positive = predictions.labels == label
+        n = int(positive.sum())
+        m = len(positive) - n
+        if n and m:
+            area = (rankdata(scores[:, label])[positive].sum() - n * (n + 1) / 2) / (n * m)
+            if abs(area - 0.5) > quantile * np.sqrt((n + m + 1) / (12 * n * m)):
+                return False
+    return True
 
 
 def _roc_auc(predictions: Predictions) -> float:

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.data.cache import cache_root
-from benchmark.metrics.metric import METRICS, Metric, Predictions, get_metric
-from benchmark.stats.spread import sampling_of
+from benchmark.metrics.metric import METRICS, Metric, Predictions
+from benchmark.metrics.of_probabilities import unordered
 from benchmark.support.files import write_whole
 from benchmark.tracking import names
 from benchmark.tracking.runs import artifact_folder, class_names
@@ -47,7 +47,7 @@ class Usefulness:
     one_class : bool
         Whether it answers the same class to all test examples.
     unordered : bool
-        Whether its area under the ROC curve cannot be told from 0.5; False as well where that is not known.
+        Whether its areas under the ROC curve cannot be told from 0.5.
     """
 
     one_class: bool
@@ -108,10 +108,7 @@ class PredictionReader:
         """Return what a run is good for, or None where it has no readable predictions."""
 
         def find(predictions: Predictions) -> bytes:
-            area = get_metric("roc_auc").pseudo_values(predictions)
-            found = None if area is None else sampling_of(area, predictions.labels, 0.0, 1.0)
-            unordered = found is not None and found[1].low <= 0.5 <= found[1].high
-            return bytes([len(np.unique(predictions.answers)) == 1, unordered])
+            return bytes([len(np.unique(predictions.answers)) == 1, unordered(predictions)])
 
         content = self._kept(run_id, "usefulness", find)
         return None if content is None else Usefulness(*map(bool, content))

@@ -8,7 +8,7 @@ import sklearn.metrics as theirs
 
 from benchmark.metrics.metric import METRICS, Predictions, all_metrics, get_metric, ranking_metrics
 from benchmark.metrics.of_answers import by_class
-from benchmark.metrics.of_probabilities import positive_class
+from benchmark.metrics.of_probabilities import positive_class, unordered
 from benchmark.support.errors import UserError
 
 CLASSES = (2, 3, 12)
@@ -144,3 +144,30 @@ def test_a_wrong_name_and_one_that_ranks_nothing():
     with pytest.raises(UserError, match="ranks nothing"):
         get_metric("ece", to_rank=True)
     assert set(ranking_metrics()) == set(METRICS) - {"ece"}
+
+
+@pytest.mark.parametrize("classes", CLASSES)
+def test_chance_is_told_from_an_order(classes):
+    """As often as a test at 5 % may be wrong, and never of a model that knows something."""
+    assert not unordered(predictions(classes, 60))  # also where there are few texts
+    blind = []
+    for seed in range(100):
+        found = predictions(classes, 200, seed)
+        mixed = np.random.default_rng(seed).permutation(found.labels).astype(np.int32)
+        blind.append(unordered(Predictions(mixed, found.probabilities)))
+    assert 0.88 <= np.mean(blind) < 1
+    same = np.full((60, classes), 1 / classes, np.float32)
+    assert unordered(Predictions(predictions(classes, 60).labels, same))
+
+
+def test_the_areas_are_those_that_the_test_of_mann_and_whitney_has():
+    from scipy.stats import mannwhitneyu
+
+    for seed in range(40):
+        found = predictions(2, 40, seed)
+        mixed = np.random.default_rng(seed).permutation(found.labels).astype(np.int32)
+        scores = found.probabilities[:, 1]
+        groups = scores[mixed == 1], scores[mixed == 0]
+        p = mannwhitneyu(*groups, method="asymptotic", use_continuity=False).pvalue
+        if abs(p - 0.05) > 0.01:  # ties change its variance a little
+            assert unordered(Predictions(mixed, found.probabilities)) == (p > 0.05)
