@@ -98,16 +98,27 @@ def remembered(kind: str, identity: dict[str, Any], measure: Callable[[], dict[s
     measure : callable
         Gives the result, as JSON. Of several processes one measures, and the others wait for it.
     """
-    digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
-    file = cache_root() / kind / f"{digest}.json"
+    file = _memory(kind, identity)
     with locked(file):
-        try:
-            result: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))["result"]
-            return result
-        except (OSError, ValueError, KeyError, TypeError):
+        result = recalled(kind, identity)
+        if result is None:
             result = measure()
-        write_whole(file, json.dumps({**identity, "result": result}, indent=1))
+            write_whole(file, json.dumps({**identity, "result": result}, indent=1))
     return result
+
+
+def recalled(kind: str, identity: dict[str, Any]) -> dict[str, Any] | None:
+    """Return what was measured on this machine, see `remembered`, or None where nothing was."""
+    try:
+        result: dict[str, Any] = json.loads(_memory(kind, identity).read_text(encoding="utf-8"))["result"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return result
+
+
+def _memory(kind: str, identity: dict[str, Any]) -> Path:
+    digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
+    return cache_root() / kind / f"{digest}.json"
 
 
 def write_entry(folder: Path, fill: Callable[[Path], dict[str, Any]]) -> None:

@@ -9,13 +9,16 @@ from typing import Any, Protocol, cast
 
 from benchmark.execution.engine import Engine, Handler, Job, Workplace
 from benchmark.execution.inline import InlineEngine
-from benchmark.execution.processes import ProcessEngine, best_workers, visible_gpus
+from benchmark.execution.processes import ProcessEngine, best_workers, known_workers, visible_gpus
 from benchmark.plan.run_specs import Plan
 from benchmark.spec.result import Result
-from benchmark.training.devices import cores, free_memory
+from benchmark.training.devices import cores, free_memory, physical_cores
 
-LONG = 600.0
-"""Seconds of training that have to be left: to measure takes about a minute, and workers start in seconds."""
+SHORT = 90.0
+"""Seconds of training that have to be left for two workers: they start in some ten seconds."""
+
+LONG = 300.0
+"""Seconds from which it pays to measure how many are fastest, which takes about a minute."""
 
 _WORKER_MEMORY = 1 << 30  # TensorFlow alone takes 0.7 GiB of it
 _MARGIN = 1 << 30
@@ -33,10 +36,12 @@ class Lasting(Handler, Protocol):
 
 
 class GradualEngine:
-    """Trains in this process, and in as many workers as are fastest once `LONG` seconds or more are left.
+    """Trains in this process, and in workers once `SHORT` seconds or more are left.
 
-    Short sweeps start no process and import TensorFlow once. How many are fastest is measured then, see
-    `benchmark.execution.processes.best_workers`; there are never more than memory allows.
+    Short sweeps start no process and import TensorFlow once. From `LONG` seconds on, as many workers are
+    started as are measured to be fastest, see `benchmark.execution.processes.best_workers`. Before, what was
+    measured once is used, else there are two, where the machine has two cores that share no unit. There are
+    never more than memory allows.
 
     Parameters
     ----------
@@ -62,9 +67,9 @@ class GradualEngine:
             seconds.append(one.seconds or 0.0)
             model = lasting.plan.model.name
             left = 0.0 if handler.finished else lasting.seconds_left(statistics.fmean(seconds))
-            if left >= LONG and model not in self._asked and not _crowded():
+            if left >= SHORT and model not in self._asked and not _crowded():
                 self._asked.add(model)
-                self._workers = self._chosen(lasting.plan)
+                self._workers = self._chosen(lasting.plan, left)
         if self._workers is not None:
             self._workers.run(handler)
 
@@ -73,15 +78,20 @@ class GradualEngine:
         if self._workers is not None:
             self._workers.close()
 
-    def _chosen(self, plan: Plan) -> Engine | None:
+    def _chosen(self, plan: Plan, left: float) -> Engine | None:
         """Return workers, or None where this process alone is as fast, or memory or GPUs say otherwise."""
         most = min(cores(), (free_memory() - _MARGIN) // _WORKER_MEMORY)
         if most < 2 or (self._place.device != "cpu" and visible_gpus()):
             return None
-        self._say(f"{plan.model.label}: much is left; finding out whether workers are faster (kept)")
-        workers = best_workers(plan, self._place, most)
+        workers = known_workers(plan, self._place, most)
+        if workers is None and left < LONG:
+            workers = min(2, physical_cores())
+        elif workers is None:
+            self._say(f"{plan.model.label}: much is left; finding out whether workers are faster (kept)")
+            workers = best_workers(plan, self._place, most)
+            if workers < 2:
+                self._say("this process alone is as fast")
         if workers < 2:
-            self._say("this process alone is as fast")
             return None
         self._say(f"{workers} workers train side by side from now on; `workers` 1 keeps to one run at a time")
         return ProcessEngine(self._place, workers)

@@ -20,7 +20,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmark.data.cache import remembered
+from benchmark.data.cache import recalled, remembered
 from benchmark.execution.engine import PAUSE, Job, Workplace
 from benchmark.execution.pool import GRACE, Lost, Pool, Worker
 from benchmark.execution.worker import serve
@@ -242,15 +242,28 @@ def best_workers(plan: Plan, place: Workplace, most: int | None = None) -> int:
     UserError
         When such a run fails.
     """
-    identity = {
+    most = most or cores()
+    return _fastest(remembered("workers", _identity(plan, place), partial(_measure, plan, place, most)), most)
+
+
+def known_workers(plan: Plan, place: Workplace, most: int) -> int | None:
+    """Return what `best_workers` returns where it has been measured, else None."""
+    rates = recalled("workers", _identity(plan, place))
+    return None if rates is None else _fastest(rates, most)
+
+
+def _identity(plan: Plan, place: Workplace) -> dict[str, Any]:
+    """What the best number of workers depends on."""
+    return {
         "model": [plan.model.name, plan.model.digest],
         "dataset": plan.dataset.digest,
         "device": place.device,
         "cores": cores(),
         "versions": [version("tensorflow"), version("keras")],
     }
-    most = most or cores()
-    rates = remembered("workers", identity, partial(_measure, plan, place, most))
+
+
+def _fastest(rates: dict[str, float], most: int) -> int:
     tried = [int(workers) for workers in rates if int(workers) <= most]
     return max(tried, key=lambda workers: (rates[str(workers)], -workers))
 

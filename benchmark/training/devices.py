@@ -81,6 +81,13 @@ def cores() -> int:
     return int(joblib.cpu_count())
 
 
+def physical_cores() -> int:
+    """Return how many of `cores` share no unit with another."""
+    import joblib
+
+    return int(joblib.cpu_count(only_physical_cores=True))
+
+
 def limit_threads(threads: int) -> None:
     """Let this process use so many cores; to be called before TensorFlow is imported."""
     for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"):
