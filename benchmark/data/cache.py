@@ -86,7 +86,12 @@ def _cause(error: BaseException | None, numbers: tuple[int, ...], words: str) ->
     return None
 
 
-def remembered(kind: str, identity: dict[str, Any], measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+def remembered(
+    kind: str,
+    identity: dict[str, Any],
+    measure: Callable[[], dict[str, Any]],
+    valid: Callable[[dict[str, Any]], bool] = lambda result: True,
+) -> dict[str, Any]:
     """Return what was once measured on this machine, or measure it now and keep it.
 
     Parameters
@@ -97,11 +102,13 @@ def remembered(kind: str, identity: dict[str, Any], measure: Callable[[], dict[s
         What the measurement depends on, as JSON; it is kept beside the result for a reader.
     measure : callable
         Gives the result, as JSON. Of several processes one measures, and the others wait for it.
+    valid : callable
+        Whether what was kept may be used; otherwise it is measured again.
     """
     file = _memory(kind, identity)
     with locked(file):
         result = recalled(kind, identity)
-        if result is None:
+        if result is None or not valid(result):
             result = measure()
             write_whole(file, json.dumps({**identity, "result": result}, indent=1))
     return result

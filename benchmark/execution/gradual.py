@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import statistics
 from collections.abc import Callable
 from typing import Any, Protocol, cast
@@ -12,7 +11,7 @@ from benchmark.execution.inline import InlineEngine
 from benchmark.execution.processes import ProcessEngine, best_workers, known_workers, visible_gpus
 from benchmark.plan.run_specs import Plan
 from benchmark.spec.result import Result
-from benchmark.training.devices import cores, free_memory, physical_cores
+from benchmark.training.devices import cores, crowded, free_memory, physical_cores
 
 SHORT = 90.0
 """Seconds of training that have to be left for two workers: they start in some ten seconds."""
@@ -22,7 +21,6 @@ LONG = 300.0
 
 _WORKER_MEMORY = 1 << 30  # TensorFlow alone takes 0.7 GiB of it
 _MARGIN = 1 << 30
-_CROWDED = 1.5  # programs that want to run, for each core; this process is as many as it has threads
 
 
 class Lasting(Handler, Protocol):
@@ -67,7 +65,7 @@ class GradualEngine:
             seconds.append(one.seconds or 0.0)
             model = lasting.plan.model.name
             left = 0.0 if handler.finished else lasting.seconds_left(statistics.fmean(seconds))
-            if left >= SHORT and model not in self._asked and not _crowded():
+            if left >= SHORT and model not in self._asked and not crowded():
                 self._asked.add(model)
                 self._workers = self._chosen(lasting.plan, left)
         if self._workers is not None:
@@ -95,11 +93,6 @@ class GradualEngine:
             return None
         self._say(f"{workers} workers train side by side from now on; `workers` 1 keeps to one run at a time")
         return ProcessEngine(self._place, workers)
-
-
-def _crowded() -> bool:
-    """Whether others use the cores, too: workers bring less then, and a measurement would mislead."""
-    return os.getloadavg()[0] > _CROWDED * cores()
 
 
 class _OneRun:

@@ -100,7 +100,11 @@ class Result:
     device : str
         ``cpu`` or the GPU's name.
     compile : str
-        How the epochs were run: ``fit``, ``graph`` or ``xla``.
+        How the epochs were run: ``fit``, ``graph``, ``numpy`` or ``xla``.
+    compile_failures : str
+        Ways that failed when it was measured which is the fastest, each with its error.
+    deterministic : {"on", "off", ""}
+        Whether a network's operations were deterministic; empty for pipelines, and where that is unknown.
     threads : int or None
         Threads that an operation used.
     workers : int
@@ -130,6 +134,8 @@ class Result:
     reports: dict[str, float] = field(default_factory=dict)
     device: str = ""
     compile: str = ""
+    compile_failures: str = ""
+    deterministic: str = ""
     threads: int | None = None
     workers: int = 1
     error: str = ""

@@ -57,6 +57,8 @@ def quiet_tensorflow() -> None:
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    # Take of a GPU what is needed, not all of it at once: others may train or predict there, too.
+    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     if "tensorflow" in sys.modules:
         return
     with quiet_stderr(), warnings.catch_warnings(), _without(*_UNUSED):

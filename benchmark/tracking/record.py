@@ -107,6 +107,10 @@ class Record(Frozen):
         }
         if result.threads is not None:  # unknown where the process was lost
             tags[names.THREADS] = result.threads
+        if result.compile_failures:
+            tags[names.COMPILE_FAILURES] = result.compile_failures
+        if result.deterministic:
+            tags[names.DETERMINISTIC] = result.deterministic
         if result.servable is not None:
             tags[names.MODEL_DIGEST] = folder_digest(result.servable)
         changes = {

@@ -8,6 +8,7 @@ import os
 import subprocess
 from collections.abc import Iterator
 from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from benchmark.spec.config import Device
@@ -16,11 +17,14 @@ from benchmark.support.tensorflow_setup import quiet_stderr, quiet_tensorflow
 
 _CONTROL_GROUPS = Path("/sys/fs/cgroup")
 _MEMBERSHIP = Path("/proc/self/cgroup")
+_CROWDED = 1.5  # programs that want to run, for each core; this process is as many as it has threads
 
 
 @cache
 def set_up_device(device: Device) -> str:
-    """Make TensorFlow use a device, deterministically, and return its name.
+    """Make TensorFlow use a device, deterministically at first, and return its name.
+
+    Whether it stays deterministic is up to `benchmark.training.determinism.set_determinism`.
 
     Parameters
     ----------
@@ -58,8 +62,6 @@ def set_up_device(device: Device) -> str:
         if device == "cpu" or not gpus:
             tf.config.set_visible_devices([], "GPU")
             return "cpu"
-        for gpu in gpus:
-            tf.config.experimental.set_memory_growth(gpu, True)
         return str(tf.config.experimental.get_device_details(gpus[0]).get("device_name", "gpu"))
 
 
@@ -67,6 +69,26 @@ def check_device(device: Device) -> None:
     """Raise `UserError`, before anything is started, where a GPU is asked for and there is none."""
     if device == "gpu":
         set_up_device(device)
+
+
+def is_deterministic() -> bool:
+    """Whether TensorFlow's operations give the same bits every time in this process, as they are set now."""
+    from tensorflow.python.framework.config import is_op_determinism_enabled
+
+    return bool(is_op_determinism_enabled())
+
+
+def cudnn_version() -> str:
+    """Return the version of cuDNN that was installed with TensorFlow, "" where none was."""
+    try:
+        return version("nvidia-cudnn-cu12")
+    except PackageNotFoundError:
+        return ""
+
+
+def crowded() -> bool:
+    """Whether others use the cores, too, so that what is measured now would mislead."""
+    return os.getloadavg()[0] > _CROWDED * cores()
 
 
 def visible_cores() -> int:

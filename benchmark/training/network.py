@@ -6,8 +6,9 @@ import gc
 import json
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,9 @@ from benchmark.training.batches import (
     trimmed,
 )
 from benchmark.training.compile_mode import fastest_mode
-from benchmark.training.saving import is_known, save_servable
+from benchmark.training.cudnn import cudnn_layers, limit_cudnn, masks_padding
+from benchmark.training.devices import is_deterministic
+from benchmark.training.saving import is_known, save_servable, without_cudnn
 from benchmark.training.scores import Predict, make_predict
 
 _kept: list[Network] = []
@@ -91,12 +94,20 @@ class NetworkLearner:
         balanced = spec.class_weight == "balanced"
         weights = balanced_weights(train.y, len(task.class_names)) if balanced else None
 
-        def build() -> keras.Model:
-            return build_model(spec, task, -(-len(x) // self.size), weights)
+        side = spec.view.padding if spec.view else None
 
-        mode = compile if compile != "auto" else fastest_mode(spec, result.device, build, x, train.y)
+        def build(xla: bool = False) -> keras.Model:
+            model = build_model(spec, task, -(-len(x) // self.size), weights)
+            limit_cudnn(model, x, side, training.precision, xla=xla)
+            return model
+
+        failures: list[str] = []
+        mode: Mode = compile if compile != "auto" else "graph"
+        if compile == "auto":
+            mode = fastest_mode(spec, result.device, build, x, train.y, failures.append)
+        result.compile_failures = "; ".join(failures)
         self.data = tf.constant(x), tf.constant(train.y)
-        self.network = make_network(spec, mode, build, *self.data)
+        self.network = make_network(spec, mode, partial(build, mode == "xla"), *self.data)
         self.model = self.network.model
         result.parameters, result.compile = int(self.model.count_params()), mode
         self.shuffle = np.random.default_rng(spec.seeds.shuffle)
@@ -121,6 +132,12 @@ class NetworkLearner:
     def logits(self, view: View) -> NDArray[np.float32]:
         """Return the logits of a view's texts, [n, n_outputs]."""
         inputs = self._inputs(view)
+        # Another split may have an empty text, which cuDNN refuses where padding is masked.
+        masked = cudnn_layers(self.model) and masks_padding(self.model)
+        with without_cudnn(self.model) if masked else nullcontext():
+            return self._predicted(inputs)
+
+    def _predicted(self, inputs: NDArray[Any]) -> NDArray[np.float32]:
         return trimmed(self.network.predict, self.side, inputs) if self.side else self.network.predict(inputs)
 
     def save(self, folder: Path, threshold: float | None) -> None:
@@ -182,6 +199,7 @@ def _key(spec: RunSpec, mode: Mode, model: keras.Model, x: tf.Tensor) -> str:
     assert training is not None
     parts = [spec.model, spec.model_digest, spec.hparams, mode, training.optimizer, training.batch_size]
     parts += [training.trim, training.precision, x.shape.as_list(), x.dtype.name]
+    parts += [is_deterministic(), len(cudnn_layers(model))]
     parts += [[list(variable.shape) for variable in model.variables]]
     if isinstance(model.loss, _Weighted):  # its weights are constants of the graph
         parts += [model.loss.weights.tolist()]
@@ -253,7 +271,9 @@ def build_model(
         accuracy = keras.metrics.SparseCategoricalAccuracy("accuracy")
     if weights is not None:
         loss = _Weighted(loss, weights)
-    model.compile(optimizer=_optimizer(spec.training, steps_per_epoch), loss=loss, metrics=[accuracy])
+    optimizer = _optimizer(spec.training, steps_per_epoch)
+    # XLA is a way of its own; left to choose, Keras takes it where operations are not deterministic.
+    model.compile(optimizer=optimizer, loss=loss, metrics=[accuracy], jit_compile=False)
     return model
 
 

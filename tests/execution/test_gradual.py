@@ -9,6 +9,7 @@ from benchmark import sweep
 from benchmark.execution import gradual
 from benchmark.execution.gradual import GradualEngine
 from benchmark.tracking import names
+from benchmark.training import devices
 
 SWEEP = ["--model", "majority", "--dataset", "sample", "--seeds", "3", "--device", "cpu"]
 GIB = 1 << 30
@@ -25,7 +26,8 @@ def test_workers_take_over_where_it_is_long_and_they_are_faster(
     monkeypatch.setattr(gradual, "LONG", long)
     monkeypatch.setattr(gradual, "cores", lambda: 4)
     monkeypatch.setattr(gradual, "free_memory", lambda: 100 * GIB)
-    monkeypatch.setattr(gradual.os, "getloadavg", lambda: (load, 0.0, 0.0))
+    monkeypatch.setattr(devices, "cores", lambda: 4)
+    monkeypatch.setattr(devices.os, "getloadavg", lambda: (load, 0.0, 0.0))
     monkeypatch.setattr(gradual, "known_workers", lambda plan, place, most: None)
     monkeypatch.setattr(gradual, "best_workers", lambda plan, place, most: min(most, fastest))
     assert sweep.main(SWEEP) == 0, capsys.readouterr().err

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from benchmark.support.tensorflow_setup import quiet_tensorflow
 from benchmark.training import devices
 
 SHOW = """
@@ -27,3 +28,13 @@ def test_tensorflow_uses_no_more_threads_than_there_is_time_for():
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["1", "1", "1"]
+
+
+@pytest.mark.parametrize(("before", "after"), [(None, "true"), ("false", "false")])
+def test_memory_of_a_gpu_is_taken_as_it_is_needed_unless_it_is_said_otherwise(before, after, monkeypatch):
+    """Two workers, or a sweep and `predict`, may share a GPU; whether they do is for perf/gpu.py to show."""
+    monkeypatch.delenv("TF_FORCE_GPU_ALLOW_GROWTH", raising=False)
+    if before is not None:
+        monkeypatch.setenv("TF_FORCE_GPU_ALLOW_GROWTH", before)
+    quiet_tensorflow()
+    assert os.environ["TF_FORCE_GPU_ALLOW_GROWTH"] == after
