@@ -187,7 +187,13 @@ def _number_of_workers(options: Namespace, most_expensive: Plan, display: Displa
     from benchmark.execution.engine import Workplace
     from benchmark.execution.processes import best_workers
 
-    place = Workplace(most_expensive.dataset, RunsFolder(cli.RUNS).ledger, options.device, options.compile)
+    place = Workplace(
+        most_expensive.dataset,
+        RunsFolder(cli.RUNS).ledger,
+        options.device,
+        options.compile,
+        deterministic=options.deterministic,
+    )
     display.line("finding out how many workers are fastest here (kept for the next time)")
     workers = best_workers(most_expensive, place)
     display.line(f"--workers {workers}")

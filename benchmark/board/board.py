@@ -272,6 +272,8 @@ def _notes(row: BoardRow, counted: list[StoredRun]) -> tuple[str, ...]:
         notes.append(f"protocol {row.protocol}: ranked within this protocol only")
     if rising := sum(run.metrics.get(names.RISING, 0) > 0 for run in counted):
         notes.append(f"{rising} of {len(counted)} seeds were still improving at their last epoch")
+    if loose := sum(run.deterministic == "off" for run in counted):
+        notes.append(f"{loose} of {len(counted)} seeds were trained without deterministic operations")
     for what in _JOINED:
         if len({getattr(run, what) for run in counted}) > 1:
             notes.append(f"seeds differ in {what.replace('_', ' ')}: {getattr(row, what)}")

@@ -71,6 +71,7 @@ def estimate(plan: Plan, notice: Callable[[str], None] = lambda text: None) -> E
         "configuration": short.config_id,
         "device": plan.config.device,
         "compile": plan.config.compile,
+        "deterministic": plan.config.deterministic,
         "threads": threads(),
         "versions": [version("tensorflow"), version("keras")],
     }
@@ -99,7 +100,14 @@ def _measure(short: RunSpec, plan: Plan, notice: Callable[[str], None]) -> dict[
 
     notice(f"{plan.model.name}: measuring two short epochs of the default (kept for the next time)")
     started = time.perf_counter()
-    result = train(short, plan.dataset, device=plan.config.device, compile=plan.config.compile)
+    config = plan.config
+    result = train(
+        short,
+        plan.dataset,
+        device=config.device,
+        compile=config.compile,
+        deterministic=config.deterministic,
+    )
     wall = time.perf_counter() - started
     if result.status not in ("ok", "diverged"):
         raise UserError(

@@ -73,6 +73,7 @@ def plan_further(row: BoardRow, seeds: int, client: Any) -> tuple[Plan, str]:
         seed=int(asked.get("seed", 0)),
         device=asked.get("device", "auto"),
         compile=asked.get("compile", "auto"),
+        deterministic=asked.get("deterministic", "auto"),
         study=row.study,
         metric=spec.metric,
     )

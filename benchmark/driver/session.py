@@ -92,7 +92,8 @@ class Session:
         """Return what trains plans on the same data: this process, workers, or the connected Ray cluster."""
         config, dataset, networks = plans[0].config, plans[0].dataset, any(plan.is_network for plan in plans)
         limits = self.run_timeout, self.recycle
-        place = Workplace(dataset, self.runs.ledger, config.device, config.compile, *limits, networks)
+        asked = config.device, config.compile, *limits, networks, config.deterministic
+        place = Workplace(dataset, self.runs.ledger, *asked)
         if self.ray is not None:
             from benchmark.execution.ray import RayEngine
 

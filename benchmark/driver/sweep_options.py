@@ -19,6 +19,7 @@ SAMPLERS = ("tpe", "random", "qmc", "gp", "cmaes", "grid")
 PRUNERS = ("median", "hyperband", "percentile", "none")
 ENGINES = ("local", "ray")
 COMPILE_MODES = ("auto", "fit", "graph", "numpy", "xla")
+DETERMINISTIC = ("auto", "on", "off")
 PRECISIONS = ("float32", "bfloat16", "float16", "auto")
 _COUNT = cli.whole_number(1)
 
@@ -144,6 +145,13 @@ OPTIONS = (
         "--compile X",
         "how epochs are run: fit, graph, numpy, xla, or auto (default): the fastest, once it was measured",
         cli.Choice("way to compile", COMPILE_MODES),
+        default="auto",
+    ),
+    cli.option(
+        "--deterministic X",
+        "whether a network's operations give the same bits every time: on, off, or auto (default): on, but "
+        "off on a GPU where that was measured to be more than twice as fast; off is noted on the board",
+        cli.Choice("grade of determinism", DETERMINISTIC),
         default="auto",
     ),
     cli.option(

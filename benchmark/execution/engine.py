@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from benchmark.data.dataset import Dataset
-from benchmark.spec.config import CompileMode, Device, RunSpec
+from benchmark.spec.config import CompileMode, Deterministic, Device, RunSpec
 from benchmark.spec.result import EpochReport, Result, Status
 from benchmark.support.source_files import Source
 
@@ -67,6 +67,8 @@ class Workplace:
         Runs after which a worker is replaced by a fresh one.
     networks : bool
         Whether there may be networks among the runs, for which a worker imports TensorFlow before its first.
+    deterministic : {"auto", "on", "off"}
+        Whether a network's operations are deterministic.
     """
 
     dataset: Dataset
@@ -76,6 +78,7 @@ class Workplace:
     run_timeout: float | None = None
     recycle: int | None = None
     networks: bool = True
+    deterministic: Deterministic = "auto"
 
 
 class Handler(Protocol):

@@ -36,6 +36,7 @@ class InlineEngine:
                 on_epoch=lambda report, job=job: handler.epoch(job, report),  # type: ignore[misc]
                 device=place.device,
                 compile=place.compile,
+                deterministic=place.deterministic,
                 ledger=place.ledger,
                 servable=job.servable,
                 measure=job.measure,

@@ -83,6 +83,7 @@ def serve(
                 on_epoch=ask,
                 device=place.device,
                 compile=place.compile,
+                deterministic=place.deterministic,
                 ledger=record,
                 servable=job.servable,
                 measure=job.measure,

@@ -17,6 +17,7 @@ Protocol = Literal["inductive", "unlabelled", "pretrained"]
 Mode = Literal["fit", "graph", "numpy", "xla"]
 CompileMode = Literal["auto", "fit", "graph", "numpy", "xla"]
 Precision = Literal["float32", "bfloat16", "float16"]
+Deterministic = Literal["auto", "on", "off"]
 Branch = Literal["search", "final", "sampler"]
 ClassWeight = Literal["none", "balanced"]
 Decision = Literal["argmax", "tuned"]
@@ -323,6 +324,7 @@ class SweepConfig(Frozen):
     seed: int = Field(default=0, ge=0)
     device: Device = "auto"
     compile: CompileMode = "auto"
+    deterministic: Deterministic = "auto"
     study: str | None = None
     metric: str | None = None
 

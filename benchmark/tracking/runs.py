@@ -76,6 +76,7 @@ class StoredRun:
     dataset, dataset_digest = _Tag(names.DATASET), _Tag(names.DATASET_DIGEST)
     study, spec_id = _Tag(names.STUDY), _Tag(names.SPEC_ID)
     device, versions, git_commit = _Tag(names.DEVICE), _Tag(names.VERSIONS), _Tag(names.GIT_COMMIT)
+    deterministic = _Tag(names.DETERMINISTIC)
     search_ended, test_duplicates = _Tag(names.SEARCH_ENDED), _Tag(names.TEST_DUPLICATES)
     test_accuracy, test_loss = _Metric(names.TEST_ACCURACY), _Metric(names.TEST_LOSS)
     val_accuracy = _Metric(names.BEST_VAL_ACCURACY)

@@ -22,7 +22,7 @@ from benchmark.metrics.metric import ACCURACY, Metric, Predictions, all_metrics,
 from benchmark.metrics.thresholds import best_threshold, metric_of_answers
 from benchmark.models import importing
 from benchmark.models.task import Task, reporter
-from benchmark.spec.config import CompileMode, Device, RunSpec, TrainSettings
+from benchmark.spec.config import CompileMode, Deterministic, Device, RunSpec, TrainSettings
 from benchmark.spec.result import BEST_VALUE, TEST_VALUE, EpochReport, Result, Status
 from benchmark.support.errors import Unfinished
 from benchmark.training.devices import set_up_device, threads
@@ -42,13 +42,14 @@ def train(
     on_epoch: OnEpoch = lambda report: None,
     device: Device = "auto",
     compile: CompileMode = "auto",
+    deterministic: Deterministic = "auto",
     ledger: Recorder | None = None,
     servable: Path | None = None,
     measure: Measure | None = None,
 ) -> Result:
     """Train one run and, for a final run, measure it on the test split.
 
-    The same spec on the same machine gives bit-equal curves.
+    The same spec on the same machine gives bit-equal curves, where operations are deterministic.
 
     Parameters
     ----------
@@ -63,6 +64,8 @@ def train(
         Where to train.
     compile : {"auto", "fit", "graph", "numpy", "xla"}
         How epochs are run; ``auto`` is the fastest, see `benchmark.training.compile_mode.fastest_mode`.
+    deterministic : {"auto", "on", "off"}
+        Whether operations are deterministic, see `benchmark.training.determinism.set_determinism`.
     ledger : Path or callable, optional
         Ledger of test reads, or what records a read there; needed by final runs.
     servable : Path, optional
@@ -85,6 +88,10 @@ def train(
     started = time.perf_counter()
     # Pipelines need no TensorFlow, which takes seconds to import.
     result = Result("ok", device=set_up_device(device) if spec.training else "cpu", threads=threads())
+    if spec.training:
+        from benchmark.training.determinism import set_determinism
+
+        result.deterministic = set_determinism(deterministic, result.device)
     try:
         with importing(spec.model, spec.model_digest):
             _train(spec, dataset, result, on_epoch, compile, ledger, servable, measure)

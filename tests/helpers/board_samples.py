@@ -25,7 +25,15 @@ TAGS = {
             "device",
             "versions",
         ),
-        *("git_commit", "search_ended", "test_duplicates", "spec_id", "seed", "seeds_expected"),
+        *(
+            "git_commit",
+            "search_ended",
+            "test_duplicates",
+            "spec_id",
+            "seed",
+            "seeds_expected",
+            "deterministic",
+        ),
     )
 }
 METRICS = {
