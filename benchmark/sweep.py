@@ -315,6 +315,7 @@ def _planned_lines(plan: Plan, cost: Estimate) -> list[str]:
         f"one process the search takes at most {_duration(cost.search_seconds)}{stop}, the final runs "
         f"{_duration(cost.final_seconds)}; {_duration(cost.least_seconds)} together if early stopping ends "
         "each run as soon as it may",
+        *([f"  {plan.scaling}"] if plan.is_scaled else []),
     ]
 
 

@@ -47,6 +47,7 @@ _OF_LATEST = (
     "optimised_for",
     "parameters",
 )
+_COUNT_OF = re.compile(r"(\d{1,18}) of (\d{1,18})")
 _SPEEDS = ("predict_ms", "predict_texts_per_second")
 _FROM_COMPARISONS: dict[str, Any] = dict.fromkeys(
     (
@@ -227,6 +228,8 @@ def _row(
         run_ids=tuple(run.run_id for run in counted),
     )
     notes = _notes(row, counted)
+    if (texts := _COUNT_OF.fullmatch(latest.made_for)) and "default" in latest.tiers:
+        notes = (*notes, f"made for {int(texts[2]):,} texts; here {int(texts[1]):,}")
     if searched and latest.search_ended:
         notes = (*notes, f"search stopped early: {latest.search_ended}")
     return row.model_copy(update={"notes": notes})
@@ -234,7 +237,7 @@ def _row(
 
 def _duplicates(stored: str) -> str | None:
     """Write ``123 of 25000`` with its share; None where it is nothing or 0."""
-    found = re.fullmatch(r"(\d+) of (\d+)", stored)
+    found = _COUNT_OF.fullmatch(stored)
     if found is None or not int(found[2]):
         return stored or None
     count, size = map(int, found.groups())

@@ -185,6 +185,7 @@ def _finals(runs: Sequence[StoredRun]) -> list[StoredRun]:
             tags = {
                 names.SEEDS_EXPECTED: str(sweep.seeds_expected),
                 names.SEARCH_ENDED: sweep.search_ended,
+                names.MADE_FOR: sweep.made_for,
                 names.TEST_DUPLICATES: duplicates.get(run.dataset_digest, ""),
             }
             metrics = {**sweep.metrics, **run.metrics}

@@ -60,7 +60,7 @@ def estimate(plan: Plan, notice: Callable[[str], None] = lambda text: None) -> E
     UserError
         When the default configuration cannot be trained.
     """
-    spec = plan.spec(plan.default, "trial", seed_bundle(plan.config.seed, "search", 0))
+    spec = plan.spec(plan.searched.default, "trial", seed_bundle(plan.config.seed, "search", 0))
     texts = plan.dataset.sizes["train"]
     total = plan.config.train_examples or texts * plan.config.train_share
     share = min(1.0, _EXAMPLES / texts)

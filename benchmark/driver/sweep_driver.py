@@ -172,7 +172,8 @@ class Sweep:
         elif winner.config_id == default[0].config_id:
             tiers = [(names.BOTH_TIERS, default)]
         else:
-            tiers = [("default", default), ("tuned", self.plan.final_specs(winner.hparams))]
+            assert self.search is not None
+            tiers = [("default", default), ("tuned", self.search.plan.final_specs(winner.hparams))]
         return {specs[0].config_id: (tier, specs) for tier, specs in tiers}
 
     def run(self, engine: Engine) -> SweepTotals:
@@ -211,6 +212,9 @@ class Sweep:
 
     def _show_start(self) -> None:
         plan, search, finals = self.plan, self.search, self.finals
+        if search is not None and plan.is_scaled:
+            before = "; this study is from before that, and goes on as it was: a different `study` is new"
+            self.display.line(plan.scaling + ("" if search.plan.is_scaled else before))
         done = {"search": search.done if search else 0, "final": finals.total - len(finals.missing())}
         # Two tiers, unless it turns out that the default has won.
         expected = finals.total if search is None or search.finished else 2 * plan.config.seeds

@@ -110,6 +110,11 @@ class Categorical(_Range):
         """Return values that show the type, and the extremes."""
         return self.choices
 
+    def up_to(self, most: float) -> Self | None:
+        """Return the range without the numbers above `most`; None where nothing is left."""
+        choices = tuple(one for one in self.choices if isinstance(one, int | float) and one <= most)
+        return self.model_copy(update={"choices": choices}) if choices else None
+
     def __str__(self) -> str:
         return f"one of {', '.join(map(describe, self.choices))}"
 
@@ -196,6 +201,14 @@ class _Interval(_Range):
     def samples(self) -> tuple[Scalar, ...]:
         """Return values that show the type, and the extremes."""
         return (self.low, self.high)
+
+    def up_to(self, most: float) -> Self | None:
+        """Return the range without the numbers above `most`; None where nothing is left."""
+        high = min(self.high, type(self.low)(most))
+        if high < self.low:
+            return None
+        cut = self.model_copy(update={"high": high})
+        return self.model_copy(update={"high": cut._at(cut.count() - 1)}) if self._grid() else cut
 
     def __str__(self) -> str:
         steps = f" in steps of {self.step}" if self._grid() and self.step != self._plain_step() else ""

@@ -23,6 +23,7 @@ from benchmark.plan.ranges import options
 from benchmark.plan.space import Space, find_space, load_space
 from benchmark.spec.config import (
     COMMON_KEYS,
+    CONFIRMING,
     TRAIN_KEYS,
     VIEW_KEYS,
     CommonSettings,
@@ -42,6 +43,8 @@ from benchmark.support.yaml_file import first_problem
 
 # Settings that make a different search.
 _SEARCH = {"budget", "epochs", "epochs_exact", "train_share", "train_examples", "sampler", "pruner", "seed"}
+
+_AS_PUBLISHED = "sample"  # built in, small by design, and with rows that documents show
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,7 @@ class Plan:
             "model": [self.model.label, self.model.digest],
             "dataset": self.dataset.digest,
             "space": {
-                **self.space.model_dump(mode="json", exclude={"source", "note", "metric"}),
+                **self.space.model_dump(mode="json", exclude={"source", "note", "metric", "made_for"}),
                 "default": without_later(self.space.default, self.model.parameters),
             },
             "config": self.config.model_dump(mode="json", include=_SEARCH),
@@ -107,6 +110,57 @@ class Plan:
         """The published configuration."""
         return dict(self.space.default)
 
+    @cached_property
+    def searched(self) -> Space:
+        """The space of all trials but the first; on small data one that is scaled to them."""
+        config = self.config
+        if config.small_data is None or not self.is_network or not self.space.search:
+            return self.space
+        fixed = _own_overrides(self.model, config.overrides)
+        texts, grow = self.dataset.sizes["train"], not config.epochs_exact
+        return self.space.scaled(texts, config.small_data, config.epochs, fixed, grow=grow)
+
+    @property
+    def is_scaled(self) -> bool:
+        """Whether the search starts from a default that is scaled to small data."""
+        return self.searched is not self.space
+
+    def space_of(self, slot: int) -> Space:
+        """Return what the trial of a slot is proposed from.
+
+        The published default, slot 0, may lie outside of ranges that are bounded; there it is given.
+        """
+        if slot % CONFIRMING or not self.is_scaled:
+            return self.searched
+        there = {n: one for n, one in self.searched.search.items() if one.holds(self.default[n])}
+        return self.space.model_copy(update={"search": there})
+
+    @property
+    def starts(self) -> list[dict[str, Scalar]]:
+        """Parameters of the first trials: the published default, and the one scaled to small data."""
+        scaled = [self.searched.enqueue_params()] if self.is_scaled else []
+        return [self.space_of(0).enqueue_params(), *scaled]
+
+    @property
+    def made_for(self) -> str:
+        """On small data, the training texts, and those that the default was made for: ``2413 of 25000``."""
+        small = self.config.small_data is not None
+        return f"{self.dataset.sizes['train']} of {self.space.made_for}" if small else ""
+
+    @property
+    def scaling(self) -> str:
+        """On small data, what the search starts from, for people; "" where it is the published default."""
+        if not self.is_scaled:
+            return ""
+        scaled = self.searched.default
+        changed = ", ".join(
+            f"{name} {value}" for name, value in scaled.items() if value != self.default[name]
+        )
+        return (
+            f"{self.model.label}: its default was made for {self.space.made_for:,} texts, here are "
+            f"{self.dataset.sizes['train']:,}; the search starts from it, then with {changed or 'less'}"
+        )
+
     @property
     def protocol(self) -> str:
         """What the published configuration has seen beside the training split."""
@@ -117,9 +171,11 @@ class Plan:
         values = dict(hparams)
         if self.is_network:
             own = values.pop("epochs", TrainSettings().epochs)
-            limit = self.config.epochs
+            limit, grown = self.config.epochs, self.searched.default.get("epochs")
             assert isinstance(own, int)
-            values["epochs"] = limit if self.config.epochs_exact else min(own, limit)
+            if self.is_scaled and isinstance(grown, int) and dict(hparams) != self.default:
+                limit = max(limit, grown)
+            values["epochs"] = self.config.epochs if self.config.epochs_exact else min(own, limit)
             if self.config.precision:
                 values["precision"] = self.config.precision
         common_keys = COMMON_KEYS - self.model.parameters.keys()
@@ -176,9 +232,9 @@ class Plan:
 
     @property
     def max_epochs(self) -> int:
-        """Most epochs that a run of the default configuration may take."""
-        training = self.final_specs(self.default)[0].training
-        return training.epochs if training else 1
+        """Most epochs that a run of the default configuration may take, as published or scaled."""
+        runs = [self.trial_spec(one.default, 0).training for one in (self.space, self.searched)]
+        return max(training.epochs if training else 1 for training in runs)
 
 
 def make_plan(model: str, dataset: Dataset, config: SweepConfig, space_file: Path | None = None) -> Plan:
@@ -204,6 +260,8 @@ def make_plan(model: str, dataset: Dataset, config: SweepConfig, space_file: Pat
     """
     description = describe(model)
     space = resolve_space(description, space_file).fix(_own_overrides(description, config.overrides))
+    if not _is_small(space, dataset, config):
+        config = config.model_copy(update={"small_data": None})
     plan = Plan(description, dataset, space, config)
     if description.input == "strings" and config.compile == "xla":
         raise UserError(
@@ -227,6 +285,17 @@ def make_plan(model: str, dataset: Dataset, config: SweepConfig, space_file: Pat
     _check_metric(plan.metric, dataset)
     _check_common(plan)
     return plan
+
+
+def _is_small(space: Space, dataset: Dataset, config: SweepConfig) -> bool:
+    """Whether data are far smaller than what the default was made for, and the budget allows for it.
+
+    Who draws few of many texts asks what a search for many texts makes of them.
+    """
+    if config.small_data is None or space.made_for is None or config.train_examples is not None:
+        return False
+    small = dataset.sizes["train"] < config.small_data.below * space.made_for
+    return small and dataset.name != _AS_PUBLISHED
 
 
 def _check_common(plan: Plan) -> None:

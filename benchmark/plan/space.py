@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Collection, Iterable, Mapping
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self
@@ -23,6 +24,7 @@ from benchmark.spec.config import (
     Confirmation,
     Frozen,
     Scalar,
+    SmallData,
     TrainSettings,
     ViewSettings,
 )
@@ -49,6 +51,8 @@ class Space(Frozen):
     """What else a reader should know."""
     metric: str | None = None
     """What the search and its winner follow where a sweep is given no metric; null for the data set's."""
+    made_for: Count | None = None
+    """Training texts that the default was made for; null where it is not known, and nothing is scaled."""
     default: dict[str, Value]
     """The published configuration, which is trial 0 of every search."""
     search: dict[str, Range] = Field(default_factory=dict)
@@ -177,6 +181,58 @@ class Space(Frozen):
             message, keys = first_problem(error, TypeAdapter(Space))
             raise UserError(printable(f"`set` {keys[-1] if keys else ''}: {message}")) from None
 
+    def scaled(
+        self, texts: int, small: SmallData, epochs: int, fixed: Collection[str] = (), *, grow: bool = True
+    ) -> Space:
+        """Return the space whose default is scaled to few texts, and whose batches are bounded.
+
+        Parameters
+        ----------
+        texts : int
+            Training texts.
+        small : SmallData
+            The fewest steps of an epoch.
+        epochs : int
+            Most epochs by the budget, of the default as published.
+        fixed : collection of str
+            Parameters that the user has given; these stay as they are.
+        grow : bool
+            Whether there may be more epochs.
+
+        Returns
+        -------
+        Space
+            This one where nothing changes.
+
+        Notes
+        -----
+        With r times fewer steps an epoch than the default had, there are up to sqrt(r) times the epochs and
+        the patience: sqrt(r) times fewer steps in all, and sqrt(r) times more passes over the texts. As many
+        steps would take as long as the full data do, and few texts are learned by heart long before.
+        """
+        if self.made_for is None or not isinstance(published := self.default.get("batch_size"), int):
+            return self
+        default, search, batch = dict(self.default), dict(self.search), published
+        most = max(1, int(texts / small.steps))
+        if "batch_size" not in fixed:
+            bounded = search["batch_size"].up_to(most) if "batch_size" in search else None
+            if bounded is not None:
+                search["batch_size"] = bounded
+            else:
+                search.pop("batch_size", None)
+            if published > most:
+                largest = max(bounded.samples()) if bounded else 2 ** int(math.log2(most))  # type: ignore[type-var]
+                assert isinstance(largest, int)
+                default["batch_size"] = batch = largest
+        growth = math.sqrt(max(1.0, (self.made_for / published) / (texts / batch)))
+        for name, cap in (("epochs", epochs), ("patience", None)):
+            if isinstance(own := default.get(name), int):
+                own = own if cap is None else min(own, cap)
+                grows = name not in fixed and (grow or name != "epochs")
+                default[name] = math.ceil(own * growth) if grows else own
+        same = default == self.default and search == self.search
+        return self if same else self.model_copy(update={"default": default, "search": search})
+
 
 def load_space(path: str | Path, names: Iterable[str] | None = None) -> Space:
     """Read a space file.
@@ -286,6 +342,8 @@ class Budget(Frozen):
     """Training seconds of all trials after which the search starts no further one; null for no limit."""
     random_start: Count = 10
     """Trials, the published default included, before the sampler learns from them."""
+    small_data: SmallData | None = None
+    """How a search starts on data far smaller than what the default was made for; null for as on any."""
     confirm: Confirmation | None = None
     """The best configurations, which are trained again before the winner is frozen; null for none."""
     note: str = ""

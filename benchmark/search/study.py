@@ -135,21 +135,34 @@ class Search:
         self._presence = presence
         self._ended = ended
         self._study = _open_study(plan, storage, studies)
-        config = _recorded(self._study, plan.config)
-        self._grid = grid_points(plan.space, plan.config.seed) if plan.config.sampler == "grid" else None
-        if self._grid is not None:
-            config = config.model_copy(update={"trials": min(config.trials, len(self._grid))})
-        self._plan, self._sign = replace(plan, config=config), get_metric(plan.metric).sign
-        check_trials(self._trials(), plan.study, plan.space, recorded)
+        self._plan = plan = replace(plan, config=_recorded(self._study, plan.config))
+        self._given = plan.starts
+        if self._is_grid:
+            published = self._given[:1] if plan.is_scaled else []
+            self._given = [*published, *grid_points(plan.searched, plan.config.seed)]
+            trials = min(plan.config.trials, len(self._given))
+            self._plan = replace(plan, config=plan.config.model_copy(update={"trials": trials}))
+        self._sign = get_metric(plan.metric).sign
+        self._study.pruner = make_pruner(plan.config.pruner, plan.max_epochs)
+        check_trials(self._trials(), plan.study, plan.space_of, recorded)
         self._live: dict[int, optuna.Trial] = {}
         with self._alone():
             self._recover()
 
+    @property
+    def plan(self) -> Plan:
+        """The sweep, with the settings that the study was made with."""
+        return self._plan
+
+    @property
+    def _is_grid(self) -> bool:
+        return self._plan.config.sampler == "grid"
+
     @cached_property
     def _distributions(self) -> dict[str, BaseDistribution]:
-        """Ranges of all parameters that are searched together with the published default's."""
-        default = optuna.trial.FixedTrial(self._plan.space.enqueue_params())
-        self._plan.space.suggest(default)
+        """Ranges of all parameters that are searched together with the default's."""
+        default = optuna.trial.FixedTrial(self._plan.searched.enqueue_params())
+        self._plan.searched.suggest(default)
         return default.distributions
 
     @contextmanager
@@ -308,8 +321,10 @@ class Search:
 
     @property
     def _is_searched(self) -> bool:
-        """Whether the sampler is to propose no further trial."""
-        return self._searched() >= self.trials or self.seconds >= self._search_limit
+        """Whether the sampler is to propose no further trial; a scaled default is tried in any case."""
+        done = self._searched()
+        first = len(self._plan.starts) if self._plan.is_scaled else 0
+        return done >= self.trials or (done >= first and self.seconds >= self._search_limit)
 
     @property
     def finished(self) -> bool:
@@ -354,9 +369,8 @@ class Search:
         plan, config = self._plan, self._plan.config
         waiting = self._trials(TrialState.WAITING)
         slot = waiting[0].user_attrs["slot"] if waiting else self._free_slot()
-        if not waiting and (slot == 0 or self._grid is not None):
-            params = self._grid[slot] if self._grid is not None else plan.space.enqueue_params()
-            self._study.enqueue_trial(params, user_attrs={"slot": slot})
+        if not waiting and (slot < len(self._given) or self._is_grid):
+            self._study.enqueue_trial(self._given[slot], user_attrs={"slot": slot})
         # What confirms is given; no sampler has to be asked.
         sampler = config.sampler if slot < CONFIRMING else "random"
         self._study.sampler = make_sampler(
@@ -366,7 +380,7 @@ class Search:
         trial.set_user_attr("slot", slot)
         if self._presence is not None:
             trial.set_user_attr("owner", self._presence.token)
-        hparams = plan.space.suggest(trial)
+        hparams = plan.space_of(slot).suggest(trial)
         spec = plan.trial_spec(hparams, slot)
         trial.set_user_attr("config_id", spec.config_id)
         trial.set_user_attr("hparams", hparams)
@@ -496,7 +510,6 @@ def _open_study(plan: Plan, storage: str | None, studies: Path) -> optuna.Study:
         storage=open_storage(storage, studies / f"{plan.study}.journal"),
         direction=direction,
         load_if_exists=True,
-        pruner=make_pruner(plan.config.pruner, plan.max_epochs),
         sampler=make_sampler("random", plan.config.seed, 0),
     )
     check_study(plan.study, study.directions, direction)
@@ -505,7 +518,8 @@ def _open_study(plan: Plan, storage: str | None, studies: Path) -> optuna.Study:
     if known is None and trials:
         raise UserError(f"study {plan.study}: it has {len(trials)} trials, but no 'identity': {CHANGED}")
     if known is None:  # the identity last: a study that has it keeps the settings that it has, or lacks
-        study.set_user_attr("settings", plan.config.model_dump(mode="json", include=set(_FORMER)))
+        later = {"small_data"} if plan.config.small_data else set()
+        study.set_user_attr("settings", plan.config.model_dump(mode="json", include={*_FORMER, *later}))
         study.set_user_attr("identity", plan.identity)
     elif known != plan.identity:
         raise UserError(
@@ -520,7 +534,11 @@ def _recorded(study: optuna.Study, config: SweepConfig) -> SweepConfig:
     settings = study.user_attrs.get("settings", _FORMER)
     try:
         return SweepConfig.model_validate(
-            {**config.model_dump(), **{name: settings[name] for name in _FORMER}}
+            {
+                **config.model_dump(),
+                **{name: settings[name] for name in _FORMER},
+                "small_data": settings.get("small_data"),
+            }
         )
-    except (TypeError, KeyError, ValidationError):
+    except (TypeError, AttributeError, KeyError, ValidationError):
         raise UserError(f"study {study.study_name}: its 'settings' are {settings}: {CHANGED}") from None

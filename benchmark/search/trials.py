@@ -71,7 +71,7 @@ def check_study(study: str, directions: Sequence[StudyDirection], expected: Stud
 def check_trials(
     trials: Sequence[FrozenTrial],
     study: str,
-    space: Space | None = None,
+    space_of: Callable[[int], Space] | None = None,
     recorded: Callable[[], Mapping[int, list[TrialEnd]]] = dict,
 ) -> None:
     """Make sure that what trials say of themselves is whole, and what was written there.
@@ -85,8 +85,8 @@ def check_trials(
         All trials of the study.
     study : str
         Its name.
-    space : Space, optional
-        Says which parameters make which configuration.
+    space_of : callable, optional
+        Returns the space of a slot, which says what parameters make which configuration.
     recorded : callable, optional
         Returns the ends of trials by slot that another memory has; asked for trials without a valid checksum.
 
@@ -113,8 +113,9 @@ def check_trials(
         _compare(study, trial, "hparams", same, f"another trial of configuration {found['config_id']}")
     for trial in done:
         found = trial.user_attrs
-        if space is not None:
-            _compare(study, trial, "hparams", _configuration(space, trial), "Optuna's parameters")
+        if space_of is not None:
+            asked = _configuration(space_of(found["slot"]), trial)
+            _compare(study, trial, "hparams", asked, "Optuna's parameters")
         if trial.state.is_finished() and trial.state != final_state(trial):
             raise _contradicted(study, trial, "status", found["status"], trial.state.name, "Optuna's record")
         if trial.state == TrialState.COMPLETE:  # told was the mean of what the configuration had by then

@@ -280,6 +280,21 @@ class Confirmation(Frozen):
         return self.configurations * self.runs if trials > self.configurations else 0
 
 
+class SmallData(Frozen):
+    """What a budget allows for where data are far smaller than what a default was made for.
+
+    It is version 2 of the budgets; a study keeps the version that it was made with.
+    """
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+    version: Literal[2]
+    """Of the budgets: which rule scales a default, see `benchmark.plan.space.Space.scaled`."""
+    below: float = Field(strict=True, gt=0, le=1)
+    """Data are small below this share of the training texts that the default was made for."""
+    steps: int = Field(strict=True, ge=1)
+    """Steps that an epoch has at least: batches are no larger than that allows."""
+
+
 class SweepConfig(Frozen):
     """What the user asked for, after the budget has filled in what they left open.
 
@@ -298,6 +313,8 @@ class SweepConfig(Frozen):
         Trials, the default included, before a sampler learns from them.
     confirm : Confirmation or None
         Which configurations are trained again before the winner is frozen.
+    small_data : SmallData or None
+        How a search starts on small data; of a `Plan`, None unless its data are.
     precision : {"float32", "bfloat16", "float16"} or None
         What networks compute in; None is what their configurations say.
     overrides : dict
@@ -317,6 +334,7 @@ class SweepConfig(Frozen):
     timeout: float | None = Field(default=None, gt=0)
     random_start: int = Field(default=10, ge=1)
     confirm: Confirmation | None = None
+    small_data: SmallData | None = None
     sampler: Literal["tpe", "random", "qmc", "gp", "cmaes", "grid"] = "tpe"
     pruner: Literal["median", "hyperband", "percentile", "none"] = "median"
     precision: Precision | None = None

@@ -78,6 +78,7 @@ class StoredRun:
     device, versions, git_commit = _Tag(names.DEVICE), _Tag(names.VERSIONS), _Tag(names.GIT_COMMIT)
     deterministic = _Tag(names.DETERMINISTIC)
     search_ended, test_duplicates = _Tag(names.SEARCH_ENDED), _Tag(names.TEST_DUPLICATES)
+    made_for = _Tag(names.MADE_FOR)
     test_accuracy, test_loss = _Metric(names.TEST_ACCURACY), _Metric(names.TEST_LOSS)
     val_accuracy = _Metric(names.BEST_VAL_ACCURACY)
     train_seconds, epochs_run = _Metric(names.TRAIN_SECONDS), _Metric(names.EPOCHS_RUN)

@@ -176,12 +176,15 @@ class Tracker:
         self._started = True
         dataset, config = self._plan.dataset, self._plan.config
         tags = {names.TEST_DUPLICATES: f"{dataset.test_duplicates} of {dataset.sizes['test']}"}
+        if self._plan.made_for:
+            tags[names.MADE_FOR] = self._plan.made_for
         if self._parent is None or self.purpose.sets_seeds:
             tags[names.SEEDS_EXPECTED] = str(config.seeds)
         if self._parent is None:
             tags[names.KIND] = self.purpose.parent_kind
+            unused = () if config.small_data else ("small_data",)
             params = {
-                **config.model_dump(exclude={"overrides", "study"}),
+                **config.model_dump(exclude={"overrides", "study", *unused}),
                 "metric": self._plan.metric,
             }
             record = self._new(self._parent_key, self._plan.study, params, tags, status="RUNNING")

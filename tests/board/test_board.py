@@ -123,6 +123,19 @@ def test_protocols_and_budgets_are_ranked_apart():
     assert rows[2].notes == ()
 
 
+def test_a_default_that_was_made_for_far_more_texts_is_marked_in_every_tier_that_it_is():
+    note = "made for 25,000 texts; here 2,413"
+    for tiers, expected in (
+        (("default",), [(note,)]),
+        (("tuned",), [()]),
+        (("default", "tuned"), [(note,), (note,)]),
+    ):
+        found = rows_of(runs(0.6, 0.61, 0.62, tiers=tiers, made_for="2413 of 25000"))
+        assert [row.notes for row in found] == expected
+    for damaged in ("2413", "many of 25000", "-1 of 2"):
+        assert one(runs(0.6, 0.61, 0.62, tiers=("default",), made_for=damaged)).notes == ()
+
+
 def test_mixed_machines_are_noted():
     row = one([*runs(0.8, 0.8), run(0.8, 2, device="gpu")])
     assert row.device == "cpu / gpu"

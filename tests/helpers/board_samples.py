@@ -33,6 +33,7 @@ TAGS = {
             "seed",
             "seeds_expected",
             "deterministic",
+            "made_for",
         ),
     )
 }

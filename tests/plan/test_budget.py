@@ -76,6 +76,16 @@ GOOD = "tiny:\n  trials: 1\n  seeds: 1\n  epochs: 1\n  train_share: 0.5\n  secon
         ),
         (
             "null",
+            "null\n  small_data: {version: 1, below: 0.5, steps: 30}",
+            "line 7: 'version' should be 2, got 1",
+        ),
+        (
+            "null",
+            "null\n  small_data: {version: 2, below: 2, steps: 30}",
+            "line 7: 'below' should be less than or equal to 1, got 2",
+        ),
+        (
+            "null",
             "null\n  confirm: {configurations: 2, run: 1}",
             "line 7: 'run' is not a known key; did you mean 'runs'? (and 1 more)",
         ),
