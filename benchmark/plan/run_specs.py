@@ -233,7 +233,8 @@ class Plan:
     @property
     def max_epochs(self) -> int:
         """Most epochs that a run of the default configuration may take, as published or scaled."""
-        runs = [self.trial_spec(one.default, 0).training for one in (self.space, self.searched)]
+        defaults = [self.default, *([self.searched.default] if self.is_scaled else [])]
+        runs = [self.trial_spec(one, 0).training for one in defaults]
         return max(training.epochs if training else 1 for training in runs)
 
 
