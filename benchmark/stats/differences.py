@@ -115,6 +115,8 @@ class Differences:
         Where a class counts whose examples all have the same difference, which says nothing of other ones.
     n_of_class : int or None
         Test examples of the smallest class; None where classes do not matter.
+    unit : str
+        Of what there are several: ``seeds``, or ``folds`` (`benchmark.stats.folds.fold_differences`).
 
     Notes
     -----
@@ -158,6 +160,7 @@ class Differences:
     weight: FloatArray | float = 1.0
     constant: NDArray[np.bool_] | bool = False
     n_of_class: int | None = None
+    unit: str = "seeds"
 
     @property
     def enough(self) -> bool:

@@ -86,6 +86,7 @@ def mean_interval(
     low: float = -math.inf,
     high: float = math.inf,
     transformed: bool = False,
+    folds: bool = False,
 ) -> Interval | None:
     """Student-t interval of the mean of independent repetitions.
 
@@ -102,6 +103,9 @@ def mean_interval(
         The range of the values.
     transformed : bool
         Make the interval on a scale without ends (`bounded`) instead of cutting it at those of the range.
+    folds : bool
+        Whether the values are of the folds of a cross-validation, which share their training texts: the
+        variance of the mean is then that of `inflation`.
 
     Returns
     -------
@@ -134,11 +138,37 @@ def mean_interval(
     from scipy.special import stdtrit
 
     quantile = float(stdtrit(sample.size - 1, (1 + level) / 2))
-    half = quantile * float(sample.std(ddof=1)) / float(np.sqrt(sample.size))
+    half = quantile * float(sample.std(ddof=1)) * math.sqrt(inflation(sample.size, folds))
     mean, exact = float(sample.mean()), mean_of(sample)  # the two may differ in their last digit
     if transformed:
         return bounded(mean, half, level, low, high)
     return Interval(min(mean - half, exact), max(mean + half, exact), level).within(low, high)
+
+
+def inflation(n: int, folds: bool) -> float:
+    """Return by what the variance of n values is multiplied for that of their mean.
+
+    Parameters
+    ----------
+    n : int
+        At least 2.
+    folds : bool
+        Whether they are values of the folds of a cross-validation.
+
+    Returns
+    -------
+    float
+        ``1 / n`` for independent values. Those of folds share most of their training texts, so ``1 / n + 1 /
+        (n - 1)``: the second is the ratio of test texts to training texts. That is a heuristic, which takes
+        their correlation for 1 / n; an unbiased estimate of the variance does not exist.
+
+    References
+    ----------
+    Nadeau and Bengio (2003), "Inference for the generalization error", Machine Learning 52, 239-281. Bengio
+    and Grandvalet (2004), "No unbiased estimator of the variance of K-fold cross-validation", JMLR 5,
+    1089-1105.
+    """
+    return 1 / n + (1 / (n - 1) if folds else 0.0)
 
 
 def sampling_error(

@@ -87,6 +87,8 @@ class Comparison:
         Test examples of the smallest class, where each class counts the same.
     scale : Scale
         In what the differences are.
+    unit : str
+        What `n_seeds` counts: ``seeds`` or ``folds``.
     """
 
     n_seeds: tuple[int, int]
@@ -103,6 +105,7 @@ class Comparison:
     detectable_by_more: float
     n_of_class: int | None = None
     scale: Scale = ACCURACY
+    unit: str = "seeds"
 
     @property
     def a_is_ahead(self) -> bool:
@@ -199,6 +202,7 @@ def family(
                 detectable_by_more=float(needs_more[place]),
                 n_of_class=found.n_of_class,
                 scale=scale,
+                unit=found.unit,
             )
         )
     return comparisons
@@ -326,8 +330,8 @@ def reach(comparison: Comparison) -> str:
     if of_class is not None and of_class < MIN_OF_CLASS:
         return f"{of_class} test examples of a class are too few for a verdict, which needs {MIN_OF_CLASS}"
     seeds = " and ".join(map(str, dict.fromkeys(comparison.n_seeds)))
-    found = f"{seeds} seeds find {scale.with_unit(comparison.detectable)} with 80 %"
-    if min(comparison.n_seeds) >= MORE_SEEDS:
+    found = f"{seeds} {comparison.unit} find {scale.with_unit(comparison.detectable)} with 80 %"
+    if min(comparison.n_seeds) >= MORE_SEEDS or comparison.unit == "folds":
         return found
     return f"{found}, {MORE_SEEDS} seeds {scale.text(comparison.detectable_by_more)}"
 
