@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.data.cache import read_entry
+from benchmark.data.folds import Fold
 from benchmark.data.text import OOV, cut
 from benchmark.spec.config import ViewSettings
 
@@ -174,6 +175,8 @@ class Dataset:
         Texts of each class in train, validation and test, as counted when it was prepared.
     metric : str or None
         What its source says that models are to be compared by.
+    fold : Fold or None
+        Which fold it is, where data without a test split were divided.
     """
 
     folder: Path
@@ -188,6 +191,7 @@ class Dataset:
     test_duplicates: int = 0
     class_counts: dict[str, list[int]] = field(default_factory=dict)
     metric: str | None = None
+    fold: Fold | None = None
 
     @classmethod
     def open(cls, folder: Path, digest: str | None = None) -> Dataset | None:
@@ -208,7 +212,13 @@ class Dataset:
             test_duplicates=count_test_duplicates(meta["facts"]),
             class_counts=meta["facts"]["class_counts"],
             metric=meta.get("metric"),
+            fold=Fold(*meta["fold"]) if meta.get("fold") else None,
         )
+
+    @property
+    def title(self) -> str:
+        """Its name for people, with the fold that it is."""
+        return f"{self.name}, {self.fold}" if self.fold else self.name
 
     def length(self, settings: ViewSettings) -> int:
         """Columns of a view: its sequence length, or the longest training text where that is less."""

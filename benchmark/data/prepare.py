@@ -21,6 +21,7 @@ from benchmark.data.cache import META, Files, cache_root, locked, unpack_entry, 
 from benchmark.data.data_profile import find_facts, notices, shared_texts
 from benchmark.data.dataset import Dataset, TextWriter
 from benchmark.data.files import FirstFew
+from benchmark.data.folds import fold_sources
 from benchmark.data.source import SPLITS, Row, Source, SourceOptions, get_source, split_validation
 from benchmark.data.text import OOV, STANDARDIZER_VERSION, tokenize
 from benchmark.data.tfds_source import ImdbSource
@@ -55,8 +56,7 @@ def choose_dataset(
     progress : callable, optional
         Gets how far the preparation is; by default `line` does.
     """
-    if options.validation_share is not None and not options.validation_share < 1:
-        raise UserError(f"got {options.validation_share}, expected less than 1", setting="validation_share")
+    _check_share(options)
     if name is None:
         dataset = _default(options, notice, line)
     else:
@@ -66,6 +66,31 @@ def choose_dataset(
     if shared := shared_texts(dataset):
         line(f"{dataset.name}: {shared}")
     return dataset
+
+
+def choose_folds(
+    name: str | None,
+    options: SourceOptions,
+    folds: int,
+    notice: Callable[[str], None],
+    line: Callable[[str], None],
+) -> list[Dataset]:
+    """Return the prepared folds of the data set that was asked for; other parameters as in `choose_dataset`.
+
+    Raises
+    ------
+    UserError
+        Where there is no name, or the data cannot be divided so.
+    """
+    _check_share(options)
+    if name is None:
+        raise UserError("name the data set to be divided with `dataset`", setting="folds", value=folds)
+    datasets = [prepare(source, line) for source in fold_sources(name, options, folds)]
+    if said := dict.fromkeys(one for dataset in datasets for one in notices(dataset)):
+        notice("\n".join(said))
+    if shared := sum(dataset.test_duplicates for dataset in datasets):
+        line(f"{datasets[0].name}: texts of a fold that also stand in a different one: {shared:,}")
+    return datasets
 
 
 def _default(options: SourceOptions, notice: Callable[[str], None], line: Callable[[str], None]) -> Dataset:
@@ -95,6 +120,11 @@ def _default(options: SourceOptions, notice: Callable[[str], None], line: Callab
         "reviews. To use the real ones, give a folder that has them with `data_dir`."
     )
     return prepare(get_source("sample", SourceOptions(options.data_dir)), line)
+
+
+def _check_share(options: SourceOptions) -> None:
+    if options.validation_share is not None and not options.validation_share < 1:
+        raise UserError(f"got {options.validation_share}, expected less than 1", setting="validation_share")
 
 
 def prepare(source: Source, line: Callable[[str], None] = lambda _: None) -> Dataset:
@@ -267,6 +297,7 @@ def _fill(folder: Path, source: Source, line: Callable[[str], None]) -> dict[str
         "facts": found,
         "notices": list(getattr(source, "notices", ())),  # optional, see `Source`
         "metric": getattr(source, "metric", None),
+        "fold": getattr(source, "fold", None),
     }
 
 

@@ -27,13 +27,15 @@ SPLITS = ("train", "validation", "test")
 class Row(NamedTuple):
     """One text of a source: its official split (train, validation or test), the text, the class.
 
-    `where` names the row for people (a file, a line), in messages about empty or repeated texts.
+    `where` names the row for people (a file, a line), in messages about empty or repeated texts. Texts of one
+    `group`, as those of one author, stay in one split where splits are drawn; without one a text is alone.
     """
 
     split: str
     text: str
     label: int
     where: str = ""
+    group: str = ""
 
 
 @dataclass(frozen=True)
@@ -348,6 +350,7 @@ class FileSource:
         self.name, self.home = experiment_name(spelling), home
         self.spelling, self.options = spelling, options
         self.notices: list[str] = []
+        self.test_drawn = False
 
     def error(self, message: str) -> UserError:
         """Return an error about this data set."""
@@ -364,7 +367,8 @@ class FileSource:
 
     def with_test(self, labels: NDArray[np.int32], splits: NDArray[np.str_]) -> list[str]:
         """Return the split of each row, see `draw_test`, with a notice where some were drawn."""
-        if "test" not in splits:
+        self.test_drawn = "test" not in splits
+        if self.test_drawn:
             self.note("it has no test split: 20 % of each class of train became one, always the same rows")
         drawn: list[str] = draw_test(labels, splits).tolist()
         return drawn
