@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from benchmark.board.measured import WITHHELD, by_metric, figures, finite, mean, median
 from benchmark.board.ranking import (
     LEVEL,
+    Measured,
     Values,
     as_printed,
     ranked,
@@ -24,7 +25,6 @@ from benchmark.board.rows import CHANGED, WATERMARK, Board, BoardRow, MetricFact
 from benchmark.board.summary import summaries
 from benchmark.data.ledger_chain import SHOWN
 from benchmark.metrics.metric import ACCURACY, Metric, get_metric
-from benchmark.stats.differences import Runs
 from benchmark.stats.failures import failed_to_learn, failure_rate_bound
 from benchmark.stats.intervals import MIN_SEEDS, sampling_error
 from benchmark.tracking import names
@@ -33,10 +33,10 @@ from benchmark.tracking.runs import StoredRun
 
 _USUAL_PROTOCOL = "inductive"
 _UNKNOWN = "not compared: its predictions are missing or do not give its test accuracy"
-_UNORDERED = "orders texts no better than by chance: its area under the ROC curve cannot be told from 0.5"
+UNORDERED = "orders texts no better than by chance: its area under the ROC curve cannot be told from 0.5"
 _ROUNDING = 1e-5  # of an accuracy in single precision
 _TIES = 2  # examples: a model that is constant has more, and they do not excuse every figure
-_JOINED = ("device", "versions", "git_commit")
+JOINED = ("device", "versions", "git_commit")
 _OF_LATEST = (
     "model",
     "budget",
@@ -49,7 +49,7 @@ _OF_LATEST = (
 )
 _COUNT_OF = re.compile(r"(\d{1,18}) of (\d{1,18})")
 _SPEEDS = ("predict_ms", "predict_texts_per_second")
-_FROM_COMPARISONS: dict[str, Any] = dict.fromkeys(
+FROM_COMPARISONS: dict[str, Any] = dict.fromkeys(
     (
         *("rank", "rank_worst", "sampling_error", "sampling_ci_low", "sampling_ci_high", "baseline"),
         *("difference", "difference_ci_low", "difference_ci_high", "difference_ci_level", "difference_p"),
@@ -62,7 +62,7 @@ class Analysis(NamedTuple):
     """A board, and what comparisons need of the runs of its rows, by their places (`section_runs`)."""
 
     board: Board
-    runs: dict[int, Runs]
+    runs: Mapping[int, Measured]
 
 
 def build_board(
@@ -129,7 +129,7 @@ def build_board(
         reads, unread = test_reads.get(key[:2], 0), missing.get(key[:2], 0)
         return _row(key[2], groups[key], reads, unread, unlearned)
 
-    made = sorted(((row_of(key), key) for key in groups), key=lambda one: _order(one[0]))
+    made = sorted(((row_of(key), key) for key in groups), key=lambda one: board_order(one[0]))
     first = systems([row for row, _ in made])
     read = {place: _answers(made[place][0], predictions) for place in dict.fromkeys(first)}
     labels: dict[str, NDArray[np.int32] | None] = {}
@@ -150,7 +150,7 @@ def build_board(
         if wanted.name != ACCURACY:
             row, values = by_metric(row, wanted, by_id, predictions, truth)
         checked.append((_with_usefulness(row, predictions) if known else row, values))
-    checked.sort(key=lambda one: _order(one[0]))
+    checked.sort(key=lambda one: board_order(one[0]))
     truths = {digest: truth for digest, truth in labels.items() if truth is not None}
     summarised = section_runs([row for row, _ in checked], [values for _, values in checked], truths)
     rows, pairs = ranked([row for row, _ in checked], summarised, margin)
@@ -201,9 +201,9 @@ def _row(
     latest = max(counted or runs, key=lambda run: (run.ended_at, run.run_id))
     smoke, searched = latest.budget == "smoke", tier != "default"
     row = BoardRow(
-        **_FROM_COMPARISONS,
+        **FROM_COMPARISONS,
         **{name: getattr(latest, name) for name in _OF_LATEST},
-        **{name: _joined(getattr(run, name) for run in counted or runs) for name in _JOINED},
+        **{name: joined(getattr(run, name) for run in counted or runs) for name in JOINED},
         tier=tier,
         **figures(accuracies, [run.val_accuracy for run in counted], get_metric(ACCURACY)),
         test_loss_mean=mean([run.test_loss for run in counted]),
@@ -212,7 +212,7 @@ def _row(
         n_failed=n_failed,
         n_diverged=n_diverged,
         n_unlearned=n_unlearned,
-        failure_bound=_failure_bound(n_diverged + n_unlearned, len(latest_ok) + n_diverged),
+        failure_bound=failure_bound(n_diverged + n_unlearned, len(latest_ok) + n_diverged),
         n_missing=expected - len(latest_ok) - n_failed - n_diverged,
         train_seconds_median=median([run.train_seconds for run in counted]),
         epochs_median=median([run.epochs_run for run in counted]),
@@ -223,6 +223,7 @@ def _row(
         test_reads_unrecorded=unrecorded,
         test_duplicates=_duplicates(latest.test_duplicates),
         watermark=WATERMARK if smoke else None,
+        refit_texts=None if (texts := latest.metrics.get(names.REFIT_TEXTS)) is None else int(texts),
         notes=(),
         seeds=tuple(run.seed for run in counted),
         run_ids=tuple(run.run_id for run in counted),
@@ -244,7 +245,8 @@ def _duplicates(stored: str) -> str | None:
     return f"{count:,} of {size:,} ({100 * count / size:.2g} %)" if count else None
 
 
-def _failure_bound(failed: int, runs: int) -> float | None:
+def failure_bound(failed: int, runs: int) -> float | None:
+    """Return the upper bound of a row's rate of failure; None where it has no runs."""
     return failure_rate_bound(failed, runs) if runs else None
 
 
@@ -273,11 +275,16 @@ def _notes(row: BoardRow, counted: list[StoredRun]) -> tuple[str, ...]:
         notes.append(f"no interval: needs {MIN_SEEDS} seeds, has {row.n_seeds}")
     if row.protocol != _USUAL_PROTOCOL:
         notes.append(f"protocol {row.protocol}: ranked within this protocol only")
+    if row.refit_texts:
+        notes.append(
+            f"fitted again on training and validation texts, {row.refit_texts:,} in all; its validation "
+            "value is of a fit on the training texts alone, as all figures of rows without this note"
+        )
     if rising := sum(run.metrics.get(names.RISING, 0) > 0 for run in counted):
         notes.append(f"{rising} of {len(counted)} seeds were still improving at their last epoch")
     if loose := sum(run.deterministic == "off" for run in counted):
         notes.append(f"{loose} of {len(counted)} seeds were trained without deterministic operations")
-    for what in _JOINED:
+    for what in JOINED:
         if len({getattr(run, what) for run in counted}) > 1:
             notes.append(f"seeds differ in {what.replace('_', ' ')}: {getattr(row, what)}")
     return tuple(notes)
@@ -319,7 +326,7 @@ def _with_answers(row: BoardRow, known: Values, contradiction: str) -> BoardRow:
 def _with_usefulness(row: BoardRow, predictions: PredictionReader) -> BoardRow:
     """Say of a row that it answers one class alone, or orders texts no better than by chance."""
     notes: list[str] = []
-    for attribute, note in (("one_class", "answers one class alone"), ("unordered", _UNORDERED)):
+    for attribute, note in (("one_class", "answers one class alone"), ("unordered", UNORDERED)):
         for run_id in row.run_ids:
             found = predictions.usefulness(run_id)
             if found is None or not getattr(found, attribute):
@@ -329,7 +336,8 @@ def _with_usefulness(row: BoardRow, predictions: PredictionReader) -> BoardRow:
     return row.model_copy(update={"notes": (*row.notes, *notes)}) if notes else row
 
 
-def _order(row: BoardRow) -> tuple[bool, str, str, bool, float, str, str, str, str, str]:
+def board_order(row: BoardRow) -> tuple[bool, str, str, bool, float, str, str, str, str, str]:
+    """Return by what the rows of a board are sorted."""
     value = row.test_mean
     smoke, none = row.watermark is not None, value is None
     falling = -get_metric(row.metric).sign * (value or 0.0)
@@ -346,6 +354,7 @@ def _first(values: Iterable[float | None]) -> float | None:
     return next((value for value in values if value is not None), None)
 
 
-def _joined(values: Iterable[str]) -> str:
+def joined(values: Iterable[str]) -> str:
+    """Write a fact of several runs once, or all that it is."""
     found = sorted(set(values))
     return found[0] if len(found) == 1 else " / ".join(value or "unknown" for value in found)

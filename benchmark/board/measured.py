@@ -25,7 +25,9 @@ WITHHELD: dict[str, Any] = dict.fromkeys(
 """What a row has whose figures are not shown."""
 
 
-def figures(values: Sequence[float], validation: Sequence[float | None], metric: Metric) -> dict[str, Any]:
+def figures(
+    values: Sequence[float], validation: Sequence[float | None], metric: Metric, *, folds: bool = False
+) -> dict[str, Any]:
     """Return the fields of a row that say how large a metric is.
 
     Parameters
@@ -36,8 +38,10 @@ def figures(values: Sequence[float], validation: Sequence[float | None], metric:
         On the validation split.
     metric : Metric
         Which one it is.
+    folds : bool
+        Whether the values are of folds instead of seeds.
     """
-    average, interval = mean(values), mean_interval(values, LEVEL, **metric.of_seeds)
+    average, interval = mean(values), mean_interval(values, LEVEL, **metric.of_seeds, folds=folds)
     on_validation = mean(validation)
     return {
         "metric": metric.name,

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from benchmark.board.rows import Board, BoardRow, Pair
 from benchmark.metrics.metric import Metric, get_metric
 from benchmark.stats.differences import Runs, borrowing, differences, runs_of
+from benchmark.stats.folds import FoldMeans, fold_differences
 from benchmark.stats.intervals import MIN_SEEDS
 from benchmark.stats.verdicts import Comparison, Scale, family, rank_ranges
 
@@ -24,6 +25,10 @@ BASELINES = ("tfidf-logreg", "avg-pool")
 Values = Mapping[int, NDArray[Any]]
 """Of each test example the value that the run of a seed has: right or wrong, or a pseudo-value;
 by seed, shape (N,)."""
+
+
+Measured = Runs | FoldMeans
+"""What a comparison needs of the runs of a row: on one test split, or on the folds of a cross-validation."""
 
 
 def section_runs(
@@ -59,7 +64,7 @@ def section_runs(
 
 def compared(
     rows: Sequence[BoardRow],
-    runs: Mapping[int, Runs],
+    runs: Mapping[int, Measured],
     places: Sequence[tuple[int, int]],
     margin: float | None = None,
 ) -> list[Comparison]:
@@ -73,12 +78,13 @@ def compared(
     members = sorted({place for pair in places for place in pair})
     position = {place: number for number, place in enumerate(members)}
     first, second = zip(*places, strict=True)
-    found = differences(
-        [runs[place] for place in members],
-        [position[place] for place in first],
-        [position[place] for place in second],
-        runs[members[0]].classes,
-    )
+    chosen = [runs[place] for place in members]
+    left, right = ([position[place] for place in side] for side in (first, second))
+    if folds := [one for one in chosen if isinstance(one, FoldMeans)]:
+        found = fold_differences(folds, left, right)
+    else:
+        split = [one for one in chosen if isinstance(one, Runs)]
+        found = differences(split, left, right, split[0].classes)
     return family(
         found,
         [(runs[a].n_seeds, runs[b].n_seeds) for a, b in places],
@@ -95,7 +101,7 @@ def scale_of(metric: Metric) -> Scale:
 
 
 def ranked(
-    rows: Sequence[BoardRow], runs: Mapping[int, Runs], margin: float | None = None
+    rows: Sequence[BoardRow], runs: Mapping[int, Measured], margin: float | None = None
 ) -> tuple[list[BoardRow], list[Pair]]:
     """Compare all that are ranked together and give ranks, as `benchmark.stats.verdicts.rank_ranges` says.
 
@@ -151,7 +157,7 @@ def _races(rows: Sequence[BoardRow], places: Iterable[int]) -> list[list[int]]:
 
 
 def with_differences(
-    rows: Sequence[BoardRow], runs: Mapping[int, Runs], baseline: str | None, margin: float | None = None
+    rows: Sequence[BoardRow], runs: Mapping[int, Measured], baseline: str | None, margin: float | None = None
 ) -> list[BoardRow]:
     """Add each row's difference to the baseline of its section: all of them are one family."""
     system, changed = systems(rows), list(rows)
@@ -169,7 +175,7 @@ def with_differences(
     return changed
 
 
-def _column(rows: Sequence[BoardRow], runs: Mapping[int, Runs], base: int) -> list[tuple[int, int]]:
+def _column(rows: Sequence[BoardRow], runs: Mapping[int, Measured], base: int) -> list[tuple[int, int]]:
     """Return the pairs of a section's column of differences."""
     if base not in runs:
         return []
@@ -177,7 +183,7 @@ def _column(rows: Sequence[BoardRow], runs: Mapping[int, Runs], base: int) -> li
 
 
 def verdict(
-    rows: Sequence[BoardRow], runs: Mapping[int, Runs], a: int, b: int, margin: float | None = None
+    rows: Sequence[BoardRow], runs: Mapping[int, Measured], a: int, b: int, margin: float | None = None
 ) -> tuple[Comparison, str]:
     """Compare two rows as the board does, as one of the family that they belong to there.
 
@@ -185,8 +191,8 @@ def verdict(
     ----------
     rows : sequence of BoardRow
         Of a board.
-    runs : mapping of int to Runs
-        As `section_runs` returns it, with both rows.
+    runs : mapping of int to Measured
+        As `section_runs` returns it, or of folds, with both rows.
     a, b : int
         Places of the two rows, of different systems.
     margin : float, optional
@@ -227,7 +233,7 @@ def _difference(comparison: Comparison | None) -> dict[str, object]:
         "difference_p": comparison.p_corrected,
         "difference_outcome": comparison.outcome,
         "detectable": comparison.detectable,
-        "detectable_by_more": comparison.detectable_by_more,
+        "detectable_by_more": comparison.detectable_by_more if comparison.unit == "seeds" else None,
     }
 
 

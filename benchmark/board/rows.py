@@ -37,7 +37,7 @@ class BoardRow(_Record):
     test_std : float or None
         Standard deviation over ok seeds (``ddof=1``), None below 2.
     test_values : tuple of float
-        Of each of `seeds`.
+        Of each of `seeds`, or of `folds`.
     sampling_error, sampling_ci_low, sampling_ci_high : float or None
         Standard error of the mean over other test examples of this kind, for the same trained models, and
         the 95 % interval that follows. None where predictions are not at hand, or too few examples of a
@@ -89,6 +89,14 @@ class BoardRow(_Record):
         The seed bundles in the mean.
     run_ids : tuple of str
         Their MLflow runs.
+    folds : tuple of int
+        The folds in the mean, from 1, where the data are divided into folds; empty otherwise. Then figures
+        are means over folds, of each the mean over its seeds; spread and intervals are over folds, and
+        heuristic (`benchmark.stats.intervals.inflation`); counts of seeds are of all folds together.
+    refit_texts : int or None
+        Training and validation texts that its runs were fitted on before they were tested; None where they
+        were trained on the training split alone, as usual. Its value on the validation split is of a fit
+        without it.
     """
 
     rank: int | None
@@ -149,6 +157,8 @@ class BoardRow(_Record):
     notes: tuple[str, ...]
     seeds: tuple[int, ...]
     run_ids: tuple[str, ...]
+    folds: tuple[int, ...] = ()
+    refit_texts: int | None = None
 
     @property
     def complete(self) -> bool:

@@ -73,7 +73,7 @@ class Plan:
         """Digest of all that makes two sweeps the same search; totals and machines are not part of it."""
         content = {
             "model": [self.model.label, self.model.digest],
-            "dataset": self.dataset.digest,
+            "dataset": fold.digest if (fold := self.dataset.fold) else self.dataset.digest,
             "space": {
                 **self.space.model_dump(mode="json", exclude={"source", "note", "metric", "made_for"}),
                 "default": without_later(self.space.default, self.model.parameters),
@@ -99,11 +99,10 @@ class Plan:
 
     @property
     def study(self) -> str:
-        """Name of the Optuna study: ``--study``, or one that names model, data set and budget."""
-        if self.config.study:
-            return self.config.study
+        """Name of the Optuna study: ``--study``, or one that says what is searched; then the fold."""
         parts = (self.model.label, self.dataset.name, self.config.budget, self.identity[:8])
-        return re.sub(r"[^A-Za-z0-9._-]+", "_", "-".join(parts))
+        name = self.config.study or re.sub(r"[^A-Za-z0-9._-]+", "_", "-".join(parts))
+        return name + (self.dataset.fold.suffix if self.dataset.fold else "")
 
     @property
     def default(self) -> dict[str, Scalar]:
@@ -317,8 +316,21 @@ def _check_common(plan: Plan) -> None:
             f"decision tuned: a threshold is between two classes, and '{plan.dataset.name}' has {classes}; "
             "expected argmax"
         )
+    if True in asked.get("refit", ()):
+        _check_refit(plan)
     if plan.model.input == "texts" and plan.model.digest:  # those that are built in have all that is asked
         _check_pipeline(plan, weighted="balanced" in asked.get("class_weight", ()))
+
+
+def _check_refit(plan: Plan) -> None:
+    """Find out whether final runs cannot be trained on the validation texts, too."""
+    reason = ""
+    if plan.is_network:
+        reason = f"'{plan.model.name}' is a network, whose training is followed on the validation split"
+    elif plan.config.train_examples is not None:
+        reason = "`train_examples` says how many texts there are to train on"
+    if reason:
+        raise UserError(f"refit true: {reason}; expected false")
 
 
 def _check_metric(name: str, dataset: Dataset) -> None:

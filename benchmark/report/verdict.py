@@ -12,6 +12,8 @@ from benchmark.report.class_tables import Classes
 from benchmark.report.columns import NOTHING, counted, decimal, failures, score, seeds, whole
 from benchmark.stats.verdicts import Comparison, Scale, SequentialPlan, reach, sentence
 
+_NEW = {"seeds": "new seeds and new test examples", "folds": "new data of this kind; heuristic"}
+
 
 @dataclass(frozen=True)
 class Compared:
@@ -82,10 +84,10 @@ def _figures(compared: Compared) -> list[tuple[str, str]]:
     return [
         *((row.name, f"{score(row)}{unit}, {seeds(row)} seeds") for row in rows),
         ("difference", _signed(found.difference, found.scale)),
-        (f"{100 * interval.level:.4g} % interval", f"{ends} (new seeds and new test examples)"),
+        (f"{100 * interval.level:.4g} % interval", f"{ends} ({_NEW[found.unit]})"),
         ("p-value", f"{p_value(found.p_value)}, corrected {p_value(found.p_corrected)}"),
         ("equivalence", f"p {p_value(found.equivalence_p)}, corrected"),
-        ("what seeds can show", reach(found)),
+        (f"what {found.unit} can show", reach(found)),
         *((f"seeds of {row.name} that fail", failures(row)) for row in rows),
     ]
 
@@ -116,6 +118,16 @@ def notes(compared: Compared) -> list[str]:
         )
     if a.search_trials and b.search_trials and a.search_trials != b.search_trials:
         found.append(f"Not tuned at equal cost: {a.search_trials} and {b.search_trials} trials.")
+    if a.refit_texts != b.refit_texts:
+        texts = (f"{row.name} {row.refit_texts or 'no'}" for row in (a, b))
+        found.append(
+            f"Not trained on the same texts; fitted again with validation texts: {', '.join(texts)}."
+        )
+    if compared.comparison.unit == "folds":
+        found.append(
+            "Heuristic: folds share training texts, and no unbiased variance exists (Bengio and Grandvalet "
+            "2004)."
+        )
     for row in (a, b):
         if not row.complete:
             found.append(f"{row.name}: {'; '.join(row.notes)}.")

@@ -98,10 +98,15 @@ class CommonSettings(Frozen):
     decision : {"argmax", "tuned"}
         Which class is answered: the most probable one, or, of two, the second from a threshold on that is
         chosen on the validation split for the metric, see `benchmark.metrics.thresholds.best_threshold`.
+    refit : bool
+        Whether a pipeline's final run, once it has its value on the validation split, is fitted again on the
+        training and validation texts together, and that is what is tested and stored. Networks need the
+        validation split until their end.
     """
 
     class_weight: ClassWeight = "none"
     decision: Decision = "argmax"
+    refit: bool = False
 
 
 class Resource(Frozen):
@@ -184,6 +189,7 @@ LATER: dict[str, Scalar] = {
     "metric": "accuracy",
     "class_weight": "none",
     "decision": "argmax",
+    "refit": False,
 }
 """Settings that came after there were runs; where they have these values, they are not part of an id."""
 
@@ -217,7 +223,7 @@ class RunSpec(CommonSettings):
         What the hyper-parameters that name files stand for.
     metric : str
         What early stopping, the search and the winner follow (`benchmark.metrics.metric.METRICS`).
-    class_weight, decision : str
+    class_weight, decision, refit
         As in `CommonSettings`.
     """
 

@@ -85,8 +85,8 @@ class Result:
         What is measured beside the accuracy: ``best_val_<metric>`` of the run's metric; of final runs
         ``test_<metric>`` of every registered one that has a finite value, how many different classes are
         answered (``test_answered_classes``), and whether the curve was still ``rising`` at the last epoch;
-        the ``decision_threshold``; of a stored model ``predict_ms`` (a text at a time) and
-        ``predict_texts_per_second`` (256 texts at a time).
+        the ``decision_threshold``; on how many texts a pipeline was fitted again (``refit_texts``); of a
+        stored model ``predict_ms`` (a text at a time) and ``predict_texts_per_second`` (256 texts at a time).
     parameters : int or None
         Trainable and frozen weights.
     train_seconds : float

@@ -100,7 +100,11 @@ def test_a_space_may_search_them(sample):
     for one in ("none", "balanced"):
         spec = plan.trial_spec({**plan.default, "class_weight": one}, 0)
         assert (spec.class_weight, "class_weight" in spec.hparams) == (one, False)
-    assert shared_settings(describe("majority")) == {"class_weight": "none", "decision": "argmax"}
+    assert shared_settings(describe("majority")) == {
+        "class_weight": "none",
+        "decision": "argmax",
+        "refit": False,
+    }
     assert resolve_space(describe("lstm")).default["decision"] == "argmax"
 
 

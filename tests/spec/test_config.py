@@ -45,6 +45,7 @@ CHANGES = {
     "metric": "macro_f1",
     "class_weight": "balanced",
     "decision": "tuned",
+    "refit": True,
 }
 VIEW_CHANGES = {"vocabulary_size": 9_999, "sequence_length": 255, "padding": "pre", "truncation": "pre"}
 TRAIN_CHANGES = {
