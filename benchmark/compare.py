@@ -14,11 +14,11 @@ from benchmark.support.errors import UserError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from benchmark.board.ranking import Measured
     from benchmark.board.rows import BoardRow
     from benchmark.driver.session import Session
     from benchmark.report.class_tables import Classes
     from benchmark.report.verdict import Compared
-    from benchmark.stats.differences import Runs
 
 _MOST_SEEDS = 20
 
@@ -28,6 +28,7 @@ _MOST_SEEDS = 20
     cli.option("a A", "model, or model:tier"),
     cli.option("b B", "what it is compared with"),
     cli.BOARD_DATASET,
+    cli.FOLDS,
     cli.option("--budget B", "rows of this budget (default: the largest that both have)"),
     cli.METRIC,
     cli.MARGIN,
@@ -78,6 +79,8 @@ def _once(options: Namespace, session: Session) -> Compared:
 
     rows, runs, a, b = _read(options, session)
     for place in (a, b):
+        if place not in runs and rows[place].folds:
+            raise UserError(f"a comparison needs a result on all folds: {'; '.join(rows[place].notes)}")
         if place not in runs:
             reason = f"a comparison needs {MIN_SEEDS} seeds with predictions, and {rows[place].name} has"
             raise UserError(f"{reason} {rows[place].n_seeds}; train more, or add --until-decided")
@@ -92,12 +95,15 @@ def _until_decided(options: Namespace, session: Session) -> Compared:
     from benchmark.driver.further_seeds import run_seeds
     from benchmark.metrics.metric import get_metric
     from benchmark.report.verdict import Compared
-    from benchmark.stats.differences import differences
+    from benchmark.stats.differences import Runs, differences
     from benchmark.stats.verdicts import SequentialPlan, family, sentence
     from benchmark.tracking.tier_means import write_means
 
     most = options.max_seeds or _MOST_SEEDS
     rows, runs, a, b = _read(options, session)
+    if rows[a].folds:
+        reason = "more seeds do not tell more folds apart; compare without it"
+        raise UserError(reason, setting="until_decided")
     there = min(rows[a].n_seeds, rows[b].n_seeds)
     if there > most:
         raise UserError(f"there are {there} seeds already; allow more", setting="max_seeds", value=most)
@@ -107,7 +113,8 @@ def _until_decided(options: Namespace, session: Session) -> Compared:
     while True:
         there = min(runs[place].n_seeds if place in runs else 0 for place in (a, b))
         if there >= plan.analyses[number]:
-            pair = differences([runs[a], runs[b]], [0], [1], runs[a].classes)
+            both = [one for one in (runs[a], runs[b]) if isinstance(one, Runs)]
+            pair = differences(both, [0], [1], both[0].classes)
             shaky = [(rows[a].unsteady, rows[b].unsteady)]
             counts = [(runs[a].n_seeds, runs[b].n_seeds)]
             level = plan.level_at(number)
@@ -134,12 +141,12 @@ def _until_decided(options: Namespace, session: Session) -> Compared:
 
 def _read(
     options: Namespace, session: Session, pair: tuple[BoardRow, BoardRow] | None = None
-) -> tuple[Sequence[BoardRow], Mapping[int, Runs], int, int]:
+) -> tuple[Sequence[BoardRow], Mapping[int, Measured], int, int]:
     """Read the board, what comparisons need of its runs, and the places of the two rows."""
     from benchmark.board.ranking import systems
     from benchmark.board.stored_board import chosen_dataset, find_pair, read_analysis
 
-    dataset = chosen_dataset(session.client, options.dataset)
+    dataset = chosen_dataset(session.client, options.dataset, options.folds)
     board, runs = read_analysis(
         session.client,
         dataset,
@@ -167,7 +174,7 @@ def _classes(client: Any, a: BoardRow, b: BoardRow) -> Classes | None:
         return None
     names = class_names(client, experiment_of(a.dataset)).get(a.dataset_digest, ())
     names = names if len(names) == len(first) else tuple(map(str, range(len(first))))
-    return Classes(names, first, second, first.sum(axis=1) // a.n_seeds)
+    return Classes(names, first, second, first.sum(axis=1) * max(1, len(a.folds)) // a.n_seeds)
 
 
 if __name__ == "__main__":

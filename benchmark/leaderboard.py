@@ -24,6 +24,7 @@ _FORMATS = ("table", "md", "csv", "json", "tex", "html")
 @cli.command(
     "leaderboard",
     cli.BOARD_DATASET,
+    cli.FOLDS,
     cli.one_of("--format F", "format", _FORMATS, "table"),
     cli.option("--output FILE", "write to a file instead of the terminal"),
     cli.switch("--wide", "all columns of the table"),
@@ -48,6 +49,7 @@ def main(options: Namespace) -> int:
       python -m benchmark.leaderboard --dataset imdb --metric macro_f1
       python -m benchmark.leaderboard --dataset imdb --format html --output board.html
       python -m benchmark.leaderboard --dataset imdb --format json --output board.json
+      python -m benchmark.leaderboard --dataset csv:reviews.csv --folds 10
     """
     from benchmark.board.stored_board import board_builder, chosen_dataset, experiment_of
     from benchmark.report.board_plots import board_picture
@@ -61,7 +63,7 @@ def main(options: Namespace) -> int:
     uri = resolve_uri(options.tracking_uri, cli.RUNS)
     cli.check_embedded_store(uri, options.dataset)
     client = StoreClient(uri)
-    dataset = chosen_dataset(client, options.dataset)
+    dataset = chosen_dataset(client, options.dataset, options.folds)
     build = board_builder(client, dataset, RunsFolder(cli.RUNS).ledger)
     board = build(metric=options.metric, margin=options.margin, baseline=options.baseline).board
     details: Details | None = None

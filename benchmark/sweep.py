@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -19,7 +20,7 @@ from benchmark.support.files import RunsFolder
 if TYPE_CHECKING:
     from argparse import Namespace
 
-    from benchmark.board.rows import Board
+    from benchmark.board.rows import Board, BoardRow
     from benchmark.data.dataset import Dataset
     from benchmark.data.source import SourceOptions
     from benchmark.display.events import Display
@@ -44,13 +45,14 @@ def main(options: Namespace) -> int:
       python -m benchmark.sweep --model avg-pool --model lstm --dataset imdb --budget standard
       python -m benchmark.sweep --model avg-pool --set embedding_dim=32 --trials 20 --seeds 5
       python -m benchmark.sweep --model path/to/file.py:build --dry-run
+      python -m benchmark.sweep --model nbsvm --dataset csv:reviews.csv --folds 10
     """
     from benchmark.display.live import make_display
 
     check_together(options)
     with make_display(options.json) as display:
         display.line(f"{', '.join(options.model)}: reading the data set, or preparing it")
-        from benchmark.data.prepare import choose_dataset
+        from benchmark.data.prepare import choose_dataset, choose_folds
         from benchmark.plan.run_specs import make_plan
         from benchmark.training.devices import threads_asked
 
@@ -62,14 +64,20 @@ def main(options: Namespace) -> int:
         space_file = Path(options.space) if options.space else None
         source = cli.source_options(options)
         _check_names(models, options, config, space_file, source)
-        dataset = choose_dataset(options.dataset, source, display.notice, display.line)
-        plan = partial(make_plan, dataset=dataset, config=config, space_file=space_file)
-        plans = _plans(models, options.model, plan, display)
-        _say_lopsided(plans, display)
+        shown = display.notice, display.line
+        if options.folds is None:
+            datasets = [choose_dataset(options.dataset, source, *shown)]
+        else:
+            datasets = choose_folds(options.dataset, source, options.folds, *shown)
+        plan = partial(make_plan, config=config, space_file=space_file)
+        plans = [_plans(models, options.model, partial(plan, dataset=datasets[0]), display)]
+        planned = [one.model.name for one in plans[0]]
+        plans += [_plans(planned, planned, partial(plan, dataset=one), display) for one in datasets[1:]]
+        _say_lopsided(plans[0], display)
         if options.dry_run:
-            return _dry_run(plans, display, options.json)
+            return _dry_run(plans[0], display, options.json, options.folds)
         with _cluster(options) as ray:
-            return _run(plans, dataset, options, display, ray)
+            return _run(plans, datasets, options, display, ray)
 
 
 def _say_lopsided(plans: Sequence[Plan], display: Display) -> None:
@@ -154,17 +162,18 @@ def _check_names(
 
 
 def _run(
-    plans: Sequence[Plan],
-    dataset: Dataset,
+    plans: Sequence[Sequence[Plan]],
+    datasets: Sequence[Dataset],
     options: Namespace,
     display: Display,
     ray: RayOptions | None = None,
 ) -> int:
+    """Sweep all models on a data set, or on each of its folds."""
     from benchmark.driver.session import open_session
     from benchmark.training.devices import check_device
 
     settings = {name: getattr(options, name) for name in _SESSION_OPTIONS}
-    workers = _number_of_workers(options, plans[-1], display)
+    workers = _number_of_workers(options, plans[0][-1], display)
     if ray is None:
         check_device(options.device)
     with open_session(
@@ -175,8 +184,8 @@ def _run(
         failed = any(outcome.failed for outcome in outcomes)
         if not session.deliver():
             return cli.SOME_FAILED
-        _show(outcomes, dataset, session, options)
-        session.check_refused(*plans)
+        _show(outcomes, datasets, session, options)
+        session.check_refused(*chain.from_iterable(plans))
     return cli.SOME_FAILED if failed else cli.DONE
 
 
@@ -200,18 +209,25 @@ def _number_of_workers(options: Namespace, most_expensive: Plan, display: Displa
     return workers
 
 
-def _sweep_all(plans: Sequence[Plan], session: Session) -> list[SweepTotals]:
-    """Carry out all sweeps, one after another, by the same workers."""
+def _sweep_all(plans: Sequence[Sequence[Plan]], session: Session) -> list[SweepTotals]:
+    """Carry out all sweeps, one after another, those of a data set by the same workers."""
     from benchmark.driver.sweep_driver import Sweep
 
+    totals = []
     with ExitStack() as stack:
         # All that has to be read is read now: the tracking store may be gone for a while later.
-        sweeps = [stack.enter_context(closing(Sweep(plan, session))) for plan in plans]
-        engine = stack.enter_context(closing(session.engine(*plans)))
-        return [sweep.run(engine) for sweep in sweeps]
+        sweeps = [
+            [stack.enter_context(closing(Sweep(plan, session))) for plan in of_data] for of_data in plans
+        ]
+        for of_data, opened in zip(plans, sweeps, strict=True):
+            with closing(session.engine(*of_data)) as engine:
+                totals += [sweep.run(engine) for sweep in opened]
+    return totals
 
 
-def _show(outcomes: Sequence[SweepTotals], dataset: Dataset, session: Session, options: Namespace) -> None:
+def _show(
+    outcomes: Sequence[SweepTotals], datasets: Sequence[Dataset], session: Session, options: Namespace
+) -> None:
     """Print the board and the best of the models that are kept, and leave the board in MLflow."""
     from benchmark.board.stored_board import read_board
     from benchmark.report.tables import to_table
@@ -220,8 +236,12 @@ def _show(outcomes: Sequence[SweepTotals], dataset: Dataset, session: Session, o
     from benchmark.support.registry import label_of
     from benchmark.tracking import names
 
-    board = read_board(session.client, dataset.name, session.runs.ledger, digest=dataset.digest)
-    _publish(board, outcomes, session, dataset.name)
+    dataset = datasets[0]
+    read = partial(read_board, session.client, dataset.name, session.runs.ledger)
+    board = read(digest=dataset.fold.digest if dataset.fold else dataset.digest)
+    # What sweeps of folds say of themselves is about their folds.
+    rows = [row for one in datasets for row in read(digest=one.digest).rows] if dataset.fold else board.rows
+    _publish(board, rows, outcomes, session, dataset.name)
     swept = {label_of(outcome.model) for outcome in outcomes}
     kept = kept_model(session.client, [row for row in board.rows if row.model in swept])
     uri = f"runs:/{kept[1]}/{names.SERVABLE}" if kept else ""
@@ -243,7 +263,13 @@ def _show(outcomes: Sequence[SweepTotals], dataset: Dataset, session: Session, o
     print("Compare the runs in the MLflow UI with: python -m benchmark.ui")
 
 
-def _publish(board: Board, outcomes: Sequence[SweepTotals], session: Session, dataset: str) -> None:
+def _publish(
+    board: Board,
+    rows: Sequence[BoardRow],
+    outcomes: Sequence[SweepTotals],
+    session: Session,
+    dataset: str,
+) -> None:
     """Leave the board with the sweeps in MLflow that went on now, or ended before theirs was left there."""
     from benchmark.tracking import names
     from benchmark.tracking.runs import find_runs
@@ -264,19 +290,23 @@ def _publish(board: Board, outcomes: Sequence[SweepTotals], session: Session, da
     from benchmark.tracking.sweep_run import write_notes
     from benchmark.tracking.tier_means import write_means
 
-    write_means(session.client, dataset, [row for row in board.rows if row.study in sweeps])
+    write_means(session.client, dataset, [row for row in rows if row.study in sweeps])
     details = read_details(session.client, dataset, board, address=ui_address(session.uri))
     write_notes(session.client, dataset, sweeps.values(), to_markdown(board), to_html(board, details))
 
 
-def _dry_run(plans: Sequence[Plan], display: Display, as_json: bool) -> int:
-    """Print what would be done, and about how long it would take."""
+def _dry_run(plans: Sequence[Plan], display: Display, as_json: bool, folds: int | None) -> int:
+    """Print what would be done, and about how long it would take, on the first fold where there are folds."""
     from benchmark.driver.estimate import estimate
 
     costs = [estimate(plan, display.line) for plan in plans]
     lines = [line for plan, cost in zip(plans, costs, strict=True) for line in _planned_lines(plan, cost)]
     records = [_planned_record(plan, cost) for plan, cost in zip(plans, costs, strict=True)]
-    cli.show({"plan": records}, "\n".join([*lines, "dry run: nothing was started"]), as_json)
+    record: dict[str, Any] = {"plan": records}
+    if folds:
+        record["folds"] = folds
+        lines.append(f"{folds} folds: all of it {folds} times")
+    cli.show(record, "\n".join([*lines, "dry run: nothing was started"]), as_json)
     return cli.DONE
 
 

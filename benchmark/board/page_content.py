@@ -154,8 +154,11 @@ def _read_predictions(client: Any, row: BoardRow) -> _Predictions | None:
     if len(known) < len(found):
         return None
     labels, size = known[0].labels, known[0].probabilities.shape[1]
-    answers = np.stack([one.answers for one in known])
     counts = np.sum([one.confusion for one in known], axis=0)
+    if row.folds:  # each has different test texts
+        none = np.zeros(0, dtype=np.int64)
+        return _Predictions(row, none.astype(np.int32), counts.tolist(), none, none.astype(np.float64))
+    answers = np.stack([one.answers for one in known])
     shares = np.stack([(answers == k).mean(axis=0) for k in range(size)], axis=1)
     every = np.arange(len(labels))
     surely = np.mean([one.probabilities[every, labels] for one in known], axis=0)
@@ -170,7 +173,8 @@ def _hard_examples(
     A row that says one class to everything, as ``majority`` does, is left out: it would hide all hard
     examples of that class.
     """
-    rows = [one for one in predictions if one.row.dataset_digest == digest and np.ptp(one.classes) > 0]
+    of_data = (one for one in predictions if one.row.dataset_digest == digest and len(one.labels))
+    rows = [one for one in of_data if np.ptp(one.classes) > 0]
     if not rows:
         return 0, []
     labels = rows[0].labels

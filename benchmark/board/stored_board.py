@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.board.board import Analysis, build_board
+from benchmark.board.fold_board import fold_board
 from benchmark.board.ranking import baseline_of
 from benchmark.board.rows import CHANGED, Board, BoardRow
+from benchmark.data.folds import Fold, folds_name, parsed_name
 from benchmark.data.ledger_chain import read_entries
 from benchmark.data.source import experiment_name, no_runs
 from benchmark.support.errors import UserError, did_you_mean
@@ -27,16 +29,27 @@ from benchmark.tracking.runs import StoredRun, dataset_inputs, find_runs
 _BUDGETS = ("full", "standard", "quick")
 
 
-def chosen_dataset(client: Any, asked: str | None) -> str:
+def chosen_dataset(client: Any, asked: str | None, folds: int | None = None) -> str:
     """Return the data set that a user names, or else the name of that of the newest sweep.
+
+    Parameters
+    ----------
+    client : mlflow.MlflowClient
+        The store.
+    asked : str or None
+        How the user named it.
+    folds : int, optional
+        The folds into which the data set was divided, which then are meant.
 
     Raises
     ------
     UserError
-        When none is named and there are no sweeps.
+        When none is named and there are no sweeps, or folds are asked for and no data set.
     """
     if asked:
-        return asked
+        return folds_name(asked, folds)
+    if folds:
+        raise UserError("name the data set that was divided with `dataset`", setting="folds", value=folds)
     sweeps = find_runs(client, kinds=(names.SWEEP,))
     if not sweeps:
         raise no_runs("in this store")
@@ -50,11 +63,12 @@ def experiment_of(dataset: str) -> str:
 
 def _parsed(dataset: str) -> tuple[str, str | None, str]:
     """Return the experiment, the beginning of a digest, and the path, of a data set as a user names it."""
+    dataset, folds = parsed_name(dataset)
     path = os.path.abspath(Path(dataset.partition(":")[2]).expanduser())  # noqa: PTH100 (as sources do)
     name, at, digest = dataset.rpartition("@")
     if at and (":" not in name or (re.fullmatch("[0-9a-f]+", digest) and not Path(path).exists())):
-        return experiment_name(name), digest, ""
-    return experiment_name(dataset), None, path if ":" in dataset else ""
+        return folds_name(experiment_name(name), folds), digest, ""
+    return folds_name(experiment_name(dataset), folds), None, path if ":" in dataset else ""
 
 
 def read_board(client: Any, dataset: str, ledger: Path, **options: Any) -> Board:
@@ -131,9 +145,9 @@ def board_builder(
         digest = _chosen(name, beginning, path, versions, single)
     if len(versions) > 1:
         runs = [
-            replace(run, tags={**run.tags, names.DATASET: versions[run.dataset_digest].label}) for run in runs
+            replace(run, tags={**run.tags, names.DATASET: versions[run.data_digest].label}) for run in runs
         ]
-    runs = [run for run in runs if digest in (None, run.dataset_digest)]
+    runs = [run for run in runs if digest in (None, run.data_digest, run.dataset_digest)]
     entries = read_entries(ledger)
     here = {run.dataset_digest for run in runs}
     counted = Counter(
@@ -145,14 +159,15 @@ def board_builder(
         for run in (*runs, *published)
         if run.test_accuracy is not None
     ]
-    of_runs = partial(
-        build_board,
-        runs,
-        counted,
-        PredictionReader(client, name),
-        unrecorded=_unrecorded(reads, Counter(str(entry.get("spec_id", "")) for entry in entries)),
-        versions=[str(version) for version in versions.values()] if len(versions) > 1 else (),
-    )
+    shared: dict[str, Any] = {
+        "test_reads": counted,
+        "predictions": PredictionReader(client, name),
+        "unrecorded": _unrecorded(reads, Counter(str(entry.get("spec_id", "")) for entry in entries)),
+        "versions": [str(version) for version in versions.values()] if len(versions) > 1 else (),
+    }
+    of_runs = partial(build_board, runs, **shared)
+    if any(run.fold and digest != run.dataset_digest for run in runs):
+        of_runs = partial(_of_folds, runs, shared)
 
     def build(*, baseline: str | None = None, **options: Any) -> Analysis:
         found = of_runs(baseline=baseline, **options)
@@ -162,6 +177,21 @@ def board_builder(
         return found
 
     return build
+
+
+def _of_folds(
+    runs: Sequence[StoredRun], shared: Mapping[str, Any], *, metric: str | None = None, **options: Any
+) -> Analysis:
+    """Compute the board over folds."""
+    by_fold: dict[Fold, list[StoredRun]] = defaultdict(list)
+    for run in runs:
+        if run.fold:
+            by_fold[Fold(*run.fold, run.data_digest)].append(run)
+    boards, examples = {}, Counter[str]()
+    for fold, found in by_fold.items():
+        boards[fold] = build_board(found, **shared, metric=metric, margin=options.get("margin")).board
+        examples[fold.digest] += int(found[0].test_duplicates.rpartition(" ")[2] or 0)
+    return fold_board(boards, examples, **options, versions=shared["versions"])
 
 
 def _stored_runs(client: Any, dataset: str) -> list[StoredRun]:
@@ -210,12 +240,13 @@ def _versions(client: Any, name: str, runs: Sequence[StoredRun]) -> dict[str, _V
     """Return the data sets of a name by digest, the one with the newest run first."""
     last: dict[str, float] = defaultdict(float)
     for run in runs:
-        last[run.dataset_digest] = max(last[run.dataset_digest], run.ended_at)
+        last[run.data_digest] = max(last[run.data_digest], run.ended_at)
     homes: dict[str, str] = {}
     if len(last) > 1:
+        data = {run.dataset_digest: run.data_digest for run in runs}
         for one in dataset_inputs(client, name):
             with contextlib.suppress(ValueError, AttributeError):
-                homes[one.digest] = str(json.loads(one.source).get("home", ""))
+                homes[data.get(one.digest, one.digest)] = str(json.loads(one.source).get("home", ""))
     size = next(n for n in range(8, 99) if len({digest[:n] for digest in last}) == len(last))
     newest_first = sorted(last, key=lambda digest: -last[digest])
     return {

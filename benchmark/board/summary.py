@@ -40,7 +40,8 @@ def _sentence(board: Board, places: list[int]) -> str:
     if board.rows[places[0]].exploratory:
         rest += "; exploratory, since the metric was chosen after the runs"
     if len(ranked) < 2:
-        return f"{_rows(len(places))}, and nothing to compare: that takes two rows of three seeds"
+        takes = "all folds" if board.rows[places[0]].folds else "three seeds"
+        return f"{_rows(len(places))}, and nothing to compare: that takes two rows of {takes}"
     best = ranked[0]
     outcomes = {pair.b: pair.outcome for pair in board.comparisons if pair.a == best}
     # The best row may be the baseline; its column compares fewer pairs, and so finds more.

@@ -200,6 +200,12 @@ DEVICE = option(
 BOARD_DATASET = option(
     "--dataset D", "data set, or NAME@DIGEST where several have its name (default: that of the newest sweep)"
 )
+FOLDS = option(
+    "--folds K",
+    "divide data without a test split into K folds, 5 or more, each of which is tested once; the board is "
+    "over folds",
+    whole_number(5),
+)
 METRIC = option(
     "--metric M",
     "rank and compare by accuracy, balanced_accuracy, macro_f1, mcc, roc_auc, average_precision, log_loss or "

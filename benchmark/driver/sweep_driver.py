@@ -220,7 +220,7 @@ class Sweep:
         expected = finals.total if search is None or search.finished else 2 * plan.config.seeds
         total = {"search": search.total if search else 0, "final": expected}
         title = get_metric(plan.metric).title
-        self.display.show(SweepStarted(plan.model.label, plan.dataset.name, plan.study, total, done, title))
+        self.display.show(SweepStarted(plan.model.label, plan.dataset.title, plan.study, total, done, title))
 
     def _nothing_to_do(self) -> bool:
         """Whether everything is there already; then the tags are brought up to date."""

@@ -63,6 +63,7 @@ OPTIONS = (
         "data set: a name, dir:PATH, csv:PATH or tfds:NAME (default: imdb where it is available, "
         "otherwise sample)",
     ),
+    cli.FOLDS,
     cli.option("--budget B", "smoke, quick (default), standard or full", default="quick"),
     cli.option("--trials N", "trials of the search in total; without the budget's time limit", _COUNT),
     cli.option("--seeds K", "final runs of each tier in total", _COUNT),

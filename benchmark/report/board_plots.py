@@ -57,6 +57,10 @@ def board_picture(board: Board, path: Path | str) -> None:
     lines = max(len(shown) + (len(parts) if len(parts) > 1 else 0), 2)
     title = f"Test accuracy on {parts[0].title}" if len(parts) == 1 else "Test accuracy"
     subtitle = f"Mean over seeds with {100 * board.level:g} % interval for other seeds on this test set"
+    if any(row.folds for row in board.rows):
+        subtitle = (
+            f"Mean over folds with {100 * board.level:g} % interval for other data of this kind (heuristic)"
+        )
     height = _TOP + _BOTTOM + _LINE * lines
     fig = style.figure(_WIDTH, height, title, subtitle, dpi=150)
     axes = fig.add_axes((_LEFT / _WIDTH, _BOTTOM / height, _AXES / _WIDTH, 1 - (_TOP + _BOTTOM) / height))

@@ -125,7 +125,10 @@ def _meanings(board: Board) -> list[str]:
     lines = []
     for name in dict.fromkeys(row.metric for row in board.rows if row.test_mean is not None):
         title = board.metrics[name].title
-        lines.append(f"Test {title}: mean over seeds with its {interval} for other seeds on this test set")
+        over = f"seeds with its {interval} for other seeds on this test set"
+        if any(row.folds for row in board.rows):
+            over = f"folds, of each the mean over its seeds, with its {interval} for other data of this kind"
+        lines.append(f"Test {title}: mean over {over}")
         if not board.metrics[name].larger_is_better:
             lines.append(f"Of {title} less is better")
     if any(row.exploratory and row.test_mean is not None for row in board.rows):
@@ -139,11 +142,18 @@ def _meanings(board: Board) -> list[str]:
         )
     if compared := dict.fromkeys(row.metric for row in board.rows if row.difference is not None):
         margins = "; ".join(dict.fromkeys(map(partial(_margin, board), compared)))
+        folds = any(row.folds for row in board.rows)
+        new, found = ("data of this kind", "folds") if folds else ("seeds and new examples", "seeds")
         lines.append(
-            "vs: difference in points with its interval for new seeds and new examples; interval and p are "
+            f"vs: difference in points with its interval for new {new}; interval and p are "
             f"corrected for the whole column ({interval}); {margins}; "
-            "undecided (N): these seeds find N points with 80 %"
+            f"undecided (N): these {found} find N points with 80 %"
         )
+        if folds:
+            lines.append(
+                "Folds share training texts: their spread is inflated (Nadeau and Bengio 2003), which is a "
+                "heuristic: no unbiased variance exists (Bengio and Grandvalet 2004)"
+            )
     return lines
 
 
@@ -177,7 +187,8 @@ def _searches(rows: Sequence[BoardRow]) -> list[str]:
             lines.append(f"Search budgets differ{where}: one search of {min(trials)} to {max(trials)} trials")
         elif trials:
             number = trials.pop()
-            lines.append(f"Search{where}: one search of {counted(number, 'trial')} for each tuned row")
+            of = " on each fold" if part.rows[0].folds else ""
+            lines.append(f"Search{where}: one search of {counted(number, 'trial')}{of} for each tuned row")
     return lines
 
 
@@ -320,8 +331,9 @@ def _versus(row: BoardRow, baselines: Collection[str]) -> str:
 
 
 def seeds(row: BoardRow) -> str:
-    """Seeds in the mean: ``5``, or ``3 of 5`` where some are not in it."""
-    return str(row.n_seeds) if row.complete else f"{row.n_seeds} of {row.seeds_expected}"
+    """Seeds in the mean: ``5``, or ``3 of 5`` where some are not in it; ``30 in 10 folds``."""
+    text = str(row.n_seeds) if row.complete else f"{row.n_seeds} of {row.seeds_expected}"
+    return f"{text} in {counted(len(row.folds), 'fold')}" if row.folds else text
 
 
 def seeds_in_words(row: BoardRow) -> str:

@@ -12,7 +12,7 @@ from importlib.resources import files
 from typing import Any
 
 from benchmark.board.ranking import as_printed
-from benchmark.board.rows import Board, Details, MetricFacts
+from benchmark.board.rows import Board, BoardRow, Details, MetricFacts
 from benchmark.metrics.metric import get_metric
 from benchmark.metrics.of_answers import by_class
 from benchmark.report.columns import EMPTY, captions, columns, noted, rank, sections
@@ -122,7 +122,7 @@ def _page_data(board: Board, details: Details, others: Sequence[Board]) -> dict[
         "curves": _rounded(details.curves, 4),
         "confusions": details.confusions,
         "byClass": {
-            place: _rounded(_by_class(counts, board.rows[place].n_seeds), 4)
+            place: _rounded(_by_class(counts, board.rows[place]), 4)
             for place, counts in details.confusions.items()
         },
         "classes": details.class_names,
@@ -173,10 +173,12 @@ def _by_metric(board: Board, places: Sequence[int]) -> dict[str, Any]:
     }
 
 
-def _by_class(confusion: Sequence[Sequence[int]], seeds: int) -> list[list[float]]:
-    """Return precision, recall, F1 and support of each class, from the answers of several seeds."""
+def _by_class(confusion: Sequence[Sequence[int]], row: BoardRow) -> list[list[float]]:
+    """Return precision, recall, F1 and support of each class, from the answers of a row's seeds."""
     found = by_class(confusion)
-    return [one.tolist() for one in found._replace(support=found.support // seeds)]
+    return [
+        one.tolist() for one in found._replace(support=found.support * max(1, len(row.folds)) // row.n_seeds)
+    ]
 
 
 def _rounded(value: Any, digits: int = 6) -> Any:

@@ -144,6 +144,8 @@ def sweep_tags(plan: Plan, command: str) -> dict[str, str]:
         names.USER: user_name(),
         names.SOURCE: command,
     }
+    if fold := plan.dataset.fold:
+        tags |= {names.FOLD: f"{fold.number} of {fold.of}", names.FOLDS_DIGEST: fold.digest}
     commit, dirty = git_state()
     return {**tags, names.GIT_COMMIT: commit, names.GIT_DIRTY: str(dirty).lower()} if commit else tags
 
@@ -151,7 +153,9 @@ def sweep_tags(plan: Plan, command: str) -> dict[str, str]:
 def dataset_input(dataset: Dataset) -> dict[str, str]:
     """Return a data set as MLflow describes it: name, digest, source and profile."""
     source = {"home": redacted(dataset.home), "validation_share": dataset.validation_share}
-    profile = {**dataset.sizes, "classes": list(dataset.class_names)}
+    profile: dict[str, Any] = {**dataset.sizes, "classes": list(dataset.class_names)}
+    if dataset.fold:
+        profile["folds_digest"] = dataset.fold.digest
     return {
         "name": dataset.name,
         "digest": dataset.digest,

@@ -85,6 +85,17 @@ class StoredRun:
     search_seconds = _Metric(names.SEARCH_SECONDS)
 
     @property
+    def data_digest(self) -> str:
+        """Digest of the data; of those of all folds together, where they are divided into folds."""
+        return self.tags.get(names.FOLDS_DIGEST, self.dataset_digest)
+
+    @property
+    def fold(self) -> tuple[int, int] | None:
+        """Which fold its data are, from 1, and of how many; None where they are not divided."""
+        number, _, folds = self.tags.get(names.FOLD, "").partition(" of ")
+        return (int(number), int(folds)) if folds else None
+
+    @property
     def best_value(self) -> float | None:
         """The metric on the validation split at the restored epoch."""
         return self.metrics.get(BEST_VALUE.format(self.optimised_for))
@@ -310,6 +321,15 @@ def dataset_inputs(client: Any, dataset: str) -> list[Any]:
 
 
 def class_names(client: Any, dataset: str) -> dict[str, tuple[str, ...]]:
-    """Return the names of the classes by digest, where they were recorded, of the data sets of a name."""
-    inputs = dataset_inputs(client, dataset)
-    return {one.digest: tuple(json.loads(one.profile)["classes"]) for one in inputs if one.profile}
+    """Return the names of the classes by digest, where they were recorded, of the data sets of a name.
+
+    The digest of all folds of a data set has them, too.
+    """
+    found: dict[str, tuple[str, ...]] = {}
+    for one in dataset_inputs(client, dataset):
+        if one.profile:
+            profile = json.loads(one.profile)
+            found |= dict.fromkeys(
+                {one.digest, profile.get("folds_digest", one.digest)}, tuple(profile["classes"])
+            )
+    return found

@@ -107,14 +107,15 @@ function columnsOf(rows) {
   const { title, larger, share, amount, signed, unit, points } = measure(rows[0].metric);
   const timed = rows.some((row) => row.predict_ms != null);
   const inPoints = share ? ", in points" : "";
+  const several = rows.some((row) => row.folds.length) ? "folds" : "seeds";
   return [
     { key: "rank", label: "rank", hint: "all places that the comparisons leave open", number: true, basic: true, className: "rank", rising: true,
       value: (row) => row.rank, cell: rankCell },
     { key: "model", label: "model", hint: "open a row by its name", basic: true, className: "model", value: (row) => row.model, cell: null },
     { key: "tier", label: "tier", hint: "default as published, tuned by the search", basic: true, className: "tier-cell", value: (row) => row.tier, cell: tierCell },
-    { key: "accuracy", label: `test ${title}${unit}`, hint: "mean over seeds, interval over seeds, each seed as a dot", basic: true, className: "accuracy-cell", rising: !larger,
+    { key: "accuracy", label: `test ${title}${unit}`, hint: `mean over ${several}, interval over ${several}, each of the ${several} as a dot`, basic: true, className: "accuracy-cell", rising: !larger,
       value: (row) => row.test_mean, cell: accuracyCell },
-    { key: "difference", label: differenceLabel(rows, points), hint: "interval over new seeds and examples, and p, corrected for this column; undecided (N): these seeds find a difference of N with 80 %", basic: true, rising: !larger, className: "difference-cell",
+    { key: "difference", label: differenceLabel(rows, points), hint: `interval over new ${several === "folds" ? "data" : "seeds and examples"}, and p, corrected for this column; undecided (N): these ${several} find a difference of N with 80 %`, basic: true, rising: !larger, className: "difference-cell",
       value: (row) => row.difference, cell: differenceCell },
     { key: "seeds", label: "seeds", hint: "in the mean", number: true, basic: true, value: (row) => row.n_seeds, cell: seedsCell },
     field("sampling_error", "sampling error", `standard error over other test examples, same trained models${inPoints}`, (v) => amount(v, 2), { basic: true, rising: true }),

@@ -12,7 +12,7 @@ function rowDetail(index) {
     ownCurves(row, index),
     el("div", { class: DATA.confusions[index]?.length > FEW_CLASSES ? "wide" : "" }, el("h4", {}, "Answers by class"),
       el("div", { class: "answers" }, confusion(row, index), classTable(row, index))),
-    el("div", { class: "wide" }, el("h4", {}, `Test ${measure(row.metric).title} of each seed`), seedList(row)),
+    el("div", { class: "wide" }, el("h4", {}, `Test ${measure(row.metric).title} of each ${row.folds.length ? "fold" : "seed"}`), seedList(row)),
     el("div", { class: "wide" }, el("h4", {}, "Against every other row"), comparisons(index)),
     el("div", { class: "wide" }, el("h4", {}, "Where it comes from"), origin(row, index)));
 }
@@ -86,7 +86,7 @@ function seedList(row) {
   if (!row.test_values.length) return notRecorded("Figures of the seeds");
   const { amount } = measure(row.metric);
   return el("ul", { class: "seed-list" }, ...row.test_values.map((value, n) =>
-    el("li", {}, el("span", { class: "muted" }, `seed ${row.seeds[n] ?? n}: `), el("span", { class: "mean" }, amount(value, 2)))));
+    el("li", {}, el("span", { class: "muted" }, row.folds.length ? `fold ${row.folds[n]}: ` : `seed ${row.seeds[n] ?? n}: `), el("span", { class: "mean" }, amount(value, 2)))));
 }
 
 /** Comparisons of a row with all others, from its side. */
@@ -111,7 +111,7 @@ function comparisons(index) {
   const line = (other) => {
     const pair = found.get(other);
     const name = el("th", { scope: "row" }, named(DATA.rows[other].name));
-    if (!pair) return el("tr", {}, name, el("td", { colspan: 3, class: "muted" }, "not compared: the same runs, or fewer than 3 seeds"));
+    if (!pair) return el("tr", {}, name, el("td", { colspan: 3, class: "muted" }, `not compared: the same runs, or ${DATA.rows[index].folds.length ? "not on all folds" : "fewer than 3 seeds"}`));
     return el("tr", {}, name,
       el("td", { class: "number" }, el("span", { class: "mean" }, signed(pair.difference, 2)), " ",
         el("span", { class: "interval" }, between(pair.low, pair.high, (value) => signed(value, 2)))),
