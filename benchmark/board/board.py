@@ -229,8 +229,8 @@ def _row(
         run_ids=tuple(run.run_id for run in counted),
     )
     notes = _notes(row, counted)
-    if (texts := _COUNT_OF.fullmatch(latest.made_for)) and "default" in latest.tiers:
-        notes = (*notes, f"made for {int(texts[2]):,} texts; here {int(texts[1]):,}")
+    if (facts := _COUNT_OF.fullmatch(latest.made_for)) and "default" in latest.tiers:
+        notes = (*notes, f"made for {int(facts[2]):,} texts; here {int(facts[1]):,}")
     if searched and latest.search_ended:
         notes = (*notes, f"search stopped early: {latest.search_ended}")
     return row.model_copy(update={"notes": notes})
