@@ -177,9 +177,10 @@ class Plan:
             values["epochs"] = self.config.epochs if self.config.epochs_exact else min(own, limit)
             if self.config.precision:
                 values["precision"] = self.config.precision
-        common_keys = COMMON_KEYS - self.model.parameters.keys()
+        parameters = self.model.parameters.keys()
+        common_keys, view_keys = COMMON_KEYS - parameters, VIEW_KEYS - (parameters & {"tokens"})
         view, training, common = (
-            {k: v for k, v in values.items() if k in keys} for keys in (VIEW_KEYS, TRAIN_KEYS, common_keys)
+            {k: v for k, v in values.items() if k in keys} for keys in (view_keys, TRAIN_KEYS, common_keys)
         )
         return RunSpec.model_validate(
             {
@@ -191,7 +192,7 @@ class Plan:
                 "kind": kind,
                 "view": view if self.model.input == "ids" else None,
                 "training": training if self.is_network else None,
-                "hparams": {k: v for k, v in values.items() if k not in VIEW_KEYS | TRAIN_KEYS | common_keys},
+                "hparams": {k: v for k, v in values.items() if k not in view_keys | TRAIN_KEYS | common_keys},
                 "seeds": seeds,
                 "train_share": self.config.train_share,
                 "train_examples": self.config.train_examples,

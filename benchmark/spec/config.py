@@ -21,6 +21,7 @@ Deterministic = Literal["auto", "on", "off"]
 Branch = Literal["search", "final", "sampler"]
 ClassWeight = Literal["none", "balanced"]
 Decision = Literal["argmax", "tuned"]
+Tokens = Literal["words", "unicode_words", "characters", "subwords"]
 
 _BRANCHES: dict[str, int] = {"search": 0, "final": 1, "sampler": 2}
 
@@ -42,12 +43,17 @@ class ViewSettings(Frozen):
         Tokens per text; a view is never longer than the longest training text.
     padding, truncation : {"pre", "post"}
         On which side short texts are filled, and on which side long ones are cut.
+    tokens : {"words", "unicode_words", "characters", "subwords"}
+        What a text is cut into: words between white space, as in the tutorials; words by Unicode's rules
+        (UAX 29), punctuation and symbols too; characters, with their marks; or parts of words that are
+        learned on the training split (byte-pair encoding), as many as the vocabulary has ids.
     """
 
     vocabulary_size: int = Field(default=10_000, ge=3)
     sequence_length: int = Field(default=256, ge=1, le=100_000)
     padding: Side = "post"
     truncation: Side = "post"
+    tokens: Tokens = "words"
 
 
 class TrainSettings(Frozen):
@@ -190,6 +196,7 @@ LATER: dict[str, Scalar] = {
     "class_weight": "none",
     "decision": "argmax",
     "refit": False,
+    "tokens": "words",
 }
 """Settings that came after there were runs; where they have these values, they are not part of an id."""
 
@@ -261,8 +268,9 @@ class RunSpec(CommonSettings):
         """Return what makes the run; a setting that came later and is not used leaves old ids alone."""
         content = without_later(self.model_dump(mode="json", exclude=set(without)))
         content["hparams"] = without_later(content["hparams"], self.hparams)
-        if self.training is not None:
-            content["training"] = without_later(content["training"])
+        for part in ("view", "training"):
+            if content[part] is not None:
+                content[part] = without_later(content[part])
         return {name: value for name, value in content.items() if value is not None}
 
     def flat(self) -> dict[str, Scalar]:

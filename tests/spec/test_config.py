@@ -47,7 +47,13 @@ CHANGES = {
     "decision": "tuned",
     "refit": True,
 }
-VIEW_CHANGES = {"vocabulary_size": 9_999, "sequence_length": 255, "padding": "pre", "truncation": "pre"}
+VIEW_CHANGES = {
+    "vocabulary_size": 9_999,
+    "sequence_length": 255,
+    "padding": "pre",
+    "truncation": "pre",
+    "tokens": "characters",
+}
 TRAIN_CHANGES = {
     "optimizer": "sgd",
     "learning_rate": 2e-3,
