@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import mmap
 from array import array
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -16,11 +17,11 @@ from numpy.typing import NDArray
 from benchmark.data.cache import read_entry
 from benchmark.data.folds import Fold
 from benchmark.data.text import OOV, cut
+from benchmark.data.token_ids import TokenisedDataset, TokenWriter, tokenised
 from benchmark.spec.config import ViewSettings
 
 _VIEWS = 4  # two splits of two shapes
 _LARGEST_KEPT = 1 << 28  # bytes
-_CHUNK = 1 << 22
 _WITH_TEST = (["train", "test"], ["validation", "test"])
 
 
@@ -51,17 +52,25 @@ class View:
 
 
 class MappedTexts:
-    """One folder of a cache entry: texts, token ids and labels, memory-mapped."""
+    """One folder of a cache entry: texts, token ids and labels, memory-mapped.
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    Parameters
+    ----------
+    folder : Path
+        The folder.
+    ids : Path, optional
+        The one that has the token ids, where they are not words.
+    """
+
+    def __init__(self, folder: Path, ids: Path | None = None) -> None:
+        self.folder, self.ids = folder, ids or folder
         self.labels: NDArray[np.int32] = np.load(folder / "labels.npy", mmap_mode="r")
-        self.tokens: NDArray[np.int32] = np.load(folder / "tokens.npy", mmap_mode="r")
-        self.token_ends: NDArray[np.int64] = np.load(folder / "token_ends.npy", mmap_mode="r")
+        self.tokens: NDArray[np.int32] = np.load(self.ids / "tokens.npy", mmap_mode="r")
+        self.token_ends: NDArray[np.int64] = np.load(self.ids / "token_ends.npy", mmap_mode="r")
 
-    def __reduce__(self) -> tuple[type[MappedTexts], tuple[Path]]:
+    def __reduce__(self) -> tuple[type[MappedTexts], tuple[Path, Path]]:
         # A data set goes to worker processes as a path: pickled maps would be copies of all the data.
-        return MappedTexts, (self.folder,)
+        return MappedTexts, (self.folder, self.ids)
 
     def text(self, row: int) -> str:
         """Return the raw text of a row."""
@@ -87,62 +96,42 @@ class MappedTexts:
         return View(x=x, y=np.asarray(self.labels)[rows], rows=rows, mapped=self)
 
 
-class TextWriter:
+class TextWriter(TokenWriter):
     """Writes the folder of a `MappedTexts`: row by row, and the token ids once their ranks are known."""
 
     def __init__(self, folder: Path) -> None:
-        folder.mkdir()
-        self.folder = folder
+        super().__init__(folder)
         self._texts = (folder / "texts.bin").open("wb")
-        self._tokens = (folder / "tokens.tmp").open("wb")
         self.labels, self.hashes = array("i"), array("Q")
         self.names: list[str] = []
-        self._text_ends, self.token_ends = array("q", [0]), array("q", [0])
+        self._text_ends = array("q", [0])
 
     def add(self, text: str, ids: array[int], label: int, name: str) -> bytes:
         """Add a row, named for people, with provisional token ids, and return its text in UTF-8."""
         content = text.encode("utf-8", errors="replace")
         self._texts.write(content)
-        ids.tofile(self._tokens)
+        self.add_ids(ids)
         self.labels.append(label)
         self.hashes.append(int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "little"))
         self.names.append(name)
         self._text_ends.append(self._text_ends[-1] + len(content))
-        self.token_ends.append(self.token_ends[-1] + len(ids))
         return content
 
     def close(self) -> None:
         """Write all but the token ids."""
+        super().close()
         self._texts.close()
-        self._tokens.close()
         np.save(self.folder / "labels.npy", np.array(self.labels, dtype=np.int32))
         np.save(self.folder / "text_ends.npy", np.array(self._text_ends, dtype=np.int64))
-        np.save(self.folder / "token_ends.npy", np.array(self.token_ends, dtype=np.int64))
-
-    def provisional(self) -> NDArray[np.int32]:
-        """Return the provisional ids of all rows, memory-mapped."""
-        path = self.folder / "tokens.tmp"
-        if path.stat().st_size == 0:
-            return np.zeros(0, dtype=np.int32)
-        return np.memmap(path, dtype=np.int32, mode="r")
-
-    def finish(self, rank: NDArray[np.int32]) -> None:
-        """Replace provisional ids by their rank in the training split."""
-        provisional = self.provisional()
-        # Not through a memory map: on a full disk the kernel ends a process that writes into one.
-        with (self.folder / "tokens.npy").open("wb") as file:
-            header = np.lib.format.header_data_from_array_1_0(provisional)
-            np.lib.format.write_array_header_1_0(file, header)
-            for start in range(0, len(provisional), _CHUNK):
-                file.write(rank[provisional[start : start + _CHUNK]].tobytes())
-        del provisional
-        (self.folder / "tokens.tmp").unlink()
 
 
 @lru_cache(_VIEWS)
-def _view(folder: Path, digest: str, split: str, settings: ViewSettings | None, length: int) -> View:
+def _view(
+    folder: Path, ids: Path, digest: str, split: str, settings: ViewSettings | None, length: int
+) -> View:
     """Return a view that runs of one shape share; the digest is there to notice a change."""
-    view = MappedTexts(folder / "open").view(np.load(folder / f"{split}_rows.npy"), settings, length)
+    rows = np.load(folder / f"{split}_rows.npy")
+    view = MappedTexts(folder / "open", ids / "open").view(rows, settings, length)
     view.x.flags.writeable = False
     return view
 
@@ -220,17 +209,27 @@ class Dataset:
         """Its name for people, with the fold that it is."""
         return f"{self.name}, {self.fold}" if self.fold else self.name
 
+    def tokenised(
+        self, settings: ViewSettings, line: Callable[[str], None] = lambda _: None
+    ) -> TokenisedDataset:
+        """Return the token ids in the form of a view, see `benchmark.data.token_ids.tokenised`."""
+        return tokenised(self, settings, line)
+
+    def texts_to_tokenise(self) -> dict[str, MappedTexts]:
+        """Return all texts by folder, of which nothing but token ids may be made."""
+        return {name: MappedTexts(self.folder / name) for name in ("open", "test")}
+
     def length(self, settings: ViewSettings) -> int:
         """Columns of a view: its sequence length, or the longest training text where that is less."""
-        return min(settings.sequence_length, self.longest)
+        return min(settings.sequence_length, self.tokenised(settings).longest)
 
     def vocabulary_size(self, settings: ViewSettings) -> int:
-        """Ids of a view, PAD and OOV included: its setting, or all words where there are fewer."""
-        return min(settings.vocabulary_size, self.vocabulary_total + OOV + 1)
+        """Ids of a view, PAD and OOV included: its setting, or all tokens where there are fewer."""
+        return min(settings.vocabulary_size, self.tokenised(settings).vocabulary_total + OOV + 1)
 
     def vocabulary(self, settings: ViewSettings) -> list[str]:
-        """Return the words with ids 2, 3, … of a view, most frequent first."""
-        words = (self.folder / "vocabulary.txt").read_bytes().split(b"\n")
+        """Return the tokens with ids 2, 3, … of a view, most frequent first."""
+        words = (self.tokenised(settings).folder / "vocabulary.txt").read_bytes().split(b"\n")
         return [word.decode("utf-8") for word in words[: self.vocabulary_size(settings) - OOV - 1]]
 
     def view(self, split: Literal["train", "validation"], settings: ViewSettings | None) -> View:
@@ -241,7 +240,8 @@ class Dataset:
         split : {"train", "validation"}
             Never the test split.
         settings : ViewSettings or None
-            Vocabulary size, length, padding and truncation side; None for models that read raw texts.
+            Tokens, vocabulary size, length, padding and truncation side; None for models that read raw
+            texts.
 
         Returns
         -------
@@ -253,7 +253,8 @@ class Dataset:
         length = self.length(settings) if settings else 0
         kept = settings is not None and 4 * length * self.sizes[split] <= _LARGEST_KEPT
         make = _view if kept else _view.__wrapped__
-        return make(self.folder, self.digest, split, settings, length)
+        ids = self.tokenised(settings).folder if settings else self.folder
+        return make(self.folder, ids, self.digest, split, settings, length)
 
 
 def count_test_duplicates(facts: dict[str, Any]) -> int:

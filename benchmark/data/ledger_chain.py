@@ -66,7 +66,8 @@ def read_test_split(dataset: Dataset, spec: RunSpec, ledger: Recorder) -> View:
         record_test_read(spec, ledger)
     rows = np.arange(dataset.sizes["test"])
     length = dataset.length(spec.view) if spec.view else 0
-    return MappedTexts(dataset.folder / "test").view(rows, spec.view, length)
+    ids = dataset.tokenised(spec.view).folder / "test" if spec.view else None
+    return MappedTexts(dataset.folder / "test", ids).view(rows, spec.view, length)
 
 
 def record_test_read(spec: RunSpec, ledger: Path) -> None:

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from benchmark.data.cache import META, Files, cache_root, locked, unpack_entry, write_entry
 from benchmark.data.data_profile import find_facts, notices, shared_texts
@@ -23,8 +22,9 @@ from benchmark.data.dataset import Dataset, TextWriter
 from benchmark.data.files import FirstFew
 from benchmark.data.folds import fold_sources
 from benchmark.data.source import SPLITS, Row, Source, SourceOptions, get_source, split_validation
-from benchmark.data.text import OOV, STANDARDIZER_VERSION, tokenize
+from benchmark.data.text import STANDARDIZER_VERSION, tokenize
 from benchmark.data.tfds_source import ImdbSource
+from benchmark.data.token_ids import rank_words
 from benchmark.support.errors import UserError
 from benchmark.support.printable import redacted
 
@@ -272,7 +272,7 @@ def _fill(folder: Path, source: Source, line: Callable[[str], None]) -> dict[str
     )
     np.save(folder / "train_rows.npy", train)
     np.save(folder / "validation_rows.npy", validation)
-    words, rank = _rank(list(numbers), visible, train)
+    words, rank = rank_words(list(numbers), visible, train)
     (folder / "vocabulary.txt").write_bytes(b"\n".join(words))
     visible.finish(rank)
     test.finish(rank)
@@ -293,7 +293,7 @@ def _fill(folder: Path, source: Source, line: Callable[[str], None]) -> dict[str
         "standardizer": STANDARDIZER_VERSION,
         "sizes": sizes,
         "vocabulary": len(words),
-        "longest": int(np.diff(visible.token_ends)[train].max(initial=1)),
+        "longest": visible.longest(train),
         "facts": found,
         "notices": list(getattr(source, "notices", ())),  # optional, see `Source`
         "metric": getattr(source, "metric", None),
@@ -326,17 +326,3 @@ def _check_classes(source: Source, counts: dict[str, list[int]]) -> None:
                     f"data set '{source.name}': the class '{name}' has {count:,} {split} {texts} and none to "
                     f"train on; add some to train, or remove these{hint}"
                 )
-
-
-def _rank(
-    words: list[bytes], written: TextWriter, rows: NDArray[np.int64]
-) -> tuple[list[bytes], NDArray[np.int32]]:
-    """Rank words by frequency in the training rows, ties by the word; unseen ones become OOV."""
-    counts = np.zeros(len(words), dtype=np.int64)
-    provisional, ends = written.provisional(), written.token_ends
-    for row in rows.tolist():
-        np.add.at(counts, provisional[ends[row] : ends[row + 1]], 1)
-    order = sorted(np.flatnonzero(counts), key=lambda number: (-counts[number], words[number]))
-    rank = np.full(len(words), OOV, dtype=np.int32)
-    rank[order] = np.arange(len(order), dtype=np.int32) + OOV + 1
-    return [words[number] for number in order], rank

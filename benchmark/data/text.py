@@ -114,12 +114,19 @@ def split_words(texts: tf.Tensor) -> tf.RaggedTensor:
     """
     import tensorflow as tf
 
-    lowered = tf.strings.lower(tf.strings.regex_replace(texts, re.escape(_NUL), _STAND_IN))
-    for capital, letter in _BY_LOCALE.items():
-        lowered = tf.strings.regex_replace(lowered, capital, letter)
-    lowered = tf.strings.lower(lowered, encoding="utf-8")
+    lowered = lower(tf.strings.regex_replace(texts, re.escape(_NUL), _STAND_IN))
     bare = tf.strings.regex_replace(tf.strings.regex_replace(lowered, "<br />", " "), _PUNCTUATION_CLASS, "")
     return tf.strings.split(tf.strings.regex_replace(bare, _STAND_IN, _NUL))
+
+
+def lower(texts: tf.Tensor) -> tf.Tensor:
+    """Return texts without NUL in lower case, as `str.lower` does, wherever the machine stands."""
+    import tensorflow as tf
+
+    lowered = tf.strings.lower(texts)
+    for capital, letter in _BY_LOCALE.items():
+        lowered = tf.strings.regex_replace(lowered, capital, letter)
+    return tf.strings.lower(lowered, encoding="utf-8")
 
 
 def cut_ids(ids: tf.RaggedTensor, view: ViewSettings, length: int) -> tf.Tensor:
