@@ -33,6 +33,9 @@ FORMS_VERSION = 2
 SPACE = "▁"
 """Stands for white space in characters and subwords, so that no token has any in it."""
 
+CLASSES = Path(__file__).with_name("unicode_classes.txt")
+"""The class of each character by the rules that cut characters and words."""
+
 _LONGEST_RUN = 32  # letters that a subword may be looked for in at a time: merging is quadratic
 _KEPT = 1 << 16  # pieces whose subwords are remembered
 _SPACES = "[\\x00-\\x20\\x7f-\\xa0\u1680\u2000-\u200b\u2028\u2029\u202f\u205f\u3000\ufeff]+"
@@ -149,7 +152,7 @@ def _cut(text: str, form: str) -> list[str]:
 def _classes(table: str) -> NDArray[np.uint8]:
     """Return the classes of all characters, by code point, as letters of ASCII."""
     classes = np.full(0x110000, ord(_OTHER), dtype=np.uint8)
-    for line in Path(__file__).with_name("unicode_classes.txt").read_text("ascii").splitlines():
+    for line in CLASSES.read_text("ascii").splitlines():
         name, letter, ranges = line.split(" ")
         for first, _, last in (one.partition("-") for one in ranges.split(",") if name == table):
             classes[int(first, 16) : int(last or first, 16) + 1] = ord(letter)

@@ -185,6 +185,8 @@ class Sweep:
         self.session.client.connect()
         if self.session.inline and self.plan.is_network and "tensorflow" not in sys.modules:
             self.display.line("importing TensorFlow")
+        if view := self.plan.trial_spec(self.plan.default, 0).view:  # before a run is to wait for them
+            self.plan.dataset.tokenised(view, self.display.line)
         with _recorded(self.tracker):
             totals, tags = {}, {}
             if self.trials is None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from benchmark.data.dataset import Dataset
+from benchmark.data.subwords import need_tokenizers
 from benchmark.metrics.metric import ACCURACY, get_metric
 from benchmark.models import importing, load_builder
 from benchmark.models.example_weights import check_takes_weights
@@ -285,6 +286,7 @@ def make_plan(model: str, dataset: Dataset, config: SweepConfig, space_file: Pat
         raise UserError(f"default configuration of '{model}': {message}") from error
     _check_metric(plan.metric, dataset)
     _check_common(plan)
+    _check_tokens(plan)
     return plan
 
 
@@ -302,9 +304,7 @@ def _is_small(space: Space, dataset: Dataset, config: SweepConfig) -> bool:
 def _check_common(plan: Plan) -> None:
     """Find out what the settings of all models ask for that the data set or the model cannot have."""
     name, own = plan.model.name, plan.model.parameters
-    asked = {key: {plan.default[key]} for key in (COMMON_KEYS - own.keys()) & plan.default.keys()}
-    for key in asked.keys() & plan.space.search.keys():
-        asked[key] |= set(plan.space.search[key].samples())
+    asked = {key: _asked(plan, key) for key in (COMMON_KEYS - own.keys()) & plan.default.keys()}
     for key, values in asked.items():
         for value in values:
             try:
@@ -332,6 +332,26 @@ def _check_refit(plan: Plan) -> None:
         reason = "`train_examples` says how many texts there are to train on"
     if reason:
         raise UserError(f"refit true: {reason}; expected false")
+
+
+def _asked(plan: Plan, name: str) -> set[Scalar]:
+    """Return the values of a setting that runs may have, some of them where there are many."""
+    searched = plan.space.search[name].samples() if name in plan.space.search else ()
+    return {plan.default[name], *searched} if name in plan.default else set()
+
+
+def _check_tokens(plan: Plan) -> None:
+    """Find out whether the forms of tokens are known, and can be made here."""
+    if plan.model.input != "ids":
+        return
+    for value in _asked(plan, "tokens"):
+        try:
+            ViewSettings.model_validate({"tokens": value})
+        except ValidationError as error:
+            message = first_problem(error, TypeAdapter(ViewSettings))[0]
+            raise UserError(f"{plan.model.name}: {message}") from error
+        if value == "subwords":
+            need_tokenizers()
 
 
 def _check_metric(name: str, dataset: Dataset) -> None:

@@ -20,16 +20,19 @@ from pydantic import BaseModel, Field, ValidationError
 
 if __package__:
     from benchmark.data import text as text_module
+    from benchmark.data import tokens as tokens_module
     from benchmark.training import scores
 else:
 
-    def _copied(name: str) -> Any:
+    def _copied(name: str, **uses: Any) -> Any:
         spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
         module = importlib.util.module_from_spec(spec)  # type: ignore[arg-type]
+        vars(module).update(uses)
         spec.loader.exec_module(module)  # type: ignore[union-attr]
         return module
 
     text_module, scores = _copied("text"), _copied("scores")
+    tokens_module = _copied("tokens", text_module=text_module)
 
 _MODEL, _PROGRAM, _PIPELINE, _TEXT = "model.keras", "saved_model", "pipeline.skops", "text.json"
 _OURS = "benchmark.models."
@@ -46,6 +49,7 @@ class View(BaseModel):
     sequence_length: int = Field(default=256, ge=1, le=100_000)
     padding: Literal["pre", "post"] = "post"
     truncation: Literal["pre", "post"] = "post"
+    tokens: Literal["words", "unicode_words", "characters", "subwords"] = "words"
 
 
 class TextProcessing(BaseModel):
@@ -57,8 +61,8 @@ class TextProcessing(BaseModel):
         Version of the tokens.
     class_names : tuple of str
         In the order of the probabilities.
-    view, length, vocabulary
-        How texts become ids, for a network that reads ids.
+    view, length, vocabulary, merges
+        How texts become ids, for a network that reads ids; merges are those of subwords.
     modules : tuple of str
         Modules of Textbench that have to be imported before a network of a previous version is loaded.
     threshold : float or None
@@ -72,6 +76,7 @@ class TextProcessing(BaseModel):
     view: View | None = None
     length: int = 0
     vocabulary: tuple[str, ...] = ()
+    merges: tuple[str, ...] = ()
     modules: tuple[str, ...] = ()
     threshold: float | None = Field(default=None, ge=0, le=1)
     vocabularies: dict[str, list[str]] = {}
@@ -94,11 +99,15 @@ def read_text_processing(folder: Path) -> TextProcessing:
         first = error.errors()[0]
         place = ".".join(str(key) for key in first["loc"])
         raise ValueError(f"{_TEXT}{place and f', {place}'}: {first['msg']}") from error
-    if text.standardizer != text_module.STANDARDIZER_VERSION:
+    expected = text_module.STANDARDIZER_VERSION
+    if text.view is not None and text.view.tokens != "words":
+        expected = tokens_module.FORMS_VERSION
+    if text.standardizer != expected:
         raise ValueError(
-            f"the model was made with standardiser version {text.standardizer}, "
-            f"this is version {text_module.STANDARDIZER_VERSION}"
+            f"the model was made with standardiser version {text.standardizer}, this is version {expected}"
         )
+    if any(merge.count(" ") != 1 for merge in text.merges):
+        raise ValueError(f"{_TEXT}, merges: expected pairs with a space between them")
     return text
 
 
@@ -182,7 +191,8 @@ class Servable:
             words = enumerate(text.vocabulary, text_module.OOV + 1)
             self._view: Any = text.view
             self._length = text.length
-            self._ids = {word.encode(): number for number, word in words}
+            self._split = tokens_module.splitter(text.view.tokens, text.merges)
+            self._ids = {word: number for number, word in words}
             self._logits = self._id_logits
 
     def predict(self, texts: Sequence[str]) -> NDArray[np.float32]:
@@ -219,7 +229,7 @@ class Servable:
 
     def _id_logits(self, texts: list[str]) -> NDArray[np.float32]:
         oov = text_module.OOV
-        ids = [[self._ids.get(token, oov) for token in text_module.tokenize(text)] for text in texts]
+        ids = [[self._ids.get(token, oov) for token in self._split(text)] for text in texts]
         lengths = np.array([len(row) for row in ids], dtype=np.int64)
         tokens = np.array([number for row in ids for number in row], dtype=np.int32)
         starts = np.cumsum(lengths) - lengths

@@ -13,7 +13,8 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from benchmark.data.text import OOV, cut_ids, split_words
+from benchmark.data.text import OOV, cut_ids
+from benchmark.data.tokens import split_tensor
 from benchmark.serving.mlflow_model import (
     Servable,
     TextProcessing,
@@ -29,11 +30,21 @@ from benchmark.training.saving import NotPlain, plain_model, without_cudnn
 SAVED_MODEL, KERAS_FILE = "saved_model", "model.keras"
 VOCABULARY, CLASSES = "vocabulary.txt", "classes.txt"
 
-_PROBES = ("", "...", "<br />", "A dull, lifeless film.<BR />ÉTÉ!", "qqqq zzzz", "the good " * 1500)
+_PROBES = (
+    *("", "...", "<br />", "A dull, lifeless film.<BR />ÉTÉ!", "qqqq zzzz", "the good " * 1500),
+    *("味道让人失望，👍🏽👩‍👩‍👧 e\u0301", "नमस्ते שלום, สวัสดี a\u00a0b"),
+)
 _NEAR = 1e-3  # as near as different kernels for one layer are, and far from any mistake
 _TEXTS = [tf.TensorSpec([None], tf.string, name="texts")]
 
 _MOST_CLASSES = 20
+_RULES = {
+    "words": ("ASCII punctuation is removed, words end at ASCII white space", "words"),
+    "unicode_words": ("words end by Unicode's rules (UAX 29), punctuation and symbols are words", "words"),
+    "characters": ("characters are grapheme clusters (UAX 29), `▁` is white space", "characters"),
+    "subwords": ("words are cut by byte-pair encoding, `▁` is white space", "subwords"),
+}
+"""How each form of tokens is cut, and what its tokens are called."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +118,7 @@ def _reader(text: TextProcessing, logits: Callable[[tf.Tensor], tf.Tensor], uses
     table = tf.lookup.StaticHashTable(tf.lookup.KeyValueTensorInitializer(words, numbers), OOV)
 
     def ids(texts: tf.Tensor) -> tf.Tensor:
-        return cut_ids(table.lookup(split_words(texts)), view, text.length)
+        return cut_ids(table.lookup(split_tensor(texts, view.tokens, text.merges)), view, text.length)
 
     @tf.function(input_signature=_TEXTS)
     def word_ids(texts: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -225,14 +236,17 @@ def readme(exported: Exported, facts: Mapping[str, str], version: str) -> str:
 def _text_processing(text: TextProcessing, view: View) -> str:
     where = {"pre": "in front", "post": "behind"}
     kept = "first" if view.truncation == "post" else "last"
+    rule, name = _RULES[view.tokens]
     return (
-        "lower case (Unicode), `<br />` is a space, ASCII punctuation is removed, words end at ASCII white "
-        f"space; {len(text.vocabulary):,} words are known; the {kept} {text.length} words of a text are "
-        f"read, and a text with fewer is filled {where[view.padding]}"
+        f"lower case (Unicode), `<br />` is a space, {rule}; {len(text.vocabulary):,} {name} are known; the "
+        f"{kept} {text.length} {name} of a text are read, and a text with fewer is filled "
+        f"{where[view.padding]}"
     )
 
 
 def _keras_readme(length: int, view: View) -> str:
+    if view.tokens != "words":
+        return _filled("keras_ids", length=str(length))
     filling = f"[0] * ({length} - len(ids))"
     return _filled(
         "keras",

@@ -232,12 +232,13 @@ def pack_model(servable: Path, target: Path) -> None:
         warnings.simplefilter("ignore")
         import mlflow.pyfunc
 
-        from benchmark.data import text
+        from benchmark.data import text, tokens
         from benchmark.serving.mlflow_model import is_pipeline
         from benchmark.training import scores
 
         logging.getLogger("mlflow").setLevel(logging.ERROR)
-        beside = [Path(str(module.__file__)) for module in (text, scores)]
+        beside = [Path(str(module.__file__)) for module in (text, tokens, scores)]
+        beside.append(tokens.CLASSES)
         for file in (_MODEL_CODE, *beside):
             shutil.copy(file, folder)
         needs = (*_NEEDS, *(("scikit-learn", "skops") if is_pipeline(servable) else ("tensorflow", "keras")))

@@ -16,8 +16,9 @@ from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
 from benchmark.data.dataset import Dataset
 from benchmark.data.text import OOV
+from benchmark.data.tokens import FORMS_VERSION
 from benchmark.models.transformer import AddPositions, places
-from benchmark.spec.config import ViewSettings
+from benchmark.spec.config import ViewSettings, without_later
 from benchmark.training.saving_pipelines import write_text_processing
 
 _MODEL, _PROGRAM = "model.keras", "saved_model"
@@ -60,7 +61,10 @@ def save_servable(
     inputs = tf.TensorSpec([None], tf.string)
     if view is not None:
         length = dataset.length(view)
-        more = {"length": length, "view": view.model_dump(), "vocabulary": dataset.vocabulary(view)}
+        kept = without_later(view.model_dump())
+        more = {"length": length, "view": kept, "vocabulary": dataset.vocabulary(view)}
+        if view.tokens != "words":
+            more |= {"standardizer": FORMS_VERSION, "merges": dataset.tokenised(view).merges}
         inputs = tf.TensorSpec([None, length], tf.int32)
     ids = OOV + 1 + len(more.get("vocabulary", ()))
     if view is None or not _save_network(folder / _MODEL, model, ids, more["length"]):
