@@ -51,6 +51,11 @@ def build(
     -------
     keras.Model
         int32 [batch, length] to logits [batch, n_outputs].
+
+    Raises
+    ------
+    ValueError
+        When no token has a vector, as with vectors of words and tokens that are characters.
     """
     table = _table(task, vectors)
     ids = keras.Input((task.sequence_length,), dtype="int32")
@@ -67,6 +72,11 @@ def _table(task: Task, vectors: str) -> np.ndarray:
     """Return the vectors by id, float32 [vocabulary_size, dim]; zeros for padding and unknown words."""
     own, found = read_vectors(vectors, task.vocabulary)
     task.report("vector_coverage", float(found.mean()) if len(found) else 0.0)
+    if task.vocabulary and not found.any():
+        raise ValueError(
+            f"none of the {len(found):,} tokens, as '{task.vocabulary[0]}', has a vector in {vectors}; "
+            "expected vectors of the same language and tokens"
+        )
     table = np.zeros((task.vocabulary_size, own.shape[1]), dtype=np.float32)
     table[2 : 2 + len(own)] = own
     return table

@@ -1,30 +1,14 @@
 """The forms of tokens against UAX 29 as other libraries have it."""
 
 import random
+from unicodedata import normalize
 
 import pytest
+from languages import FORMS_OF_UNICODE, TEXTS
 
+from benchmark.data.subwords import learn
 from benchmark.data.text import tokenize
-from benchmark.data.tokens import FORMS, split
-
-TEXTS = {
-    "english": "It wasn't GOOD: 3.14 stars!<br /><br />A dull, lifeless film.",
-    "german": "Größe und Übermut — das war ein Straßenfest!",
-    "turkish": "İstanbul'da IŞIK güzel değil mi?",
-    "greek": "Ο Σίσυφος ΠΟΛΎΣ",
-    "russian": "Ужасный фильм, не смотрите: 2/10.",
-    "arabic": "هذا الفيلم رائع، أَنصَحُ بِهِ!",
-    "hebrew": "הסרט הזה נהדר, צה\"ל וג'ירפה.",
-    "hindi": "यह फ़िल्म बहुत अच्छी है।",
-    "thai": "หนังเรื่องนี้ดีมาก",
-    "chinese": "味道让人失望，服务让人失望。",
-    "japanese": "この映画はとても良かったです。テレビ",
-    "korean": "이 영화는 정말 재미있었다!",
-    "emoji": "good 👍🏽👩‍👩‍👧‍👦 🇩🇪🇫🇷 ❤️ :-)",
-    "marks": "e\u0301 n\u0303o a\u0300\u0323 각 \u1112\u1161\u11ab \U0001d538",
-    "spaces": "a\u00a0b\u2028c\u3000d\u200be\tf\r\ng\x0bh",
-    "nothing": " \t ",
-}
+from benchmark.data.tokens import FORMS, split, split_tensor
 
 
 def test_words_are_those_of_the_tutorials():
@@ -43,7 +27,9 @@ def test_unicode_words_are_those_of_uax_29():
     words = pytest.importorskip("uniseg.wordbreak").words
     for name, text in TEXTS.items():
         spaced = " ".join(text.lower().replace("<br />", " ").replace("\u200b", " ").split())
-        assert split(text, "unicode_words") == [word for word in words(spaced) if word != " "], name
+        assert split(text, "unicode_words") == [word.strip(" ") for word in words(spaced) if word != " "], (
+            name
+        )
 
 
 def test_random_clusters():
@@ -64,13 +50,37 @@ def test_no_token_has_white_space_in_it(form):
         assert not set(" \t\r\n") & set("".join(tokens))
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", ["words", "unicode_words", "characters"])
 def test_composed_and_decomposed_text_is_cut_at_the_same_places(form):
-    assert len(split("écran très élevé", form)) == len(
-        split("e\u0301cran tre\u0300s e\u0301leve\u0301", form)
-    ) or (form == "subwords")
+    composed, decomposed = ("écran, élevé", "e\u0301cran, e\u0301leve\u0301")
+    assert list(map(len, split(composed, form))) != list(map(len, split(decomposed, form)))
+    assert [normalize("NFC", token) for token in split(decomposed, form)] == split(composed, form)
 
 
 def test_merges_are_applied_in_the_order_they_were_learned():
     assert split("Abab abc", "subwords", ("a b", "ab ab", "▁ ab")) == ["▁", "abab", "▁ab", "c"]
     assert split("aaa", "subwords", ("a a",)) == ["▁", "aa", "a"]
+
+
+def test_tensorflow_cuts_as_python_does():
+    import tensorflow as tf
+
+    texts = ["", *FORMS_OF_UNICODE.values(), "Σ" * 70, "🇩" * 7, "a\u200d👍b"]
+    merges = learn(texts, 150)
+    assert len(merges) > 50
+    for form in FORMS:
+        cut = split_tensor(tf.constant(texts), form, merges).to_list()
+        for text, tokens in zip(texts, cut, strict=True):
+            assert [token.decode() for token in tokens] == split(text, form, merges), (form, text)
+
+
+@pytest.mark.parametrize("merges", [(), ("a b",)])
+def test_tensorflow_cuts_subwords_with_few_merges(merges):
+    import tensorflow as tf
+
+    texts = ["abab", "", "ca b"]
+    cut = split_tensor(tf.constant(texts), "subwords", merges).to_list()
+    assert [[token.decode() for token in row] for row in cut] == [
+        split(text, "subwords", merges) for text in texts
+    ]
+    assert split_tensor(tf.constant([], tf.string), "subwords", merges).to_list() == []
