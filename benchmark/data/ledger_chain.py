@@ -35,7 +35,8 @@ Recorder: TypeAlias = Path | Callable[[RunSpec], None]
 def read_test_split(dataset: Dataset, spec: RunSpec, ledger: Recorder) -> View:
     """Read the test split for one final run, after that has been recorded.
 
-    This function and `read_test_texts` are the only ones of the project that open the test split.
+    This function and `read_test_texts` are the only ones of the project that open the test split, but for
+    preparation, which makes token ids of its texts (`Dataset.texts_to_tokenise`).
 
     Parameters
     ----------

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from benchmark.data.cache import cache_root, locked, read_entry, write_entry
 from benchmark.data.text import OOV
 from benchmark.data.tokens import FORMS_VERSION, splitter
+from benchmark.support.errors import UserError
 
 if TYPE_CHECKING:
     from benchmark.data.dataset import Dataset, MappedTexts
@@ -138,7 +139,7 @@ def tokenised(dataset: Dataset, view: ViewSettings, line: Callable[[str], None])
     Raises
     ------
     UserError
-        When subwords are to be learned and their library is missing.
+        When subwords are to be learned and their library is missing, or the cache cannot be written.
     """
     if view.tokens == "words":
         return TokenisedDataset(dataset.folder, dataset.vocabulary_total, dataset.longest)
@@ -151,7 +152,8 @@ def tokenised(dataset: Dataset, view: ViewSettings, line: Callable[[str], None])
                 write_entry(folder, lambda scratch: _fill(scratch, dataset, view.tokens, size, line))
         _opened.cache_clear()
         found = _opened(folder, dataset.digest)
-    assert found is not None
+    if found is None:
+        raise UserError(f"the cache entry {folder} is damaged as soon as it is written; check the disk")
     return found
 
 

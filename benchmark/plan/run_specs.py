@@ -342,7 +342,7 @@ def _asked(plan: Plan, name: str) -> set[Scalar]:
 
 def _check_tokens(plan: Plan) -> None:
     """Find out whether the forms of tokens are known, and can be made here."""
-    if plan.model.input != "ids":
+    if plan.model.input != "ids" or "tokens" in plan.model.parameters:
         return
     for value in _asked(plan, "tokens"):
         try:

@@ -1,6 +1,6 @@
 """What MLflow serves ("models from code"): raw texts in, probabilities out, with no other code of Textbench.
 
-This file is copied into every kept model, with the two modules beside it that it shares with the training.
+This file is copied into every kept model, with the three modules beside it that it shares with the training.
 """
 
 from __future__ import annotations

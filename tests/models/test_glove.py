@@ -124,3 +124,11 @@ def test_space_and_builder_agree():
     assert own == description.parameters
     assert space.default.keys() - space.search.keys() == {"epochs", "patience", "vectors"}
     assert description.resources == {"vectors": "benchmark.vectors.text_files:identify"}
+
+
+def test_vectors_that_no_token_has_are_refused_in_one_line(tmp_path):
+    (tmp_path / "v.txt").write_text("film 0.5 0.5\n")
+    with pytest.raises(
+        ValueError, match=r"^none of the 2 tokens, as '▁味道', has a vector in v\.txt; [^\n]*$"
+    ):
+        build(Task(("neg", "pos"), 4, 3, ("▁味道", "，")), vectors="v.txt")

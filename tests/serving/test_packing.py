@@ -97,6 +97,6 @@ def test_every_documented_form_of_a_request_is_answered(packed):
 def test_a_packed_model_is_a_few_files(packed):
     folder = packed / "packed"
     files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-    ours = {"mlflow_model.py", "text.py", "scores.py"}
+    ours = {"mlflow_model.py", "text.py", "tokens.py", "unicode_classes.txt", "scores.py"}
     kept = {"artifacts/servable/text.json", "artifacts/servable/pipeline.skops"}
     assert files == ours | kept | {"MLmodel", "conda.yaml", "python_env.yaml", "requirements.txt"}
