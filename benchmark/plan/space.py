@@ -92,9 +92,12 @@ class Space(Frozen):
                     )
 
     def _check_shared(self) -> None:
-        """Check the settings that all models share, also at the ends of their ranges."""
+        """Check the settings that all models share, also at the ends of their ranges.
+
+        Not ``tokens``, of which a model may have a parameter of the name: see `benchmark.plan.run_specs`.
+        """
         for kind in (ViewSettings, TrainSettings):
-            for name in (name for name in self.default if name in kind.model_fields):
+            for name in (name for name in self.default if name in kind.model_fields and name != "tokens"):
                 _check_setting(kind, name, self.default[name], "default", name)
                 for value in self.search[name].samples() if name in self.search else ():
                     _check_setting(kind, name, value, "search", name)
