@@ -82,7 +82,7 @@ def _figures(compared: Compared) -> list[tuple[str, str]]:
     low, high = (_signed(end, found.scale) for end in (interval.low, interval.high))
     ends = f"{low.removesuffix(' points')} to {high}"
     return [
-        *((row.name, f"{score(row)}{unit}, {seeds(row)} seeds") for row in rows),
+        *((row.name, f"{score(row)}{unit}, {_repeated(row)}") for row in rows),
         ("difference", _signed(found.difference, found.scale)),
         (f"{100 * interval.level:.4g} % interval", f"{ends} ({_NEW[found.unit]})"),
         ("p-value", f"{p_value(found.p_value)}, corrected {p_value(found.p_corrected)}"),
@@ -90,6 +90,10 @@ def _figures(compared: Compared) -> list[tuple[str, str]]:
         (f"what {found.unit} can show", reach(found)),
         *((f"seeds of {row.name} that fail", failures(row)) for row in rows),
     ]
+
+
+def _repeated(row: BoardRow) -> str:
+    return f"seeds: {seeds(row)}" if row.folds else f"{seeds(row)} seeds"
 
 
 def _costs(compared: Compared) -> list[tuple[str, str]]:
