@@ -200,7 +200,7 @@ class Space(Frozen):
         fixed : collection of str
             Parameters that the user has given; these stay as they are.
         grow : bool
-            Whether there may be more epochs.
+            Whether there may be more epochs; else their number is not the space's, and is left alone.
 
         Returns
         -------
@@ -228,11 +228,10 @@ class Space(Frozen):
                 assert isinstance(largest, int)
                 default["batch_size"] = batch = largest
         growth = math.sqrt(max(1.0, (self.made_for / published) / (texts / batch)))
-        for name, cap in (("epochs", epochs), ("patience", None)):
+        for name, cap in (*([("epochs", epochs)] if grow else []), ("patience", None)):
             if isinstance(own := default.get(name), int):
                 own = own if cap is None else min(own, cap)
-                grows = name not in fixed and (grow or name != "epochs")
-                default[name] = math.ceil(own * growth) if grows else own
+                default[name] = own if name in fixed else math.ceil(own * growth)
         same = default == self.default and search == self.search
         return self if same else self.model_copy(update={"default": default, "search": search})
 
