@@ -126,10 +126,12 @@ def _fill(folder: Path, options: Namespace, settings: VectorSettings) -> None:
 def _command(options: Namespace) -> str:
     """Return the command with all that makes the vectors, defaults included."""
     words = ["python", "-m", "benchmark.embeddings", "--dataset", options.dataset]
-    data = ("validation_share", "encoding", "quoting", "text_column", "label_column")
-    given = {name: getattr(options, name) for name in (*data, *_SETTINGS)}
+    data = ("validation_share", "encoding", "quoting", "text_column", "label_column", "columns")
+    names = (*data, "drop_missing", "min_per_class", *_SETTINGS)
+    given = {name: getattr(options, name) for name in names}
     for name, value in given.items():
-        words += [] if value is None else [f"--{name.replace('_', '-')}", str(value)]
+        if value not in (None, False) or name in _SETTINGS:
+            words += [f"--{name.replace('_', '-')}", *([] if value is True else [str(value)])]
     return shlex.join(words)
 
 

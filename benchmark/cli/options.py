@@ -225,6 +225,7 @@ DATA_DIR = option(
     "--data-dir DIR",
     "folder with tensorflow_datasets/ and other data that need not be fetched (default: BENCHMARK_DATA_DIR)",
 )
+_USES = ("text", "label", "split", "group")
 _COLUMN = "column that is the {}, for csv:PATH and tfds:NAME (default: found by its name)"
 DATA_OPTIONS = (
     DATA_DIR,
@@ -241,6 +242,15 @@ DATA_OPTIONS = (
         "of CSV and TSV: minimal, a field may stand in quotes; none, quotes are text "
         "(default: minimal, unless quotes seem to be text, which is an error)",
         Choice("way to quote", ("minimal", "none")),
+    ),
+    option(
+        "--columns NAMES",
+        "columns of csv:PATH, as text=body,label=stars,split=part,group=author: split says train, validation "
+        "or test (split= is none); texts of a group stay in one split where splits are drawn",
+    ),
+    switch("--drop-missing", "leave out rows of csv:PATH without a label or a text (otherwise an error)"),
+    option(
+        "--min-per-class N", "leave out classes of fewer texts, in csv:PATH and dir:PATH", whole_number(1)
     ),
 )
 """They say where data is and how it is read; see `source_options`."""
@@ -272,7 +282,27 @@ def source_options(options: argparse.Namespace) -> SourceOptions:
     from benchmark.data.source import SourceOptions
 
     names = ("validation_share", "encoding", "text_column", "label_column", "quoting")
-    return SourceOptions(data_dir(options.data_dir), **{name: getattr(options, name) for name in names})
+    given = {name: getattr(options, name) for name in (*names, "drop_missing", "min_per_class")}
+    for name, column in _columns(options.columns).items():
+        if given.get(name) not in (None, column):
+            raise UserError(f"`{name}` says '{given[name]}'", setting="columns", value=options.columns)
+        given[name] = column
+    return SourceOptions(data_dir(options.data_dir), **given)
+
+
+def _columns(value: str | None) -> dict[str, str]:
+    """Return the settings that ``--columns`` stands for; a name may hold commas."""
+    found: dict[str, str] = {}
+    for text in re.split(rf",\s*(?=(?:{'|'.join(_USES)})=)", value) if value is not None else ():
+        use, equals, column = text.partition("=")
+        if use not in _USES or not equals:
+            hint = did_you_mean(use, _USES) if equals else "expected for example text=body,label=stars"
+            raise UserError(f"'{text}': {hint}", setting="columns", value=value)
+        if not column and use != "split":
+            raise UserError(f"expected the name of a column after {use}=", setting="columns", value=value)
+        if found.setdefault(f"{use}_column", column) != column:
+            raise UserError(f"'{use}' has two columns", setting="columns", value=value)
+    return found
 
 
 def data_dir(option: str | None) -> Path | None:

@@ -18,6 +18,7 @@ from benchmark.data.cache import META
 from benchmark.data.dataset import Dataset, MappedTexts, TextWriter
 from benchmark.data.files import FirstFew
 from benchmark.data.source import SPLITS
+from benchmark.support.errors import spelled
 from benchmark.support.printable import printable
 
 _FEW = 3
@@ -165,7 +166,7 @@ def to_text(facts: dict[str, Any]) -> str:
         number = facts["empty"]["texts"]
         what = "1 text is empty" if number == 1 else f"{number:,} texts are empty"
         said.append(f"{what}: {_few(facts['empty'])}")
-    lines += ["", *(f"notice: {line}" for line in said)] if said else []
+    lines += ["", *(f"notice: {spelled(line)}" for line in said)] if said else []
     lines += ["", "examples of train", *(f"  [{one['class']}] {one['text']}" for one in facts["examples"])]
     return "\n".join(map(printable, lines))
 

@@ -22,6 +22,7 @@ from benchmark.spec.config import ViewSettings
 
 _VIEWS = 4  # two splits of two shapes
 _LARGEST_KEPT = 1 << 28  # bytes
+_GROUPS = "groups.npy"
 _WITH_TEST = (["train", "test"], ["validation", "test"])
 
 
@@ -49,6 +50,11 @@ class View:
     def texts(self) -> list[str]:
         """Return the raw texts of the rows, in their order."""
         return self.mapped.texts(self.rows)
+
+    def groups(self) -> NDArray[np.int32] | None:
+        """Return the group of each row, shape [n], in one numbering for all splits; None without groups."""
+        file = self.mapped.folder / _GROUPS
+        return np.load(file, mmap_mode="r")[self.rows] if file.exists() else None
 
 
 class MappedTexts:
@@ -123,6 +129,10 @@ class TextWriter(TokenWriter):
         self._texts.close()
         np.save(self.folder / "labels.npy", np.array(self.labels, dtype=np.int32))
         np.save(self.folder / "text_ends.npy", np.array(self._text_ends, dtype=np.int64))
+
+    def save_groups(self, groups: NDArray[np.int32]) -> None:
+        """Write the group of each row."""
+        np.save(self.folder / _GROUPS, groups)
 
 
 @lru_cache(_VIEWS)

@@ -70,6 +70,17 @@ def check_encoding(encoding: str | None) -> str:
     return "utf-8" if name == "utf-8-sig" else name  # a byte order mark is dropped in any case
 
 
+def file_encoding(path: Path) -> str:
+    """Return the encoding that a file's byte order mark says, UTF-8 where it has none."""
+    with file_errors(path), path.open("rb") as file:
+        return marked_encoding(file.read(4))
+
+
+def marked_encoding(start: bytes) -> str:
+    """Return the encoding of a byte order mark at the start of a file, UTF-8 without one."""
+    return next((names[0] for mark, names in _MARKS.items() if start.startswith(mark)), "utf-8")
+
+
 def decode(content: bytes, encoding: str, where: str) -> str:
     """Decode the whole content of a file, without a byte order mark.
 

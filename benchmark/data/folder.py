@@ -9,13 +9,22 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from itertools import compress
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from benchmark.data.files import PACKED, FirstFew, check_encoding, decode, fingerprint, missing
-from benchmark.data.labels import unify
+from benchmark.data.files import (
+    PACKED,
+    FirstFew,
+    check_encoding,
+    decode,
+    fingerprint,
+    marked_encoding,
+    missing,
+)
+from benchmark.data.labels import unify, without_small
 from benchmark.data.source import SPLITS, FileSource, Row, Source, SourceOptions, split_of
 from benchmark.support.errors import UserError, file_errors, one_line
 from benchmark.support.printable import printable
@@ -64,8 +73,10 @@ class FolderSource(FileSource):
         # As folders are named: 1.1 and 1.10 beside each other are two, a word in two forms of Unicode is one.
         folders = {file.class_name for file in self._files}
         self.class_names, self._classes, self.notices = unify(sorted(folders), spelling, values=False)
-        self.splits = {file.split for file in self._files}
         self._check()
+        if options.min_per_class is not None:
+            self._leave_out_small(options.min_per_class)
+        self.splits = {file.split for file in self._files}
         self.validation_share = self.share("validation" in self.splits)
         if self._links.count:
             what = "link" if self._links.count == 1 else "links"
@@ -96,7 +107,17 @@ class FolderSource(FileSource):
             content = file.read(_LARGEST + 1)
         if len(content) > _LARGEST:
             raise UserError(f"{shown} is larger than {_LARGEST >> 20} MiB; expected one text a file")
-        return decode(content, self._encoding, shown)
+        encoding = marked_encoding(content) if self.options.encoding is None else self._encoding
+        return decode(content, encoding, shown)
+
+    def _leave_out_small(self, least: int) -> None:
+        labels = np.array([self._classes[file.class_name] for file in self._files], dtype=np.int32)
+        self.class_names, labels, said = without_small(self.class_names, labels, least)
+        self._files = list(compress(self._files, labels >= 0))
+        kept = labels[labels >= 0].tolist()
+        self._classes = {file.class_name: label for file, label in zip(self._files, kept, strict=True)}
+        if said:
+            self.note(said)
 
     def _class_folders(self) -> Iterator[tuple[str, Path]]:
         folders = self._folders(self._root)

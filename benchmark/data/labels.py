@@ -5,12 +5,18 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from decimal import Decimal
+from itertools import compress
+
+import numpy as np
+from numpy.typing import NDArray
 
 from benchmark.data.files import FirstFew
+from benchmark.support.errors import UserError
 
 _NUMBER = re.compile(r"[+-]?([0-9]{1,400}(\.[0-9]{0,400})?|\.[0-9]{1,400})([eE][+-]?[0-9]{1,3})?")
+_FEW_FRACTIONS, _FEW_WHOLE = 10, 20  # values that are classes, as stars are
 _JOINERS = "\u200c\u200d"
 _CODE = re.compile(r"[+-]?0[0-9]")  # 01234, which is not 1234
 
@@ -66,6 +72,72 @@ def unify(
 def number(label: str) -> Decimal | None:
     """Return the number that a label is, exactly, or None."""
     return Decimal(label) if _NUMBER.fullmatch(label) else None
+
+
+def rating(names: Sequence[str]) -> str:
+    """Say that classes look like a rating; nothing of a few, of words, or of whole numbers without gaps.
+
+    Examples
+    --------
+    >>> rating([f"{n / 10}" for n in range(47)]), rating([str(n) for n in range(150)])
+    ('looks like a rating: 47 values from 0.0 to 4.6', '')
+    """
+    numbers = [value for name in names if (value := number(name)) is not None]
+    if len(numbers) < len(names) or len(numbers) <= _FEW_FRACTIONS:
+        return ""
+    low, high = min(numbers), max(numbers)
+    if all(value == value.to_integral_value() for value in numbers) and (
+        len(numbers) <= _FEW_WHOLE or high - low < Decimal("1.5") * len(numbers)
+    ):
+        return ""
+    return f"looks like a rating: {len(numbers):,} values from {low} to {high}"
+
+
+def without_small(
+    names: tuple[str, ...], labels: NDArray[np.int32], least: int
+) -> tuple[tuple[str, ...], NDArray[np.int32], str]:
+    """Leave out the classes of few texts.
+
+    Parameters
+    ----------
+    names : tuple of str
+        Names of the classes 0, 1, …
+    labels : ndarray of int32, shape [n]
+        Class of each text, -1 for one that is left out.
+    least : int
+        How many texts a class must have.
+
+    Returns
+    -------
+    tuple of str
+        Names of the classes that stay.
+    ndarray of int32, shape [n]
+        Their numbers, -1 for the texts of others.
+    str
+        What was left out, or nothing.
+
+    Raises
+    ------
+    UserError
+        Where fewer than two stay.
+    """
+    counts = np.bincount(labels[labels >= 0], minlength=len(names))
+    stays, few = counts >= least, FirstFew()
+    if stays.sum() < 2:
+        raise UserError(
+            f"{stays.sum()} of {len(names):,} classes have {least:,} texts or more; expected two or more "
+            f"(the second largest has {np.sort(counts)[-2]:,})",
+            setting="min_per_class",
+            value=least,
+        )
+    for name in compress(names, ~stays):
+        few.add(f"'{name}'")
+    renumbered = np.append(np.where(stays, np.cumsum(stays) - 1, -1), -1).astype(np.int32)
+    what = "class" if few.count == 1 else "classes"
+    said = (
+        f"{few.count:,} {what} of fewer than {least:,} texts left out ({few}: {counts[~stays].sum():,} texts)"
+    )
+    return tuple(compress(names, stays)), renumbered[labels], said if few.count else ""
 
 
 def _in_order(names: list[str]) -> list[str]:

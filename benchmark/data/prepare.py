@@ -10,7 +10,7 @@ import re
 import time
 from array import array
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,17 @@ from benchmark.data.data_profile import find_facts, notices, shared_texts
 from benchmark.data.dataset import Dataset, TextWriter
 from benchmark.data.files import FirstFew
 from benchmark.data.folds import fold_sources
-from benchmark.data.source import SPLITS, Row, Source, SourceOptions, get_source, split_validation
+from benchmark.data.labels import rating
+from benchmark.data.source import (
+    SPELLED,
+    SPLITS,
+    Row,
+    Source,
+    SourceOptions,
+    get_source,
+    split_validation,
+    takes_small,
+)
 from benchmark.data.text import STANDARDIZER_VERSION, tokenize
 from benchmark.data.tfds_source import ImdbSource
 from benchmark.data.token_ids import rank_words
@@ -95,9 +105,10 @@ def choose_folds(
 
 def _default(options: SourceOptions, notice: Callable[[str], None], line: Callable[[str], None]) -> Dataset:
     """Return IMDB where it is at hand or can be fetched, otherwise the sample; say which, and why."""
-    for option in ("encoding", "quoting", "text_column", "label_column"):
-        if getattr(options, option) is not None:
-            raise UserError("name the data set that it is about with `dataset`", setting=option)
+    for option in options.given():
+        raise UserError(
+            "name the data set that it is about with `dataset`", setting=SPELLED.get(option, option)
+        )
     imdb = ImdbSource(options)
     found, reason = "", "no network"
     if cached(imdb) is not None:
@@ -246,6 +257,8 @@ def _fill(folder: Path, source: Source, line: Callable[[str], None]) -> dict[str
     visible, test = TextWriter(folder / "open"), TextWriter(folder / "test")
     numbers: defaultdict[bytes, int] = defaultdict(itertools.count().__next__)
     own_validation, empty = array("b"), FirstFew()
+    named: defaultdict[str, int] = defaultdict(itertools.count().__next__)
+    grouped = {visible: array("i"), test: array("i")}
     digest = hashlib.sha256(json.dumps([source.class_names, source.validation_share]).encode())
     last_line = time.monotonic()
     for number, row in enumerate(source.rows(), 1):
@@ -255,20 +268,26 @@ def _fill(folder: Path, source: Source, line: Callable[[str], None]) -> dict[str
         _check(row, source)
         name = row.where or f"text {number}"
         ids = array("i", [numbers[token] for token in tokenize(row.text)])
-        content = (test if row.split == "test" else visible).add(row.text, ids, row.label, name)
+        writer = test if row.split == "test" else visible
+        content = writer.add(row.text, ids, row.label, name)
+        grouped[writer].append(named[row.group] if row.group else -1)
         if row.split != "test":
             own_validation.append(row.split == "validation")
         if not content.strip():
             empty.add(name)
         digest.update(f"\x00{row.split}\x00{row.label}\x00{len(content)}\x00".encode())
         digest.update(content)
+        if row.group:
+            digest.update(f"\x00{len(row.group)}\x00{row.group}".encode("utf-8", "surrogatepass"))
     visible.close()
     test.close()
 
+    groups = _save_groups(grouped, len(named))
     train, validation = split_validation(
         np.array(visible.labels),
         np.array(own_validation, dtype=bool),
         source.validation_share,
+        groups[0] if groups else None,
     )
     np.save(folder / "train_rows.npy", train)
     np.save(folder / "validation_rows.npy", validation)
@@ -295,7 +314,10 @@ def _fill(folder: Path, source: Source, line: Callable[[str], None]) -> dict[str
         "vocabulary": len(words),
         "longest": visible.longest(train),
         "facts": found,
-        "notices": list(getattr(source, "notices", ())),  # optional, see `Source`
+        "notices": [
+            *getattr(source, "notices", ()),  # optional, see `Source`
+            *_unvalidated(source, found["class_counts"]),
+        ],
         "metric": getattr(source, "metric", None),
         "fold": getattr(source, "fold", None),
     }
@@ -315,6 +337,7 @@ def _check(row: Row, source: Source) -> None:
 
 def _check_classes(source: Source, counts: dict[str, list[int]]) -> None:
     names = source.class_names
+    said = f" (its label {said})" if (said := rating(names)) else ""
     trained = [name for name, count in zip(names, counts["train"], strict=True) if count]
     for split in ("test", "validation"):
         for name, count in zip(names, counts[split], strict=True):
@@ -324,5 +347,34 @@ def _check_classes(source: Source, counts: dict[str, list[int]]) -> None:
                 texts = "text" if count == 1 else "texts"
                 raise UserError(
                     f"data set '{source.name}': the class '{name}' has {count:,} {split} {texts} and none to "
-                    f"train on; add some to train, or remove these{hint}"
+                    f"train on; add some to train, or remove these{hint}{said}"
                 )
+
+
+def _unvalidated(source: Source, counts: dict[str, list[int]]) -> Iterator[str]:
+    """Yield which classes of the training split have no validation text, and the way out, if there is any."""
+    few, most = FirstFew(), 0
+    for name, *numbers in zip(source.class_names, *(counts[split] for split in SPLITS), strict=True):
+        if numbers[0] and not numbers[1]:
+            few.add(f"'{name}'")
+            most = max(most, sum(numbers))
+    if few.count:
+        what = "1 class has" if few.count == 1 else f"{few.count:,} classes have"
+        named = getattr(source, "spelling", source.name)
+        hint = (
+            f"; leave out classes of few texts with `min_per_class` {most + 1}" if takes_small(named) else ""
+        )
+        yield f"{named}: {what} no validation text, so no search sees their errors ({few}){hint}"
+
+
+def _save_groups(grouped: dict[TextWriter, array[int]], named: int) -> list[NDArray[np.int32]]:
+    """Write the group of each row, where there are any; a row without one (-1) gets one of its own."""
+    saved: list[NDArray[np.int32]] = []
+    for writer, numbers in grouped.items() if named else ():
+        groups = np.array(numbers, dtype=np.int32)
+        alone = np.flatnonzero(groups < 0)
+        groups[alone] = np.arange(named, named + len(alone), dtype=np.int32)
+        named += len(alone)
+        writer.save_groups(groups)
+        saved.append(groups)
+    return saved

@@ -10,7 +10,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePath
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,6 +54,13 @@ class SourceOptions:
         ``--text-column`` and ``--label-column`` of a table; None means that they are found.
     quoting : str or None
         ``--quoting`` of CSV and TSV; None means that quotes quote, and that doubtful ones are refused.
+    split_column, group_column : str or None
+        Of a table, by ``--columns``: which texts are for training, and which belong together. The split is
+        found by its name where it is None, and ``""`` is none.
+    drop_missing : bool
+        Whether rows of a table without a text or a label are left out; otherwise they are refused.
+    min_per_class : int or None
+        Classes of fewer texts are left out.
     """
 
     data_dir: Path | None = None
@@ -62,6 +69,23 @@ class SourceOptions:
     text_column: str | None = None
     label_column: str | None = None
     quoting: str | None = None
+    split_column: str | None = None
+    group_column: str | None = None
+    drop_missing: bool = False
+    min_per_class: int | None = None
+
+    def given(self) -> list[str]:
+        """Return the names of the settings of files that were given."""
+        return [name for name in _TAKERS if getattr(self, name) not in (None, False)]
+
+    def shown(self) -> str:
+        """Return the settings by which two data sets of one file differ, for people, or nothing."""
+        said = [
+            name if getattr(self, name) is True else f"{name} '{getattr(self, name)}'"
+            for name in self.given()
+            if name in CONTENT
+        ]
+        return f" ({', '.join(said)})" if said else ""
 
 
 @runtime_checkable
@@ -129,7 +153,15 @@ _TAKERS = {
     "quoting": ("csv",),
     "text_column": ("csv", "tfds"),
     "label_column": ("csv", "tfds"),
+    "split_column": ("csv",),
+    "group_column": ("csv",),
+    "drop_missing": ("csv",),
+    "min_per_class": ("csv", "dir"),
 }
+CONTENT = ("split_column", "group_column", "drop_missing", "min_per_class")
+"""Settings that change what a data set of files holds, which its home says."""
+SPELLED = {"split_column": "columns", "group_column": "columns"}
+"""How users spell settings that have no option of their name."""
 _BUILT_IN = ("imdb", "imdb-int", "sample", "stack-overflow", *PREFIXES)
 _LONGEST_NAME = 60
 
@@ -156,16 +188,22 @@ def get_source(name: str, options: SourceOptions) -> Source:
     if not registered and not argument.strip():
         raise UserError(f"data set '{name}': expected {_SPELLINGS[prefix]}")
     kind = name if registered else prefix
-    for option, takers in _TAKERS.items():
-        if getattr(options, option) is not None and kind in _BUILT_IN and kind not in takers:
+    for option in options.given():
+        if kind in _BUILT_IN and kind not in (takers := _TAKERS[option]):
             listed = ", ".join(_SPELLINGS.get(taker, taker) for taker in takers)
-            raise UserError(f"`{option}` has no meaning for '{name}'; it is for {listed}")
+            spelling = SPELLED.get(option, option)
+            raise UserError(f"`{spelling}` has no meaning for '{name}'; it is for {listed}")
     source: Source
     if registered:
         source = DATASETS.load(name)(options)
     else:
         source = load_target(PREFIXES[prefix], "data set")(argument, options)
     return source
+
+
+def takes_small(spelling: str) -> bool:
+    """Return whether `min_per_class` has a meaning for a data set."""
+    return spelling.partition(":")[0] in _TAKERS["min_per_class"]
 
 
 def _unknown(name: str) -> UserError:
@@ -261,8 +299,10 @@ def split_of(word: str) -> str | None:
     return next((split for split, words in _WORDS.items() if plain in words), None)
 
 
-def draw_stratified(labels: NDArray[np.int32], share: float, seed: int) -> NDArray[np.bool_]:
-    """Draw a share of each class, rounded to whole rows.
+def draw_stratified(
+    labels: NDArray[np.int32], share: float, seed: int, groups: NDArray[Any] | None = None
+) -> NDArray[np.bool_]:
+    """Draw a share of each class, rounded to whole rows; of groups, as near to it as whole groups come.
 
     Parameters
     ----------
@@ -272,6 +312,8 @@ def draw_stratified(labels: NDArray[np.int32], share: float, seed: int) -> NDArr
         Between 0 and 1.
     seed : int
         Of the draw.
+    groups : ndarray, shape [n], optional
+        Group of each row. In random order, each is drawn that brings the classes nearer to their shares.
 
     Returns
     -------
@@ -279,6 +321,8 @@ def draw_stratified(labels: NDArray[np.int32], share: float, seed: int) -> NDArr
         True where a row was drawn.
     """
     generator = np.random.default_rng(seed)
+    if groups is not None:
+        return _draw_groups(labels, share, generator, groups)
     drawn = np.zeros(len(labels), dtype=bool)
     for label in np.unique(labels):
         rows = np.flatnonzero(labels == label)
@@ -286,7 +330,27 @@ def draw_stratified(labels: NDArray[np.int32], share: float, seed: int) -> NDArr
     return drawn
 
 
-def draw_test(labels: NDArray[np.int32], splits: NDArray[np.str_]) -> NDArray[np.str_]:
+def _draw_groups(
+    labels: NDArray[np.int32], share: float, generator: np.random.Generator, groups: NDArray[Any]
+) -> NDArray[np.bool_]:
+    drawn = np.zeros(len(labels), dtype=bool)
+    _, codes = np.unique(labels, return_inverse=True)
+    left = np.round(share * np.bincount(codes)).astype(np.int64)
+    _, sizes = np.unique(groups, return_counts=True)
+    members = np.split(np.argsort(groups, kind="stable"), np.cumsum(sizes)[:-1])
+    for group in generator.permutation(len(members)):
+        classes, counts = np.unique(codes[members[group]], return_counts=True)
+        if np.abs(left[classes] - counts).sum() < np.abs(left[classes]).sum():
+            drawn[members[group]] = True
+            left[classes] -= counts
+    if left.any() and not drawn.any():
+        drawn[min(members, key=len)] = True
+    return drawn
+
+
+def draw_test(
+    labels: NDArray[np.int32], splits: NDArray[np.str_], groups: NDArray[Any] | None = None
+) -> NDArray[np.str_]:
     """Return the split of each row: where a data set has no test split, one is drawn from its training rows.
 
     Parameters
@@ -295,6 +359,8 @@ def draw_test(labels: NDArray[np.int32], splits: NDArray[np.str_]) -> NDArray[np
         Class of each row.
     splits : ndarray of str, shape [n]
         Split of each row, as the data set says.
+    groups : ndarray, shape [n], optional
+        Group of each row.
 
     Returns
     -------
@@ -304,12 +370,13 @@ def draw_test(labels: NDArray[np.int32], splits: NDArray[np.str_]) -> NDArray[np
     drawn = splits.copy()
     if "test" not in splits:
         train = np.flatnonzero(splits == "train")
-        drawn[train[draw_stratified(labels[train], TEST_SHARE, TEST_SEED)]] = "test"
+        own = None if groups is None else groups[train]
+        drawn[train[draw_stratified(labels[train], TEST_SHARE, TEST_SEED, own)]] = "test"
     return drawn
 
 
 def split_validation(
-    labels: NDArray[np.int32], own: NDArray[np.bool_], share: float
+    labels: NDArray[np.int32], own: NDArray[np.bool_], share: float, groups: NDArray[Any] | None = None
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the rows of the training and validation splits.
 
@@ -322,6 +389,8 @@ def split_validation(
     share : float
         Where no row is the source's own validation: share of each class that is drawn, by a fixed
         seed.
+    groups : ndarray, shape [n], optional
+        Group of each row; groups that are drawn are drawn whole.
 
     Returns
     -------
@@ -329,7 +398,7 @@ def split_validation(
         Row numbers, ascending.
     """
     if not own.any():
-        own = draw_stratified(labels, share, SPLIT_SEED)
+        own = draw_stratified(labels, share, SPLIT_SEED, groups)
     return np.flatnonzero(~own), np.flatnonzero(own)
 
 
@@ -347,7 +416,7 @@ class FileSource:
     """
 
     def __init__(self, spelling: str, home: str, options: SourceOptions) -> None:
-        self.name, self.home = experiment_name(spelling), home
+        self.name, self.home = experiment_name(spelling), home + options.shown()
         self.spelling, self.options = spelling, options
         self.notices: list[str] = []
         self.test_drawn = False
@@ -365,12 +434,15 @@ class FileSource:
         """Return the share of train that becomes validation; 0 where the set has that split."""
         return validation_share(self.options.validation_share, own, self.spelling)
 
-    def with_test(self, labels: NDArray[np.int32], splits: NDArray[np.str_]) -> list[str]:
+    def with_test(
+        self, labels: NDArray[np.int32], splits: NDArray[np.str_], groups: NDArray[Any] | None = None
+    ) -> list[str]:
         """Return the split of each row, see `draw_test`, with a notice where some were drawn."""
         self.test_drawn = "test" not in splits
         if self.test_drawn:
-            self.note("it has no test split: 20 % of each class of train became one, always the same rows")
-        drawn: list[str] = draw_test(labels, splits).tolist()
+            how = "always the same rows" if groups is None else "in whole groups, always the same"
+            self.note(f"it has no test split: 20 % of each class of train became one, {how}")
+        drawn: list[str] = draw_test(labels, splits, groups).tolist()
         return drawn
 
 
