@@ -20,7 +20,7 @@ ACTIONS = ("list", "show", "prepare")
 @cli.command(
     "datasets",
     cli.option("action ACTION", "list, show or prepare", nargs="?", default="list"),
-    cli.option("name D", "a name, dir:PATH, csv:PATH or tfds:NAME, for show and prepare", nargs="?"),
+    cli.option("name D", "a name, dir:PATH, csv:PATH, hf:NAME or tfds:NAME, for show and prepare", nargs="?"),
     cli.JSON,
     *cli.DATA_OPTIONS,
 )
@@ -66,7 +66,9 @@ def _list(options: SourceOptions, as_json: bool) -> int:
         f"{record['name']:<16} {'prepared' if record['prepared'] else '-':<10} {record['home']}"
         for record in records
     ]
-    lines.append("also: dir:PATH (a folder per class), csv:PATH (also TSV, JSON Lines, Parquet), tfds:NAME")
+    lines.append(
+        "also: dir:PATH (a folder per class), csv:PATH (also TSV, JSON Lines, Parquet), hf:NAME, tfds:NAME"
+    )
     cli.show(records, "\n".join(lines), as_json)
     return cli.DONE
 

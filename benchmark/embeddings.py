@@ -37,7 +37,7 @@ _NUMBERS = [
 
 @cli.command(
     "embeddings",
-    cli.option("--dataset D", "a name, dir:PATH, csv:PATH, tfds:NAME", required=True),
+    cli.option("--dataset D", "a name, dir:PATH, csv:PATH, hf:NAME, tfds:NAME", required=True),
     cli.option("--output DIR", "the folder to make", required=True),
     *_NUMBERS,
     cli.option(

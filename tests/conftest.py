@@ -59,6 +59,7 @@ def _hermetic_session(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BENCHMARK_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
         patch.setenv("TFDS_DATA_DIR", str(tmp_path_factory.mktemp("tensorflow_datasets")))
+        patch.setenv("HF_HOME", str(tmp_path_factory.mktemp("hugging-face")))
         for name in _UNSET:
             patch.delenv(name, raising=False)
         yield

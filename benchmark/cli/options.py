@@ -226,7 +226,7 @@ DATA_DIR = option(
     "folder with tensorflow_datasets/ and other data that need not be fetched (default: BENCHMARK_DATA_DIR)",
 )
 _USES = ("text", "label", "split", "group")
-_COLUMN = "column that is the {}, for csv:PATH and tfds:NAME (default: found by its name)"
+_COLUMN = "column that is the {}, for csv:PATH, hf:NAME and tfds:NAME (default: found by its name)"
 DATA_OPTIONS = (
     DATA_DIR,
     option(
@@ -245,12 +245,15 @@ DATA_OPTIONS = (
     ),
     option(
         "--columns NAMES",
-        "columns of csv:PATH, as text=body,label=stars,split=part,group=author: split says train, validation "
-        "or test (split= is none); texts of a group stay in one split where splits are drawn",
+        "columns of csv:PATH, hf:NAME, as text=body,label=stars,split=part,group=author: split says train, "
+        "validation or test (split= is none); texts of a group stay in one split where splits are drawn",
     ),
-    switch("--drop-missing", "leave out rows of csv:PATH without a label or a text (otherwise an error)"),
+    switch(
+        "--drop-missing",
+        "leave out rows of csv:PATH and hf:NAME without a label or a text (otherwise an error)",
+    ),
     option(
-        "--min-per-class N", "leave out classes of fewer texts, in csv:PATH and dir:PATH", whole_number(1)
+        "--min-per-class N", "leave out classes of fewer texts (csv:PATH, dir:PATH, hf:NAME)", whole_number(1)
     ),
 )
 """They say where data is and how it is read; see `source_options`."""

@@ -55,8 +55,8 @@ def choose_dataset(
     Parameters
     ----------
     name : str or None
-        A name, ``dir:PATH``, ``csv:PATH`` or ``tfds:NAME``, which never falls back. None means ``imdb``
-        where it is prepared or can be fetched, otherwise ``sample``.
+        A name, ``dir:PATH``, ``csv:PATH``, ``hf:NAME`` or ``tfds:NAME``, which never falls back. None means
+        ``imdb`` where it is prepared or can be fetched, otherwise ``sample``.
     options : SourceOptions
         Data folder, validation share, encoding and columns.
     notice : callable

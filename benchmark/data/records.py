@@ -5,11 +5,11 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Protocol
 
 from benchmark.data.files import LONGEST, PACKED, FirstFew, decode, text_lines
 from benchmark.support.errors import UserError, did_you_mean, one_line
@@ -24,7 +24,29 @@ _SPACED = re.compile(rf"\s+{_QUOTED.pattern}\s*")
 _HINT = 'are the quotes in order? a quote inside quotes is written ""; `quoting` none reads quotes as text'
 
 
-class DelimitedTable:
+class Table(Protocol):
+    """Records by columns.
+
+    Attributes
+    ----------
+    columns : tuple of str
+        Their names.
+    origin : str
+        Where the names stand, for messages.
+    label_column : str or None
+        The one that is known to be the label.
+    """
+
+    columns: tuple[str, ...]
+    origin: str
+    label_column: str | None = None
+
+    def records(self, columns: Sequence[str]) -> Iterator[Record]:
+        """Yield some columns of the records, always in the same order."""
+        ...
+
+
+class DelimitedTable(Table):
     """CSV or TSV with column names in the first line, quoted as Python's `csv` does it (RFC 4180).
 
     A quote that is text can look like one that quotes: at the start of a field it takes in every line up to
@@ -147,7 +169,7 @@ class DelimitedTable:
                 yield line, fields, lines
 
 
-class JsonLinesTable:
+class JsonLinesTable(Table):
     """One JSON object a line."""
 
     origin = "of its first object"
@@ -190,7 +212,7 @@ class JsonLinesTable:
         )
 
 
-class ParquetTable:
+class ParquetTable(Table):
     """Apache Parquet, read in batches."""
 
     origin = "there"
@@ -229,10 +251,7 @@ class ParquetTable:
             raise UserError(f"{self._path} cannot be read as Parquet: {one_line(error)}") from error
 
 
-Table: TypeAlias = DelimitedTable | JsonLinesTable | ParquetTable
-"""A file of records: names of `columns`, their `origin` for messages, `records` in the order of the file."""
-
-_FORMATS: dict[str, type[Table]] = {
+_FORMATS: dict[str, Callable[[Path, str], Table]] = {
     ".csv": DelimitedTable,
     ".tsv": DelimitedTable,
     ".tab": DelimitedTable,

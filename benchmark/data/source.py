@@ -143,20 +143,21 @@ DATASETS = Registry(
 PREFIXES = {
     "csv": "benchmark.data.table:TableSource",
     "dir": "benchmark.data.folder:source",
+    "hf": "benchmark.data.hugging_face:HuggingFaceSource",
     "tfds": "benchmark.data.tfds_source:TfdsSource",
 }
 """Factories ``(str, SourceOptions) -> Source`` of data sets spelled ``prefix:what``."""
 
-_SPELLINGS = {"csv": "csv:PATH", "dir": "dir:PATH", "tfds": "tfds:NAME"}
+_SPELLINGS = {"csv": "csv:PATH", "dir": "dir:PATH", "hf": "hf:NAME", "tfds": "tfds:NAME"}
 _TAKERS = {
     "encoding": ("stack-overflow", "csv", "dir"),
     "quoting": ("csv",),
-    "text_column": ("csv", "tfds"),
-    "label_column": ("csv", "tfds"),
-    "split_column": ("csv",),
-    "group_column": ("csv",),
-    "drop_missing": ("csv",),
-    "min_per_class": ("csv", "dir"),
+    "text_column": ("csv", "hf", "tfds"),
+    "label_column": ("csv", "hf", "tfds"),
+    "split_column": ("csv", "hf"),
+    "group_column": ("csv", "hf"),
+    "drop_missing": ("csv", "hf"),
+    "min_per_class": ("csv", "dir", "hf"),
 }
 CONTENT = ("split_column", "group_column", "drop_missing", "min_per_class")
 """Settings that change what a data set of files holds, which its home says."""
@@ -172,7 +173,7 @@ def get_source(name: str, options: SourceOptions) -> Source:
     Parameters
     ----------
     name : str
-        A registered name, or ``dir:PATH``, ``csv:PATH``, ``tfds:NAME``.
+        A registered name, or ``dir:PATH``, ``csv:PATH``, ``hf:NAME``, ``tfds:NAME``.
     options : SourceOptions
         What the user said beside the name.
 
@@ -204,6 +205,13 @@ def get_source(name: str, options: SourceOptions) -> Source:
 def takes_small(spelling: str) -> bool:
     """Return whether `min_per_class` has a meaning for a data set."""
     return spelling.partition(":")[0] in _TAKERS["min_per_class"]
+
+
+def hub_stem(argument: str) -> str:
+    """Return the name and configuration of ``hf:NAME[@REVISION][:CONFIG]``; of a folder, its own name."""
+    plain = re.sub(r"@[^:]*", "", argument)
+    is_path = plain.startswith((".", "/", "~")) or plain.count("/") > 1
+    return PurePath(os.path.abspath(Path(plain).expanduser())).name if is_path else plain  # noqa: PTH100
 
 
 def _unknown(name: str) -> UserError:
@@ -256,8 +264,8 @@ def experiment_name(name: str) -> str:
     Returns
     -------
     str
-        For ``dir:PATH``, ``csv:PATH`` and ``tfds:NAME`` a short name that is safe in file names and in
-        MLflow; any other name as it is.
+        For ``dir:PATH``, ``csv:PATH``, ``hf:NAME`` and ``tfds:NAME`` a short name that is safe in file names
+        and in MLflow; any other name as it is.
 
     Examples
     --------
@@ -269,6 +277,8 @@ def experiment_name(name: str) -> str:
         return name
     if kind == "tfds":
         stem = argument.partition(":")[0]
+    elif kind == "hf":
+        stem = hub_stem(argument)
     else:
         path = PurePath(os.path.abspath(Path(argument).expanduser()))  # noqa: PTH100 (links keep their name)
         stem = path.stem if kind == "csv" else path.name

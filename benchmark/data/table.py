@@ -121,49 +121,32 @@ class _Scan(NamedTuple):
     groups: list[str]
 
 
-class TableSource(FileSource):
-    """A table. It is read twice: first labels and splits, then the texts, and never held in memory.
+class RecordsSource(FileSource):
+    """Records. They are read twice: first labels and splits, then the texts, and never held in memory."""
 
-    Parameters
-    ----------
-    argument : str
-        Path of the file; the end of its name says what it is.
-    options : SourceOptions
-        Encoding, columns, quoting and validation share.
-    """
+    _file: str
+    """What messages about one record call the source."""
 
-    def __init__(self, argument: str, options: SourceOptions) -> None:
-        self._path = path = Path(argument).expanduser()
-        if path.is_dir():
-            raise UserError(f"csv:{argument} is a folder; to read a folder per class write dir:{argument}")
-        if not path.exists():
-            raise missing(f"csv:{argument}", path, "file")
-        if not path.is_file():
-            raise UserError(f"csv:{argument} is not a regular file")
-        super().__init__(f"csv:{path}", str(path.absolute()), options)
-        self._shown = str(path)
-        self._encoding = file_encoding(path) if options.encoding is None else check_encoding(options.encoding)
-        self._use(open_table(path, self._encoding, options.quoting))
+    def _open(self) -> Table:
+        """Open the records."""
+        raise NotImplementedError
 
-    def _use(self, table: Table) -> None:
-        self._table, options = table, self.options
-        self._columns = find_columns(
+    @cached_property
+    def _table(self) -> Table:
+        return self._open()
+
+    @cached_property
+    def _columns(self) -> Columns:
+        options, table = self.options, self._table
+        return find_columns(
             self.spelling,
             table.columns,
             options.text_column,
-            options.label_column,
+            options.label_column or table.label_column,
             table.origin,
             split=options.split_column,
             group=options.group_column,
         )
-
-    def key(self) -> str:
-        """Return a digest of path, size and time of the file, encoding, columns, quoting and share."""
-        options = self.options
-        facts = (self._encoding, tuple(self._columns)[:3], options.quoting, options.validation_share)
-        # Where they are not given, the key is that of versions that did not know them.
-        later = {name: getattr(options, name) for name in _LATER if name in options.given()}
-        return fingerprint([stamp(self._path)], *facts, *([later] if later else []))
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -184,12 +167,12 @@ class TableSource(FileSource):
         records = self._table.records([self._columns.text])
         for record, is_kept in zip_longest(records, scan.kept):
             if record is None or is_kept is None:
-                raise UserError(f"{self._shown} was changed while it was read; try again")
+                raise UserError(f"{self._file} was changed while it was read; try again")
             where, (text,) = record
             if not is_kept:
                 continue
             if not isinstance(text, str):
-                raise UserError(f"{self._shown}, {where}: the text is {_kind(text)}; expected a string")
+                raise UserError(f"{self._file}, {where}: the text is {_kind(text)}; expected a string")
             split, label, group = next(kept)
             yield Row(split, text, label, where, group)
 
@@ -240,7 +223,8 @@ class TableSource(FileSource):
         unnumbered = self._unnumbered(codes, labels, total)
         if not codes:
             raise self.error(f"none of {total} records has both a text and a label")
-        order, numbers, self.notices = self._classes(codes)
+        order, numbers, said_of_them = self._classes(codes)
+        self.notices += said_of_them
         dropped = len(kept) - len(labels) + unnumbered
         if dropped:
             self.note(
@@ -296,12 +280,12 @@ class TableSource(FileSource):
     def _word(self, value: Any, where: str, what: str) -> str:
         if value is not None and not isinstance(value, str | int | float | Decimal):
             raise UserError(
-                f"{self._shown}, {where}: the {what} is {_kind(value)}; expected a word or a number"
+                f"{self._file}, {where}: the {what} is {_kind(value)}; expected a word or a number"
             )
         word = "" if value is None or value != value else str(value).strip()
         if bad := _NO_TEXT.search(word):
             raise UserError(
-                f"{self._shown}, {where}: the {what} {word!a} holds {bad[0]!a}, which no text holds"
+                f"{self._file}, {where}: the {what} {word!a} holds {bad[0]!a}, which no text holds"
             )
         return word
 
@@ -309,10 +293,46 @@ class TableSource(FileSource):
         split = split_of(str(value))
         if split is None:
             raise UserError(
-                f"{self._shown}, {where}: '{'' if value is None else value}' in the column "
+                f"{self._file}, {where}: '{'' if value is None else value}' in the column "
                 f"'{self._columns.split}' is not a split; expected train, validation or test"
             )
         return split
+
+
+class TableSource(RecordsSource):
+    """A table: CSV, TSV, JSON Lines, Parquet.
+
+    Parameters
+    ----------
+    argument : str
+        Path of the file; the end of its name says what it is.
+    options : SourceOptions
+        Encoding, columns, quoting and validation share.
+    """
+
+    def __init__(self, argument: str, options: SourceOptions) -> None:
+        self._path = path = Path(argument).expanduser()
+        if path.is_dir():
+            raise UserError(f"csv:{argument} is a folder; to read a folder per class write dir:{argument}")
+        if not path.exists():
+            raise missing(f"csv:{argument}", path, "file")
+        if not path.is_file():
+            raise UserError(f"csv:{argument} is not a regular file")
+        super().__init__(f"csv:{path}", str(path.absolute()), options)
+        self._file = str(path)
+        self._encoding = file_encoding(path) if options.encoding is None else check_encoding(options.encoding)
+        _ = self._columns  # a misspelt one is found now
+
+    def _open(self) -> Table:
+        return open_table(self._path, self._encoding, self.options.quoting)
+
+    def key(self) -> str:
+        """Return a digest of path, size and time of the file, encoding, columns, quoting and share."""
+        options = self.options
+        facts = (self._encoding, tuple(self._columns)[:3], options.quoting, options.validation_share)
+        # Where they are not given, the key is that of versions that did not know them.
+        later = {name: getattr(options, name) for name in _LATER if name in options.given()}
+        return fingerprint([stamp(self._path)], *facts, *([later] if later else []))
 
 
 def _kind(value: Any) -> str:

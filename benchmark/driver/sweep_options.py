@@ -60,7 +60,7 @@ OPTIONS = (
     ),
     cli.option(
         "--dataset D",
-        "data set: a name, dir:PATH, csv:PATH or tfds:NAME (default: imdb where it is available, "
+        "data set: a name, dir:PATH, csv:PATH, hf:NAME or tfds:NAME (default: imdb where it is available, "
         "otherwise sample)",
     ),
     cli.FOLDS,

@@ -508,7 +508,7 @@ def test_a_table_that_changes_while_it_is_read(tmp_path):
 
 def test_options_of_tables_are_refused_where_they_mean_nothing(tmp_path, refused):
     assert refused("sample", "--text-column", "x") == (
-        "--text-column has no meaning for 'sample'; it is for csv:PATH, tfds:NAME"
+        "--text-column has no meaning for 'sample'; it is for csv:PATH, hf:NAME, tfds:NAME"
     )
     assert "--quoting has no meaning for 'dir:x'; it is for csv:PATH" in refused("dir:x", "--quoting", "none")
     write_table(tmp_path / "r.jsonl", [{"text": "a", "label": 1}])
