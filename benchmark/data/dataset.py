@@ -176,6 +176,9 @@ class Dataset:
         What its source says that models are to be compared by.
     fold : Fold or None
         Which fold it is, where data without a test split were divided.
+    auto_tokens : str
+        Form of the tokens where nothing is set, see `benchmark.data.scripts`; ``words`` but for files of
+        the user.
     """
 
     folder: Path
@@ -191,6 +194,7 @@ class Dataset:
     class_counts: dict[str, list[int]] = field(default_factory=dict)
     metric: str | None = None
     fold: Fold | None = None
+    auto_tokens: str = "words"
 
     @classmethod
     def open(cls, folder: Path, digest: str | None = None) -> Dataset | None:
@@ -212,6 +216,7 @@ class Dataset:
             class_counts=meta["facts"]["class_counts"],
             metric=meta.get("metric"),
             fold=Fold(*meta["fold"]) if meta.get("fold") else None,
+            auto_tokens=meta.get("auto_tokens", "words"),  # an entry of before keeps its runs' ids
         )
 
     @property

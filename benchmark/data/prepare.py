@@ -22,6 +22,7 @@ from benchmark.data.dataset import Dataset, TextWriter
 from benchmark.data.files import FirstFew
 from benchmark.data.folds import fold_sources
 from benchmark.data.labels import rating
+from benchmark.data.scripts import fitting_tokens
 from benchmark.data.source import (
     SPELLED,
     SPLITS,
@@ -29,8 +30,8 @@ from benchmark.data.source import (
     Source,
     SourceOptions,
     get_source,
+    own_files,
     split_validation,
-    takes_small,
 )
 from benchmark.data.text import STANDARDIZER_VERSION, tokenize
 from benchmark.data.tfds_source import ImdbSource
@@ -291,6 +292,11 @@ def _fill(folder: Path, source: Source, line: Callable[[str], None]) -> dict[str
     )
     np.save(folder / "train_rows.npy", train)
     np.save(folder / "validation_rows.npy", validation)
+    auto, said = fitting_tokens(list(numbers), visible, train)
+    if not own_files(getattr(source, "spelling", "")):
+        auto = "words"
+    elif auto != "words":
+        said = f"{said.partition(': try')[0]}: tokens are {auto} unless `set` tokens=… says otherwise"
     words, rank = rank_words(list(numbers), visible, train)
     (folder / "vocabulary.txt").write_bytes(b"\n".join(words))
     visible.finish(rank)
@@ -317,7 +323,9 @@ def _fill(folder: Path, source: Source, line: Callable[[str], None]) -> dict[str
         "notices": [
             *getattr(source, "notices", ()),  # optional, see `Source`
             *_unvalidated(source, found["class_counts"]),
+            *([f"{getattr(source, 'spelling', source.name)}: {said}"] if said else []),
         ],
+        "auto_tokens": auto,
         "metric": getattr(source, "metric", None),
         "fold": getattr(source, "fold", None),
     }
@@ -361,9 +369,7 @@ def _unvalidated(source: Source, counts: dict[str, list[int]]) -> Iterator[str]:
     if few.count:
         what = "1 class has" if few.count == 1 else f"{few.count:,} classes have"
         named = getattr(source, "spelling", source.name)
-        hint = (
-            f"; leave out classes of few texts with `min_per_class` {most + 1}" if takes_small(named) else ""
-        )
+        hint = f"; leave out classes of few texts with `min_per_class` {most + 1}" if own_files(named) else ""
         yield f"{named}: {what} no validation text, so no search sees their errors ({few}){hint}"
 
 

@@ -202,8 +202,8 @@ def get_source(name: str, options: SourceOptions) -> Source:
     return source
 
 
-def takes_small(spelling: str) -> bool:
-    """Return whether `min_per_class` has a meaning for a data set."""
+def own_files(spelling: str) -> bool:
+    """Return whether a data set is one of the user, in files, for which `min_per_class` has a meaning."""
     return spelling.partition(":")[0] in _TAKERS["min_per_class"]
 
 

@@ -148,6 +148,11 @@ def _cut(text: str, form: str) -> list[str]:
     return [token.replace(" ", SPACE) for token in cut] if form == "subwords" else cut
 
 
+def character_classes(text: str) -> bytes:
+    """Return the class of each character for word boundaries, one letter each."""
+    return _classes("words")[np.frombuffer(text.encode("utf-32-le"), dtype=np.uint32)].tobytes()
+
+
 @lru_cache
 def _classes(table: str) -> NDArray[np.uint8]:
     """Return the classes of all characters, by code point, as letters of ASCII."""

@@ -261,7 +261,10 @@ def make_plan(model: str, dataset: Dataset, config: SweepConfig, space_file: Pat
         When word vectors or a module that the model needs is unavailable.
     """
     description = describe(model)
-    space = resolve_space(description, space_file).fix(_own_overrides(description, config.overrides))
+    own = _own_overrides(description, config.overrides)
+    if own.get("tokens") == "auto":
+        own["tokens"] = dataset.auto_tokens
+    space = resolve_space(description, space_file, dataset.auto_tokens).fix(own)
     if not _is_small(space, dataset, config):
         config = config.model_copy(update={"small_data": None})
     plan = Plan(description, dataset, space, config)
@@ -444,14 +447,19 @@ def _identify(model: Description, name: str, value: Scalar) -> Resource:
     return resource
 
 
-def resolve_space(model: Description, space_file: Path | None = None) -> Space:
-    """Return the space of a model: the given file, the shipped one, or one made from its defaults."""
+def resolve_space(model: Description, space_file: Path | None = None, tokens: str = "words") -> Space:
+    """Return the space of a model: the given file, the shipped one, or one made from its defaults.
+
+    Where a file does not say the form of tokens, it is `tokens`.
+    """
     own_file = model.file.with_suffix(".yaml")
     shipped = find_space(model.name)
     path = space_file or shipped or (own_file if model.digest and own_file.is_file() else None)
     known = shared_settings(model)
+    if known.get("tokens") == ViewSettings().tokens:
+        known["tokens"] = tokens
     if path is None:
-        return generic_space(model)
+        return generic_space(model, known)
     names = None if model.open_ended else set(known)
     space = load_space(path, names=names)
     return space.model_copy(update={"default": {**known, **space.default}})
@@ -464,9 +472,8 @@ def shared_settings(model: Description) -> dict[str, Scalar]:
     return {**view, **training, **CommonSettings().model_dump(), **model.parameters}
 
 
-def generic_space(model: Description) -> Space:
+def generic_space(model: Description, settings: dict[str, Scalar]) -> Space:
     """Make a space for a model without one: its defaults, and the settings that matter to all."""
-    settings = shared_settings(model)
     search = {
         "sequence_length": {"type": "int", "low": 64, "high": 512, "step": 64},
         "vocabulary_size": {"type": "categorical", "choices": [5000, 10000, 20000, 30000]},
