@@ -177,12 +177,16 @@ class HuggingFaceSource(RecordsSource):
         logging.set_verbosity_error()
         hub = urlsplit(os.environ.get("HF_ENDPOINT") or _HUB)
         host, port = hub.hostname or "", hub.port or (80 if hub.scheme == "http" else 443)
-        if self._folder is None and not reachable(host, port):
+        cache = None
+        if self._folder is not None:
+            # The library caches a folder by its last name, and would give it as the hub's set of that name.
+            cache = Path(config.HF_DATASETS_CACHE) / "textbench-folders"
+        elif not reachable(host, port):
             config.HF_HUB_OFFLINE = True  # for what the library has in its cache
         with self._errors():
             try:
                 where = str(self._folder or self._name)
-                return load_dataset_builder(where, self._config, revision=self._revision)
+                return load_dataset_builder(where, self._config, revision=self._revision, cache_dir=cache)
             except ConnectionError as error:
                 raise self.error(
                     f"cannot be fetched: {host} cannot be reached from here, and the library datasets has no "

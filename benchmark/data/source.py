@@ -81,7 +81,7 @@ class SourceOptions:
     def shown(self) -> str:
         """Return the settings by which two data sets of one file differ, for people, or nothing."""
         said = [
-            name if getattr(self, name) is True else f"{name} '{getattr(self, name)}'"
+            name if getattr(self, name) is True else f"{name} {getattr(self, name)!r}"
             for name in self.given()
             if name in CONTENT
         ]

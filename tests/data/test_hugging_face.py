@@ -187,6 +187,16 @@ def test_a_hub_out_of_reach_is_one_line_within_seconds(own_cache, refused, monke
     )
 
 
+def test_a_folder_is_not_taken_for_a_set_of_the_hub(reviews, own_cache, monkeypatch, refused):
+    from datasets import config
+
+    assert get(reviews).class_names == ("positive", "negative")
+    monkeypatch.setattr(config, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(hugging_face, "reachable", lambda host, port: False)
+    reviews.rename(reviews.with_name("moved"))
+    assert "hf:reviews: cannot be fetched" in refused("hf:reviews")
+
+
 @pytest.mark.parametrize(
     ("spelling", "name"),
     [
