@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
+from itertools import count
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,7 +19,7 @@ import numpy as np
 
 from benchmark.data.files import fingerprint, stamp
 from benchmark.data.records import Record, Table
-from benchmark.data.source import SPLITS, SourceOptions, split_of
+from benchmark.data.source import SPLITS, SourceOptions, is_path, split_of
 from benchmark.data.table import Columns, RecordsSource
 from benchmark.support.errors import UserError, one_line
 from benchmark.support.retries import reachable
@@ -54,14 +55,12 @@ class SplitTable(Table):
         """Yield records; a class is its name, and None where it is -1 as on the hub."""
         features = [column for column in columns if column != _SPLIT]
         for split, content in self._splits.items():
-            number = 0
+            number = count()
             for batch in content.select_columns(features).iter(_BATCH):
-                size = len(batch[features[0]])
-                values = {name: [self._name_of(name, value) for value in batch[name]] for name in features}
-                values[_SPLIT] = [split] * size
+                values = {name: self._named(name, batch[name]) for name in features}
+                values[_SPLIT] = [split] * len(values[features[0]])
                 for row in zip(*(values[column] for column in columns), strict=True):
-                    yield f"{split} {number}", row
-                    number += 1
+                    yield f"{split} {next(number)}", row
 
     def leave_out_unlabelled(self, column: str) -> Iterator[str]:
         """Leave out the splits other than train in which no record has a label, and yield their names."""
@@ -71,11 +70,9 @@ class SplitTable(Table):
                 del self._splits[split]
                 yield split
 
-    def _name_of(self, column: str, value: Any) -> Any:
+    def _named(self, column: str, values: list[Any]) -> list[Any]:
         names = self.class_names.get(column)
-        if names is None or value is None:
-            return value
-        return names[value] if value >= 0 else None
+        return values if names is None else [names[n] if n is not None and n >= 0 else None for n in values]
 
 
 class HuggingFaceSource(RecordsSource):
@@ -91,27 +88,25 @@ class HuggingFaceSource(RecordsSource):
 
     def __init__(self, argument: str, options: SourceOptions) -> None:
         spelling, match = f"hf:{argument}", _NAME.fullmatch(argument)
-        path = Path(argument).expanduser()
-        if path.is_dir():  # whatever its name
-            name, self._revision, self._config = argument, None, None
+        if Path(argument).expanduser().is_dir():  # whatever its name
+            self._name, self._revision, self._config = argument, None, None
         elif match is None:
             raise UserError(
                 f"data set '{spelling}': expected a name of the Hugging Face hub or a folder, as "
                 "hf:stanfordnlp/imdb, hf:nyu-mll/glue:sst2, hf:ag_news@main or hf:./folder"
             )
         else:
-            name, self._revision, self._config = match.group("name", "revision", "config")
-            path = Path(name).expanduser()
+            self._name, self._revision, self._config = match.group("name", "revision", "config")
+        path = Path(self._name).expanduser()
         self._folder = path.absolute() if path.is_dir() else None
+        super().__init__(spelling, str(self._folder or f"Hugging Face {argument}"), options)
+        self._file = spelling
         if path.is_file():
-            raise UserError(f"{spelling} is a file; to read a table write csv:{name}")
-        if self._folder is None and (name.startswith((".", "/", "~")) or name.count("/") > 1):
-            raise UserError(f"{spelling}: there is no such folder")
+            raise self.error(f"this is a file; to read a table write csv:{self._name}")
+        if self._folder is None and is_path(self._name):
+            raise self.error("there is no such folder")
         if self._folder is not None and self._revision is not None:
-            raise UserError(f"{spelling}: a folder has no revisions; leave out '@{self._revision}'")
-        home = str(self._folder or f"Hugging Face {argument}")
-        super().__init__(spelling, home, options)
-        self._name, self._file = name, spelling
+            raise self.error(f"a folder has no revisions; leave out '@{self._revision}'")
 
     def key(self) -> str:
         """Return a digest of the files of a folder, or the commit on the hub, and of the settings."""

@@ -210,8 +210,12 @@ def own_files(spelling: str) -> bool:
 def hub_stem(argument: str) -> str:
     """Return the name and configuration of ``hf:NAME[@REVISION][:CONFIG]``; of a folder, its own name."""
     plain = re.sub(r"@[^:]*", "", argument)
-    is_path = plain.startswith((".", "/", "~")) or plain.count("/") > 1
-    return PurePath(os.path.abspath(Path(plain).expanduser())).name if is_path else plain  # noqa: PTH100
+    return PurePath(os.path.abspath(Path(plain).expanduser())).name if is_path(plain) else plain  # noqa: PTH100
+
+
+def is_path(name: str) -> bool:
+    """Return whether ``hf:`` and this can only be a folder, which has no name on the hub."""
+    return name.startswith((".", "/", "~")) or name.count("/") > 1
 
 
 def _unknown(name: str) -> UserError:

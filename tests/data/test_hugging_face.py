@@ -158,7 +158,7 @@ def test_several_configurations(tmp_path, own_cache, refused):
         ("hf:a@", "expected a name of the Hugging Face hub or a folder"),
         ("hf:./nothing", "hf:./nothing: there is no such folder"),
         ("hf:a/b/c", "hf:a/b/c: there is no such folder"),
-        ("hf:table.csv", "is a file; to read a table write csv:table.csv"),
+        ("hf:table.csv", "this is a file; to read a table write csv:table.csv"),
         ("hf:empty", "hf:empty: cannot be read"),
         ("hf:empty@main", "a folder has no revisions"),
         ("hff:x", "did you mean 'hf:x'?"),
