@@ -176,6 +176,7 @@ class FoldSource:
         source = folds.source
         self.name, self.home = folds_name(source.name, folds.number), source.home
         self.metric = getattr(source, "metric", None)
+        self.spelling = getattr(source, "spelling", source.name)  # by which it is the user's, as the data are
 
     @property
     def class_names(self) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ import pytest
 
 from benchmark.data import prepare as prepare_module
 from benchmark.data.data_profile import describe
-from benchmark.data.prepare import prepare
+from benchmark.data.prepare import choose_folds, prepare
 from benchmark.data.source import SourceOptions, get_source
 from benchmark.plan.run_specs import make_plan
 from benchmark.spec.config import SweepConfig
@@ -126,6 +126,12 @@ def test_published_data_are_words_with_a_hint(own_cache, make_source):
     dataset = prepare(make_source(rows))
     assert dataset.auto_tokens == "words"
     assert ["try `set` tokens=unicode_words" in line for line in hints(dataset)] == [True]
+
+
+def test_a_fold_of_own_data_is_cut_as_the_data_are(tmp_path, own_cache):
+    made(tmp_path, CHINESE)
+    folds = choose_folds(f"csv:{tmp_path / 'r.jsonl'}", SourceOptions(), 2, print, print)
+    assert [fold.auto_tokens for fold in folds] == ["unicode_words"] * 2
 
 
 def test_the_sample_needs_no_hint(sample):
