@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmark.data.cache import META, Files, cache_root, locked, unpack_entry, write_entry
 from benchmark.data.data_profile import find_facts, notices, shared_texts
