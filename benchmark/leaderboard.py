@@ -30,8 +30,8 @@ _FORMATS = ("table", "md", "csv", "json", "tex", "html")
     cli.switch("--wide", "all columns of the table"),
     cli.option(
         "--baseline M",
-        "model or model:tier that rows are compared with (default: tfidf-logreg, else avg-pool, else the "
-        "last default row)",
+        "model or model:tier that rows are compared with (default: the better of linear-words and "
+        "linear-characters in validation, else tfidf-logreg, else avg-pool, else the last default row)",
     ),
     cli.METRIC,
     cli.MARGIN,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -19,8 +20,9 @@ from benchmark.stats.intervals import MIN_SEEDS
 from benchmark.stats.verdicts import Comparison, Scale, family, rank_ranges
 
 LEVEL = 0.95
-BASELINES = ("tfidf-logreg", "avg-pool")
-"""What rows are compared with, where the user names nothing else: the first of these that is there."""
+BASELINES = (("linear-words", "linear-characters"), ("tfidf-logreg",), ("avg-pool",))
+"""What rows are compared with, where the user names nothing else: of the first of these that are there, the
+one that is better on the validation split."""
 
 Values = Mapping[int, NDArray[Any]]
 """Of each test example the value that the run of a seed has: right or wrong, or a pseudo-value;
@@ -162,7 +164,8 @@ def with_differences(
     """Add each row's difference to the baseline of its section: all of them are one family."""
     system, changed = systems(rows), list(rows)
     for places in _races(rows, [place for place, row in enumerate(rows) if row.counts]):
-        base = baseline_of([rows[place] for place in places], baseline)
+        usable = places if baseline else [place for place in places if system[place] in runs]
+        base = baseline_of([rows[place] for place in usable or places], baseline)
         if base is None:
             continue
         other = system[rows.index(base)]
@@ -245,7 +248,8 @@ def baseline_of(rows: Sequence[BoardRow], asked: str | None = None) -> BoardRow 
     rows : sequence of BoardRow
         Rows that are ranked together, best first.
     asked : str, optional
-        ``model`` (its default tier where it has one) or ``model:tier``; None leaves the choice to us.
+        ``model`` (its default tier where it has one) or ``model:tier``; None leaves the choice to us. It
+        does not depend on test results, which a baseline chosen by them would spoil.
 
     Returns
     -------
@@ -257,11 +261,14 @@ def baseline_of(rows: Sequence[BoardRow], asked: str | None = None) -> BoardRow 
         named = [row for row in rows if row.model == model and row.tier == (tier or row.tier)]
         return next((row for row in named if row.tier == "default"), named[0] if named else None)
     defaults = [row for row in rows if row.tier == "default"]
-    for model in BASELINES:
-        for row in defaults:
-            if row.model == model:
-                return row
+    for models in BASELINES:
+        if found := {row.model: row for row in reversed(defaults) if row.model in models}:
+            return max(found.values(), key=_validated)
     return (defaults or list(rows))[-1]
+
+
+def _validated(row: BoardRow) -> float:
+    return -math.inf if row.val_mean is None else get_metric(row.metric).sign * row.val_mean
 
 
 def as_printed(board: Board) -> Board:

@@ -187,12 +187,31 @@ def test_which_row_is_the_baseline():
     known = made(("lstm", default), ("avg-pool", default), ("tfidf-logreg", default), ("majority", default))
     assert baseline_of(known).model == "tfidf-logreg"
     assert baseline_of(known[:2]).model == "avg-pool"
+    linear = made(("linear-words", default), ("linear-characters", default), ("tfidf-logreg", default))
+    assert baseline_of(linear).model == "linear-words"
+    by_validation = [row.model_copy(update={"val_mean": 0.8 + n / 100}) for n, row in enumerate(linear)]
+    assert baseline_of(by_validation).model == "linear-characters"
+    assert baseline_of(by_validation[2:]).model == "tfidf-logreg"
     own = made(("mine", ("tuned",)), ("mine", default), ("other", ("tuned",)))
     assert (baseline_of(own).model, baseline_of(own).tier) == ("mine", "default")
     assert baseline_of(own[2:]).model == "other"
     assert baseline_of(own, "mine").tier == "default"
     assert baseline_of(own, "mine:tuned").tier == "tuned"
     assert baseline_of(own, "other:default") is None
+
+
+def test_a_row_that_cannot_be_compared_is_the_baseline_only_where_there_is_no_other():
+    finals = (
+        runs(0.9, model="linear-words", tiers=("default",))
+        + runs(0.88, 0.88, 0.88, model="tfidf-logreg", tiers=("default",))
+        + runs(0.86, 0.86, 0.86, model="c", tiers=("default",))
+    )
+    linear, tfidf, c = rows(finals)
+    assert {linear.baseline, c.baseline} == {"tfidf-logreg (default)"}
+    assert (tfidf.baseline, linear.difference) == (None, None)
+    assert c.difference == pytest.approx(-0.02)
+    linear, tfidf, _ = rows(finals, baseline="linear-words")
+    assert (linear.baseline, tfidf.baseline) == (None, "linear-words (default)")
 
 
 def test_unknown_answers_leave_the_row_without_comparison():
