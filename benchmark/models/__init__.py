@@ -16,6 +16,8 @@ MODELS = Registry(
         # Cheapest first, which is the order of `--model all`.
         "majority": "benchmark.models.majority:build",
         "tfidf-logreg": "benchmark.models.tfidf_logreg:build",
+        "linear-words": "benchmark.models.linear_words:build",
+        "linear-characters": "benchmark.models.linear_characters:build",
         "nbsvm": "benchmark.models.nbsvm:build",
         "flatten": "benchmark.models.flatten:build",
         "avg-pool": "benchmark.models.avg_pool:build",

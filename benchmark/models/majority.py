@@ -11,6 +11,7 @@ from sklearn.pipeline import Pipeline
 from benchmark.models.task import Task
 
 INPUT = "texts"
+DETERMINISTIC = True
 
 
 def build(task: Task) -> Pipeline:

@@ -6,7 +6,7 @@ et al. 2014 (arXiv 1412.5335), who report 91.87 % on IMDB trained on all 25,000 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from scipy import sparse
@@ -16,9 +16,12 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import Pipeline
 
+from benchmark.models.ngram_counts import NgramCounts
 from benchmark.models.task import Task
+from benchmark.spec.config import Tokens
 
 INPUT = "texts"
+CHOICES = {"tokens": ("pattern", "words", "unicode_words", "characters", "subwords")}
 
 
 class LogCountRatio(TransformerMixin, BaseEstimator):
@@ -59,6 +62,7 @@ def build(
     features: int = 800_000,
     smoothing: float = 1.0,
     strength: float = 1.0,
+    tokens: Tokens | Literal["pattern"] = "pattern",
 ) -> Pipeline:
     """Count n-grams of words and punctuation, scale them, then classify linearly.
 
@@ -74,15 +78,22 @@ def build(
         Added to each count of the ratios.
     strength : float
         Inverse of the penalty (scikit-learn's ``C``).
+    tokens : {"pattern", "words", "unicode_words", "characters", "subwords"}
+        What texts are cut into; ``pattern`` is words of letters and single symbols.
 
     Returns
     -------
     sklearn.pipeline.Pipeline
         Raw texts to probabilities.
     """
-    counts = CountVectorizer(
-        ngram_range=(1, ngrams), max_features=features, binary=True, token_pattern=r"\w+|[^\w\s]"
-    )
+    counts: CountVectorizer | NgramCounts
+    if tokens == "pattern":
+        pattern = r"\w+|[^\w\s]"
+        counts = CountVectorizer(
+            ngram_range=(1, ngrams), max_features=features, binary=True, token_pattern=pattern
+        )
+    else:
+        counts = NgramCounts(tokens, ngrams, most=features, binary=True)
     # The dual problem is the smaller one: there are far more n-grams than texts.
     linear = LogisticRegression(C=strength, solver="liblinear", dual=True, max_iter=1000)
     scaled = Pipeline([("ratio", LogCountRatio(smoothing)), ("logistic", linear)])

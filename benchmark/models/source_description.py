@@ -44,6 +44,10 @@ class Description:
     ignores_padding : bool or str
         From the module's ``IGNORES_PADDING``: whether answers do not depend on padding, or the name of the
         hyper-parameter that says so.
+    deterministic : bool
+        From the module's ``DETERMINISTIC``: whether another seed gives the same model of the same texts.
+    choices : dict of str to tuple
+        From the module's ``CHOICES``: the values that hyper-parameters can have, where these are few.
     digest : str
         Of the file's content and that of the files beside it that it imports, for models from outside the
         package; "" for built-in ones.
@@ -62,6 +66,8 @@ class Description:
     input: str = "ids"
     resources: dict[str, str] = field(default_factory=dict)
     ignores_padding: bool | str = False
+    deterministic: bool = False
+    choices: dict[str, tuple[Scalar, ...]] = field(default_factory=dict)
     code: Source | None = None
 
 
@@ -101,6 +107,8 @@ def describe(name: str) -> Description:
         input=str(_constant(tree, "INPUT", "ids")),
         resources=dict(_constant(tree, "RESOURCES", {})),
         ignores_padding=_constant(tree, "IGNORES_PADDING", False),
+        deterministic=bool(_constant(tree, "DETERMINISTIC", False)),
+        choices=dict(_constant(tree, "CHOICES", {})),
         code=code if is_file_target(name) else None,
     )
 

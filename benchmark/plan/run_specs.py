@@ -28,6 +28,7 @@ from benchmark.spec.config import (
     TRAIN_KEYS,
     VIEW_KEYS,
     CommonSettings,
+    Confirmation,
     Resource,
     RunSpec,
     Scalar,
@@ -38,7 +39,7 @@ from benchmark.spec.config import (
     seed_bundle,
     without_later,
 )
-from benchmark.support.errors import MissingResource, UserError
+from benchmark.support.errors import MissingResource, UserError, did_you_mean
 from benchmark.support.registry import load_target
 from benchmark.support.yaml_file import first_problem
 
@@ -227,9 +228,21 @@ class Plan:
         return self.config.trials if self.space.search else 1
 
     @property
+    def deterministic(self) -> bool:
+        """Whether seeds change nothing: neither the model, nor which texts it is trained on."""
+        config = self.config
+        examples = config.train_examples or round(config.train_share * self.dataset.sizes["train"])
+        return self.model.deterministic and examples >= self.dataset.sizes["train"]
+
+    @property
+    def confirm(self) -> Confirmation | None:
+        """Which configurations are trained again; none where that would give what is known."""
+        return None if self.deterministic else self.config.confirm
+
+    @property
     def confirming(self) -> int:
         """Further runs of the best configurations, after as many trials."""
-        return self.config.confirm.total(self.trials) if self.config.confirm else 0
+        return self.confirm.total(self.trials) if self.confirm else 0
 
     @property
     def max_epochs(self) -> int:
@@ -283,12 +296,12 @@ def make_plan(model: str, dataset: Dataset, config: SweepConfig, space_file: Pat
         for value in space.search[name].samples():  # found out now, not in the middle of the search
             _identify(description, name, value)
     try:
-        plan.trial_spec(plan.default, 0)
+        spec = plan.trial_spec(plan.default, 0)
     except ValidationError as error:
         message = first_problem(error, TypeAdapter(RunSpec))[0]
         raise UserError(f"default configuration of '{model}': {message}") from error
     _check_metric(plan.metric, dataset)
-    _check_common(plan)
+    _check_common(plan, spec)
     _check_tokens(plan)
     return plan
 
@@ -304,7 +317,7 @@ def _is_small(space: Space, dataset: Dataset, config: SweepConfig) -> bool:
     return small and dataset.name != _AS_PUBLISHED
 
 
-def _check_common(plan: Plan) -> None:
+def _check_common(plan: Plan, spec: RunSpec) -> None:
     """Find out what the settings of all models ask for that the data set or the model cannot have."""
     name, own = plan.model.name, plan.model.parameters
     asked = {key: _asked(plan, key) for key in (COMMON_KEYS - own.keys()) & plan.default.keys()}
@@ -323,7 +336,7 @@ def _check_common(plan: Plan) -> None:
     if True in asked.get("refit", ()):
         _check_refit(plan)
     if plan.model.input == "texts" and plan.model.digest:  # those that are built in have all that is asked
-        _check_pipeline(plan, weighted="balanced" in asked.get("class_weight", ()))
+        _check_pipeline(plan, spec, weighted="balanced" in asked.get("class_weight", ()))
 
 
 def _check_refit(plan: Plan) -> None:
@@ -344,7 +357,14 @@ def _asked(plan: Plan, name: str) -> set[Scalar]:
 
 
 def _check_tokens(plan: Plan) -> None:
-    """Find out whether the forms of tokens are known, and can be made here."""
+    """Find out whether the forms of tokens are known, and can be made here; other choices, too."""
+    for name, known in plan.model.choices.items():
+        for value in _asked(plan, name) - {*known}:
+            raise UserError(
+                f"{plan.model.name}: {name} is '{value}'; {did_you_mean(str(value), map(str, known))}"
+            )
+    if "tokens" in plan.model.parameters and "subwords" in _asked(plan, "tokens"):
+        need_tokenizers()
     if plan.model.input != "ids" or "tokens" in plan.model.parameters:
         return
     for value in _asked(plan, "tokens"):
@@ -365,9 +385,8 @@ def _check_metric(name: str, dataset: Dataset) -> None:
             raise UserError(reason, setting="metric", value=name)
 
 
-def _check_pipeline(plan: Plan, weighted: bool) -> None:
+def _check_pipeline(plan: Plan, spec: RunSpec, weighted: bool) -> None:
     """Find out whether a pipeline gives no probabilities, which are stored, or cannot weigh classes."""
-    spec = plan.trial_spec(plan.default, 0)
     try:
         with importing(spec.model, spec.model_digest):
             task = Task(plan.dataset.class_names, 0, 0)

@@ -277,7 +277,7 @@ class Search:
 
     def _best(self) -> list[FrozenTrial]:
         """Return the first trial of each configuration that is to be confirmed, the best first."""
-        confirm, values = self._plan.config.confirm, self._values()
+        confirm, values = self._plan.confirm, self._values()
         if confirm is None or len(values) <= confirm.configurations:
             return []
         order = sorted(values, key=lambda config_id: self._sign * fmean(values[config_id]), reverse=True)
@@ -285,7 +285,7 @@ class Search:
 
     def _confirming(self) -> dict[int, FrozenTrial]:
         """Slots of all trials that are to confirm `_best`, one of each before the second of any."""
-        best, confirm = self._best(), self._plan.config.confirm
+        best, confirm = self._best(), self._plan.confirm
         runs = range(1, 1 + confirm.runs) if confirm else ()
         return {run * CONFIRMING + trial.user_attrs["slot"]: trial for run in runs for trial in best}
 

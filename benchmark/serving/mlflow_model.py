@@ -62,7 +62,8 @@ class TextProcessing(BaseModel):
     class_names : tuple of str
         In the order of the probabilities.
     view, length, vocabulary, merges
-        How texts become ids, for a network that reads ids; merges are those of subwords.
+        How texts become ids, for a network that reads ids; merges are those of subwords. A pipeline that
+        has a view reads its tokens, joined by spaces.
     modules : tuple of str
         Modules of Textbench that have to be imported before a network of a previous version is loaded.
     threshold : float or None
@@ -177,7 +178,11 @@ class Servable:
         self._logits: Callable[[list[str]], NDArray[np.float32]]
         if is_pipeline(folder):
             pipeline = _load_pipeline(folder / _PIPELINE, text.vocabularies)
-            self._logits = partial(scores.log_probabilities, pipeline, classes=len(text.class_names))
+            answer = partial(scores.log_probabilities, pipeline, classes=len(text.class_names))
+            self._logits = answer
+            if text.view is not None:
+                split = tokens_module.splitter(text.view.tokens, text.merges)
+                self._logits = lambda texts: answer([" ".join(split(one)) for one in texts])
             return
         if holds_program(folder):
             import tensorflow as tf

@@ -197,8 +197,14 @@ LATER: dict[str, Scalar] = {
     "decision": "argmax",
     "refit": False,
     "tokens": "words",
+    "analyzer": "words",
+    "character_ngrams": 4,
+    "token_pattern": "long-words",
 }
 """Settings that came after there were runs; where they have these values, they are not part of an id."""
+
+_OWN_TOKENS = "pattern"
+"""What ``tokens`` is for a builder that has them as a parameter where it cuts texts as it always did."""
 
 
 class RunSpec(CommonSettings):
@@ -366,8 +372,11 @@ def without_later(settings: Mapping[str, Any], own: Iterable[str] = ()) -> dict[
 
     A builder's own parameters, of which a setting of all models took the name, were there before.
     """
-    later = LATER.keys() - (COMMON_KEYS & {*own})
-    return {name: value for name, value in settings.items() if name not in later or LATER[name] != value}
+    names = {*own}
+    later = {name: value for name, value in LATER.items() if name not in COMMON_KEYS & names}
+    if "tokens" in names:
+        later["tokens"] = _OWN_TOKENS
+    return {name: value for name, value in settings.items() if name not in later or later[name] != value}
 
 
 def _digest(content: Any) -> str:

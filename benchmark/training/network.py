@@ -81,6 +81,8 @@ class NetworkLearner:
         How epochs are run; ``auto`` is the fastest.
     """
 
+    spared = 0.0
+
     def __init__(
         self, spec: RunSpec, task: Task, dataset: Dataset, train: View, result: Result, compile: CompileMode
     ) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.data.text import STANDARDIZER_VERSION
+from benchmark.data.tokens import FORMS_VERSION
 
 _PIPELINE, _TEXT = "pipeline.skops", "text.json"
 
@@ -54,7 +55,13 @@ def save_pipeline(
     if foreign := skops.io.get_untrusted_types(file=folder / _PIPELINE):
         raise ValueError(f"it holds types that are not to be trusted: {', '.join(foreign)}")
     vocabularies = {name: sorted(words, key=words.__getitem__) for name, words in kept.items()}
-    write_text_processing(folder, class_names, threshold, vocabularies=vocabularies)
+    more: dict[str, Any] = {"vocabularies": vocabularies}
+    for step in vectorizers.values():
+        if hasattr(step, "merges_"):  # its plain form reads tokens that were cut before
+            more |= {"view": {"tokens": step.tokens}, "merges": step.merges_}
+            if step.tokens != "words":
+                more["standardizer"] = FORMS_VERSION
+    write_text_processing(folder, class_names, threshold, **more)
 
 
 def _parts(thing: Any) -> Iterator[Any]:

@@ -85,8 +85,8 @@ def make_predict(model: Any) -> Predict:
     return predict
 
 
-def log_probabilities(pipeline: Any, texts: list[str], classes: int) -> NDArray[np.float32]:
-    """Return log probabilities, float32 [n, classes], which serve as logits.
+def log_probabilities(pipeline: Any, texts: Any, classes: int) -> NDArray[np.float32]:
+    """Return log probabilities, float32 [n, classes], of what a pipeline reads; they serve as logits.
 
     Raises
     ------
@@ -95,10 +95,11 @@ def log_probabilities(pipeline: Any, texts: list[str], classes: int) -> NDArray[
     """
     probabilities = np.asarray(pipeline.predict_proba(texts), dtype=np.float64)
     order = [int(label) for label in getattr(pipeline, "classes_", range(classes))]
-    if probabilities.shape != (len(texts), classes) or order != list(range(classes)):
+    count = texts.shape[0] if hasattr(texts, "shape") else len(texts)
+    if probabilities.shape != (count, classes) or order != list(range(classes)):
         raise ValueError(
             f"predict_proba gives an array of shape {probabilities.shape} for the classes {order}; expected "
-            f"{(len(texts), classes)} for {list(range(classes))}"
+            f"{(count, classes)} for {list(range(classes))}"
         )
     logits: NDArray[np.float32] = np.log(np.clip(probabilities, _SMALLEST, 1)).astype(np.float32)
     return logits

@@ -118,6 +118,10 @@ class Learner(Protocol):
 
     model: Any
 
+    @property
+    def spared(self) -> float:
+        """Seconds of computing that runs before have spared this one."""
+
     def epoch(self) -> dict[str, float]:
         """Train one epoch; return its ``loss``, ``accuracy`` and ``epoch_seconds``, a network's rate, too."""
 
@@ -260,6 +264,8 @@ def _run_epochs(spec: RunSpec, result: Result, learner: Learner, validation: Vie
         for name, figure in metrics.items():
             result.history.setdefault(name, []).append(figure)
         result.train_seconds = time.perf_counter() - started
+        if spec.kind == "final":  # what it costs without the runs before; a search counts what it has spent
+            result.train_seconds += learner.spared
         if not (math.isfinite(metrics["loss"]) and math.isfinite(val_loss)):
             result.status = "diverged"
             return

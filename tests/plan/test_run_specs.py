@@ -7,7 +7,7 @@ import pytest
 from tiny_models import READER
 
 from benchmark.plan.run_specs import make_plan
-from benchmark.spec.config import Resource, SweepConfig
+from benchmark.spec.config import Confirmation, Resource, SweepConfig
 from benchmark.support.errors import MissingResource, UserError
 
 CONFIG = SweepConfig(budget="smoke", trials=2, seeds=2, epochs=2, train_share=1.0)
@@ -129,3 +129,47 @@ def test_what_the_tracking_store_would_refuse_or_cut_is_found_before_training(sa
     Path("noted.yaml").write_text("model: noted.py\nsource: a test\ndefault: {a b@c: 1}\n")
     with pytest.raises(UserError, match=r"'a b@c' has a name that MLflow refuses; .* as 'a b_c'"):
         make_plan("noted.py", sample, CONFIG)
+
+
+def test_what_is_deterministic_is_not_confirmed(sample):
+    confirm = Confirmation(configurations=2, runs=1)
+
+    def confirming(model, **settings):
+        config = CONFIG.model_copy(update={"trials": 5, "confirm": confirm, **settings})
+        return make_plan(model, sample, config).confirming
+
+    assert confirming("linear-words") == confirming("tfidf-logreg", train_examples=4000) == 0
+    assert confirming("nbsvm") == confirming("avg-pool") == 2
+    assert confirming("linear-words", train_examples=100) == 2  # drawn by the seed
+    assert confirming("linear-words", train_share=0.5) == 2
+
+
+def test_settings_that_came_later_leave_no_trace_in_ids_of_pipelines(sample):
+    """The ids are those of runs from before there were the settings."""
+    known = {"tfidf-logreg": "60e9d84e400424fa", "nbsvm": "8ecf8bf159d6b95e"}
+    found = {}
+    for model in known:
+        plan = make_plan(model, sample, CONFIG)
+        found[model] = plan.final_specs(plan.default)[0].spec_id
+    assert found == known
+    plan = make_plan("tfidf-logreg", sample, CONFIG)
+    for name, value in (("tokens", "words"), ("analyzer", "characters"), ("token_pattern", "all")):
+        changed = plan.final_specs({**plan.default, name: value})[0]
+        assert changed.spec_id != found["tfidf-logreg"]
+        assert changed.hparams[name] == value
+
+
+@pytest.mark.parametrize(
+    ("model", "name", "value", "nearest"),
+    [
+        ("linear-words", "tokens", "unicode_word", "'unicode_words'"),
+        ("linear-words", "tokens", "pattern", "words"),
+        ("tfidf-logreg", "analyzer", "character", "'characters'"),
+        ("nbsvm", "tokens", "patern", "'pattern'"),
+    ],
+)
+def test_a_choice_that_there_is_not(sample, model, name, value, nearest):
+    config = CONFIG.model_copy(update={"overrides": {name: value}})
+    with pytest.raises(UserError, match=f"{model}: {name} is '{value}'") as caught:
+        make_plan(model, sample, config)
+    assert nearest in str(caught.value)

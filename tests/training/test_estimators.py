@@ -11,13 +11,15 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from benchmark.data.dataset import MappedTexts
+from benchmark.models import load_builder
+from benchmark.models.task import Task
 from benchmark.serving.mlflow_model import Servable
 from benchmark.spec.config import RunSpec, seed_bundle
 from benchmark.training.saving_pipelines import save_pipeline
 from benchmark.training.scores import log_probabilities
 from benchmark.training.train import train
 
-PIPELINES = ("majority", "tfidf-logreg", "nbsvm")
+PIPELINES = ("majority", "tfidf-logreg", "linear-words", "linear-characters", "nbsvm")
 
 
 def make_spec(dataset, model, *, kind="final", seed=0, examples=None, **hparams):
@@ -72,6 +74,30 @@ def test_three_classes(three_classes, tmp_path, model):
     assert result.test_probabilities.shape == (100, 3)
     assert result.test_accuracy > (0.3 if model == "majority" else 0.95)
     assert Servable(tmp_path / "model").predict(["some tea please"]).shape == (1, 3)
+
+
+@pytest.mark.parametrize(
+    ("model", "hparams"),
+    [
+        ("tfidf-logreg", {"analyzer": "characters"}),
+        ("tfidf-logreg", {"token_pattern": "all"}),
+        ("tfidf-logreg", {"tokens": "words"}),
+        ("nbsvm", {"tokens": "unicode_words"}),
+    ],
+)
+def test_stored_with_other_tokens_it_answers_as_it_was_evaluated(three_classes, tmp_path, model, hparams):
+    spec = make_spec(three_classes, model, **hparams)
+    result = train(spec, three_classes, ledger=tmp_path / "l", servable=tmp_path / "model")
+    assert result.servable is not None, result.error
+    texts = MappedTexts(three_classes.folder / "test").texts(np.arange(three_classes.sizes["test"]))
+    answers = Servable(tmp_path / "model").predict(texts)
+    np.testing.assert_allclose(answers, result.test_probabilities, rtol=1e-5, atol=1e-7)
+
+
+def test_short_words_and_symbols_count():
+    words = load_builder("linear-words")(Task(("a", "b"), 0, 0), min_count=1)
+    words.fit(["I ? 👍", "x y", "I 👍", "y z"], [0, 1, 0, 1])
+    assert {"i", "?", "👍", "? 👍"} <= words.steps[0][1].vocabulary_.keys()
 
 
 def test_parameters_are_counted(three_classes, tmp_path):
