@@ -23,6 +23,10 @@ COMMANDS = {
     "datasets": ("benchmark.datasets", "list, describe and prepare data sets"),
     "models": ("benchmark.models.__main__", "list and describe architectures"),
     "ledger": ("benchmark.ledger", "reads of test splits, and whether their record is whole"),
+    "results": (
+        "benchmark.results",
+        "finished results as a file, from one folder or server to a different one",
+    ),
     "sync": ("benchmark.sync", "bring results to the tracking store that could not be brought before"),
     "embeddings": ("benchmark.embeddings", "learn word vectors from a data set's texts"),
     "doctor": ("benchmark.doctor", "what this machine has and lacks, each with its fix"),

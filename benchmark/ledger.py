@@ -75,10 +75,12 @@ def _unaccounted(file: Path, entries: Sequence[dict[str, Any]], runs: Sequence[S
 
 
 def _reads(file: Path) -> str:
-    from benchmark.data.ledger_chain import read_entries
+    from benchmark.data.ledger_chain import IMPORTED, read_entries
 
     counts: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
     for entry in read_entries(file):
+        if entry["model"] == IMPORTED:
+            continue
         counts[str(entry.get("dataset", "")), str(entry["dataset_digest"])][str(entry["model"])] += 1
     if not counts:
         return f"no reads of a test split: {file} has no entries"

@@ -194,6 +194,16 @@ def _of_folds(
     return fold_board(boards, examples, **options, versions=shared["versions"])
 
 
+def single_version(client: Any, dataset: str, setting: str = "dataset") -> tuple[str, str]:
+    """Return name and digest of the one data set that a user names; errors are those of `board_builder`."""
+    name, beginning, path = _parsed(dataset)
+    runs = _finals(_stored_runs(client, name))
+    if not runs:
+        raise no_runs(f"on data set '{name}'", name)
+    versions = _versions(client, name, runs)
+    return name, _chosen(name, beginning, path, versions, setting) or next(iter(versions))
+
+
 def _stored_runs(client: Any, dataset: str) -> list[StoredRun]:
     """Return all runs that a board is made of; an error where nothing is known of the data set."""
     runs = find_runs(client, dataset, (names.SWEEP, names.FINAL_RUN, names.PUBLISHED_RUN))

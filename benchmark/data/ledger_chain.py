@@ -7,7 +7,7 @@ import getpass
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,11 +20,14 @@ from benchmark.data.cache import storage_failure
 from benchmark.data.dataset import Dataset, MappedTexts, View
 from benchmark.spec.config import RunSpec
 from benchmark.support.errors import Unfinished, UserError, one_line
-from benchmark.support.files import guard
+from benchmark.support.files import guard, write_whole
 from benchmark.support.registry import label_of
 
 SHOWN = "(examples shown)"
 """Stands in the ledger for a model where test texts were shown to people."""
+
+IMPORTED = "(imported ledger)"
+"""Stands there where results with a ledger of their own were imported."""
 
 _FIRST = "0" * 64
 
@@ -35,8 +38,8 @@ Recorder: TypeAlias = Path | Callable[[RunSpec], None]
 def read_test_split(dataset: Dataset, spec: RunSpec, ledger: Recorder) -> View:
     """Read the test split for one final run, after that has been recorded.
 
-    This function and `read_test_texts` are the only ones of the project that open the test split, but for
-    preparation, which makes token ids of its texts (`Dataset.texts_to_tokenise`).
+    This function, `read_test_texts` and `true_classes` are the only ones of the project that open the test
+    split, but for preparation, which makes token ids of its texts (`Dataset.texts_to_tokenise`).
 
     Parameters
     ----------
@@ -94,7 +97,7 @@ def record_test_read(spec: RunSpec, ledger: Path) -> None:
         raise Unfinished(storage_failure(error) or f"{ledger} cannot be written ({error})") from error
 
 
-def read_test_texts(dataset: Dataset, rows: NDArray[np.int64], ledger: Path) -> list[str]:
+def read_test_texts(dataset: Dataset, rows: NDArray[np.int64], ledger: Path, what: str = SHOWN) -> list[str]:
     """Read some test texts to be shown to people, after that has been recorded.
 
     Whoever sees test examples may be led by them, so this is a test read like any other, under the name
@@ -111,6 +114,12 @@ def read_test_texts(dataset: Dataset, rows: NDArray[np.int64], ledger: Path) -> 
     """
     append(ledger, _entry("", SHOWN, dataset.name, dataset.digest) | {"examples": len(rows)})
     return MappedTexts(dataset.folder / "test").texts(rows)
+
+
+def true_classes(dataset: Dataset) -> NDArray[np.int32]:
+    """Return the classes of the test texts, without the texts, to hold what others say of them against."""
+    labels: NDArray[np.int32] = np.load(dataset.folder / "test" / "labels.npy")
+    return labels
 
 
 def _entry(spec_id: str, model: str, dataset: str, digest: str) -> dict[str, Any]:
@@ -165,14 +174,111 @@ def _write(ledger: Path, torn: int, line: bytes) -> None:
 
 
 def read_entries(ledger: Path) -> list[dict[str, Any]]:
-    """Return the entries of a ledger that is whole; none where there is no file.
+    """Return the entries of a ledger that is whole, and of those that were imported, each once.
+
+    None where there is no file. Two ledgers that start with the same entries, as an older and a newer copy of
+    one do, have these in common: the hash of an entry covers all that came before it.
 
     Raises
     ------
     UserError
-        When the chain of hashes is broken.
+        When a chain of hashes is broken.
     """
-    return _entries(ledger)[0]
+    found = {entry["hash"]: entry for entry in _entries(ledger)[0]}
+    for line, path, chain in _imported(ledger, list(found.values())):
+        if chain is None:
+            raise UserError(f"{ledger}, line {line}: {_lost(path)}")
+        found |= {entry["hash"]: entry for entry in chain if entry["hash"] not in found}
+    return list(found.values())
+
+
+def _imported(
+    ledger: Path, entries: Iterable[Mapping[str, Any]]
+) -> Iterator[tuple[int, Path, list[dict[str, Any]] | None]]:
+    """Yield the ledgers that entries are anchors of: line, file, and entries, None where it is damaged."""
+    for line, entry in enumerate(entries, 1):
+        heads = entry.get("imported")
+        for head in heads if isinstance(heads, list) else ():
+            path = _chain_file(ledger, str(head))
+            try:
+                chain = chain_of(path.read_bytes())
+            except (OSError, ValueError):
+                chain = []
+            yield line, path, chain if chain and chain[-1]["hash"] == head else None
+
+
+def _chain_file(ledger: Path, head: str) -> Path:
+    return ledger.with_name("ledgers") / f"{head}.jsonl"
+
+
+def _lost(path: Path) -> str:
+    return f"the imported ledger {path} is missing or damaged; import its results file again"
+
+
+def chain_of(content: bytes) -> list[dict[str, Any]]:
+    """Return the entries of a whole chain.
+
+    Raises
+    ------
+    ValueError
+        When it is not one, with the line.
+    """
+    entries, damage = _chain(content.splitlines(keepends=True))
+    if damage or not entries:
+        found = damage[0] if damage else Damage(1, "there are no entries")
+        raise ValueError(f"line {found.line}: {found.what}")
+    return entries
+
+
+def all_chains(ledger: Path) -> list[bytes]:
+    """Return the content of a ledger and of those that were imported, as `add_chains` takes them.
+
+    Raises
+    ------
+    UserError
+        When a chain of hashes is broken.
+    """
+    read_entries(ledger)
+    own = _entries(ledger)[0]
+    content = b"".join(_line(entry) for entry in own)
+    return [*([content] if own else []), *(path.read_bytes() for _, path, _ in _imported(ledger, own))]
+
+
+def add_chains(ledger: Path, chains: Sequence[bytes], dataset: str, digest: str) -> int:
+    """Keep the ledgers of others, unchanged, each anchored by an entry here that names its last hash.
+
+    Parameters
+    ----------
+    ledger : Path
+        ``mlruns/ledger.jsonl``; the others are kept in ``mlruns/ledgers``.
+    chains : sequence of bytes
+        Whole chains (`chain_of`).
+    dataset, digest : str
+        With whose results they came.
+
+    Returns
+    -------
+    int
+        Entries that were not known here.
+    """
+    own = _entries(ledger)[0]
+    known = {entry["hash"] for entry in own}
+    anchored = {head for entry in own for head in entry.get("imported", ())}
+    known |= {e["hash"] for _, _, chain in _imported(ledger, own) for e in chain or ()}
+    before, heads = len(known), []
+    for content in chains:
+        entries = chain_of(content)
+        head = entries[-1]["hash"]
+        if head in known:
+            continue
+        path = _chain_file(ledger, head)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, content, durable=True)
+        known |= {entry["hash"] for entry in entries}
+        heads += [head] if head not in anchored else []
+    if heads:
+        append(ledger, _entry("", IMPORTED, dataset, digest) | {"imported": heads})
+    return len(known) - before
 
 
 @dataclass(frozen=True)
@@ -194,11 +300,17 @@ def examine(ledger: Path) -> tuple[list[dict[str, Any]], list[Damage]]:
     Returns
     -------
     list of dict, list of Damage
-        All entries that can be read, and what is wrong, by line. Whole entries that were cut off at the
-        end leave no damage.
+        All entries that can be read, those of imported ledgers included, and what is wrong, by line. Whole
+        entries that were cut off at the end leave no damage.
     """
     lines, rest = _lines(ledger)
-    return _chain([*lines, rest] if rest else lines)
+    entries, damage = _chain([*lines, rest] if rest else lines)
+    known = {str(entry["hash"]) for entry in entries}
+    for line, path, chain in _imported(ledger, list(entries)):
+        entries += [entry for entry in chain or () if entry["hash"] not in known]
+        known |= {entry["hash"] for entry in chain or ()}
+        damage += [Damage(line, _lost(path))] if chain is None else []
+    return entries, damage
 
 
 def _entries(ledger: Path, locked: bool = False) -> tuple[list[dict[str, Any]], bytes]:

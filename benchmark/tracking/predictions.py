@@ -18,7 +18,7 @@ from benchmark.metrics.metric import METRICS, Metric, Predictions
 from benchmark.metrics.of_probabilities import unordered
 from benchmark.support.files import write_whole
 from benchmark.tracking import names
-from benchmark.tracking.runs import artifact_folder, class_names
+from benchmark.tracking.runs import artifact_path, class_names
 from benchmark.tracking.store import of_store
 
 
@@ -157,10 +157,8 @@ def read_predictions(client: Any, run_id: str) -> Predictions | None:
 
     None where the run has none, or they are unavailable at present.
     """
-    folder = artifact_folder(client, run_id)
     try:
-        path = folder / names.PREDICTIONS if folder else client.download_artifacts(run_id, names.PREDICTIONS)
-        with np.load(path, allow_pickle=False) as stored:
+        with np.load(artifact_path(client, run_id, names.PREDICTIONS), allow_pickle=False) as stored:
             threshold = float(stored["threshold"]) if "threshold" in stored else None  # older files: none
             return Predictions(stored["labels"], stored["probabilities"], threshold)
     except (TypeError, ValueError, KeyError, BadZipFile):

@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 from benchmark.metrics.metric import ACCURACY
 from benchmark.spec.result import BEST_VALUE
 from benchmark.tracking import names
-from benchmark.tracking.record import Record
+from benchmark.tracking.record import Point, Record
 from benchmark.tracking.spool import Spool
 
 Answer = TypeVar("Answer")
@@ -270,6 +270,31 @@ def artifact_folder(client: Any, run_id: str) -> Path | None:
     row = _ask_tables(client, lambda database: database.execute(words, (run_id,)).fetchone())
     uri = urlsplit(row[0] if row else "")
     return Path(unquote(uri.path)) if uri.scheme == "file" else None
+
+
+def artifact_path(client: Any, run_id: str, name: str) -> Path:
+    """Return an artifact of a run as a file of this machine; the client's error where it is unavailable."""
+    folder = artifact_folder(client, run_id)
+    return folder / name if folder else Path(client.download_artifacts(run_id, name))
+
+
+def read_points(client: Any, run_id: str, metrics: Iterable[str]) -> list[Point]:
+    """Return all values of a run's metrics with their times and steps."""
+    words = "SELECT key, value, is_nan, timestamp, step FROM metrics WHERE run_uuid = ? ORDER BY key, step"
+    found = _ask_tables(client, lambda database: database.execute(words, (run_id,)).fetchall())
+    if found is None:
+        histories = {name: client.get_metric_history(run_id, name) for name in sorted(metrics)}
+        return [
+            Point(name, point.value, point.timestamp, point.step)
+            for name, points in histories.items()
+            for point in sorted(points, key=lambda point: point.step)
+        ]
+    wanted = set(metrics)
+    return [
+        Point(name, math.nan if is_nan else value, timestamp, step)
+        for name, value, is_nan, timestamp, step in found
+        if name in wanted
+    ]
 
 
 def _overlaid(runs: Iterable[StoredRun], records: Iterable[Record]) -> list[StoredRun]:

@@ -1,0 +1,1 @@
+"""Results that travel: a results file, and predictions made elsewhere."""
