@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from benchmark.board.rows import BoardRow
     from benchmark.driver.session import Session
     from benchmark.report.class_tables import Classes
-    from benchmark.report.verdict import Compared
+    from benchmark.report.verdict import Compared, ComparedByExample
 
 _MOST_SEEDS = 20
 
@@ -57,7 +57,7 @@ def main(options: Namespace) -> int:
         raise UserError("goes with `until_decided`", setting="max_seeds")
     from benchmark.display.live import make_display
     from benchmark.driver.session import open_session
-    from benchmark.report.verdict import to_text
+    from benchmark.report.verdict import Compared, to_text
     from benchmark.tracking.store import resolve_uri
 
     uri = resolve_uri(options.tracking_uri, cli.RUNS)
@@ -67,17 +67,21 @@ def main(options: Namespace) -> int:
         open_session(cli.RUNS, options.tracking_uri, display) as session,
     ):
         compared = _until_decided(options, session) if options.until_decided else _once(options, session)
-        compared = replace(compared, classes=_classes(session.client, compared.a, compared.b))
-    cli.show(compared.record(), to_text(compared), options.json)
+        if isinstance(compared, Compared):
+            compared = replace(compared, classes=_classes(session.client, compared.a, compared.b))
+    text = to_text(compared) if isinstance(compared, Compared) else compared.text()
+    cli.show(compared.record(), text, options.json)
     return cli.DONE
 
 
-def _once(options: Namespace, session: Session) -> Compared:
+def _once(options: Namespace, session: Session) -> Compared | ComparedByExample:
     """Compare what is there."""
     from benchmark.board.ranking import verdict
     from benchmark.report.verdict import Compared
 
     rows, runs, a, b = _read(options, session)
+    if not {a, b} <= runs.keys() and "imported" in (rows[a].tier, rows[b].tier):
+        return _by_example(session.client, rows[a], rows[b])
     for place in (a, b):
         if place not in runs and rows[place].folds:
             raise UserError(f"a comparison needs a result on all folds: {'; '.join(rows[place].notes)}")
@@ -86,6 +90,27 @@ def _once(options: Namespace, session: Session) -> Compared:
             raise UserError(f"{reason} {rows[place].n_seeds}; train more, or add --until-decided")
     found, words = verdict(rows, runs, a, b, options.margin)
     return Compared(rows[a], rows[b], found, words)
+
+
+def _by_example(client: Any, a: BoardRow, b: BoardRow) -> ComparedByExample:
+    """Compare with predictions that were imported, where these are of too few seeds for more."""
+    import numpy as np
+
+    from benchmark.metrics.metric import get_metric
+    from benchmark.report.verdict import ComparedByExample
+    from benchmark.stats.intervals import example_difference
+    from benchmark.tracking.predictions import PredictionReader
+
+    metric, reader = get_metric(a.metric), PredictionReader(client)
+    values = []
+    for row in (a, b):
+        found = [reader.measured(run_id, metric) for run_id in row.run_ids]
+        known = [one.pseudo_values for one in found if one is not None and one.pseudo_values is not None]
+        if not known or len(known) < len(found):
+            raise UserError(f"{row.name}: {metric.title} is unknown of its single examples")
+        values.append(np.asarray(np.mean(known, axis=0, dtype=np.float64)))
+    difference, interval, p_value = example_difference(values[0], values[1])
+    return ComparedByExample(a, b, difference, interval, p_value, len(values[0]))
 
 
 def _until_decided(options: Namespace, session: Session) -> Compared:
@@ -105,6 +130,8 @@ def _until_decided(options: Namespace, session: Session) -> Compared:
         reason = "more seeds do not tell more folds apart; compare without it"
         raise UserError(reason, setting="until_decided")
     there = min(rows[a].n_seeds, rows[b].n_seeds)
+    if imported := next((rows[one].name for one in (a, b) if rows[one].tier == "imported"), None):
+        raise UserError(f"{imported}: its model was trained elsewhere; leave `until_decided` out")
     if there > most:
         raise UserError(f"there are {there} seeds already; allow more", setting="max_seeds", value=most)
     plan, number, tried = SequentialPlan(most, max(there, MIN_SEEDS)), 0, there

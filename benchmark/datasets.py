@@ -4,35 +4,44 @@ from __future__ import annotations
 
 import sys
 from argparse import Namespace
+from collections.abc import Iterable
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmark import cli
-from benchmark.support.errors import UserError, did_you_mean, spelled
+from benchmark.support.errors import UserError, did_you_mean, file_errors, spelled
+from benchmark.support.files import RunsFolder, written_whole
 from benchmark.support.printable import redacted
 
 if TYPE_CHECKING:
+    from benchmark.data.dataset import Dataset
     from benchmark.data.source import SourceOptions
 
-ACTIONS = ("list", "show", "prepare")
+ACTIONS = ("list", "show", "prepare", "export")
+SPLITS = ("train", "validation", "test")
 
 
 @cli.command(
     "datasets",
-    cli.option("action ACTION", "list, show or prepare", nargs="?", default="list"),
-    cli.option("name D", "a name, dir:PATH, csv:PATH, hf:NAME or tfds:NAME, for show and prepare", nargs="?"),
+    cli.option("action ACTION", "list, show, prepare or export", nargs="?", default="list"),
+    cli.option("name D", "a name, dir:PATH, csv:PATH, hf:NAME or tfds:NAME", nargs="?"),
+    cli.option("--split S", "with export: train, validation or test", cli.Choice("split", SPLITS)),
+    cli.option("--output FILE", "with export: the CSV to write"),
     cli.JSON,
     *cli.DATA_OPTIONS,
 )
 def main(options: Namespace) -> int:
     """List the data sets, prepare one (read and tokenise it once), or show what is in one: sizes, class
-    counts, lengths, repeated texts, and three examples of train. Showing is not a test read.
+    counts, lengths, repeated texts, and three examples of train. Showing is not a test read. Exporting writes
+    a split as CSV: ids, texts and classes; of the test split ids and texts, which the ledger records.
 
     examples:
       python -m benchmark.datasets
       python -m benchmark.datasets show sample
       python -m benchmark.datasets show dir:path/to/20news --encoding latin-1
       python -m benchmark.datasets show csv:reviews.csv --text-column body --label-column stars
+      python -m benchmark.datasets export imdb --split test --output texts.csv
     """
     from benchmark.data.data_profile import describe, to_text
     from benchmark.data.prepare import choose_dataset
@@ -44,9 +53,45 @@ def main(options: Namespace) -> int:
         return _list(source_options, options.json)
     if options.name is None:
         raise UserError(f"datasets {options.action}: name a data set, for example 'sample'")
+    exporting = options.action == "export"
+    for name in ("split", "output"):
+        if exporting != (getattr(options, name) is not None):
+            raise UserError("goes with export, which needs `split` and `output`", setting=name)
     say = partial(cli.say, error=True)  # of its notices, which are among the facts, nothing
+    if exporting:
+        return _export(choose_dataset(options.name, source_options, say, progress=say), options)
     facts = describe(choose_dataset(options.name, source_options, lambda _: None, progress=say))
     cli.show(facts, to_text(facts), options.json)
+    return cli.DONE
+
+
+def _export(dataset: Dataset, options: Namespace) -> int:
+    import csv
+
+    import numpy as np
+
+    from benchmark.data.ledger_chain import EXPORTED, read_test_texts, text_ids
+    from benchmark.tracking.store import ensure_runs_folder
+
+    target, beginning = Path(options.output), dataset.digest[:8]
+    with file_errors(target, setting="output"), written_whole(target) as temporary:
+        rows: Iterable[tuple[str, ...]]
+        with temporary.open("w", encoding="utf-8", newline="") as file:
+            if options.split == "test":
+                ensure_runs_folder(cli.RUNS)
+                places = np.arange(dataset.sizes["test"])
+                texts = read_test_texts(dataset, places, RunsFolder(cli.RUNS).ledger, EXPORTED)
+                header: tuple[str, ...] = ("id", "text")
+                rows = zip(text_ids(dataset), texts, strict=True)
+            else:
+                view = dataset.view(options.split, None)
+                classes = [dataset.class_names[label] for label in view.y]
+                ids = [f"{beginning}-{options.split}-{number}" for number in range(len(classes))]
+                header = ("id", "text", "label")
+                rows = zip(ids, view.texts(), classes, strict=True)
+            writer = csv.writer(file)
+            writer.writerows([header, *rows])
+    cli.show({"file": str(target)}, f"{target}: {dataset.sizes[options.split]:,} texts", options.json)
     return cli.DONE
 
 

@@ -35,6 +35,9 @@ _FORMATS = ("table", "md", "csv", "json", "tex", "html")
     ),
     cli.METRIC,
     cli.MARGIN,
+    cli.switch(
+        "--with-imported", "rank imported predictions with the rows of the largest section, not apart"
+    ),
     cli.option("--picture FILE", "also draw the board as a PNG or SVG"),
     cli.option("--pictures DIR", "also draw board, cost and budget curves, as PNG and SVG"),
     cli.TRACKING_URI,
@@ -64,7 +67,7 @@ def main(options: Namespace) -> int:
     cli.check_embedded_store(uri, options.dataset)
     client = StoreClient(uri)
     dataset = chosen_dataset(client, options.dataset, options.folds)
-    build = board_builder(client, dataset, RunsFolder(cli.RUNS).ledger)
+    build = board_builder(client, dataset, RunsFolder(cli.RUNS).ledger, with_imported=options.with_imported)
     board = build(metric=options.metric, margin=options.margin, baseline=options.baseline).board
     details: Details | None = None
     if options.format == "html" or options.pictures:

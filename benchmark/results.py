@@ -21,25 +21,38 @@ ACTIONS = ("export", "import")
 @cli.command(
     "results",
     cli.option("action ACTION", "export or import"),
-    cli.option("files FILE", "results files, for import", nargs="*"),
+    cli.option(
+        "files FILE", "for import: results files (.zip), or predictions (.csv, .parquet, .npz)", nargs="*"
+    ),
     cli.BOARD_DATASET,
+    cli.option("--model NAME", "with predictions: the name of their row"),
+    cli.option(
+        "--seed K",
+        "with predictions: which repetition of the model they are (default: 0)",
+        cli.whole_number(0),
+    ),
+    cli.option("--seconds S", "with predictions: seconds of training", cli.positive_number),
+    cli.option("--note TEXT", "with predictions: anything worth knowing"),
     cli.option("--output FILE", "with export: the results file to write"),
     cli.option(
         "--storage URL", "database of the searches, as for sweep (default: journals in mlruns/studies)"
     ),
     cli.JSON_AT_END,
     cli.TRACKING_URI,
+    *cli.DATA_OPTIONS,
 )
 def main(options: Namespace) -> int:
     """Write the finished runs of a data set, their predictions, its searches and the ledger of test reads to
     one file, or add such files to this folder or a server. Each run is added once; after a kill, the same
     command goes on. A sweep whose results are there counts as done. Figures are computed from the
-    predictions of the file, not taken from it; a file that is damaged is refused as a whole.
+    predictions of the file, not taken from it; a file that is damaged is refused as a whole. Predictions of
+    any other model become a row, too: give its answers to the texts of 'datasets export D --split test'.
 
     examples:
       python -m benchmark.results export --dataset imdb --output lstm.zip
       python -m benchmark.results import lstm.zip cnn.zip
       python -m benchmark.results import lstm.zip --tracking-uri http://host:5000
+      python -m benchmark.results import predictions.csv --dataset imdb --model my-prompt --seconds 40
     """
     if options.action not in ACTIONS:
         raise UserError(f"there is no action '{options.action}'; {did_you_mean(options.action, ACTIONS)}")
@@ -81,6 +94,11 @@ def _export(options: Namespace) -> int:
 def _import(options: Namespace) -> int:
     if not options.files or options.output is not None:
         raise UserError("results import: name one or more results files, and no `output`")
+    if any(Path(name).suffix in (".csv", ".parquet", ".npz") for name in options.files):
+        return _import_predictions(options)
+    for name in ("model", "seed", "seconds", "note"):
+        if getattr(options, name) is not None:
+            raise UserError("goes with a file of predictions, .csv, .parquet or .npz", setting=name)
     from benchmark.display.live import make_display
     from benchmark.driver.session import open_session
     from benchmark.results_file.importer import import_results
@@ -105,6 +123,33 @@ def _import(options: Namespace) -> int:
         delivered = session.deliver()
         session.check_refused()
     cli.show(records, "", options.json) if options.json else None
+    return cli.DONE if delivered else cli.SOME_FAILED
+
+
+def _import_predictions(options: Namespace) -> int:
+    if len(options.files) > 1 or options.dataset is None or options.model is None:
+        raise UserError("predictions: name one file, its `dataset` and `model`, the name of the row")
+    from benchmark.data.prepare import choose_dataset
+    from benchmark.display.live import make_display
+    from benchmark.driver.session import open_session
+    from benchmark.results_file.outside_predictions import OutsideModel, import_predictions, read_outside
+    from benchmark.tracking.store import default_artifacts
+
+    file = Path(options.files[0])
+    model = OutsideModel(options.model, options.seed or 0, options.seconds, options.note or "")
+    with make_display(options.json) as display:
+        dataset = choose_dataset(options.dataset, cli.source_options(options), display.notice, display.line)
+        given, labels_only = read_outside(file, dataset)
+        with open_session(cli.RUNS, options.tracking_uri, display) as session:
+            location = default_artifacts(session.uri, cli.RUNS, dataset.name)
+            session.client.connect()
+            where = session.client, session.outbox, session.runs.ledger, location
+            found = import_predictions(given, labels_only, dataset, model, *where)
+            delivered = session.deliver()
+            session.check_refused()
+    accuracy = f"test accuracy {100 * found['test_accuracy']:.2f} %" if found else "these are there already"
+    text = f"{model.name} (imported), seed {model.seed}: {accuracy}"
+    cli.show({"file": str(file), "model": model.name, "seed": model.seed, **found}, text, options.json)
     return cli.DONE if delivered else cli.SOME_FAILED
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -23,7 +23,7 @@ from benchmark.board.ranking import (
 )
 from benchmark.board.rows import CHANGED, WATERMARK, Board, BoardRow, MetricFacts
 from benchmark.board.summary import summaries
-from benchmark.data.ledger_chain import SHOWN
+from benchmark.data.ledger_chain import EXPORTED, SHOWN
 from benchmark.metrics.metric import ACCURACY, Metric, get_metric
 from benchmark.stats.failures import failed_to_learn, failure_rate_bound
 from benchmark.stats.intervals import MIN_SEEDS, sampling_error
@@ -163,11 +163,19 @@ def build_board(
         level=LEVEL,
         rows=tuple(rows),
         comparisons=tuple(pairs),
-        examples_shown={digest: count for (digest, name), count in test_reads.items() if name == SHOWN},
+        examples_shown=_shown(test_reads),
         versions=tuple(versions),
     )
     board = board.model_copy(update={"summary": tuple(summaries(as_printed(board)))})
     return Analysis(board, summarised)
+
+
+def _shown(test_reads: Mapping[tuple[str, str], int]) -> dict[str, int]:
+    """Count by data set how often test texts were shown, or written to a file."""
+    found: Counter[str] = Counter()
+    for (digest, name), count in test_reads.items():
+        found[digest] += count if name in (SHOWN, EXPORTED) else 0
+    return {digest: count for digest, count in found.items() if count}
 
 
 def _facts(metric: Metric, margin: float | None) -> MetricFacts:
@@ -273,7 +281,9 @@ def _notes(row: BoardRow, counted: list[StoredRun]) -> tuple[str, ...]:
         notes.append("never called better, since some seeds are lost")
     if row.n_seeds < MIN_SEEDS:
         notes.append(f"no interval: needs {MIN_SEEDS} seeds, has {row.n_seeds}")
-    if row.protocol != _USUAL_PROTOCOL:
+    if row.tier == names.IMPORTED:
+        notes.append("imported: protocol not enforced; search and test reads unknown")
+    elif row.protocol != _USUAL_PROTOCOL:
         notes.append(f"protocol {row.protocol}: ranked within this protocol only")
     if row.refit_texts:
         notes.append(

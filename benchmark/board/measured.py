@@ -92,6 +92,9 @@ def by_metric(
     row = row.model_copy(update=without)
     if row.test_mean is None:
         return row.model_copy(update=withheld), {}
+    if metric.needs_probabilities and any(runs[run_id].labels_only for run_id in row.run_ids):
+        note = f"{metric.title} is unknown: it gives classes, and no probabilities"
+        return row.model_copy(update={**withheld, "notes": (*row.notes, note)}), {}
     found = [predictions.measured(run_id, metric) for run_id in row.run_ids]
     recorded = [runs[run_id].metrics.get(TEST_VALUE.format(metric.name), math.nan) for run_id in row.run_ids]
     values = [one.value if one else value for one, value in zip(found, recorded, strict=True)]

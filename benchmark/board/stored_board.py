@@ -105,7 +105,13 @@ def read_analysis(
 
 
 def board_builder(
-    client: Any, dataset: str, ledger: Path, *, digest: str | None = None, single: str | None = None
+    client: Any,
+    dataset: str,
+    ledger: Path,
+    *,
+    digest: str | None = None,
+    single: str | None = None,
+    with_imported: bool = False,
 ) -> Callable[..., Analysis]:
     """Read the final runs of a data set once, for boards by several metrics.
 
@@ -125,6 +131,8 @@ def board_builder(
         Rows of the data set of this name that has exactly this digest, and no others.
     single : str, optional
         The setting that chose the data set, where it must be a single one: `dataset`, for example.
+    with_imported : bool
+        Whether rows that were imported are ranked in the largest section of their data set; by default apart.
 
     Returns
     -------
@@ -148,6 +156,7 @@ def board_builder(
             replace(run, tags={**run.tags, names.DATASET: versions[run.data_digest].label}) for run in runs
         ]
     runs = [run for run in runs if digest in (None, run.data_digest, run.dataset_digest)]
+    runs = _among_others(runs) if with_imported else runs
     entries = read_entries(ledger)
     here = {run.dataset_digest for run in runs}
     counted = Counter(
@@ -231,6 +240,22 @@ def _finals(runs: Sequence[StoredRun]) -> list[StoredRun]:
             metrics = {**sweep.metrics, **run.metrics}
             finals.append(replace(run, tags={**run.tags, **tags}, metrics=metrics))
     return finals
+
+
+def _among_others(runs: Sequence[StoredRun]) -> list[StoredRun]:
+    """Return runs of which the imported ones stand in the section of their data set that has most runs."""
+    keys = (names.BUDGET, names.PROTOCOL, names.METRIC)
+    sections: dict[str, Counter[tuple[str, ...]]] = defaultdict(Counter)
+    for run in runs:
+        if names.IMPORTED not in run.tiers and run.budget != "smoke":
+            sections[run.dataset_digest][run.budget, run.protocol, run.optimised_for] += 1
+    found = []
+    for run in runs:
+        if names.IMPORTED in run.tiers and (known := sections[run.dataset_digest]):
+            section = zip(keys, known.most_common(1)[0][0], strict=True)
+            run = replace(run, tags={**run.tags, **dict(section)})
+        found.append(run)
+    return found
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,9 @@ from benchmark.support.registry import label_of
 SHOWN = "(examples shown)"
 """Stands in the ledger for a model where test texts were shown to people."""
 
+EXPORTED = "(texts exported)"
+"""Stands there where the texts of a test split were written to a file."""
+
 IMPORTED = "(imported ledger)"
 """Stands there where results with a ledger of their own were imported."""
 
@@ -111,15 +114,28 @@ def read_test_texts(dataset: Dataset, rows: NDArray[np.int64], ledger: Path, wha
         Places in the test split.
     ledger : Path
         ``mlruns/ledger.jsonl``.
+    what : str
+        `SHOWN`, or `EXPORTED` where they become a file.
     """
-    append(ledger, _entry("", SHOWN, dataset.name, dataset.digest) | {"examples": len(rows)})
+    append(ledger, _entry("", what, dataset.name, dataset.digest) | {"examples": len(rows)})
     return MappedTexts(dataset.folder / "test").texts(rows)
+
+
+def text_ids(dataset: Dataset) -> list[str]:
+    """Return the ids of the test texts for people, in order; they name the data set's content, too."""
+    return [f"{dataset.digest[:8]}-{number}" for number in range(dataset.sizes["test"])]
 
 
 def true_classes(dataset: Dataset) -> NDArray[np.int32]:
     """Return the classes of the test texts, without the texts, to hold what others say of them against."""
     labels: NDArray[np.int32] = np.load(dataset.folder / "test" / "labels.npy")
     return labels
+
+
+def read_true_classes(dataset: Dataset, spec_id: str, model: str, ledger: Path) -> NDArray[np.int32]:
+    """Return them to measure predictions that were made elsewhere, after that has been recorded."""
+    append(ledger, _entry(spec_id, model, dataset.name, dataset.digest))
+    return true_classes(dataset)
 
 
 def _entry(spec_id: str, model: str, dataset: str, digest: str) -> dict[str, Any]:

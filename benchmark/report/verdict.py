@@ -10,6 +10,8 @@ from benchmark.board.rows import BoardRow
 from benchmark.metrics.metric import ACCURACY, get_metric
 from benchmark.report.class_tables import Classes
 from benchmark.report.columns import NOTHING, counted, decimal, failures, score, seeds, whole
+from benchmark.stats.intervals import Interval
+from benchmark.stats.spread import MIN_EXAMPLES
 from benchmark.stats.verdicts import Comparison, Scale, SequentialPlan, reach, sentence
 
 _NEW = {"seeds": "new seeds and new test examples", "folds": "new data of this kind; heuristic"}
@@ -61,6 +63,64 @@ class Compared:
             "classes": [] if self.classes is None else self.classes.shown(),
             "notes": notes(self),
         }
+
+
+@dataclass(frozen=True)
+class ComparedByExample:
+    """Two rows of which one has too few seeds, compared over test examples alone.
+
+    Attributes
+    ----------
+    a, b : BoardRow
+        The rows.
+    difference, p_value : float
+        From a's side, by `benchmark.stats.intervals.example_difference`.
+    interval : Interval
+        Over other examples of this kind.
+    examples : int
+        How many there are.
+    """
+
+    a: BoardRow
+    b: BoardRow
+    difference: float
+    interval: Interval
+    p_value: float
+    examples: int
+
+    @property
+    def sentence(self) -> str:
+        """The verdict, and for what it holds."""
+        metric = get_metric(self.a.metric)
+        scale = Scale(metric.larger_is_better, metric.percent, metric.high - metric.low)
+        low, high = scale.text(self.interval.low), scale.text(self.interval.high)
+        span = f"{scale.with_unit(self.difference)} ({low} to {high})"
+        how = "better" if metric.sign * self.difference > 0 else "worse"
+        sure = self.p_value < 1 - self.interval.level and self.examples >= MIN_EXAMPLES
+        said = f"is {how} than {self.b.name}" if sure else f"and {self.b.name}: undecided"
+        return (
+            f"{self.a.name} {said}, difference {span}: for these trained models, on other examples of this "
+            "kind; nothing is said of further seeds"
+        )
+
+    def record(self) -> dict[str, Any]:
+        """Return everything as JSON values."""
+        rows = {"a": self.a.model_dump(mode="json"), "b": self.b.model_dump(mode="json")}
+        interval = dataclasses.asdict(self.interval)
+        found = {"difference": self.difference, "interval": interval, "p_value": self.p_value}
+        return {"sentence": self.sentence, "by_example": {**found, "examples": self.examples}, **rows}
+
+    def text(self) -> str:
+        """Write the verdict and what is to be known of the rows, for a terminal."""
+        figures = f"{self.examples:,} test examples, p {p_value(self.p_value)} (not corrected)"
+        rows = (self.a, self.b)
+        lines = [
+            self.sentence,
+            "",
+            *(f"{row.name}  {score(row)}, seeds {seeds(row)}" for row in rows),
+            figures,
+        ]
+        return "\n".join([*lines, *(f"{row.name}: {'; '.join(row.notes)}" for row in rows if row.notes)])
 
 
 def to_text(compared: Compared) -> str:

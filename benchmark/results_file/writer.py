@@ -67,18 +67,22 @@ def export_results(
         When nothing is known of the data set, or the ledger or a study is damaged.
     """
     name, digest = single_version(client, dataset)
+    found = find_runs(client, name, (names.SWEEP, names.TRIAL_RUN, names.FINAL_RUN))
+    if any(run.fold for run in found):
+        raise UserError(f"{name}: runs on folds are on several data sets, and a results file has one")
     used = next((one for one in dataset_inputs(client, name) if one.digest == digest and one.profile), None)
     if used is None:
         raise UserError(f"{name}: its runs were made by a version that did not record the classes")
-    found = find_runs(client, name, (names.SWEEP, names.TRIAL_RUN, names.FINAL_RUN))
     found = [run for run in found if run.dataset_digest == digest]
     sweeps = {run.study: run for run in found if run.kind == names.SWEEP}
     files: dict[str, bytes] = {}
     entries, left_out = [], 0
     for run in (*sweeps.values(), *(run for run in found if run.kind != names.SWEEP)):
-        if run.study not in sweeps or (run.kind != names.SWEEP and run.mlflow_status == "RUNNING"):
+        if run.kind != names.SWEEP and run.mlflow_status == "RUNNING":
             continue
         try:
+            if run.study not in sweeps:
+                raise KeyError(run.study)
             entries.append(_entry(client, run, files))
         except _NO_FILE as error:
             if isinstance(error, OSError) and not isinstance(error, FileNotFoundError):
@@ -89,7 +93,7 @@ def export_results(
                 raise
             left_out += 1
     if left_out:
-        notice(f"left out: {left_out} runs without spec or predictions, which nobody could check")
+        notice(f"left out: {left_out} runs that were imported, or lack a spec or predictions")
     searches = [read_search(study, storage, runs.studies) for study in sweeps]
     known = [search for search in searches if search is not None]
     if missing := [study for study, search in zip(sweeps, searches, strict=True) if search is None]:

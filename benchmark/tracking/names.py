@@ -86,6 +86,11 @@ BOTH_TIERS = "default+tuned"
 NO_TIER = "superseded"
 """Tier of a final run whose configuration is no longer the winner, after a search went on."""
 
+IMPORTED = "imported"
+"""Tier, budget and protocol of a row of predictions that were made elsewhere."""
+LABELS_ONLY = PREFIX + "labels_only"
+"""Of such a run: ``true`` where classes were given, and no probabilities."""
+
 PUBLISHED_TIER = "published"
 """Tier of a published configuration, which is run as it is."""
 
