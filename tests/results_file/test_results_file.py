@@ -3,13 +3,8 @@
 import hashlib
 import io
 import json
-import os
 import random
 import signal
-import sqlite3
-import subprocess
-import sys
-import time
 import zipfile
 from pathlib import Path
 
@@ -373,37 +368,55 @@ def test_more_than_fifty_damaged_files_are_refused_with_one_line_and_nothing_is_
     assert find_prepared("0" * 32) is None
 
 
-def _state():
-    """What an import has left so far: runs in MLflow, what waits, trials in journals, ledgers."""
-    runs = 0
-    if Path("mlruns/mlflow.db").is_file():
-        with sqlite3.connect("file:mlruns/mlflow.db?mode=ro", uri=True) as database:
-            try:
-                runs = database.execute("SELECT count(*) FROM runs WHERE end_time IS NOT NULL").fetchone()[0]
-            except sqlite3.Error:
-                runs = 0
-    journals = sum(len(path.read_bytes().splitlines()) for path in Path("mlruns/studies").glob("*.journal"))
-    spool = len(list(Path("mlruns/spool").glob("*/*.json")))
-    return runs, spool, journals, len(list(Path("mlruns/ledgers").glob("*")))
+KILLED = """
+import importlib, os, signal, sys
+from benchmark import results
+module, owner, name, number, after, file = sys.argv[1:]
+place = importlib.import_module(module)
+place = getattr(place, owner) if owner else place
+real, left = getattr(place, name), int(number)
+
+def deadly(*words, **more):
+    global left
+    left -= 1
+    if left == 0 and after == "before":
+        os.kill(os.getpid(), signal.SIGKILL)
+    found = real(*words, **more)
+    if left == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return found
+
+setattr(place, name, deadly)
+results.main(["import", file])
+"""
+LEDGER, SPOOL, DELIVERY = (
+    "benchmark.data.ledger_chain",
+    "benchmark.tracking.spool",
+    "benchmark.tracking.delivery",
+)
+DEATHS = (
+    (LEDGER, "", "append", 1, "before"),  # the chain is written, and not anchored
+    (LEDGER, "", "append", 1, "after"),
+    ("optuna", "Study", "add_trial", 1, "after"),
+    ("optuna", "Study", "add_trial", 2, "before"),
+    (SPOOL, "Spool", "commit", 1, "after"),
+    (SPOOL, "Spool", "commit", 5, "before"),
+    (DELIVERY, "Delivery", "_do", 3, "after"),
+    (DELIVERY, "Delivery", "_do", 20, "before"),
+    (DELIVERY, "Delivery", "deliver", 2, "after"),  # MLflow has it, and so has the spool
+    (SPOOL, "Spool", "remove", 2, "before"),
+)
 
 
 @pytest.mark.long
-def test_killed_ten_times_an_import_ends_with_the_same_board(exported):
-    """Each process is killed as it adds to a ledger, a study, the spool or MLflow; the last is left alone."""
+def test_killed_ten_times_an_import_ends_with_the_same_board(exported, start_python):
+    """At ten points of its way, from the ledger to MLflow; the last process is left alone."""
     file, expected = exported
-    words = [sys.executable, "-m", "benchmark.results", "import", str(file)]
-    killed = 0
-    for watched in (3, 2, 2, 2, 1, 1, 1, 0, 0, 0):
-        before = _state()[watched]
-        process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        while process.poll() is None and _state()[watched] == before:
-            time.sleep(0.01)
-        if process.poll() is None:
-            os.kill(process.pid, signal.SIGKILL)
-            killed += 1
-        process.wait()
-    assert subprocess.run(words, capture_output=True, check=False).returncode == 0
-    assert killed == 10
+    for death in DEATHS:
+        process = start_python(KILLED, *death, file)
+        process.communicate()
+        assert process.returncode == -signal.SIGKILL, death
+    assert results.main(["import", str(file)]) == 0
     assert board() == expected
     assert sweep.main([*PIPELINE]) == 0
     assert sweep.main([*SWEEP]) == 0
