@@ -280,14 +280,16 @@ def add_chains(ledger: Path, chains: Sequence[bytes], dataset: str, digest: str)
     own = _entries(ledger)[0]
     known = {entry["hash"] for entry in own}
     anchored = {head for entry in own for head in entry.get("imported", ())}
-    known |= {e["hash"] for _, _, chain in _imported(ledger, own) for e in chain or ()}
+    imported = list(_imported(ledger, own))
+    known |= {e["hash"] for _, _, chain in imported for e in chain or ()}
+    lost = {path for _, path, chain in imported if chain is None}
     before, heads = len(known), []
     for content in chains:
         entries = chain_of(content)
         head = entries[-1]["hash"]
-        if head in known:
-            continue
         path = _chain_file(ledger, head)
+        if head in known and path not in lost:
+            continue
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, content, durable=True)
         known |= {entry["hash"] for entry in entries}

@@ -208,12 +208,12 @@ def test_an_older_and_a_newer_file_of_one_folder_count_each_read_once(exported, 
     assert add_chains(here, [newer, older], "sample", "d") == 0
     reads = [entry for entry in read_entries(here) if entry["model"] != IMPORTED]
     assert sorted(entry["hash"] for entry in reads) == sorted(entry["hash"] for entry in read_entries(own))
-    file = next(Path("ledgers").iterdir())
-    file.write_bytes(file.read_bytes().replace(b"sample", b"simple", 1))
-    with pytest.raises(UserError, match="is missing or damaged"):
-        read_entries(here)
-    add_chains(here, [older, newer], "sample", "d")  # brings it back
-    assert len(read_entries(here)) == len(reads) + 2
+    for file in Path("ledgers").iterdir():
+        file.write_bytes(file.read_bytes().replace(b"sample", b"simple", 1))
+        with pytest.raises(UserError, match="is missing or damaged"):
+            read_entries(here)
+        add_chains(here, [older, newer], "sample", "d")  # brings it back
+        assert len(read_entries(here)) == len(reads) + 2
 
 
 def test_a_study_of_the_same_name_that_is_another_search_is_refused(exported, capsys):
