@@ -45,7 +45,7 @@ def test_pipelines_are_trained_stored_and_read_without_tensorflow(swept):
     assert sum(line.startswith("final ") for line in swept) == 6  # one tier of each
     again = started(NOTHING)
     assert sum(line.startswith("nothing to do") for line in again) == 2
-    assert "tfidf-logreg" in "\n".join(again)
+    assert "tfidf-logreg (default+tuned)" in "\n".join(again)
     outputs = swept, again, started(READ), started(PREDICT)
     assert [[line for line in lines if line.startswith("imported:")] for lines in outputs] == [
         ["imported:"]

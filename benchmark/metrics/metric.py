@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -222,6 +223,12 @@ def _loaded(name: str) -> Metric:
 def all_metrics() -> list[Metric]:
     """Return every registered metric."""
     return [get_metric(name) for name in METRICS]
+
+
+def finite_values(predictions: Predictions) -> dict[str, float]:
+    """Return every registered metric that has a finite value on predictions, by name."""
+    values = {metric.name: metric.value(predictions) for metric in all_metrics()}
+    return {name: value for name, value in values.items() if math.isfinite(value)}
 
 
 def ranking_metrics() -> list[str]:

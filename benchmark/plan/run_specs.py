@@ -29,6 +29,7 @@ from benchmark.spec.config import (
     VIEW_KEYS,
     CommonSettings,
     Confirmation,
+    Frozen,
     Resource,
     RunSpec,
     Scalar,
@@ -319,14 +320,10 @@ def _is_small(space: Space, dataset: Dataset, config: SweepConfig) -> bool:
 
 def _check_common(plan: Plan, spec: RunSpec) -> None:
     """Find out what the settings of all models ask for that the data set or the model cannot have."""
-    name, own = plan.model.name, plan.model.parameters
+    own = plan.model.parameters
     asked = {key: _asked(plan, key) for key in (COMMON_KEYS - own.keys()) & plan.default.keys()}
-    for key, values in asked.items():
-        for value in values:
-            try:
-                CommonSettings.model_validate({key: value})
-            except ValidationError as error:
-                raise UserError(f"{name}: {first_problem(error, TypeAdapter(CommonSettings))[0]}") from error
+    for key in asked:
+        _check_values(plan, CommonSettings, key)
     classes = len(plan.dataset.class_names)
     if "tuned" in asked.get("decision", ()) and classes != 2:
         raise UserError(
@@ -356,6 +353,16 @@ def _asked(plan: Plan, name: str) -> set[Scalar]:
     return {plan.default[name], *searched} if name in plan.default else set()
 
 
+def _check_values(plan: Plan, settings: type[Frozen], name: str) -> None:
+    """Find out whether a setting has a value that it cannot have."""
+    for value in _asked(plan, name):
+        try:
+            settings.model_validate({name: value})
+        except ValidationError as error:
+            message = first_problem(error, TypeAdapter(settings))[0]
+            raise UserError(f"{plan.model.name}: {message}") from error
+
+
 def _check_tokens(plan: Plan) -> None:
     """Find out whether the forms of tokens are known, and can be made here; other choices, too."""
     for name, known in plan.model.choices.items():
@@ -363,18 +370,11 @@ def _check_tokens(plan: Plan) -> None:
             raise UserError(
                 f"{plan.model.name}: {name} is '{value}'; {did_you_mean(str(value), map(str, known))}"
             )
-    if "tokens" in plan.model.parameters and "subwords" in _asked(plan, "tokens"):
+    own = "tokens" in plan.model.parameters
+    if plan.model.input == "ids" and not own:
+        _check_values(plan, ViewSettings, "tokens")
+    if (plan.model.input == "ids" or own) and "subwords" in _asked(plan, "tokens"):
         need_tokenizers()
-    if plan.model.input != "ids" or "tokens" in plan.model.parameters:
-        return
-    for value in _asked(plan, "tokens"):
-        try:
-            ViewSettings.model_validate({"tokens": value})
-        except ValidationError as error:
-            message = first_problem(error, TypeAdapter(ViewSettings))[0]
-            raise UserError(f"{plan.model.name}: {message}") from error
-        if value == "subwords":
-            need_tokenizers()
 
 
 def _check_metric(name: str, dataset: Dataset) -> None:

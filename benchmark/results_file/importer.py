@@ -13,11 +13,11 @@ import numpy as np
 
 from benchmark.data.ledger_chain import add_chains, true_classes
 from benchmark.data.prepare import find_prepared
-from benchmark.metrics.metric import ACCURACY, Predictions, all_metrics
+from benchmark.metrics.metric import ACCURACY, Predictions, finite_values
 from benchmark.results_file.reader import ResultsFile
 from benchmark.results_file.schema import RECOMPUTED, RunEntry
 from benchmark.search.finished_search import add_search
-from benchmark.spec.result import BEST_VALUE, TEST_VALUE
+from benchmark.spec.result import BEST_VALUE, figures_on_test
 from benchmark.support.errors import UserError
 from benchmark.support.files import RunsFolder
 from benchmark.tracking import names
@@ -151,7 +151,7 @@ def _metrics(results: ResultsFile, entry: RunEntry) -> tuple[Point, ...]:
     computed = {} if test is None else figures(test)
     if validation is not None and entry.spec is not None:
         metric = entry.spec.metric
-        values = measured(validation)
+        values = finite_values(validation)
         computed[names.BEST_VAL_ACCURACY] = values[ACCURACY]
         computed[names.BEST_VAL_LOSS] = mean_loss(validation)
         if metric != ACCURACY and metric in values:
@@ -168,17 +168,9 @@ def _metrics(results: ResultsFile, entry: RunEntry) -> tuple[Point, ...]:
     return (*points, *(Point(name, value, entry.end_time, 0) for name, value in computed.items()))
 
 
-def measured(predictions: Predictions) -> dict[str, float]:
-    """Return every registered metric that has a finite value."""
-    values = {metric.name: metric.value(predictions) for metric in all_metrics()}
-    return {name: value for name, value in values.items() if math.isfinite(value)}
-
-
 def figures(test: Predictions) -> dict[str, float]:
     """Return the test figures of a final run, under the names that MLflow has for them."""
-    found = {TEST_VALUE.format(name): value for name, value in measured(test).items()}
-    answered = float(len(np.unique(test.answers)))
-    return {**found, names.TEST_LOSS: mean_loss(test), "test_answered_classes": answered}
+    return {**figures_on_test(test), names.TEST_LOSS: mean_loss(test)}
 
 
 def mean_loss(predictions: Predictions) -> float:

@@ -33,16 +33,8 @@ _TEXT, _NUMBER = r"[^\0]{0,5000}", r"[0-9]{1,9}"
 TAGS = dict.fromkeys(
     (
         *(names.STUDY, names.BUDGET, names.PHASE, names.DEVICE, names.COMPILE, names.VERSIONS, names.USER),
-        *(
-            names.SOURCE,
-            names.GIT_COMMIT,
-            names.GIT_DIRTY,
-            names.SEARCH_ENDED,
-            names.MODEL,
-            names.METRIC,
-            names.MADE_FOR,
-        ),
-        *(names.PROTOCOL, names.DETERMINISTIC),
+        *(names.SOURCE, names.GIT_COMMIT, names.GIT_DIRTY, names.SEARCH_ENDED, names.MODEL, names.METRIC),
+        *(names.MADE_FOR, names.PROTOCOL, names.DETERMINISTIC),
     ),
     _TEXT,
 )

@@ -10,10 +10,18 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmark.metrics.metric import Predictions, finite_values
+
 Status = Literal["ok", "pruned", "diverged", "timeout", "oom", "failed", "interrupted"]
 
 BEST_VALUE, TEST_VALUE = "best_val_{}", "test_{}"
 """Names of a metric's values: on the validation split at the restored epoch, and on the test split."""
+
+
+def figures_on_test(test: Predictions) -> dict[str, float]:
+    """Return every metric that has a finite value on a test split, and how many classes are answered."""
+    figures = {TEST_VALUE.format(name): value for name, value in finite_values(test).items()}
+    return {**figures, "test_answered_classes": float(len(np.unique(test.answers)))}
 
 
 class EpochReport(NamedTuple):

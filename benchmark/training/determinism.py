@@ -71,7 +71,7 @@ def _add_scatter_flag() -> None:
 
 
 def flag_is_known(flag: str) -> bool:
-    """Whether XLA takes a flag: an unknown one ends the process, so another one tries it, once a version."""
+    """Whether XLA takes a flag: an unknown one ends the process, so a separate one tries it, once."""
 
     def attempt() -> dict[str, Any]:
         environment = {**os.environ, "XLA_FLAGS": flag, "CUDA_VISIBLE_DEVICES": ""}

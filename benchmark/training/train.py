@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 from benchmark.data.cache import disk_is_full
 from benchmark.data.dataset import Dataset, View
 from benchmark.data.ledger_chain import Recorder, read_test_split
-from benchmark.metrics.metric import ACCURACY, Metric, Predictions, all_metrics, get_metric
+from benchmark.metrics.metric import ACCURACY, Metric, Predictions, get_metric
 from benchmark.metrics.thresholds import best_threshold, metric_of_answers
 from benchmark.models import importing
 from benchmark.models.task import Task, reporter
 from benchmark.spec.config import CompileMode, Deterministic, Device, RunSpec, TrainSettings
-from benchmark.spec.result import BEST_VALUE, TEST_VALUE, EpochReport, Result, Status
+from benchmark.spec.result import BEST_VALUE, TEST_VALUE, EpochReport, Result, Status, figures_on_test
 from benchmark.support.errors import Unfinished
 from benchmark.training.devices import set_up_device, threads
 from benchmark.training.scores import probabilities, score
@@ -241,10 +241,9 @@ def _task(dataset: Dataset, spec: RunSpec, result: Result) -> Task:
 
 def _measure(result: Result, test: Predictions) -> None:
     """Add every metric of the test predictions but the accuracy, which is there."""
-    values = {m.name: m.value(test) for m in all_metrics() if m.name != ACCURACY}
-    figures = {TEST_VALUE.format(name): value for name, value in values.items()}
-    figures["test_answered_classes"] = float(len(np.unique(test.answers)))
-    result.figures |= {name: value for name, value in figures.items() if math.isfinite(value)}
+    figures = figures_on_test(test)
+    del figures[TEST_VALUE.format(ACCURACY)]
+    result.figures |= figures
 
 
 def _run_epochs(spec: RunSpec, result: Result, learner: Learner, validation: View, on_epoch: OnEpoch) -> None:

@@ -29,7 +29,7 @@ FORMS_OF_UNICODE = {
 
 
 class Languages:
-    """A data set of these texts, each with another one; those of the test split are other pairs."""
+    """A data set of these texts, each with a second one; those of the test split are other pairs."""
 
     name = "languages"
     class_names = ("odd", "even")

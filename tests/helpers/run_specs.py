@@ -17,3 +17,17 @@ def make_spec(
         seeds=seed_bundle(0, "search", seed),
         train_share=share,
     )
+
+
+def pipeline_spec(dataset, model, *, kind="final", seed=0, examples=None, **hparams):
+    return RunSpec(
+        model=model,
+        dataset=dataset.name,
+        dataset_digest=dataset.digest,
+        kind=kind,
+        view=None,
+        training=None,
+        hparams=hparams,
+        seeds=seed_bundle(0, "final", seed),
+        train_examples=examples,
+    )

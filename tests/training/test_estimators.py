@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import skops.io
 from ledgers import reads
+from run_specs import pipeline_spec
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
@@ -14,7 +15,6 @@ from benchmark.data.dataset import MappedTexts
 from benchmark.models import load_builder
 from benchmark.models.task import Task
 from benchmark.serving.mlflow_model import Servable
-from benchmark.spec.config import RunSpec, seed_bundle
 from benchmark.training.saving_pipelines import save_pipeline
 from benchmark.training.scores import log_probabilities
 from benchmark.training.train import train
@@ -22,23 +22,9 @@ from benchmark.training.train import train
 PIPELINES = ("majority", "tfidf-logreg", "linear-words", "linear-characters", "nbsvm")
 
 
-def make_spec(dataset, model, *, kind="final", seed=0, examples=None, **hparams):
-    return RunSpec(
-        model=model,
-        dataset=dataset.name,
-        dataset_digest=dataset.digest,
-        kind=kind,
-        view=None,
-        training=None,
-        hparams=hparams,
-        seeds=seed_bundle(0, "final", seed),
-        train_examples=examples,
-    )
-
-
 @pytest.mark.parametrize("model", PIPELINES)
 def test_a_pipeline_is_measured_stored_and_answers_as_it_was_evaluated(sample, tmp_path, model):
-    spec = make_spec(sample, model)
+    spec = pipeline_spec(sample, model)
     result = train(spec, sample, ledger=tmp_path / "ledger.jsonl", servable=tmp_path / "model")
     assert result.status == "ok", result.error
     assert reads(tmp_path / "ledger.jsonl") == {model: 1}
@@ -58,7 +44,7 @@ def test_their_order_on_the_built_in_data(sample, tmp_path):
     from benchmark.data.sample import CEILING
 
     accuracy = {
-        model: train(make_spec(sample, model), sample, ledger=tmp_path / "ledger.jsonl").test_accuracy
+        model: train(pipeline_spec(sample, model), sample, ledger=tmp_path / "ledger.jsonl").test_accuracy
         for model in PIPELINES
     }
     assert accuracy["majority"] == pytest.approx(0.5, abs=0.01)
@@ -68,7 +54,7 @@ def test_their_order_on_the_built_in_data(sample, tmp_path):
 
 @pytest.mark.parametrize("model", PIPELINES)
 def test_three_classes(three_classes, tmp_path, model):
-    spec = make_spec(three_classes, model)
+    spec = pipeline_spec(three_classes, model)
     result = train(spec, three_classes, ledger=tmp_path / "ledger.jsonl", servable=tmp_path / "model")
     assert result.status == "ok", result.error
     assert result.test_probabilities.shape == (100, 3)
@@ -86,7 +72,7 @@ def test_three_classes(three_classes, tmp_path, model):
     ],
 )
 def test_stored_with_other_tokens_it_answers_as_it_was_evaluated(three_classes, tmp_path, model, hparams):
-    spec = make_spec(three_classes, model, **hparams)
+    spec = pipeline_spec(three_classes, model, **hparams)
     result = train(spec, three_classes, ledger=tmp_path / "l", servable=tmp_path / "model")
     assert result.servable is not None, result.error
     texts = MappedTexts(three_classes.folder / "test").texts(np.arange(three_classes.sizes["test"]))
@@ -102,7 +88,9 @@ def test_short_words_and_symbols_count():
 
 def test_parameters_are_counted(three_classes, tmp_path):
     result = train(
-        make_spec(three_classes, "tfidf-logreg", ngrams=1, min_count=1), three_classes, ledger=tmp_path / "l"
+        pipeline_spec(three_classes, "tfidf-logreg", ngrams=1, min_count=1),
+        three_classes,
+        ledger=tmp_path / "l",
     )
     words = {word for row in three_classes.view("train", None).texts() for word in row.split()}
     assert result.parameters == 3 * (len(words) + 1)
@@ -111,7 +99,7 @@ def test_parameters_are_counted(three_classes, tmp_path):
 def test_few_examples_are_drawn_by_seed(sample, tmp_path):
     accuracies = {
         train(
-            make_spec(sample, "tfidf-logreg", examples=100, seed=seed, min_count=1),
+            pipeline_spec(sample, "tfidf-logreg", examples=100, seed=seed, min_count=1),
             sample,
             ledger=tmp_path / "l",
         ).test_accuracy
@@ -154,5 +142,5 @@ def test_probabilities_that_are_not_a_column_for_each_class_in_order_are_refused
 def test_a_pipeline_that_gives_no_numbers_has_diverged(sample, monkeypatch):
     pipeline = Pipeline([("answering", Answering(value=float("nan")))])
     monkeypatch.setattr("benchmark.training.estimators.load_builder", lambda *_: lambda task: pipeline)
-    result = train(make_spec(sample, "majority", kind="trial"), sample)
+    result = train(pipeline_spec(sample, "majority", kind="trial"), sample)
     assert result.status == "diverged"

@@ -1,10 +1,10 @@
 """What runs before have counted is not counted again, and nothing that is measured depends on it."""
 
 import pytest
+from run_specs import pipeline_spec
 
 from benchmark.data.tokens import split
 from benchmark.models.ngram_counts import NgramCounts
-from benchmark.spec.config import RunSpec, seed_bundle
 from benchmark.training import kept_counts
 from benchmark.training.estimators import PipelineLearner
 from benchmark.training.train import train
@@ -35,17 +35,7 @@ def counted(monkeypatch):
 
 
 def result(sample, tmp_path, *, model="linear-words", kind="final", seed=0, examples=None, **hparams):
-    spec = RunSpec(
-        model=model,
-        dataset=sample.name,
-        dataset_digest=sample.digest,
-        kind=kind,
-        view=None,
-        training=None,
-        hparams=hparams,
-        seeds=seed_bundle(0, "final", seed),
-        train_examples=examples,
-    )
+    spec = pipeline_spec(sample, model, kind=kind, seed=seed, examples=examples, **hparams)
     found = train(spec, sample, ledger=tmp_path / "ledger.jsonl")
     assert found.status == "ok", found.error
     return found
