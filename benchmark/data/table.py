@@ -183,7 +183,7 @@ class RecordsSource(FileSource):
         groups: list[str] = []
         unlabelled, textless, ungrouped = FirstFew(), FirstFew(), FirstFew()
         text_column, label_column, split_column, group_column = self._columns
-        wanted = [column for column in self._columns if column]
+        wanted = [column for column in self._columns if column is not None]
         for where, values in self._table.records(wanted):
             record = dict(zip(wanted, values, strict=True))
             name, text = self._word(record[label_column], where, "label"), record[text_column]

@@ -108,6 +108,13 @@ def test_columns_are_found_or_named(tmp_path, header, options, expected):
     assert (first.text, get(tmp_path / "r.csv", **options).class_names) == ("t0", ("l0", "l1"))
 
 
+def test_a_column_without_a_name_can_be_the_text(tmp_path):
+    source = get(
+        write_table(tmp_path / "r.jsonl", [{"": text, "label": label} for text, label in numbered()])
+    )
+    assert [row.text for row in source.rows()] == [text for text, _ in numbered()]
+
+
 def test_unknown_columns(tmp_path, refused):
     write_csv(tmp_path / "r.csv", "id,heading,body_text,stars", [("1", "h", "b", "5")])
     assert refused("csv:r.csv", "--text-column", "body") == (
