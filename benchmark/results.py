@@ -94,7 +94,9 @@ def _export(options: Namespace) -> int:
 def _import(options: Namespace) -> int:
     if not options.files or options.output is not None:
         raise UserError("results import: name one or more results files, and no `output`")
-    if any(Path(name).suffix in (".csv", ".parquet", ".npz") for name in options.files):
+    from benchmark.results_file.outside_predictions import KINDS
+
+    if any(Path(name).suffix.lower() in KINDS for name in options.files):
         return _import_predictions(options)
     for name in ("model", "seed", "seconds", "note"):
         if getattr(options, name) is not None:

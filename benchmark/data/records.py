@@ -251,7 +251,7 @@ class ParquetTable(Table):
             raise UserError(f"{self._path} cannot be read as Parquet: {one_line(error)}") from error
 
 
-_FORMATS: dict[str, Callable[[Path, str], Table]] = {
+FORMATS: dict[str, Callable[[Path, str], Table]] = {
     ".csv": DelimitedTable,
     ".tsv": DelimitedTable,
     ".tab": DelimitedTable,
@@ -270,12 +270,12 @@ def open_table(path: Path, encoding: str, quoting: str | None) -> Table:
     UserError
         For an unknown ending, an empty file, and one that is not what its name says.
     """
-    if path.suffix.lower() not in _FORMATS:
-        hint = did_you_mean(path.suffix, _FORMATS)
+    if path.suffix.lower() not in FORMATS:
+        hint = did_you_mean(path.suffix, FORMATS)
         if path.suffix.lower() in PACKED:
             hint = "unpack it first"
         raise UserError(f"csv:{path}: the format is unknown from the ending '{path.suffix}'; {hint}")
-    kind = _FORMATS[path.suffix.lower()]
+    kind = FORMATS[path.suffix.lower()]
     if kind is DelimitedTable:
         return DelimitedTable(path, encoding, quoting)
     if quoting is not None:

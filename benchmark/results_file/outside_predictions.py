@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import itertools
 import uuid
 import zipfile
-from collections.abc import Mapping, Sequence
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,18 +16,25 @@ from numpy.typing import NDArray
 
 from benchmark.data.dataset import Dataset
 from benchmark.data.ledger_chain import read_true_classes, text_ids, user_name
+from benchmark.data.records import FORMATS, Table, open_table
 from benchmark.metrics.metric import Predictions, all_metrics
 from benchmark.results_file.importer import figures
 from benchmark.spec.result import TEST_VALUE
-from benchmark.support.errors import UserError, did_you_mean, file_errors, one_line
+from benchmark.support.errors import UserError, did_you_mean, file_errors
+from benchmark.support.printable import printable
 from benchmark.tracking import names
 from benchmark.tracking.outbox import Outbox
 from benchmark.tracking.record import Point, Record, cleaned, dataset_input, milliseconds
 from benchmark.tracking.runs import find_runs
 
 ID, LABEL, PROBABILITIES = "id", "label", "probabilities"
-KINDS = (".csv", ".parquet", ".npz")
+NPZ = ".npz"
+KINDS = (*FORMATS, NPZ)
 _SUM = 1e-3
+_DAMAGE = (
+    *(ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError),
+    *(RuntimeError, MemoryError),
+)
 
 
 @dataclass(frozen=True)
@@ -73,8 +79,8 @@ def read_outside(path: Path, dataset: Dataset) -> tuple[NDArray[np.float32], boo
     Parameters
     ----------
     path : Path
-        CSV or Parquet with a column ``id`` and either ``label``, a class name, or a column of probabilities
-        for each class, named as the class; or npz with ``id`` and ``label`` or ``probabilities``.
+        Table (`benchmark.data.records`) with a column ``id`` and either ``label``, a class name, or a column
+        of probabilities for each class, named as the class; or npz with such arrays, or ``probabilities``.
     dataset : Dataset
         The data set.
 
@@ -90,42 +96,97 @@ def read_outside(path: Path, dataset: Dataset) -> tuple[NDArray[np.float32], boo
     UserError
         Which names line and value.
     """
+    classes = dataset.class_names
+    numbers = {name: number for number, name in enumerate(classes)}
     with file_errors(path):
-        columns = _columns(path, dataset.class_names)
-    where = f"{path}, line" if path.suffix == ".csv" else f"{path}, row"
-    ids = [str(one) for one in columns[ID]]
-    first = 2 if path.suffix == ".csv" else 0
+        table = _open(path, classes)
+    wanted = _wanted(path, table.columns, classes)
     places = {name: place for place, name in enumerate(text_ids(dataset))}
-    seen: dict[str, int] = {}
-    for line, one in enumerate(ids, first):
+    seen: dict[str, str] = {}
+    given = np.zeros((len(places), len(classes)), dtype=np.float32)
+    for where, record in table.records((ID, *wanted)):
+        one, *values = ("" if value is None else str(value) for value in record)
+        place = f"{path}, {where}"
         if one not in places:
             raise UserError(
-                f"{where} {line}: '{one[:60]}' is not the id of a test text of '{dataset.name}'; expected "
-                f"those of `datasets export`, {next(iter(places))} to {next(reversed(places))}"
+                f"{place}: '{_shown(one)}' is not the id of a test text of '{dataset.name}'; expected those "
+                f"of `datasets export`, {next(iter(places))} to {next(reversed(places))}"
             )
         if one in seen:
-            raise UserError(f"{where} {line}: id {one} stands in {where.rpartition(' ')[2]} {seen[one]}, too")
-        seen[one] = line
+            raise UserError(f"{place}: id {one} stands in {seen[one]}, too")
+        seen[one] = where
+        if wanted == (LABEL,):
+            if values[0] not in numbers:
+                hint = did_you_mean(values[0], classes)
+                raise UserError(f"{place}: '{_shown(values[0])}' is not a class of '{dataset.name}'; {hint}")
+            given[places[one], numbers[values[0]]] = 1
+            continue
+        row = [_number(text) for text in values]
+        for name, text, value in zip(classes, values, row, strict=True):
+            if not 0 <= value <= 1 + _SUM:
+                raise UserError(f"{place}: '{_shown(text)}' of {name} is not a probability from 0 to 1")
+        if abs(sum(row) - 1) > _SUM:
+            raise UserError(f"{place}: the probabilities of {one} sum to {sum(row):.4g}; expected 1")
+        given[places[one]] = row
     if missing := [one for one in places if one not in seen]:
         raise UserError(f"{path}: {len(missing)} of {len(places)} ids are missing, the first is {missing[0]}")
-    classes, given = dataset.class_names, np.zeros((len(ids), len(dataset.class_names)), dtype=np.float32)
-    for line, (one, *values) in enumerate(zip(ids, *_values(columns), strict=True), first):
-        row = given[places[one]]
-        if LABEL in columns:
-            if values[0] not in classes:
-                hint = did_you_mean(values[0], classes)
-                raise UserError(
-                    f"{where} {line}: '{values[0][:60]}' is not a class of '{dataset.name}'; {hint}"
-                )
-            row[classes.index(values[0])] = 1
-            continue
-        for name, text in zip(classes, values, strict=True):
-            row[classes.index(name)] = value = _number(text)
-            if not 0 <= value <= 1 + _SUM:
-                raise UserError(f"{where} {line}: '{text}' of {name} is not a probability from 0 to 1")
-        if abs(float(row.sum(dtype=np.float64)) - 1) > _SUM:
-            raise UserError(f"{where} {line}: the probabilities of {one} sum to {row.sum():.4g}; expected 1")
-    return given, LABEL in columns
+    return given, wanted == (LABEL,)
+
+
+def _wanted(path: Path, columns: Sequence[str], classes: Sequence[str]) -> tuple[str, ...]:
+    """Return the columns of the answers: the label, or a probability for each class."""
+    expected = f"{ID} and {LABEL}, or {ID} and a column for each of {', '.join(classes)}"
+    labels, probabilities = LABEL in columns, set(classes) <= set(columns)
+    if labels and probabilities and LABEL not in classes:
+        raise UserError(f"{path}: it has labels and probabilities; expected {expected}")
+    wanted = tuple(classes) if probabilities or not labels else (LABEL,)
+    if missing := [name for name in (ID, *wanted) if name not in columns]:
+        there = _shown(", ".join(columns))
+        raise UserError(f"{path}: there is no column '{missing[0]}'; expected {expected}; there are: {there}")
+    return wanted
+
+
+def _open(path: Path, classes: Sequence[str]) -> Table:
+    if path.suffix.lower() not in KINDS:
+        raise UserError(f"{path}: expected a file that ends in {', '.join(KINDS)}, or a results file .zip")
+    return NpzTable(path, classes) if path.suffix.lower() == NPZ else open_table(path, "utf-8", None)
+
+
+class NpzTable(Table):
+    """Arrays of an npz, one value a row; of ``probabilities`` a column is a class."""
+
+    origin = "there"
+
+    def __init__(self, path: Path, classes: Sequence[str]) -> None:
+        self._path = path
+        try:
+            with np.load(path, allow_pickle=False) as stored:
+                arrays = {name: stored[name] for name in stored}
+        except _DAMAGE as error:
+            raise UserError(f"{path}: this is not an npz; expected arrays without objects") from error
+        table = arrays.pop(PROBABILITIES, None)
+        if table is not None:
+            if table.ndim != 2 or table.shape[1] != len(classes):
+                raise UserError(f"{path}: {PROBABILITIES}: expected {len(classes)} columns, one a class")
+            arrays |= dict(zip(classes, table.T, strict=True))
+        self._arrays = {
+            name: np.char.decode(array, "utf-8", "replace") if array.dtype.kind == "S" else array
+            for name, array in arrays.items()
+            if array.ndim == 1
+        }
+        self.columns = tuple(self._arrays)
+
+    def records(self, columns: Sequence[str]) -> Iterator[tuple[str, tuple[Any, ...]]]:
+        """Yield records."""
+        chosen = [self._arrays[name] for name in columns]
+        if len({len(array) for array in chosen}) > 1:
+            raise UserError(f"{self._path}: its columns differ in length")
+        for number, values in enumerate(zip(*(array.tolist() for array in chosen), strict=True), 1):
+            yield f"row {number}", values
+
+
+def _shown(text: str) -> str:
+    return printable(" ".join(text.split()))[:60]
 
 
 def _of_probabilities(name: str) -> bool:
@@ -139,52 +200,6 @@ def _number(text: str) -> float:
         return float(text)
     except ValueError:
         return float("nan")
-
-
-def _values(columns: Mapping[str, Sequence[Any]]) -> list[list[str]]:
-    """Return the columns that are not ids, as texts."""
-    return [[str(one) for one in column] for name, column in columns.items() if name != ID]
-
-
-def _columns(path: Path, classes: Sequence[str]) -> dict[str, Sequence[Any]]:
-    """Return ids and either labels, or probabilities by class, in the order of the classes."""
-    if path.suffix == ".csv":
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            try:
-                header, *rows = csv.reader(file, strict=True)
-            except (csv.Error, ValueError) as error:
-                raise UserError(f"{path}: this is not a CSV with a header: {one_line(error)}") from error
-        for line, row in enumerate(rows, 2):
-            if len(row) != len(header):
-                raise UserError(f"{path}, line {line}: {len(row)} fields; expected {len(header)}")
-        found = dict(zip(header, zip(*rows, strict=True) if rows else itertools.repeat(()), strict=False))
-    elif path.suffix == ".parquet":
-        import pandas as pd
-
-        try:
-            found = {str(name): tuple(column) for name, column in pd.read_parquet(path).items()}
-        except (ValueError, ImportError) as error:
-            raise UserError(f"{path}: {one_line(error)}") from error
-    elif path.suffix == ".npz":
-        try:
-            with np.load(path, allow_pickle=False) as stored:
-                found = {name: tuple(stored[name].tolist()) for name in stored}
-        except (ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
-            raise UserError(f"{path}: this is not an npz; expected arrays without objects") from error
-        table = found.pop(PROBABILITIES, None)
-        if table is not None:
-            if any(not isinstance(row, list) or len(row) != len(classes) for row in table):
-                raise UserError(f"{path}: {PROBABILITIES}: expected {len(classes)} columns, one a class")
-            found |= dict(zip(classes, zip(*table, strict=True), strict=True))
-    else:
-        raise UserError(f"{path}: expected a file that ends in {', '.join(KINDS)}, or a results file .zip")
-    wanted = (LABEL,) if LABEL in found else tuple(classes)
-    if missing := [name for name in (ID, *wanted) if name not in found]:
-        expected = f"{ID} and {LABEL}, or {ID} and a column for each of {', '.join(classes)}"
-        raise UserError(f"{path}: there is no column '{missing[0]}'; expected {expected}")
-    if len({len(found[name]) for name in (ID, *wanted)}) > 1:
-        raise UserError(f"{path}: its columns differ in length")
-    return {name: found[name] for name in (ID, *wanted)}
 
 
 def import_predictions(
