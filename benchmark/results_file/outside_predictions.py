@@ -186,7 +186,7 @@ class NpzTable(Table):
 
 
 def _shown(text: str) -> str:
-    return printable(" ".join(text.split()))[:60]
+    return printable(text)[:60]
 
 
 def _of_probabilities(name: str) -> bool:

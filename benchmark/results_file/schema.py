@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import posixpath
 import re
 from functools import cached_property
 from typing import Any, Literal
@@ -46,6 +47,10 @@ TAGS |= {
 }
 """Tags that travel, and what they may say; those that follow from a run's spec do not."""
 
+_LATEST = 1 << 53  # milliseconds
+_LONGEST = {"source": 65_535, "profile": 16_000_000}  # characters that MLflow takes
+_LONGEST_PARAM = 6000
+
 
 class Manifest(Frozen):
     """The first member.
@@ -73,8 +78,12 @@ class Manifest(Frozen):
             raise ValueError("dataset: its name is not one")
         if not re.fullmatch("[0-9a-f]{1,36}", self.dataset["digest"]):
             raise ValueError("dataset: its digest is not one")
+        for part, most in _LONGEST.items():
+            if len(self.dataset[part]) > most:
+                raise ValueError(f"dataset: its {part} has more than {most:,} characters")
         classes, size = self.classes, self.profile.get("test")
-        if not isinstance(classes, list) or len(classes) < 2 or not isinstance(size, int) or size < 1:
+        named = isinstance(classes, list) and all(isinstance(name, str) for name in classes)
+        if not named or len(set(classes)) < max(2, len(classes)) or not isinstance(size, int) or size < 1:
             raise ValueError("dataset: its profile says neither classes nor the size of the test split")
         return self
 
@@ -118,9 +127,9 @@ class RunEntry(Frozen):
 
     key: str = Field(pattern="^[0-9a-f]{32}$")
     kind: Literal["sweep", "trial", "final"]
-    name: str = Field(min_length=1, max_length=500)
-    start_time: int = Field(ge=0, lt=1 << 53)
-    end_time: int = Field(ge=0, lt=1 << 53)
+    name: str = Field(pattern=r"^[^\x00-\x1f]{1,500}$")
+    start_time: int = Field(ge=0, lt=_LATEST)
+    end_time: int = Field(ge=0, lt=_LATEST)
     status: Literal["FINISHED", "FAILED", "KILLED"]
     tags: dict[str, str]
     params: dict[str, str] = Field(default_factory=dict)
@@ -177,7 +186,22 @@ class RunEntry(Frozen):
             raise ValueError("a final run that is ok has predictions, and no other run has")
         if (ARRAYS[2] in self.arrays) != (ARRAYS[3] in self.arrays) or (self.arrays and not predicted):
             raise ValueError("its validation predictions are not whole")
+        self._check_storable()
         for point in self.metrics:
             if self.ended == "ok" and not point.step and not math.isfinite(point.value):
                 raise ValueError(f"{point.name[:60]} is {point.value}; expected a finite number")
         return self
+
+    def _check_storable(self) -> None:
+        """Raise a `ValueError` for what MLflow would refuse, when other runs of the file are imported."""
+        params = self.spec.flat() if self.spec else self.params
+        for name in (*params, *(point.name for point in self.metrics)):
+            path = posixpath.normpath(name)
+            if not re.fullmatch(r"[\w./ :-]{1,250}", name) or path != name or path.startswith((".", "/")):
+                raise ValueError(f"{name[:60]!r} is not a name of a param or metric")
+        for name, value in params.items():
+            if len(str(value)) > _LONGEST_PARAM or "\0" in str(value):
+                raise ValueError(f"param {name}: its value is longer than {_LONGEST_PARAM} or has a NUL")
+        for point in self.metrics:
+            if not (0 <= point.timestamp < _LATEST and 0 <= point.step < _LATEST):
+                raise ValueError(f"{point.name}: a time or step is not from 0 to {_LATEST}")

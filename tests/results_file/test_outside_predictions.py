@@ -104,6 +104,57 @@ def test_names_line_and_value_of_what_is_wrong(sample, answers, change, words):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("given.csv", lambda text: "\ufeff" + text),
+        ("given.csv", lambda text: text.replace(",", ";")),
+        ("given.csv", lambda text: "sep=;\n" + text.replace(",", ";")),
+        ("given.CSV", lambda text: text.replace("\n", "\r\n") + "\r\n"),
+        ("given.tsv", lambda text: text.replace(",", "\t")),
+        ("given.csv", lambda text: text.replace("\n", ',"a ""text"",\nof two lines"\n')),
+    ],
+)
+def test_reads_a_table_as_a_spreadsheet_writes_it(sample, answers, name, change):
+    """Marks of byte order, semicolons, tabs, blank lines, and further columns of texts with line ends."""
+    table = with_probabilities(answers)
+    Path(name).write_text(change(table.to_csv(index=False)), encoding="utf-8", newline="")
+    given, _ = read_outside(Path(name), sample)
+    np.testing.assert_allclose(given, table[["neg", "pos"]].to_numpy(), atol=1e-7)
+
+
+def test_names_the_line_of_the_file_behind_texts_of_several_lines(sample, answers):
+    table = answers.assign(text='a "text"\nof two lines')
+    table.loc[3, "id"] = "oops"
+    table.to_csv("bad.csv", index=False)
+    with pytest.raises(UserError, match="line 8: 'oops' is not the id"):
+        read_outside(Path("bad.csv"), sample)
+
+
+def test_labels_beside_probabilities_are_refused(sample, answers):
+    """Which of both were meant is unknown: a threshold may be between them."""
+    with_probabilities(answers).assign(label=answers["label"]).to_csv("both.csv", index=False)
+    with pytest.raises(UserError, match="it has labels and probabilities; expected id and label, or"):
+        read_outside(Path("both.csv"), sample)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "words"),
+    [
+        (lambda ids, given: {"probabilities": given}, "no column 'id'"),
+        (lambda ids, given: {"id": ids, "probabilities": given[:, 1]}, "expected 2 columns"),
+        (lambda ids, given: {"id": ids, "probabilities": given[:-1]}, "differ in length"),
+        (lambda ids, given: {"id": ids[:0], "probabilities": given[:0]}, "2000 of 2000 ids are missing"),
+        (lambda ids, given: {"id": ids, "label": given[:, 1].astype(int)}, "row 1: '0' is not a class"),
+    ],
+)
+def test_arrays_of_other_shapes_are_refused(sample, answers, arrays, words):
+    given = with_probabilities(answers)[["neg", "pos"]].to_numpy()
+    np.savez("bad.npz", **arrays(np.array(answers["id"], dtype="S"), given))
+    with pytest.raises(UserError, match=words):
+        read_outside(Path("bad.npz"), sample)
+
+
 def test_names_the_nearest_class(sample, answers):
     changed("label", "poss")(answers).to_csv("bad.csv", index=False)
     with pytest.raises(UserError, match="line 5: 'poss' is not a class of 'sample'; did you mean 'pos'"):

@@ -278,6 +278,21 @@ def damages(content):
     )
     yield "other data", changed_runs(content, lambda run: run["spec"].update(dataset_digest="1" * 32)), True
     yield "no predictions", changed_runs(content, lambda run: run.update(arrays={})), True
+    yield "source", of_data(source="x" * 70_000), True
+    yield "classes alike", of_data(profile='{"test": 1000, "classes": ["a", "a"]}'), True
+    for point in (
+        *((name, 1.0, 1, 0) for name in ("a\nb", "a=b", "../x", "/x", "a//b", "", "a" * 300)),
+        *(("x", 1.0, -5, 0), ("x", 1.0, 1 << 70, 0), ("x", 1.0, 1, -1), ("x", 1.0, 1, 1 << 70)),
+    ):
+        named = changed_runs(content, lambda run, point=point: run["metrics"].append(point), "trial")
+        yield f"metric {point}", named, True
+    for params in ({"a=b": "x"}, {"../x": "x"}, {"": "x"}, {"a": "x" * 7000}, {"a": "x\0"}):
+        yield (
+            f"param {params}",
+            changed_runs(content, lambda run, p=params: run.update(params=p), "sweep"),
+            True,
+        )
+    yield "name", changed_runs(content, lambda run: run.update(name="a\0b")), True
     yield "trial", changed_runs(content, lambda run: run["tags"].update({names.TRIAL: "-1"}), "trial"), True
     for what, change in (
         ("NaN", lambda array: array * np.nan),
