@@ -22,7 +22,9 @@ ACTIONS = ("export", "import")
     "results",
     cli.option("action ACTION", "export or import"),
     cli.option(
-        "files FILE", "for import: results files (.zip), or predictions (.csv, .parquet, .npz)", nargs="*"
+        "files FILE",
+        "for import: results files (.zip), or predictions (.csv, .tsv, .jsonl, .parquet, .npz)",
+        nargs="*",
     ),
     cli.BOARD_DATASET,
     cli.option("--model NAME", "with predictions: the name of their row"),
