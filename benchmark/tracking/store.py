@@ -133,6 +133,17 @@ def reason(error: Exception) -> str:
     return redacted(cause[1] if cause else text)[:160] or type(error).__name__
 
 
+def tried(write: Callable[[], None]) -> bool:
+    """Write what can be made again at any time; return whether the store took all of it."""
+    try:
+        write()
+    except Exception as error:
+        if not of_store(error):
+            raise
+        return False
+    return True
+
+
 def of_store(error: Exception) -> bool:
     """Whether an error is the tracking store's, or that of the way there."""
     # MLflow takes seconds to import.

@@ -11,7 +11,7 @@ from typing import Any
 
 from benchmark.tracking import names
 from benchmark.tracking.record import milliseconds
-from benchmark.tracking.store import of_store, patiently
+from benchmark.tracking.store import patiently, tried
 
 _MOST_CHARACTERS = 5000  # of a tag, in the strictest of MLflow's stores
 _CUT = "\n\n(The rest is in board.html, among the artifacts.)"
@@ -43,17 +43,15 @@ def write_notes(client: Any, dataset: str, sweeps: Iterable[str], markdown: str,
         Whether all of it was written.
     """
     note = _fitting(markdown)
-    try:
+
+    def write() -> None:
         experiment = patiently(lambda: client.get_experiment_by_name(dataset)).experiment_id
         patiently(lambda: client.set_experiment_tag(experiment, names.NOTE, note))
         for run_id in sweeps:
             patiently(partial(client.set_tag, run_id, names.NOTE, note))
             patiently(partial(client.log_text, run_id, page, names.BOARD_HTML))
-    except Exception as error:
-        if not of_store(error):
-            raise
-        return False
-    return True
+
+    return tried(write)
 
 
 def _fitting(markdown: str) -> str:

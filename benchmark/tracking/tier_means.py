@@ -15,7 +15,7 @@ from benchmark.stats.intervals import mean_interval, mean_of
 from benchmark.tracking import names
 from benchmark.tracking.record import milliseconds
 from benchmark.tracking.runs import StoredRun, find_runs
-from benchmark.tracking.store import of_store, patiently
+from benchmark.tracking.store import patiently, tried
 
 
 class Tier(Protocol):
@@ -59,14 +59,7 @@ def write_means(client: Any, dataset: str, rows: Iterable[Tier]) -> bool:
     studies: dict[str, list[Tier]] = defaultdict(list)
     for row in rows:
         studies[row.study].append(row)
-    try:
-        for study, tiers in studies.items():
-            _write(client, dataset, study, tiers)
-    except Exception as error:
-        if not of_store(error):
-            raise
-        return False
-    return True
+    return all(tried(partial(_write, client, dataset, study, tiers)) for study, tiers in studies.items())
 
 
 def _write(client: Any, dataset: str, study: str, rows: Iterable[Tier]) -> None:
