@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import uuid
 import zipfile
 import zlib
@@ -31,6 +32,7 @@ ID, LABEL, PROBABILITIES = "id", "label", "probabilities"
 NPZ = ".npz"
 KINDS = (*FORMATS, NPZ)
 _SUM = 1e-3
+_LONGEST_NOTE = 5000  # characters of a tag, in the strictest of MLflow's stores
 _DAMAGE = (
     *(ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError),
     *(RuntimeError, MemoryError),
@@ -62,6 +64,13 @@ class OutsideModel:
     tags: Mapping[str, str] = field(init=False)
 
     def __post_init__(self) -> None:
+        if not re.fullmatch(r"\S(?:.{0,98}\S)?", self.name) or not self.name.isprintable():
+            reason = "expected a name of 1 to 100 characters, in one line, without spaces around it"
+            raise UserError(reason, setting="model", value=f"'{_shown(self.name)}'")
+        if len(self.note) > _LONGEST_NOTE:
+            raise UserError(
+                f"{len(self.note):,} characters; expected {_LONGEST_NOTE:,} at most", setting="note"
+            )
         tier = dict.fromkeys((names.TIER, names.BUDGET, names.PROTOCOL), names.IMPORTED)
         shared = {
             names.KIND: names.FINAL_RUN,

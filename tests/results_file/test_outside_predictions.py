@@ -10,7 +10,7 @@ import pytest
 
 from benchmark import compare, datasets, leaderboard, results
 from benchmark.data.ledger_chain import EXPORTED, read_entries, true_classes
-from benchmark.results_file.outside_predictions import read_outside
+from benchmark.results_file.outside_predictions import OutsideModel, read_outside
 from benchmark.stats.intervals import example_difference
 from benchmark.support.errors import UserError
 
@@ -174,6 +174,15 @@ def test_objects_in_an_npz_are_not_loaded(sample, answers):
     np.savez("bad.npz", id=np.array(answers["id"], dtype=object), label=np.array(answers["label"], dtype=str))
     with pytest.raises(UserError, match="expected arrays without objects"):
         read_outside(Path("bad.npz"), sample)
+
+
+@pytest.mark.parametrize("name", ["", " ", "a\nb", "a ", "\x1b[31mred", "a" * 101])
+def test_a_row_has_a_name_that_can_be_printed(name):
+    with pytest.raises(UserError, match=r"`model` .*: expected a name of 1 to 100 characters") as caught:
+        OutsideModel(name)
+    assert "\n" not in str(caught.value)
+    with pytest.raises(UserError, match="`note`: 5,001 characters"):
+        OutsideModel("a prompt", note="x" * 5001)
 
 
 def test_a_row_of_its_own_kind(answers, copied_sweep, capsys):
