@@ -38,6 +38,7 @@ _MOST_SEEDS = 20
         "with --until-decided: most seeds of each, those there are included (default: 20)",
         cli.whole_number(3),
     ),
+    cli.switch("--fail-if-worse", "exit code 3 where A is worse than B by more than the margin"),
     cli.switch("--json", "print the verdict and its figures as JSON"),
     cli.TRACKING_URI,
 )
@@ -52,7 +53,10 @@ def main(options: Namespace) -> int:
       python -m benchmark.compare nbsvm avg-pool --dataset imdb
       python -m benchmark.compare avg-pool:tuned avg-pool:default
       python -m benchmark.compare avg-pool fasttext --until-decided --max-seeds 12
+      python -m benchmark.compare nbsvm tfidf-logreg --fail-if-worse --margin 1
     """
+    if options.fail_if_worse and options.until_decided:
+        raise UserError("goes without `until_decided`", setting="fail_if_worse")
     if options.max_seeds is not None and not options.until_decided:
         raise UserError("goes with `until_decided`", setting="max_seeds")
     from benchmark.display.live import make_display
@@ -70,18 +74,22 @@ def main(options: Namespace) -> int:
         if isinstance(compared, Compared):
             compared = replace(compared, classes=_classes(session.client, compared.a, compared.b))
     text = to_text(compared) if isinstance(compared, Compared) else compared.text()
-    cli.show(compared.record(), text, options.json)
-    return cli.DONE
+    record, gate = compared.record(), compared.gate
+    if gate is not None:
+        record, text = {**record, "gate": gate.record()}, f"{text}\n\n{gate.text()}"
+    cli.show(record, text, options.json)
+    return cli.GATE_FAILED if gate is not None and gate.failed else cli.DONE
 
 
 def _once(options: Namespace, session: Session) -> Compared | ComparedByExample:
     """Compare what is there."""
+    from benchmark.board.gate import pair_gate
     from benchmark.board.ranking import verdict
     from benchmark.report.verdict import Compared
 
     rows, runs, a, b = _read(options, session)
     if not {a, b} <= runs.keys() and "imported" in (rows[a].tier, rows[b].tier):
-        return _by_example(session.client, rows[a], rows[b])
+        return _by_example(session.client, rows[a], rows[b], options)
     for place in (a, b):
         if place not in runs and rows[place].folds:
             raise UserError(f"a comparison needs a result on all folds: {'; '.join(rows[place].notes)}")
@@ -89,15 +97,19 @@ def _once(options: Namespace, session: Session) -> Compared | ComparedByExample:
             reason = f"a comparison needs {MIN_SEEDS} seeds with predictions, and {rows[place].name} has"
             raise UserError(f"{reason} {rows[place].n_seeds}; train more, or add --until-decided")
     found, words = verdict(rows, runs, a, b, options.margin)
-    return Compared(rows[a], rows[b], found, words)
+    asked = options.fail_if_worse
+    gate = pair_gate((rows[a], rows[b]), (runs[a], runs[b]), options.margin) if asked else None
+    return Compared(rows[a], rows[b], found, words, gate=gate)
 
 
-def _by_example(client: Any, a: BoardRow, b: BoardRow) -> ComparedByExample:
+def _by_example(client: Any, a: BoardRow, b: BoardRow, options: Namespace) -> ComparedByExample:
     """Compare with predictions that were imported, where these are of too few seeds for more."""
     import numpy as np
 
+    from benchmark.board.gate import pair_gate
     from benchmark.metrics.metric import get_metric
     from benchmark.report.verdict import ComparedByExample
+    from benchmark.stats.differences import fixed
     from benchmark.stats.intervals import example_difference
     from benchmark.tracking.predictions import PredictionReader
 
@@ -110,7 +122,9 @@ def _by_example(client: Any, a: BoardRow, b: BoardRow) -> ComparedByExample:
             raise UserError(f"{row.name}: {metric.title} is unknown of its single examples")
         values.append(np.asarray(np.mean(known, axis=0, dtype=np.float64)))
     difference, interval, p_value = example_difference(values[0], values[1])
-    return ComparedByExample(a, b, difference, interval, p_value, len(values[0]))
+    measured = (fixed(values[0]), fixed(values[1]))
+    gate = pair_gate((a, b), measured, options.margin) if options.fail_if_worse else None
+    return ComparedByExample(a, b, difference, interval, p_value, len(values[0]), gate)
 
 
 def _until_decided(options: Namespace, session: Session) -> Compared:

@@ -38,6 +38,10 @@ _FORMATS = ("table", "md", "csv", "json", "tex", "html")
     cli.switch(
         "--with-imported", "rank imported predictions with the rows of the largest section, not apart"
     ),
+    cli.option(
+        "--against FILE", "results file (`results export`) whose rows the rows here are compared with"
+    ),
+    cli.switch("--fail-if-worse", "with --against: exit code 3 where a row is worse by more than the margin"),
     cli.option("--picture FILE", "also draw the board as a PNG or SVG"),
     cli.option("--pictures DIR", "also draw board, cost and budget curves, as PNG and SVG"),
     cli.TRACKING_URI,
@@ -53,6 +57,7 @@ def main(options: Namespace) -> int:
       python -m benchmark.leaderboard --dataset imdb --format html --output board.html
       python -m benchmark.leaderboard --dataset imdb --format json --output board.json
       python -m benchmark.leaderboard --dataset csv:reviews.csv --folds 10
+      python -m benchmark.leaderboard --dataset imdb --against main.zip --fail-if-worse --margin 0.5
     """
     from benchmark.board.stored_board import board_builder, chosen_dataset, experiment_of
     from benchmark.report.board_plots import board_picture
@@ -63,12 +68,22 @@ def main(options: Namespace) -> int:
     if options.output is not None and not Path(options.output).parent.is_dir():
         reason = f"there is no folder {Path(options.output).parent}"
         raise UserError(reason, setting="output", value=options.output)
+    if options.fail_if_worse and options.against is None:
+        raise UserError("goes with `against` FILE", setting="fail_if_worse")
+    if options.against is not None and options.folds:
+        raise UserError("a results file has no runs on folds; leave `folds` out", setting="against")
     uri = resolve_uri(options.tracking_uri, cli.RUNS)
     cli.check_embedded_store(uri, options.dataset)
     client = StoreClient(uri)
     dataset = chosen_dataset(client, options.dataset, options.folds)
     build = board_builder(client, dataset, RunsFolder(cli.RUNS).ledger, with_imported=options.with_imported)
-    board = build(metric=options.metric, margin=options.margin, baseline=options.baseline).board
+    analysis = build(metric=options.metric, margin=options.margin, baseline=options.baseline)
+    board, gate = analysis.board, None
+    if options.against is not None:
+        from benchmark.results_file.reference import gate_of_file
+
+        where = Path(options.against), client, dataset
+        gate = gate_of_file(*where, analysis, options.metric, options.margin)
     details: Details | None = None
     if options.format == "html" or options.pictures:
         details = _details(client, experiment_of(dataset), board, uri, with_texts=options.format == "html")
@@ -89,7 +104,9 @@ def main(options: Namespace) -> int:
     else:
         with file_errors(options.output, setting="output"):
             Path(options.output).write_text(text.rstrip("\n") + "\n", encoding="utf-8")
-    return cli.DONE
+    if gate is not None:
+        cli.say(gate.text(), error=True)  # standard output may be JSON
+    return cli.GATE_FAILED if gate is not None and gate.failed and options.fail_if_worse else cli.DONE
 
 
 def _others(board: Board, build: Callable[..., Analysis], options: Namespace) -> list[Board]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from benchmark.board.rows import Board, BoardRow, Pair
 from benchmark.metrics.metric import Metric, get_metric
-from benchmark.stats.differences import Runs, borrowing, differences, runs_of
+from benchmark.stats.differences import Differences, Runs, borrowing, differences, runs_of
 from benchmark.stats.folds import FoldMeans, fold_differences
 from benchmark.stats.intervals import MIN_SEEDS
 from benchmark.stats.verdicts import Comparison, Scale, family, rank_ranges
@@ -82,19 +82,22 @@ def compared(
     first, second = zip(*places, strict=True)
     chosen = [runs[place] for place in members]
     left, right = ([position[place] for place in side] for side in (first, second))
-    if folds := [one for one in chosen if isinstance(one, FoldMeans)]:
-        found = fold_differences(folds, left, right)
-    else:
-        split = [one for one in chosen if isinstance(one, Runs)]
-        found = differences(split, left, right, split[0].classes)
     return family(
-        found,
+        differences_of(chosen, left, right),
         [(runs[a].n_seeds, runs[b].n_seeds) for a, b in places],
         margin=metric.margin_for(margin),
         level=LEVEL,
         unsteady=[(rows[a].unsteady, rows[b].unsteady) for a, b in places],
         scale=scale_of(metric),
     )
+
+
+def differences_of(chosen: Sequence[Measured], first: Sequence[int], second: Sequence[int]) -> Differences:
+    """Return the differences of pairs of rows, by their places among those that are given."""
+    if folds := [one for one in chosen if isinstance(one, FoldMeans)]:
+        return fold_differences(folds, first, second)
+    split = [one for one in chosen if isinstance(one, Runs)]
+    return differences(split, first, second, split[0].classes)
 
 
 def scale_of(metric: Metric) -> Scale:

@@ -147,7 +147,7 @@ def board_builder(
     """
     name, beginning, path = _parsed(dataset)
     stored = _stored_runs(client, name)
-    runs = _finals(stored)
+    runs = final_runs(stored)
     versions = _versions(client, name, runs)
     if digest is None:
         digest = _chosen(name, beginning, path, versions, single)
@@ -206,7 +206,7 @@ def _of_folds(
 def single_version(client: Any, dataset: str, setting: str = "dataset") -> tuple[str, str]:
     """Return name and digest of the one data set that a user names; errors are those of `board_builder`."""
     name, beginning, path = _parsed(dataset)
-    runs = _finals(_stored_runs(client, name))
+    runs = final_runs(_stored_runs(client, name))
     if not runs:
         raise no_runs(f"on data set '{name}'", name)
     versions = _versions(client, name, runs)
@@ -223,7 +223,7 @@ def _stored_runs(client: Any, dataset: str) -> list[StoredRun]:
     return runs
 
 
-def _finals(runs: Sequence[StoredRun]) -> list[StoredRun]:
+def final_runs(runs: Sequence[StoredRun]) -> list[StoredRun]:
     """Return the final runs that count for a row, each with what the run of its sweep says of all of them."""
     sweeps = {run.study: run for run in runs if run.kind == names.SWEEP}
     duplicates = {run.dataset_digest: run.test_duplicates for run in sweeps.values() if run.test_duplicates}

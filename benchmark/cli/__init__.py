@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 RUNS = Path("mlruns")
 """Everything that a sweep leaves behind lies here, below the current folder."""
 
-DONE, SOME_FAILED, WRONG_REQUEST = 0, 1, 2
+DONE, SOME_FAILED, WRONG_REQUEST, GATE_FAILED = 0, 1, 2, 3
 
 
 class Command:

@@ -6,6 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
+from benchmark.board.gate import Gate
 from benchmark.board.rows import BoardRow
 from benchmark.metrics.metric import ACCURACY, get_metric
 from benchmark.report.class_tables import Classes
@@ -33,6 +34,8 @@ class Compared:
         Where seeds were added until it was decided: when comparisons were made.
     classes : Classes or None
         Their answers by class, where predictions are stored.
+    gate : Gate or None
+        Whether A is worse than B by more than the margin, where that was asked.
     """
 
     a: BoardRow
@@ -41,6 +44,7 @@ class Compared:
     family: str
     plan: SequentialPlan | None = None
     classes: Classes | None = None
+    gate: Gate | None = None
 
     @property
     def sentence(self) -> str:
@@ -79,6 +83,8 @@ class ComparedByExample:
         Over other examples of this kind.
     examples : int
         How many there are.
+    gate : Gate or None
+        As in `Compared`.
     """
 
     a: BoardRow
@@ -87,6 +93,7 @@ class ComparedByExample:
     interval: Interval
     p_value: float
     examples: int
+    gate: Gate | None = None
 
     @property
     def sentence(self) -> str:

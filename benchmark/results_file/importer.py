@@ -73,7 +73,7 @@ def import_results(
     """
     dataset = results.manifest.dataset
     there = find_runs(client, dataset["name"], spool=outbox.spool)
-    _check_data(results, client, there)
+    check_data(results, client, there, "import it into a different folder")
     for search in results.searches:
         add_search(search, storage, runs.studies, write=False)
     # The ledger first, as with a run that is trained here.
@@ -86,7 +86,7 @@ def import_results(
         before = sweeps.get(entry.study) if entry.kind == names.SWEEP else known.get(entry.key)
         if before is None:
             sweep = sweeps.get(entry.study)
-            record = _record(results, entry, sweep).model_copy(update={"location": location})
+            record = record_of(results, entry, sweep).model_copy(update={"location": location})
             write = partial(_write, results, entry) if entry.spec else None
             outbox.spool.commit(record, write)
             added[entry.kind] += 1
@@ -97,15 +97,21 @@ def import_results(
     return Imported(added, len(results.runs) - sum(added.values()), trials, reads)
 
 
-def _check_data(results: ResultsFile, client: Any, there: Iterable[StoredRun]) -> None:
-    """Hold the data set of a file against the runs and the prepared data set that are here."""
+def check_data(results: ResultsFile, client: Any, there: Iterable[StoredRun], advice: str) -> None:
+    """Hold the data set of a file against the runs and the prepared data set that are here.
+
+    Raises
+    ------
+    UserError
+        Where it is a different one; with `advice` where the texts are.
+    """
     name, digest = results.manifest.dataset["name"], results.manifest.dataset["digest"]
     finals = [run for run in there if run.kind == names.FINAL_RUN and run.run_id]
     here = {run.dataset_digest for run in finals}
     if here and digest not in here:
         raise UserError(
             f"the file's data set '{name}' has digest {digest}, and the one of the runs here has "
-            f"{min(here)}: the texts or labels differ; import it into a different folder"
+            f"{min(here)}: the texts or labels differ; {advice}"
         )
     said = next((found.labels for run in results.runs if (found := results.predictions(run))), None)
     prepared = find_prepared(digest)
@@ -118,7 +124,7 @@ def _check_data(results: ResultsFile, client: Any, there: Iterable[StoredRun]) -
         )
 
 
-def _record(results: ResultsFile, entry: RunEntry, sweep: StoredRun | None) -> Record:
+def record_of(results: ResultsFile, entry: RunEntry, sweep: StoredRun | None) -> Record:
     """Return a whole run as it is recorded here."""
     dataset = results.manifest.dataset
     shared = {

@@ -150,7 +150,7 @@ class ResultsFile:
 
 
 @contextmanager
-def open_results(path: Path) -> Iterator[ResultsFile]:
+def open_results(path: Path, consequence: str = "nothing was imported") -> Iterator[ResultsFile]:
     """Open a results file and check all of it.
 
     Raises
@@ -164,10 +164,10 @@ def open_results(path: Path) -> Iterator[ResultsFile]:
                 raise ValueError("there is no such file")
             results = ResultsFile(stack.enter_context(zipfile.ZipFile(path)))
         except UserError as error:
-            raise UserError(f"{path}: {error}; nothing was imported") from error
+            raise UserError(f"{path}: {error}; {consequence}") from error
         except _DAMAGE as error:
             what = one_line(error, named=not isinstance(error, ValueError))
-            raise UserError(f"{path} cannot be imported: {what}; nothing was imported") from error
+            raise UserError(f"{path} cannot be read: {what}; {consequence}") from error
         yield results
 
 

@@ -78,6 +78,11 @@ def runs_of(table: NDArray[Any]) -> Runs:
     return Runs(k, profile, interaction, variance, k - 1)
 
 
+def fixed(profile: FloatArray) -> Runs:
+    """Summarise trained models that stay as they are, of which nothing is said of further seeds."""
+    return Runs(1, profile, 0.0, 0.0, 1.0)
+
+
 def borrowing(rows: Sequence[Runs]) -> list[Runs]:
     """Return the rows of a section with variances over seeds that borrow from each other."""
     variances, freedom = moderated(
@@ -214,6 +219,13 @@ class Differences:
         """
         room = margin - np.abs(self.centre)
         return np.where(room > 0, self._error_at(np.maximum(room, 0.0), few=True), 1.0)
+
+    def loss_p_values(self, margin: float, sign: int = 1) -> FloatArray:
+        """Two-sided p-value of a loss of at most `margin`: the error at which the interval lies beyond it.
+
+        `sign` is -1 where smaller values are better. The probability of a false claim is half of it.
+        """
+        return self._error_at(-sign * self.centre - margin)
 
     def _error_at(self, distance: FloatArray, few: bool = False) -> FloatArray:
         low = np.full(distance.shape, np.log(_SMALLEST_P))

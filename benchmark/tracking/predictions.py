@@ -118,9 +118,13 @@ class PredictionReader:
         known = class_names(self._client, self._dataset) if self._dataset and label is not None else {}
         return f"'{known[digest][label]}'" if label is not None and digest in known else str(label)
 
+    def predictions(self, run_id: str) -> Predictions | None:
+        """Return what a run says of the test split, or None where it has no readable predictions."""
+        return read_predictions(self._client, run_id)
+
     def labels(self, run_id: str) -> NDArray[np.int32] | None:
         """Return the true classes of the test split of a run, shape (N,), or None where they are unknown."""
-        predictions = read_predictions(self._client, run_id)
+        predictions = self.predictions(run_id)
         return None if predictions is None else predictions.labels
 
     def _kept(self, run_id: str, what: str, find: Callable[[Predictions], bytes]) -> bytes | None:
@@ -131,7 +135,7 @@ class PredictionReader:
         kept = _read(path) if what else None
         if kept is not None:
             return kept
-        predictions = read_predictions(self._client, run_id)
+        predictions = self.predictions(run_id)
         if predictions is None:
             return None
         found = find(predictions)
@@ -141,7 +145,7 @@ class PredictionReader:
 
     def ties(self, run_id: str) -> int:
         """Return for how many examples the stored probabilities are too close to know what was answered."""
-        predictions = read_predictions(self._client, run_id)
+        predictions = self.predictions(run_id)
         if predictions is None:
             return 0
         if predictions.threshold is not None:
