@@ -27,6 +27,7 @@ from benchmark.results_file.reader import open_results
 from benchmark.stats.differences import Differences, Runs, borrowing, differences, runs_of
 from benchmark.stats.losses import Loss, losses
 from benchmark.stats.verdicts import ACCURACY
+from benchmark.tracking import names
 
 Bools = NDArray[np.bool_]
 MARGIN, LEVEL = 0.005, 0.95
@@ -95,7 +96,7 @@ def pools(file: Path, seeds: int) -> Iterator[Pool]:
         tables: dict[tuple[str, str], list[Bools]] = {}
         for entry in results.runs:
             if entry.kind == "final" and entry.spec and (found := results.predictions(entry)):
-                key = entry.spec_tags["bench.model"], entry.tags["bench.tier"]
+                key = entry.spec_tags[names.MODEL], entry.tags[names.TIER]
                 tables.setdefault(key, []).append(np.asarray(found.answers == found.labels))
         for (model, tier), table in tables.items():
             if len(table) >= 2 * seeds:
