@@ -64,8 +64,10 @@ class OutsideModel:
     tags: Mapping[str, str] = field(init=False)
 
     def __post_init__(self) -> None:
-        if not re.fullmatch(r"\S(?:.{0,98}\S)?", self.name) or not self.name.isprintable():
-            reason = "expected a name of 1 to 100 characters, in one line, without spaces around it"
+        if not re.fullmatch(r"[^\s:](?:[^:]{0,98}[^\s:])?", self.name) or not self.name.isprintable():
+            reason = (
+                "expected a name of 1 to 100 characters in one line, without ':' and without spaces around it"
+            )
             raise UserError(reason, setting="model", value=f"'{_shown(self.name)}'")
         if len(self.note) > _LONGEST_NOTE:
             raise UserError(

@@ -176,7 +176,7 @@ def test_objects_in_an_npz_are_not_loaded(sample, answers):
         read_outside(Path("bad.npz"), sample)
 
 
-@pytest.mark.parametrize("name", ["", " ", "a\nb", "a ", "\x1b[31mred", "a" * 101])
+@pytest.mark.parametrize("name", ["", " ", "a\nb", "a ", "a:b", "\x1b[31mred", "a" * 101])
 def test_a_row_has_a_name_that_can_be_printed(name):
     with pytest.raises(UserError, match=r"`model` .*: expected a name of 1 to 100 characters") as caught:
         OutsideModel(name)
