@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from benchmark import cli
+from benchmark.report.results import ComparisonResult
 from benchmark.stats.intervals import MIN_SEEDS
 from benchmark.support.errors import UserError
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from benchmark.board.ranking import Measured
     from benchmark.board.rows import BoardRow
+    from benchmark.display.events import Display
     from benchmark.driver.session import Session
     from benchmark.report.class_tables import Classes
     from benchmark.report.verdict import Compared, ComparedByExample
@@ -55,30 +57,34 @@ def main(options: Namespace) -> int:
       python -m benchmark.compare avg-pool fasttext --until-decided --max-seeds 12
       python -m benchmark.compare nbsvm tfidf-logreg --fail-if-worse --margin 1
     """
-    if options.fail_if_worse and options.until_decided:
-        raise UserError("goes without `until_decided`", setting="fail_if_worse")
-    if options.max_seeds is not None and not options.until_decided:
-        raise UserError("goes with `until_decided`", setting="max_seeds")
     from benchmark.display.live import make_display
-    from benchmark.driver.session import open_session
-    from benchmark.report.verdict import Compared, to_text
-    from benchmark.tracking.store import resolve_uri
 
-    uri = resolve_uri(options.tracking_uri, cli.RUNS)
-    cli.check_embedded_store(uri, options.dataset)
-    with (
-        make_display(options.json) as display,
-        open_session(cli.RUNS, options.tracking_uri, display) as session,
-    ):
-        compared = _until_decided(options, session) if options.until_decided else _once(options, session)
-        if isinstance(compared, Compared):
-            compared = replace(compared, classes=_classes(session.client, compared.a, compared.b))
-    text = to_text(compared) if isinstance(compared, Compared) else compared.text()
-    record, gate = compared.record(), compared.gate
+    with make_display(options.json) as display:
+        result = run(options, display)
+    record, text, gate = result.compared.record(), result.text, result.gate
     if gate is not None:
         record, text = {**record, "gate": gate.record()}, f"{text}\n\n{gate.text()}"
     cli.show(record, text, options.json)
     return cli.GATE_FAILED if gate is not None and gate.failed else cli.DONE
+
+
+def run(options: Namespace, display: Display) -> ComparisonResult:
+    """Compare two rows, after further seeds where `until_decided` asks for them."""
+    if options.fail_if_worse and options.until_decided:
+        raise UserError("goes without `until_decided`", setting="fail_if_worse")
+    if options.max_seeds is not None and not options.until_decided:
+        raise UserError("goes with `until_decided`", setting="max_seeds")
+    from benchmark.driver.session import open_session
+    from benchmark.report.verdict import Compared
+    from benchmark.tracking.store import resolve_uri
+
+    uri = resolve_uri(options.tracking_uri, cli.RUNS)
+    cli.check_embedded_store(uri, options.dataset)
+    with open_session(cli.RUNS, options.tracking_uri, display) as session:
+        compared = _until_decided(options, session) if options.until_decided else _once(options, session)
+        if isinstance(compared, Compared):
+            compared = replace(compared, classes=_classes(session.client, compared.a, compared.b))
+    return ComparisonResult(compared)
 
 
 def _once(options: Namespace, session: Session) -> Compared | ComparedByExample:
@@ -95,7 +101,7 @@ def _once(options: Namespace, session: Session) -> Compared | ComparedByExample:
             raise UserError(f"a comparison needs a result on all folds: {'; '.join(rows[place].notes)}")
         if place not in runs:
             reason = f"a comparison needs {MIN_SEEDS} seeds with predictions, and {rows[place].name} has"
-            raise UserError(f"{reason} {rows[place].n_seeds}; train more, or add --until-decided")
+            raise UserError(f"{reason} {rows[place].n_seeds}; train more, or add `until_decided`")
     found, words = verdict(rows, runs, a, b, options.margin)
     asked = options.fail_if_worse
     gate = pair_gate((rows[a], rows[b]), (runs[a], runs[b]), options.margin) if asked else None

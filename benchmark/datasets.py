@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 from argparse import Namespace
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmark import cli
+from benchmark.report.results import DataResult
 from benchmark.support.errors import UserError, did_you_mean, file_errors, spelled
 from benchmark.support.files import RunsFolder, written_whole
 from benchmark.support.printable import redacted
@@ -43,6 +44,14 @@ def main(options: Namespace) -> int:
       python -m benchmark.datasets show csv:reviews.csv --text-column body --label-column stars
       python -m benchmark.datasets export imdb --split test --output texts.csv
     """
+    result = run(options, partial(cli.say, error=True))
+    record = result.records if options.action == "list" else result.records[0]
+    cli.show(record, result.text, options.json)
+    return cli.DONE
+
+
+def run(options: Namespace, say: Callable[[str], None]) -> DataResult:
+    """Carry out the action; `say` reports its progress."""
     from benchmark.data.data_profile import describe, to_text
     from benchmark.data.prepare import choose_dataset
 
@@ -50,22 +59,21 @@ def main(options: Namespace) -> int:
         raise UserError(f"there is no action '{options.action}'; {did_you_mean(options.action, ACTIONS)}")
     source_options = cli.source_options(options)
     if options.action == "list":
-        return _list(source_options, options.json)
+        return _list(source_options)
     if options.name is None:
         raise UserError(f"datasets {options.action}: name a data set, for example 'sample'")
     exporting = options.action == "export"
     for name in ("split", "output"):
         if exporting != (getattr(options, name) is not None):
             raise UserError("goes with export, which needs `split` and `output`", setting=name)
-    say = partial(cli.say, error=True)  # of its notices, which are among the facts, nothing
     if exporting:
         return _export(choose_dataset(options.name, source_options, say, progress=say), options)
+    # Notices are among the facts.
     facts = describe(choose_dataset(options.name, source_options, lambda _: None, progress=say))
-    cli.show(facts, to_text(facts), options.json)
-    return cli.DONE
+    return DataResult((facts,), to_text(facts))
 
 
-def _export(dataset: Dataset, options: Namespace) -> int:
+def _export(dataset: Dataset, options: Namespace) -> DataResult:
     import csv
 
     import numpy as np
@@ -91,11 +99,10 @@ def _export(dataset: Dataset, options: Namespace) -> int:
                 rows = zip(ids, view.texts(), classes, strict=True)
             writer = csv.writer(file)
             writer.writerows([header, *rows])
-    cli.show({"file": str(target)}, f"{target}: {dataset.sizes[options.split]:,} texts", options.json)
-    return cli.DONE
+    return DataResult(({"file": str(target)},), f"{target}: {dataset.sizes[options.split]:,} texts")
 
 
-def _list(options: SourceOptions, as_json: bool) -> int:
+def _list(options: SourceOptions) -> DataResult:
     from benchmark.data.prepare import cached
     from benchmark.data.source import DATASETS, SourceOptions, get_source
 
@@ -114,8 +121,7 @@ def _list(options: SourceOptions, as_json: bool) -> int:
     lines.append(
         "also: dir:PATH (a folder per class), csv:PATH (also TSV, JSON Lines, Parquet), hf:NAME, tfds:NAME"
     )
-    cli.show(records, "\n".join(lines), as_json)
-    return cli.DONE
+    return DataResult(tuple(records), "\n".join(lines))
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark import cli
+from benchmark.report.results import BoardResult
 from benchmark.support.errors import UserError, file_errors
 from benchmark.support.files import RunsFolder
 
@@ -59,8 +60,20 @@ def main(options: Namespace) -> int:
       python -m benchmark.leaderboard --dataset csv:reviews.csv --folds 10
       python -m benchmark.leaderboard --dataset imdb --against main.zip --fail-if-worse --margin 0.5
     """
+    result, text = run(options)
+    if options.output is None:
+        if options.format == "html" and isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(encoding="utf-8")  # as the page declares
+        print(text.rstrip("\n"))
+    gate = result.gate
+    if gate is not None:
+        cli.say(gate.text(), error=True)  # standard output may be JSON
+    return cli.GATE_FAILED if gate is not None and gate.failed and options.fail_if_worse else cli.DONE
+
+
+def run(options: Namespace) -> tuple[BoardResult, str]:
+    """Compute a board, and write the files that options ask for; return it as they format it, too."""
     from benchmark.board.stored_board import board_builder, chosen_dataset, experiment_of
-    from benchmark.report.board_plots import board_picture
     from benchmark.tracking.store import StoreClient, resolve_uri
 
     if options.picture is not None and Path(options.picture).suffix not in (".png", ".svg"):
@@ -97,16 +110,10 @@ def main(options: Namespace) -> int:
     if options.pictures:
         with file_errors(options.pictures, setting="pictures"):
             _draw_all(board, details, Path(options.pictures))
-    if options.output is None:
-        if options.format == "html" and isinstance(sys.stdout, io.TextIOWrapper):
-            sys.stdout.reconfigure(encoding="utf-8")  # as the page declares
-        print(text.rstrip("\n"))
-    else:
+    if options.output is not None:
         with file_errors(options.output, setting="output"):
             Path(options.output).write_text(text.rstrip("\n") + "\n", encoding="utf-8")
-    if gate is not None:
-        cli.say(gate.text(), error=True)  # standard output may be JSON
-    return cli.GATE_FAILED if gate is not None and gate.failed and options.fail_if_worse else cli.DONE
+    return BoardResult(board, wide=options.wide, gate=gate), text
 
 
 def _others(board: Board, build: Callable[..., Analysis], options: Namespace) -> list[Board]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
+from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -14,11 +15,14 @@ from typing import TYPE_CHECKING, Any, cast
 
 from benchmark import cli
 from benchmark.driver.sweep_options import OPTIONS, check_together, sweep_config
+from benchmark.report.results import BoardResult, Result
 from benchmark.support.errors import MissingResource, UserError, did_you_mean
 from benchmark.support.files import RunsFolder
 
 if TYPE_CHECKING:
     from argparse import Namespace
+
+    from matplotlib.figure import Figure
 
     from benchmark.board.rows import Board, BoardRow
     from benchmark.data.dataset import Dataset
@@ -49,35 +53,119 @@ def main(options: Namespace) -> int:
     """
     from benchmark.display.live import make_display
 
-    check_together(options)
     with make_display(options.json) as display:
-        display.line(f"{', '.join(options.model)}: reading the data set, or preparing it")
-        from benchmark.data.prepare import choose_dataset, choose_folds
-        from benchmark.plan.run_specs import make_plan
-        from benchmark.training.devices import threads_asked
+        done = run(options, display, partial(_show, options=options))
+        if isinstance(done, PlannedSweeps):
+            cli.show(done.record, done.text, options.json)
+            return cli.DONE
+    return cli.DONE if done is not None and not done.failed else cli.SOME_FAILED
 
-        threads_asked()  # which every run reads from the environment
-        config = sweep_config(options)
-        models = _model_names(options.model)
-        if options.space and len(models) > 1:
-            raise UserError("one file belongs to one model; sweep the models one by one", setting="space")
-        space_file = Path(options.space) if options.space else None
-        source = cli.source_options(options)
-        _check_names(models, options, config, space_file, source)
-        shown = display.notice, display.line
-        if options.folds is None:
-            datasets = [choose_dataset(options.dataset, source, *shown)]
-        else:
-            datasets = choose_folds(options.dataset, source, options.folds, *shown)
-        plan = partial(make_plan, config=config, space_file=space_file)
-        plans = [_plans(models, options.model, partial(plan, dataset=datasets[0]), display)]
-        planned = [one.model.name for one in plans[0]]
-        plans += [_plans(planned, planned, partial(plan, dataset=one), display) for one in datasets[1:]]
-        _say_lopsided(plans[0], display)
-        if options.dry_run:
-            return _dry_run(plans[0], display, options.json, options.folds)
-        with _cluster(options) as ray:
-            return _run(plans, datasets, options, display, ray)
+
+@dataclass(frozen=True, repr=False)
+class SweepResult(Result):
+    """What sweeps did this time, and the board with them.
+
+    Attributes
+    ----------
+    sweeps : tuple of SweepTotals
+        One for each model, and each fold where there are folds.
+    dataset : str
+        Its name.
+    board : BoardResult
+        As `leaderboard` gives it; its HTML and its figure are those of this result.
+    model_uri : str or None
+        The best of the models that are kept, for `benchmark.predict`.
+    """
+
+    sweeps: tuple[SweepTotals, ...]
+    dataset: str
+    board: BoardResult
+    model_uri: str | None
+
+    @property
+    def failed(self) -> int:
+        """How many of the runs failed or diverged that were trained now."""
+        return sum(sweep.failed for sweep in self.sweeps)
+
+    @property
+    def records(self) -> Sequence[Mapping[str, Any]]:
+        """One for each sweep."""
+        return [vars(sweep) for sweep in self.sweeps]
+
+    @property
+    def text(self) -> str:
+        """The board."""
+        return self.board.text
+
+    def _repr_html_(self) -> str:
+        return self.board._repr_html_()
+
+    def figure(self) -> Figure:
+        """Draw the board."""
+        return self.board.figure()
+
+
+@dataclass(frozen=True, repr=False)
+class PlannedSweeps(Result):
+    """What sweeps would do, and about how long it would take."""
+
+    record: Mapping[str, Any]
+    text: str
+
+    @property
+    def records(self) -> Sequence[Mapping[str, Any]]:
+        """One for each model."""
+        planned: Sequence[Mapping[str, Any]] = self.record["plan"]
+        return planned
+
+
+def run(
+    options: Namespace, display: Display, show: Callable[[SweepResult, Session], None] | None = None
+) -> SweepResult | PlannedSweeps | None:
+    """Carry out sweeps, or plan them where `dry_run` says so.
+
+    Parameters
+    ----------
+    options : Namespace
+        Of the command, or by keywords.
+    display : Display
+        Shows what happens.
+    show : callable, optional
+        Called with the result before results that the store refused are an error.
+
+    Returns
+    -------
+    SweepResult or PlannedSweeps or None
+        None where the tracking store does not answer; results wait in the spool then.
+    """
+    check_together(options)
+    display.line(f"{', '.join(options.model)}: reading the data set, or preparing it")
+    from benchmark.data.prepare import choose_dataset, choose_folds
+    from benchmark.plan.run_specs import make_plan
+    from benchmark.training.devices import threads_asked
+
+    threads_asked()  # which every run reads from the environment
+    config = sweep_config(options)
+    models = _model_names(options.model)
+    if options.space and len(models) > 1:
+        raise UserError("one file belongs to one model; sweep the models one by one", setting="space")
+    space_file = Path(options.space) if options.space else None
+    source = cli.source_options(options)
+    _check_names(models, options, config, space_file, source)
+    shown = display.notice, display.line
+    if options.folds is None:
+        datasets = [choose_dataset(options.dataset, source, *shown)]
+    else:
+        datasets = choose_folds(options.dataset, source, options.folds, *shown)
+    plan = partial(make_plan, config=config, space_file=space_file)
+    plans = [_plans(models, options.model, partial(plan, dataset=datasets[0]), display)]
+    planned = [one.model.name for one in plans[0]]
+    plans += [_plans(planned, planned, partial(plan, dataset=one), display) for one in datasets[1:]]
+    _say_lopsided(plans[0], display)
+    if options.dry_run:
+        return _dry_run(plans[0], display, options.folds)
+    with _cluster(options) as ray:
+        return _run(plans, datasets, options, display, ray, show)
 
 
 def _say_lopsided(plans: Sequence[Plan], display: Display) -> None:
@@ -166,8 +254,9 @@ def _run(
     datasets: Sequence[Dataset],
     options: Namespace,
     display: Display,
-    ray: RayOptions | None = None,
-) -> int:
+    ray: RayOptions | None,
+    show: Callable[[SweepResult, Session], None] | None,
+) -> SweepResult | None:
     """Sweep all models on a data set, or on each of its folds."""
     from benchmark.driver.session import open_session
     from benchmark.training.devices import check_device
@@ -181,12 +270,13 @@ def _run(
     ) as session:
         outcomes = _sweep_all(plans, session)
         display.close()
-        failed = any(outcome.failed for outcome in outcomes)
         if not session.deliver():
-            return cli.SOME_FAILED
-        _show(outcomes, datasets, session, options)
+            return None
+        result = _result(outcomes, datasets, session)
+        if show is not None:
+            show(result, session)
         session.check_refused(*chain.from_iterable(plans))
-    return cli.SOME_FAILED if failed else cli.DONE
+    return result
 
 
 def _number_of_workers(options: Namespace, most_expensive: Plan, display: Display) -> int | None:
@@ -225,14 +315,10 @@ def _sweep_all(plans: Sequence[Sequence[Plan]], session: Session) -> list[SweepT
     return totals
 
 
-def _show(
-    outcomes: Sequence[SweepTotals], datasets: Sequence[Dataset], session: Session, options: Namespace
-) -> None:
-    """Print the board and the best of the models that are kept, and leave the board in MLflow."""
+def _result(outcomes: Sequence[SweepTotals], datasets: Sequence[Dataset], session: Session) -> SweepResult:
+    """Read the board and the best of the models that are kept, and leave the board in MLflow."""
     from benchmark.board.stored_board import read_board
-    from benchmark.report.tables import to_table
     from benchmark.serving.stored_models import kept_model
-    from benchmark.support.printable import redacted
     from benchmark.support.registry import label_of
     from benchmark.tracking import names
 
@@ -244,21 +330,32 @@ def _show(
     _publish(board, rows, outcomes, session, dataset.name)
     swept = {label_of(outcome.model) for outcome in outcomes}
     kept = kept_model(session.client, [row for row in board.rows if row.model in swept])
-    uri = f"runs:/{kept[1]}/{names.SERVABLE}" if kept else ""
+    uri = f"runs:/{kept[1]}/{names.SERVABLE}" if kept else None
+    return SweepResult(tuple(outcomes), dataset.name, BoardResult(board), uri)
+
+
+def _show(result: SweepResult, session: Session, options: Namespace) -> None:
+    """Print the board, and how to use the best of the models that are kept."""
+    from benchmark.report.tables import to_table
+    from benchmark.support.printable import redacted
+
+    board = result.board.board
     if options.json:
         record = {
-            "dataset": dataset.name,
-            "sweeps": [vars(outcome) for outcome in outcomes],
-            "model_uri": uri or None,
+            "dataset": result.dataset,
+            "sweeps": result.records,
+            "model_uri": result.model_uri,
             "board": board.model_dump(mode="json"),
         }
         print(json.dumps(record, indent=1))
         return
     print()
     print(to_table(board, width=cli.terminal_width(), color=sys.stdout.isatty()))
-    if kept:
+    if result.model_uri:
         store = ["--tracking-uri", redacted(session.uri)] if options.tracking_uri else []
-        command = f"python -m benchmark.predict {shlex.join(['--model-uri', uri, *store])} 'a text'"
+        command = (
+            f"python -m benchmark.predict {shlex.join(['--model-uri', result.model_uri, *store])} 'a text'"
+        )
         print(f"Label texts with the best model of this sweep: {command}")
     print("Compare the runs in the MLflow UI with: python -m benchmark.ui")
 
@@ -295,8 +392,8 @@ def _publish(
     write_notes(session.client, dataset, sweeps.values(), to_markdown(board), to_html(board, details))
 
 
-def _dry_run(plans: Sequence[Plan], display: Display, as_json: bool, folds: int | None) -> int:
-    """Print what would be done, and about how long it would take, on the first fold where there are folds."""
+def _dry_run(plans: Sequence[Plan], display: Display, folds: int | None) -> PlannedSweeps:
+    """Say what would be done, and about how long it would take, on the first fold where there are folds."""
     from benchmark.driver.estimate import estimate
 
     costs = [estimate(plan, display.line) for plan in plans]
@@ -306,8 +403,7 @@ def _dry_run(plans: Sequence[Plan], display: Display, as_json: bool, folds: int 
     if folds:
         record["folds"] = folds
         lines.append(f"{folds} folds: all of it {folds} times")
-    cli.show(record, "\n".join([*lines, "dry run: nothing was started"]), as_json)
-    return cli.DONE
+    return PlannedSweeps(record, "\n".join([*lines, "dry run: nothing was started"]))
 
 
 def _planned_record(plan: Plan, cost: Estimate) -> dict[str, Any]:

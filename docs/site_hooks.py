@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import html
 import importlib
+import json
 import logging
 import re
 import sys
@@ -51,6 +52,10 @@ def on_files(files: Any, *, config: Any) -> Any:
     from mkdocs.structure.files import File
 
     files.append(File.generated(config, "commands.md", content=commands_page()))
+    for file in list(files):
+        if file.src_uri.endswith(".ipynb"):
+            content = notebook_page(Path(file.abs_src_path).read_text("utf-8"))
+            files.append(File.generated(config, file.src_uri.replace(".ipynb", ".md"), content=content))
     files.append(File.generated(config, "site.css", content=_CSS + code_style()))
     pages = [file.src_uri for file in files.documentation_pages()]
     config.nav = complete_nav(config.nav, pages)
@@ -88,6 +93,28 @@ def code_style() -> str:
         HtmlFormatter(style=style, nobackground=True).get_style_defs(f'[data-bs-theme="{mode}"] .codehilite')
         for mode, style in styles.items()
     )
+
+
+def notebook_page(text: str) -> str:
+    """Return a notebook with its output, in Markdown."""
+    parts = []
+    for cell in json.loads(text)["cells"]:
+        source = "".join(cell["source"])
+        parts.append(source if cell["cell_type"] == "markdown" else f"```python\n{source}\n```")
+        parts += [_output(output) for output in cell.get("outputs", ())]
+    return "\n\n".join(parts) + "\n"
+
+
+def _output(output: dict[str, Any]) -> str:
+    """Return what a cell shows: a picture, HTML, or text."""
+    data = output.get("data", {"text/plain": output.get("text", "")})
+    found = {kind: "".join(value) for kind, value in data.items()}
+    if "image/png" in found:
+        picture = found["image/png"].replace("\n", "")
+        return f'<img alt="{html.escape(found["text/plain"])}" src="data:image/png;base64,{picture}">'
+    if "text/html" in found:
+        return "<div>" + "".join(found["text/html"].splitlines()).strip() + "</div>"
+    return f"```text\n{found['text/plain'].rstrip()}\n```"
 
 
 def commands_page() -> str:

@@ -12,7 +12,7 @@ import shutil
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -108,8 +108,9 @@ def run_command(run: Callable[[Sequence[str]], int], arguments: Sequence[str] | 
     try:
         if bad := next((word for word in words if "\x00" in word), None):
             raise UserError(f"'{bad}' has a NUL character, which no name or path has")
-        code = run(words)
-        sys.stdout.flush()
+        with nullcontext() if "--debug" in words else one_line_errors():
+            code = run(words)
+            sys.stdout.flush()
         return code
     except UserError as error:
         if "--debug" in words:
@@ -128,20 +129,27 @@ def run_command(run: Callable[[Sequence[str]], int], arguments: Sequence[str] | 
             raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
+
+
+@contextmanager
+def one_line_errors() -> Iterator[None]:
+    """Say in one line also what a full disk or a name too long for one means."""
+    try:
+        yield
+    except (UserError, Unfinished, BrokenPipeError):
+        raise
     except Exception as error:
         from benchmark.data.cache import storage_failure
 
-        if "--debug" not in words and isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+        if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
             name = str(error.filename)
             shown = name if len(name) <= 100 else name[:100] + "…"
-            print(error_line(UserError(f"{shown}: {str(error.strerror).lower()}")), file=sys.stderr)
-            return WRONG_REQUEST
+            raise UserError(f"{shown}: {str(error.strerror).lower()}") from error
         failure = storage_failure(error)
-        if "--debug" in words or failure is None:
+        if failure is None:
             raise
         # Not a wrong request: something was under way, and what it had recorded before stays.
-        print(error_line(Unfinished(failure)), file=sys.stderr)
-        return SOME_FAILED
+        raise Unfinished(failure) from error
 
 
 def say(text: str, *, error: bool = False) -> None:

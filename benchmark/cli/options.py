@@ -313,7 +313,7 @@ def data_dir(option: str | None) -> Path | None:
     value = option or os.environ.get("BENCHMARK_DATA_DIR")
     if not value:
         return None
-    where, path = "--data-dir" if option else "BENCHMARK_DATA_DIR", Path(value)
+    where, path = "`data_dir`" if option else "BENCHMARK_DATA_DIR", Path(value)
     try:
         local_path(value)
     except argparse.ArgumentTypeError as error:

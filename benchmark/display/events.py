@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Self
 
+from benchmark.support.errors import spelled
 from benchmark.support.printable import printable
 
 _BARS = "▁▂▃▄▅▆▇█"
@@ -112,6 +113,8 @@ Event = SweepStarted | FinalsPlanned | RunStarted | EpochEnded | RunEnded | Swee
 
 class Display:
     """Where the driver of a sweep reports what happens; sweeps follow one another. This one shows nothing."""
+
+    wording: Callable[[str], str] = staticmethod(spelled)
 
     def notice(self, text: str) -> None:
         """Show a text that cannot be missed."""

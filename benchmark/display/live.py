@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import textwrap
 import threading
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -57,7 +59,7 @@ class PlainDisplay(Display):
 
     def line(self, text: str) -> None:
         """Write a line, at once."""
-        self._stream.write(printable(spelled(text), keep="\n") + "\n")
+        self._stream.write(printable(self.wording(text), keep="\n") + "\n")
         self._stream.flush()
 
     def show(self, event: Event) -> None:
@@ -118,7 +120,7 @@ class LiveDisplay(Display):
 
         self._console.print(
             Panel(
-                Text(printable(spelled(text), keep="\n"), style="bold"),
+                Text(printable(self.wording(text), keep="\n"), style="bold"),
                 title="NOTICE",
                 border_style="bold yellow",
                 expand=False,
@@ -129,7 +131,7 @@ class LiveDisplay(Display):
         """Print a line, above the table where there is one."""
         from rich.text import Text
 
-        self._console.print(Text(printable(spelled(text), keep="\n")))
+        self._console.print(Text(printable(self.wording(text), keep="\n")))
 
     def show(self, event: Event) -> None:
         """Renew the table; it appears with the first run, as there may be none."""
@@ -172,7 +174,49 @@ class LiveDisplay(Display):
             return view(self._state, width, height, ascii_only=ascii_only)
 
 
-def make_display(json: bool = False) -> Display:
+class NotebookDisplay(LiveDisplay):
+    """The same table below a notebook's cell, where it stays; it needs no widgets."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(console)
+        self._shown: Any = None
+        self._drawn = 0.0
+
+    def show(self, event: Event) -> None:
+        """Renew the table, four times a second at most, and whenever a sweep ends."""
+        if isinstance(event, SweepEnded):
+            self._draw()
+        super().show(event)
+        if self._shown is not None and time.monotonic() - self._drawn > 0.25:
+            self._draw()
+
+    def close(self) -> None:
+        """Leave the table as it is."""
+        if self._state is not None:
+            self._draw()
+        self._shown = self._state = None
+
+    def _start(self) -> None:
+        if self._shown is None:
+            import IPython.display
+
+            show: Any = IPython.display.display
+            self._shown = show({}, raw=True, display_id=True)
+
+    def _draw(self) -> None:
+        if self._shown is None or self._state is None:
+            return
+        from rich.console import Console
+
+        console = Console(file=io.StringIO(), width=100, record=True, force_jupyter=False)
+        console.print(view(self._state, 100, 24))
+        text = console.export_text(clear=False)
+        page = console.export_html(inline_styles=True, code_format="<pre>{code}</pre>")
+        self._shown.update({"text/plain": text, "text/html": page}, raw=True)
+        self._drawn = time.monotonic()
+
+
+def make_display(json: bool = False, wording: Callable[[str], str] = spelled) -> Display:
     """Choose how a sweep is shown.
 
     Parameters
@@ -180,17 +224,30 @@ def make_display(json: bool = False) -> Display:
     json : bool
         Whether standard output is kept for one JSON document; the display then goes to standard
         error.
+    wording : callable
+        Says how settings are named that texts have in backticks; by default as options.
 
     Returns
     -------
     Display
-        `LiveDisplay` on a terminal, `PlainDisplay` anywhere else and where ``TERM`` is ``dumb``.
+        `LiveDisplay` on a terminal, `NotebookDisplay` in a notebook, `PlainDisplay` anywhere else and where
+        ``TERM`` is ``dumb``.
     """
-    stream = sys.stderr if json else sys.stdout
+    display = _display(sys.stderr if json else sys.stdout, json)
+    display.wording = wording
+    return display
+
+
+def _display(stream: TextIO, json: bool) -> Display:
     if stream.isatty() and os.environ.get("TERM", "") not in ("dumb", "unknown"):
         from rich.console import Console
 
         return LiveDisplay(Console(file=stream, highlight=False))
+    if "ipykernel" in sys.modules and not json:
+        from rich.console import Console
+
+        console = Console(file=stream, highlight=False, width=100, force_jupyter=False)
+        return NotebookDisplay(console)
     return PlainDisplay(stream)
 
 

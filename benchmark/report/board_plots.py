@@ -15,6 +15,7 @@ from benchmark.report.plot_style import GREY, INK, ORANGE, PALE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
     from matplotlib.transforms import Transform
 
 _BAND = "#F3F5F8"
@@ -31,7 +32,7 @@ _COSTS = {
 
 
 def board_picture(board: Board, path: Path | str) -> None:
-    """Draw the board: one line for each row, the best at the top.
+    """Write the picture of a board, `board_figure`, to a file.
 
     Parameters
     ----------
@@ -44,6 +45,12 @@ def board_picture(board: Board, path: Path | str) -> None:
     ------
     ValueError
         When the name ends in something else.
+    """
+    style.save(board_figure(board), path)
+
+
+def board_figure(board: Board) -> Figure:
+    """Draw the board: one line for each row, the best at the top.
 
     Notes
     -----
@@ -70,7 +77,7 @@ def board_picture(board: Board, path: Path | str) -> None:
     else:
         style.say_alone(axes, EMPTY)
     style.footnote(fig, board, shown)
-    style.save(fig, path)
+    return fig
 
 
 def _draw_sections(axes: Axes, parts: Sequence[Section], lines: int) -> None:

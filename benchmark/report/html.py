@@ -21,6 +21,11 @@ from benchmark.support.printable import redacted
 
 # In this order: each file uses what the ones before it define.
 _SCRIPTS = ("dom", "chart", "cells", "table", "detail", "curves", "cost", "search", "hard", "page")
+_FRAGMENT_STYLE = (
+    ".textbench h2{font-size:1.1em} .textbench .scroll{overflow-x:auto} .textbench .number{text-align:right} "
+    ".textbench td,.textbench th{white-space:nowrap} .textbench .watermark{font-weight:bold} "
+    ".textbench p,.textbench ul{font-size:.85em}"
+)
 
 
 def to_html(
@@ -50,8 +55,6 @@ def to_html(
     script, which writes them as text only. A content security policy admits this one script and this
     one style sheet, by their hashes, and no request at all.
     """
-    from jinja2 import Environment
-
     board = as_printed(board)
     if title is None:
         title = ", ".join(dict.fromkeys(row.dataset for row in board.rows))
@@ -63,22 +66,43 @@ def to_html(
         f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; img-src data:; "
         "base-uri 'none'; form-action 'none'"
     )
+    return _rendered(
+        "page.html",
+        policy=policy,
+        title=title,
+        style=style,
+        summary=board.summary,
+        tables=_tables(board),
+        data=_json({"title": title, **_page_data(board, details or Details(), others)}),
+        script=script,
+    )
+
+
+def to_fragment(board: Board, *, wide: bool = False) -> str:
+    """Write the board as a piece of a page, with its style and no script, as a notebook shows it."""
+    board = as_printed(board)
+    summary = "".join(f"<p><b>{escape(line)}.</b></p>" for line in board.summary)
+    return (
+        f'<div class="textbench"><style>{_FRAGMENT_STYLE}</style>{summary}{_tables(board, wide=wide)}</div>'
+    )
+
+
+def _tables(board: Board, *, wide: bool = False) -> str:
+    """Write the plain table of each section, with its notes."""
+    parts = sections(board.rows)
+    shown = [(part, columns(part.rows, wide=wide), noted(part.rows)) for part in parts]
+    return _rendered("tables.html", sections=shown, captions=captions(board), empty=EMPTY)
+
+
+def _rendered(template: str, **values: Any) -> str:
+    from jinja2 import Environment
+
     environment = Environment(
         autoescape=False,  # here, and not by Jinja: quotes as Python's library writes them
         finalize=lambda value: value if hasattr(value, "__html__") else escape(str(value)),
         keep_trailing_newline=True,
     )
-    return environment.from_string(_resource("page.html")).render(
-        policy=policy,
-        title=title,
-        style=style,
-        empty=EMPTY,
-        summary=board.summary,
-        sections=[(section, columns(section.rows), noted(section.rows)) for section in sections(board.rows)],
-        captions=captions(board),
-        data=_json({"title": title, **_page_data(board, details or Details(), others)}),
-        script=script,
-    )
+    return environment.from_string(_resource(template)).render(**values)
 
 
 def _resource(name: str) -> str:

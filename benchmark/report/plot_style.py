@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 import threading
 from collections.abc import Sequence
@@ -52,7 +53,15 @@ def figure(width: float, height: float, title: str, subtitle: str = "", *, dpi: 
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    fig = Figure(figsize=(width, height), dpi=dpi, facecolor="white")
+    class Picture(Figure):
+        """A figure that a notebook shows although pyplot does not know it."""
+
+        def _repr_png_(self) -> bytes:
+            stream = io.BytesIO()
+            self.savefig(stream, format="png", dpi=min(dpi, 100))
+            return stream.getvalue()
+
+    fig = Picture(figsize=(width, height), dpi=dpi, facecolor="white")
     FigureCanvasAgg(fig)
     if title:
         heading: dict[str, Any] = {"fontsize": 12, "fontweight": "bold", "color": INK, "parse_math": False}

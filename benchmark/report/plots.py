@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -220,3 +220,15 @@ def search_png(
         frameon=False, fontsize=8, loc="lower right", bbox_to_anchor=(1, 1), ncols=4, borderaxespad=0.2
     )
     style.save(fig, path)
+
+
+def classes_figure(facts: Mapping[str, Any]) -> Figure:
+    """Draw how many texts each class of a data set has in train, by the facts of `describe`."""
+    names, counts = facts["classes"], facts["class_counts"]["train"]
+    height = 1.4 + 0.3 * len(names)
+    fig = style.figure(7.5, height, f"Classes of {facts['name']}", "texts in train", dpi=150)
+    axes = fig.add_axes((0.25, 0.3 / height, 0.7, 1 - 0.9 / height))
+    style.plain_axes(axes)
+    axes.barh([style.short(name) for name in names], counts, color=style.BLUE)
+    axes.invert_yaxis()
+    return fig

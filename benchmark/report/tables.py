@@ -63,6 +63,7 @@ def terminal_text(parts: Iterable[RenderableType], width: int, color: bool) -> s
         force_terminal=color,
         color_system="standard" if color else None,
         legacy_windows=False,
+        force_jupyter=False,
     )
     with console.capture() as capture:
         for part in parts:

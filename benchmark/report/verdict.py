@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmark.board.gate import Gate
+from benchmark.board.ranking import scale_of
 from benchmark.board.rows import BoardRow
 from benchmark.metrics.metric import ACCURACY, get_metric
 from benchmark.report.class_tables import Classes
@@ -99,7 +100,7 @@ class ComparedByExample:
     def sentence(self) -> str:
         """The verdict, and for what it holds."""
         metric = get_metric(self.a.metric)
-        scale = Scale(metric.larger_is_better, metric.percent, metric.high - metric.low)
+        scale = scale_of(metric)
         low, high = scale.text(self.interval.low), scale.text(self.interval.high)
         span = f"{scale.with_unit(self.difference)} ({low} to {high})"
         how = "better" if metric.sign * self.difference > 0 else "worse"

@@ -13,7 +13,14 @@ _NODE = re.compile("{{.*?}}")  # where in its graph TensorFlow met an error
 _SETTING = re.compile("`([a-z]+(?:_[a-z]+)*)`")
 
 
-class UserError(Exception):
+class _OneLine(Exception):
+    """An exception whose message is all that a notebook shows of it."""
+
+    def _render_traceback_(self) -> list[str]:
+        return [f"{type(self).__name__}: {self}"]
+
+
+class UserError(_OneLine):
     """A request that cannot be carried out; its message is one line that says how to fix it.
 
     Every command prints the message and exits with 2. It says what was wrong, where (setting, or file
@@ -38,7 +45,7 @@ class MissingResource(UserError):
     """Word vectors or a module that a model needs are unavailable; other models are not concerned."""
 
 
-class Unfinished(Exception):
+class Unfinished(_OneLine):
     """Work that was started and could not be finished; what was done is recorded.
 
     Every command prints the message, one line, and exits with 1.

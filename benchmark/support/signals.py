@@ -7,12 +7,14 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from types import FrameType
 
 INTERRUPTED = 130
 MESSAGE = "interrupted: what was done is recorded; the same command continues it"
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _GRACE = 6.0
+_ends_process = ContextVar("_ends_process", default=True)
 
 
 def interrupt_on_terminate() -> None:
@@ -28,8 +30,20 @@ def interrupt_on_terminate() -> None:
 
 
 @contextmanager
+def caller_survives() -> Iterator[None]:
+    """Let no signal end the process of this block: it is a notebook's, or the program's that called."""
+    token = _ends_process.set(False)
+    try:
+        yield
+    finally:
+        _ends_process.reset(token)
+
+
+@contextmanager
 def stoppable(give_up: Callable[[], None]) -> Iterator[threading.Event]:
     """Turn the first signal into a request, and the second into an end of the process at once.
+
+    In a block of `caller_survives` only Ctrl-C is one, and the second is an exception.
 
     Python runs signal handlers between two of its instructions. An epoch is one call into TensorFlow,
     which may take minutes, so a thread receives the signals: it waits for the main thread for some
@@ -48,6 +62,19 @@ def stoppable(give_up: Callable[[], None]) -> Iterator[threading.Event]:
     stop = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield stop
+        return
+    if not _ends_process.get():
+
+        def ask(*_: object) -> None:
+            if stop.is_set():
+                raise KeyboardInterrupt
+            stop.set()
+
+        before = signal.signal(signal.SIGINT, ask)
+        try:
+            yield stop
+        finally:
+            signal.signal(signal.SIGINT, before)
         return
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
