@@ -32,7 +32,9 @@ def main(options: Namespace) -> int:
     target = Path(options.output)
     with cli.new_folder(target) as folder:
         exported = _write(find_model(options), folder)
-    cli.say(f"{target / 'saved_model'}: raw texts to probabilities, with TensorFlow alone")
+    libraries = " and ".join(["TensorFlow", *exported.text.libraries])
+    alone = "alone" if not exported.text.libraries else "(imported before it is loaded)"
+    cli.say(f"{target / 'saved_model'}: raw texts to probabilities, with {libraries} {alone}")
     if exported.no_keras:
         cli.say(f"no model.keras: {exported.no_keras}")
     else:

@@ -164,7 +164,7 @@ def make(case: Case, little: bool) -> tuple[Callable[[], float], Any]:
         hparams=case.hparams,
         seeds=seed_bundle(0, "search", 0),
     )
-    model = build_model(spec, Task(("neg", "pos"), WORDS, length), count // size)
+    _, model = build_model(spec, Task(("neg", "pos"), WORDS, length), count // size)
     if case.guarded:
         limit_cudnn(model, x, case.side, case.precision, xla=case.way == "xla")
     data, labels = tf.constant(x), tf.constant(np.arange(count, dtype=np.int32) % 2)

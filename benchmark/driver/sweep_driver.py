@@ -20,6 +20,7 @@ from benchmark.search.presence import open_presence
 from benchmark.search.study import Search
 from benchmark.spec.config import RunSpec, Scalar
 from benchmark.support.errors import Unfinished, UserError
+from benchmark.support.registry import load_target
 from benchmark.tracking import names
 from benchmark.tracking.store import default_artifacts
 from benchmark.tracking.sweep_run import system_metrics
@@ -185,8 +186,7 @@ class Sweep:
         self.session.client.connect()
         if self.session.inline and self.plan.is_network and "tensorflow" not in sys.modules:
             self.display.line("importing TensorFlow")
-        if view := self.plan.trial_spec(self.plan.default, 0).view:  # before a run is to wait for them
-            self.plan.dataset.tokenised(view, self.display.line)
+        self._prepare()
         with _recorded(self.tracker):
             totals, tags = {}, {}
             if self.trials is None:
@@ -203,6 +203,15 @@ class Sweep:
         self._say_why_stopped()
         self.display.show(SweepEnded(self.plan.model.label, time.monotonic() - started))
         return self._totals()
+
+    def _prepare(self) -> None:
+        """Make what runs read, before one is to wait for it."""
+        plan, trial = self.plan, self.plan.trial_spec(self.plan.default, 0)
+        if trial.view:
+            plan.dataset.tokenised(trial.view, self.display.line)
+        elif plan.model.prepare:
+            prepare = load_target(plan.model.prepare, "model")
+            prepare([trial, *plan.final_specs(plan.default)], plan.dataset, self.display.line)
 
     def _search_and_measure(self, trials: SearchPhase, engine: Engine) -> None:
         trials.run(engine)

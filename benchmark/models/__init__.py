@@ -29,6 +29,8 @@ MODELS = Registry(
         "gru": "benchmark.models.gru:build",
         "bilstm": "benchmark.models.bilstm:build",
         "lstm": "benchmark.models.lstm:build",
+        "encoder-head": "benchmark.models.encoder:build",
+        "encoder": "benchmark.models.encoder:build",
     },
 )
 """Builders ``(Task, **hyper-parameters) -> keras.Model`` or scikit-learn pipeline, by name."""

@@ -51,6 +51,9 @@ class Description:
     digest : str
         Of the file's content and that of the files beside it that it imports, for models from outside the
         package; "" for built-in ones.
+    prepare : str
+        From the module's ``PREPARE``: the function, ``package.module:name``, that computes what all runs read
+        before they start; "" for none.
     code : Source or None
         Those files as they were read, for models that are files.
     """
@@ -68,6 +71,7 @@ class Description:
     ignores_padding: bool | str = False
     deterministic: bool = False
     choices: dict[str, tuple[Scalar, ...]] = field(default_factory=dict)
+    prepare: str = ""
     code: Source | None = None
 
 
@@ -109,6 +113,7 @@ def describe(name: str) -> Description:
         ignores_padding=_constant(tree, "IGNORES_PADDING", False),
         deterministic=bool(_constant(tree, "DETERMINISTIC", False)),
         choices=dict(_constant(tree, "CHOICES", {})),
+        prepare=str(_constant(tree, "PREPARE", "")),
         code=code if is_file_target(name) else None,
     )
 

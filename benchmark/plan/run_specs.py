@@ -25,6 +25,7 @@ from benchmark.plan.space import Space, find_space, load_space
 from benchmark.spec.config import (
     COMMON_KEYS,
     CONFIRMING,
+    OWN_FIRST,
     TRAIN_KEYS,
     VIEW_KEYS,
     CommonSettings,
@@ -182,8 +183,11 @@ class Plan:
                 values["precision"] = self.config.precision
         parameters = self.model.parameters.keys()
         common_keys, view_keys = COMMON_KEYS - parameters, VIEW_KEYS - (parameters & {"tokens"})
+        if self.model.prepare:  # it has token ids of its own
+            view_keys -= parameters
+        train_keys = TRAIN_KEYS - (OWN_FIRST & parameters)
         view, training, common = (
-            {k: v for k, v in values.items() if k in keys} for keys in (view_keys, TRAIN_KEYS, common_keys)
+            {k: v for k, v in values.items() if k in keys} for keys in (view_keys, train_keys, common_keys)
         )
         return RunSpec.model_validate(
             {
@@ -195,7 +199,7 @@ class Plan:
                 "kind": kind,
                 "view": view if self.model.input == "ids" else None,
                 "training": training if self.is_network else None,
-                "hparams": {k: v for k, v in values.items() if k not in view_keys | TRAIN_KEYS | common_keys},
+                "hparams": {k: v for k, v in values.items() if k not in view_keys | train_keys | common_keys},
                 "seeds": seeds,
                 "train_share": self.config.train_share,
                 "train_examples": self.config.train_examples,

@@ -19,6 +19,7 @@ from benchmark.metrics.metric import ranking_metrics
 from benchmark.plan.ranges import Range, Value, options
 from benchmark.spec.config import (
     COMMON_KEYS,
+    OWN_FIRST,
     TRAIN_KEYS,
     VIEW_KEYS,
     Confirmation,
@@ -94,10 +95,11 @@ class Space(Frozen):
     def _check_shared(self) -> None:
         """Check the settings that all models share, also at the ends of their ranges.
 
-        Not ``tokens``, of which a model may have a parameter of the name: see `benchmark.plan.run_specs`.
+        Not those of which a model may have a parameter of the name: see `benchmark.plan.run_specs`.
         """
         for kind in (ViewSettings, TrainSettings):
-            for name in (name for name in self.default if name in kind.model_fields and name != "tokens"):
+            shared = kind.model_fields.keys() - OWN_FIRST - {"tokens"}
+            for name in (name for name in self.default if name in shared):
                 _check_setting(kind, name, self.default[name], "default", name)
                 for value in self.search[name].samples() if name in self.search else ():
                     _check_setting(kind, name, value, "search", name)

@@ -5,6 +5,7 @@ This file is copied into every kept model, with the three modules beside it that
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import zipfile
 from collections.abc import Callable, Sequence
@@ -40,6 +41,7 @@ _OURS = "benchmark.models."
 _TRUSTED = [f"{_OURS}nbsvm.LogCountRatio"]
 _MOST_TEXT = 1 << 28  # bytes of text.json: a million words are 16 MB
 _MOST_UNFOLDED = 100
+_ENCODER_BATCH = 64  # texts, where each takes much memory
 
 
 class View(BaseModel):
@@ -70,6 +72,8 @@ class TextProcessing(BaseModel):
         Of two classes the second is answered from this probability on; None: the more probable one.
     vocabularies : dict of str to list of str
         Words of a pipeline's vectorizers, by the vectorizer's name among the pipeline's parameters.
+    libraries : tuple of str
+        What has to be imported before a program is loaded, since its operations are from there.
     """
 
     standardizer: int
@@ -81,6 +85,7 @@ class TextProcessing(BaseModel):
     modules: tuple[str, ...] = ()
     threshold: float | None = Field(default=None, ge=0, le=1)
     vocabularies: dict[str, list[str]] = {}
+    libraries: tuple[Literal["tensorflow_text"], ...] = ()
 
 
 def read_text_processing(folder: Path) -> TextProcessing:
@@ -120,6 +125,16 @@ def is_pipeline(folder: Path) -> bool:
 def holds_program(folder: Path) -> bool:
     """Whether the model in a folder is a TensorFlow program, which may read and write files."""
     return (folder / _PROGRAM).is_dir()
+
+
+def import_libraries(text: TextProcessing) -> None:
+    """Import what a stored program needs beside TensorFlow, or say in one line what to install."""
+    for name in text.libraries:
+        try:
+            importlib.import_module(name)
+        except ImportError as error:
+            package = name.replace("_", "-")
+            raise ValueError(f"it needs {package}, which is not here; pip install {package}") from error
 
 
 def load_network(folder: Path, text: TextProcessing) -> Any:
@@ -187,8 +202,10 @@ class Servable:
         if holds_program(folder):
             import tensorflow as tf
 
+            import_libraries(text)
             program = tf.saved_model.load(str(folder / _PROGRAM))
-            self._predict = scores.make_predict(lambda batch, training: program.logits(batch))
+            size = _ENCODER_BATCH if text.libraries else 0
+            self._predict = scores.make_predict(lambda batch, training: program.logits(batch), size)
         else:
             self._predict = scores.make_predict(load_network(folder, text))
         self._logits = self._string_logits

@@ -225,12 +225,23 @@ def readme(exported: Exported, facts: Mapping[str, str], version: str) -> str:
     table = "".join(f"| {name} | {_cell(value)} |\n" for name, value in rows.items())
     ids = ', `model.word_ids(texts)["word_ids"]` gives the ids of the words' if view else ""
     head = f"# {title}\n\nExported by Textbench {version}, and in need of nothing of it."
-    parts = [f"{head}\n\n| | |\n| --- | --- |\n{table}", _filled("saved_model", ids=ids)]
+    parts = [f"{head}\n\n| | |\n| --- | --- |\n{table}", _saved_model_readme(text, ids)]
     if view and not exported.no_keras:
         parts.append(_keras_readme(text.length, view))
     else:
         parts.append(f"There is no Keras file: {exported.no_keras}.\n")
     return "\n".join(parts)
+
+
+def _saved_model_readme(text: TextProcessing, ids: str) -> str:
+    needs = [name.replace("_", "-") for name in text.libraries]
+    return _filled(
+        "saved_model",
+        ids=ids,
+        needs=f"TensorFlow and {' and '.join(needs)}, of the same version" if needs else "TensorFlow alone",
+        imports="".join(f"import {name}  # for its operations\n" for name in text.libraries),
+        serving="" if needs else "TensorFlow Serving takes the folder as it is.",
+    )
 
 
 def _text_processing(text: TextProcessing, view: View) -> str:

@@ -233,7 +233,7 @@ def pack_model(servable: Path, target: Path) -> None:
         import mlflow.pyfunc
 
         from benchmark.data import text, tokens
-        from benchmark.serving.mlflow_model import is_pipeline
+        from benchmark.serving.mlflow_model import is_pipeline, read_text_processing
         from benchmark.training import scores
 
         logging.getLogger("mlflow").setLevel(logging.ERROR)
@@ -241,7 +241,11 @@ def pack_model(servable: Path, target: Path) -> None:
         beside.append(tokens.CLASSES)
         for file in (_MODEL_CODE, *beside):
             shutil.copy(file, folder)
-        needs = (*_NEEDS, *(("scikit-learn", "skops") if is_pipeline(servable) else ("tensorflow", "keras")))
+        needs: tuple[str, ...] = (
+            *_NEEDS,
+            *(("scikit-learn", "skops") if is_pipeline(servable) else ("tensorflow", "keras")),
+        )
+        needs += tuple(name.replace("_", "-") for name in read_text_processing(servable).libraries)
         mlflow.pyfunc.save_model(
             path=str(target),
             python_model=str(Path(folder) / _MODEL_CODE.name),

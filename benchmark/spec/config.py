@@ -80,6 +80,10 @@ class TrainSettings(Frozen):
         models that ignore padding.
     precision : {"float32", "bfloat16", "float16"}
         What is computed in; weights are float32 in any case (Keras's mixed policies).
+    warmup : float
+        Share of all steps in which the learning rate rises from 0, before its schedule begins.
+    weight_decay : float or None
+        Decay of the weights that are matrices, decoupled from the gradient; None for the optimizer's default.
     """
 
     optimizer: Literal["adam", "adamw", "nadam", "rmsprop", "sgd"] = "adam"
@@ -90,6 +94,8 @@ class TrainSettings(Frozen):
     patience: int | None = Field(default=3, ge=1)
     trim: bool = False
     precision: Precision = "float32"
+    warmup: float = Field(default=0.0, ge=0, lt=1)
+    weight_decay: float | None = Field(default=None, ge=0)
 
 
 class CommonSettings(Frozen):
@@ -191,6 +197,8 @@ COMMON_KEYS = frozenset(CommonSettings.model_fields)
 LATER: dict[str, Scalar] = {
     "trim": False,
     "precision": "float32",
+    "warmup": 0.0,
+    "weight_decay": None,
     "mask_zero": False,
     "metric": "accuracy",
     "class_weight": "none",
@@ -202,6 +210,9 @@ LATER: dict[str, Scalar] = {
     "token_pattern": "long-words",
 }
 """Settings that came after there were runs; where they have these values, they are not part of an id."""
+
+OWN_FIRST = COMMON_KEYS | {"warmup", "weight_decay"}
+"""Settings that came later than models of users, whose parameters of these names stay theirs."""
 
 _OWN_TOKENS = "pattern"
 """What ``tokens`` is for a builder that has them as a parameter where it cuts texts as it always did."""
@@ -373,7 +384,7 @@ def without_later(settings: Mapping[str, Any], own: Iterable[str] = ()) -> dict[
     A builder's own parameters, of which a setting of all models took the name, were there before.
     """
     names = {*own}
-    later = {name: value for name, value in LATER.items() if name not in COMMON_KEYS & names}
+    later = {name: value for name, value in LATER.items() if name not in OWN_FIRST & names}
     if "tokens" in names:
         later["tokens"] = _OWN_TOKENS
     return {name: value for name, value in settings.items() if name not in later or later[name] != value}

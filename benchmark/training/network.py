@@ -36,6 +36,7 @@ from benchmark.training.batches import (
 from benchmark.training.compile_mode import fastest_mode
 from benchmark.training.cudnn import cudnn_layers, limit_cudnn, masks_padding
 from benchmark.training.devices import is_deterministic
+from benchmark.training.kept_inputs import BATCH, Reads, cut
 from benchmark.training.saving import is_known, save_servable, without_cudnn
 from benchmark.training.scores import Predict, make_predict
 
@@ -90,28 +91,36 @@ class NetworkLearner:
         assert training is not None
         self.dataset, self.view, self.size = dataset, spec.view, training.batch_size
         self.side = spec.view.padding if spec.view and training.trim else ""
-        x = self._inputs(train)
-        self.lengths = text_lengths(x) if self.side else None
-
         balanced = spec.class_weight == "balanced"
         weights = balanced_weights(train.y, len(task.class_names)) if balanced else None
+        steps = -(-len(train.y) // self.size)
+        self.reads: Reads | None = None
+        first: list[keras.Model] = []
+        if spec.view is None:  # what the trained part reads is known once the network is built
+            self.reads, built = build_model(spec, task, steps, weights)
+            first.append(built)
+        x = self._inputs(train)
+        self.lengths = text_lengths(x) if self.side else None
 
         side = spec.view.padding if spec.view else None
 
         def build(xla: bool = False) -> keras.Model:
-            model = build_model(spec, task, -(-len(x) // self.size), weights)
+            model = first.pop() if first else build_model(spec, task, steps, weights)[1]
             limit_cudnn(model, x, side, training.precision, xla=xla)
             return model
 
         failures: list[str] = []
         mode: Mode = compile if compile != "auto" else "graph"
-        if compile == "auto":
+        if compile == "auto" and self.reads is None:
             mode = fastest_mode(spec, result.device, build, x, train.y, failures.append)
         result.compile_failures = "; ".join(failures)
         self.data = tf.constant(x), tf.constant(train.y)
-        self.network = make_network(spec, mode, partial(build, mode == "xla"), *self.data)
+        self.network = make_network(
+            spec, mode, partial(build, mode == "xla"), *self.data, size=BATCH if self.reads else 0
+        )
         self.model = self.network.model
-        result.parameters, result.compile = int(self.model.count_params()), mode
+        fixed = self.reads.model.count_params() if self.reads else 0
+        result.parameters, result.compile = int(self.model.count_params() + fixed), mode
         self.shuffle = np.random.default_rng(spec.seeds.shuffle)
 
     def epoch(self) -> dict[str, float]:
@@ -144,17 +153,21 @@ class NetworkLearner:
 
     def save(self, folder: Path, threshold: float | None) -> None:
         """Write the network with its text processing."""
-        save_servable(folder, self.model, self.dataset, self.view, threshold)
+        reads = self.reads.model if self.reads else None
+        model = keras.Model(reads.input, self.model(reads.output)) if reads else self.model
+        save_servable(folder, model, self.dataset, self.view, threshold)
 
     def _inputs(self, view: View) -> NDArray[Any]:
-        """Return what the network reads: ids int32 [n, length], or raw texts as UTF-8, object [n]."""
+        """Return what the network reads: ids int32 [n, length], texts as UTF-8, object [n], or kept."""
         if self.view is not None:
             return view.x
+        if self.reads is not None:
+            return self.reads.of(self.dataset, view.texts())
         return np.array([text.encode("utf-8") for text in view.texts()], dtype=object)
 
 
 def make_network(
-    spec: RunSpec, mode: Mode, build: Callable[[], keras.Model], x: tf.Tensor, y: tf.Tensor
+    spec: RunSpec, mode: Mode, build: Callable[[], keras.Model], x: tf.Tensor, y: tf.Tensor, size: int = 0
 ) -> Network:
     """Return the network of a run, as fresh as if it had just been built.
 
@@ -173,6 +186,8 @@ def make_network(
         Training inputs.
     y : tf.Tensor, int32 [n]
         Labels.
+    size : int
+        Texts that are predicted at a time; 0 for as many as are fastest.
     """
     model = build()
     prepare(model, x, y)
@@ -182,7 +197,7 @@ def make_network(
             old.assign(new.value)
         return _kept[0]
     release()
-    network = Network(key, model, make_epoch(model, mode), make_predict(model))
+    network = Network(key, model, make_epoch(model, mode), make_predict(model, size))
     if all(is_known(layer) for layer in model._flatten_layers(include_self=False)):
         _kept.append(network)
     return network
@@ -205,8 +220,10 @@ def _key(spec: RunSpec, mode: Mode, model: keras.Model, x: tf.Tensor) -> str:
     parts += [[list(variable.shape) for variable in model.variables]]
     if isinstance(model.loss, _Weighted):  # its weights are constants of the graph
         parts += [model.loss.weights.tolist()]
-    if training.schedule != "constant":  # then the learning rate is a part of the graph
-        parts += [training.schedule, training.learning_rate, training.epochs]
+    if training.schedule != "constant" or training.warmup:  # then the learning rate is a part of the graph
+        parts += [training.schedule, training.learning_rate, training.epochs, training.warmup]
+    if training.weight_decay is not None:
+        parts += [training.weight_decay]
     return json.dumps(parts)
 
 
@@ -238,8 +255,8 @@ _OPTIMIZERS = {
 
 def build_model(
     spec: RunSpec, task: Task, steps_per_epoch: int, weights: NDArray[np.float32] | None = None
-) -> keras.Model:
-    """Build the spec's architecture, seed its streams, and compile it for the task.
+) -> tuple[Reads | None, keras.Model]:
+    """Build the spec's architecture, seed its streams, and compile what is trained of it for the task.
 
     Parameters
     ----------
@@ -254,6 +271,8 @@ def build_model(
 
     Returns
     -------
+    Reads or None
+        What comes before, where that never changes.
     keras.Model
         With loss and metric by number of classes; for two, logits above 0 mean the second.
     """
@@ -264,6 +283,7 @@ def build_model(
     _check_outputs(model, spec.model, task)
     if isinstance(model.layers[-1], keras.layers.Dense):  # logits are worth all their digits
         model.layers[-1].dtype_policy = "float32"
+    reads, model = cut(model)
     _seed_dropout(model, spec.seeds.dropout)
     if task.n_outputs == 1:
         loss = keras.losses.BinaryCrossentropy(from_logits=True)
@@ -274,9 +294,12 @@ def build_model(
     if weights is not None:
         loss = _Weighted(loss, weights)
     optimizer = _optimizer(spec.training, steps_per_epoch)
+    if spec.training.weight_decay is not None:
+        plain = [weight for weight in model.trainable_variables if weight.name in ("bias", "gamma", "beta")]
+        optimizer.exclude_from_weight_decay(var_list=plain)
     # XLA is a way of its own; left to choose, Keras takes it where operations are not deterministic.
     model.compile(optimizer=optimizer, loss=loss, metrics=[accuracy], jit_compile=False)
-    return model
+    return reads, model
 
 
 def _check_outputs(model: Any, name: str, task: Task) -> None:
@@ -317,10 +340,31 @@ def _seed_dropout(model: keras.Model, seed: int) -> None:
 
 def _optimizer(settings: TrainSettings, steps_per_epoch: int) -> keras.optimizers.Optimizer:
     rate, steps = settings.learning_rate, settings.epochs * steps_per_epoch
+    rising = round(settings.warmup * steps)
     if settings.schedule == "linear":
-        rate = keras.optimizers.schedules.PolynomialDecay(rate, steps, 0.0)
+        rate = keras.optimizers.schedules.PolynomialDecay(rate, steps - rising, 0.0)
     elif settings.schedule == "cosine":
-        rate = keras.optimizers.schedules.CosineDecay(rate, steps)
+        rate = keras.optimizers.schedules.CosineDecay(rate, steps - rising)
     elif settings.schedule == "exponential":
-        rate = keras.optimizers.schedules.ExponentialDecay(rate, steps, 0.1)
-    return _OPTIMIZERS[settings.optimizer](rate)
+        rate = keras.optimizers.schedules.ExponentialDecay(rate, steps - rising, 0.1)
+    rate = _WarmUp(settings.learning_rate, rising, rate) if rising else rate
+    decay = {} if settings.weight_decay is None else {"weight_decay": settings.weight_decay}
+    return _OPTIMIZERS[settings.optimizer](rate, **decay)
+
+
+class _WarmUp(keras.optimizers.schedules.LearningRateSchedule):
+    """A rate that rises evenly over the first steps, and then is as its schedule says."""
+
+    def __init__(self, rate: float, steps: int, then: Any) -> None:
+        self.rate, self.steps, self.then = rate, steps, then
+
+    def __call__(self, step: Any) -> Any:
+        """Return the rate of a step, counted from 0."""
+        step = keras.ops.cast(step, "float32")
+        after = keras.ops.maximum(step - self.steps, 0.0)
+        then = self.then(after) if callable(self.then) else self.then
+        return keras.ops.where(step < self.steps, self.rate * (step + 1) / self.steps, then)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return what makes the schedule again."""
+        return {"rate": self.rate, "steps": self.steps, "then": self.then}

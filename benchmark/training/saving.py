@@ -69,6 +69,8 @@ def save_servable(
     ids = OOV + 1 + len(more.get("vocabulary", ()))
     if view is None or not _save_network(folder / _MODEL, model, ids, more["length"]):
         _save_program(folder / _PROGRAM, model, inputs)
+    if libraries := {name for layer in model._flatten_layers() for name in getattr(layer, "libraries", ())}:
+        more["libraries"] = sorted(libraries)
     write_text_processing(folder, dataset.class_names, threshold, **more)
 
 

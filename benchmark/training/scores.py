@@ -56,14 +56,14 @@ def _two_columns(logits: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.hstack([np.zeros_like(logits), logits]) if logits.shape[1] == 1 else logits
 
 
-def make_predict(model: Any) -> Predict:
+def make_predict(model: Any, size: int = 0) -> Predict:
     """Return a function from inputs (ids [n, length] or texts [n]) to logits, float32 [n, n_outputs].
 
-    Its batches are large on a GPU, and halved for good where they do not fit.
+    Its batches have a given size, or are large on a GPU, and are halved for good where they do not fit.
     """
     import tensorflow as tf  # at the first use: pipelines do without
 
-    size = _GPU_BATCH if tf.config.list_logical_devices("GPU") else PREDICT_BATCH
+    size = size or (_GPU_BATCH if tf.config.list_logical_devices("GPU") else PREDICT_BATCH)
 
     @tf.function(reduce_retracing=True)
     def forward(batch: Any) -> Any:

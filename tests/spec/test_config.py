@@ -63,6 +63,8 @@ TRAIN_CHANGES = {
     "patience": 4,
     "trim": True,
     "precision": "bfloat16",
+    "warmup": 0.1,
+    "weight_decay": 0.01,
 }
 
 

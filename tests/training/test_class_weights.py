@@ -28,11 +28,11 @@ def test_weights_of_a_network_are_those_of_keras(sample, data, precision):
     weights = balanced_weights(y, classes)
     spec, task = make_spec(sample, precision=precision), Task(tuple("abc"[:classes]), 2000, 32)
     batches = shuffled(np.random.default_rng(1), len(x), 128)
-    keras_own = build_model(spec, task, 4)
+    _, keras_own = build_model(spec, task, 4)
     by_class = dict(enumerate(weights.tolist()))
     keras_own.fit(x[batches.order], y[batches.order], 128, shuffle=False, verbose=0, class_weight=by_class)
     for mode in ("fit", "graph", "xla"):
-        ours = build_model(spec, task, 4, weights)
+        _, ours = build_model(spec, task, 4, weights)
         prepare(ours, tf.constant(x), tf.constant(y))
         make_epoch(ours, mode)(tf.constant(x), tf.constant(y), batches)
         # XLA rounds in a different order, which in bfloat16 is much.
