@@ -495,6 +495,7 @@ def test_a_trial_whose_end_another_memory_knows_is_not_tried_again(dataset, tmp_
     assert again.seconds == 2.0
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("confirm", [None, {"configurations": 2, "runs": 2}])
 def test_a_process_may_die_after_any_line_that_it_writes(dataset, tmp_path, confirm):
     """Each slot is settled once, with the configuration of an undisturbed search, and the same one wins."""
