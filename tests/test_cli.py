@@ -366,7 +366,7 @@ def test_an_address_is_no_path_and_its_password_is_not_shown(words, address, cap
 def test_the_data_folder(tmp_path, monkeypatch):
     assert cli.data_dir(None) is None
     assert cli.data_dir(str(tmp_path)) == tmp_path
-    with pytest.raises(UserError, match="--data-dir nowhere: there is no such folder"):
+    with pytest.raises(UserError, match="`data_dir` nowhere: there is no such folder"):
         cli.data_dir("nowhere")
     monkeypatch.setenv("BENCHMARK_DATA_DIR", "elsewhere")
     with pytest.raises(UserError, match="BENCHMARK_DATA_DIR elsewhere: there is no such folder"):

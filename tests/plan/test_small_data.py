@@ -127,9 +127,8 @@ def test_what_the_user_says_is_not_scaled():
 def test_every_network_of_which_the_data_are_known_says_how_many_texts_it_was_made_for(name):
     description = describe(name)
     made_for = resolve_space(description).made_for
-    assert made_for == (
-        None if name in ("tfidf-logreg", "majority", "glove", "linear-words", "linear-characters") else 25_000
-    )
+    pipelines = {"tfidf-logreg", "majority", "linear-words", "linear-characters"}
+    assert made_for == (None if name in pipelines | {"glove", "encoder", "encoder-head"} else 25_000)
 
 
 @pytest.mark.parametrize(
