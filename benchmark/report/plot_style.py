@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import logging
 import math
 import threading
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +29,10 @@ LINES = (BLUE, ORANGE, GREEN, "#CC79A7", "#E69F00", "#56B4E9", INK)
 TIERS = {"default": (ORANGE, "s"), "tuned": (BLUE, "o"), "default+tuned": (GREEN, "D")}
 """Colour and mark of each tier."""
 
+_MANY_SCRIPTS = (
+    *("Noto Sans", "Arial Unicode", "Segoe UI", "Microsoft YaHei", "SimHei", "PingFang", "Hiragino"),
+    *("WenQuanYi", "Source Han Sans", "Droid Sans Fallback", "Malgun Gothic", "Unifont"),
+)
 FORMATS = (".png", ".svg")
 """How a picture's file name may end."""
 
@@ -200,6 +206,7 @@ def save(fig: Figure, path: Path | str) -> None:
             f"{target}: got a picture that ends in '{target.suffix}', expected {' or '.join(FORMATS)}"
         )
     target.parent.mkdir(parents=True, exist_ok=True)
+    _find_fonts(fig)
     with written_whole(target) as temporary:
         if target.suffix == ".png":
             fig.savefig(temporary, format="png", metadata={"Software": None})
@@ -207,3 +214,18 @@ def save(fig: Figure, path: Path | str) -> None:
         # Names inside an SVG come from random numbers unless a global setting says otherwise.
         with _svg_lock, matplotlib.rc_context({"svg.hashsalt": "textbench"}):
             fig.savefig(temporary, format="svg", metadata={"Date": None, "Creator": None})
+
+
+def _find_fonts(fig: Figure) -> None:
+    """Draw letters that Matplotlib's own font lacks, as in Chinese names, by others that are installed."""
+    from matplotlib.font_manager import fontManager
+    from matplotlib.text import Text
+
+    texts = [text for text in fig.findobj(Text) if not text.get_text().isascii()]
+    if texts:
+        # Where none is installed for a script, a box is what can be drawn, without a line for each letter.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)  # such fonts may not be bold
+        known = sorted({font.name for font in fontManager.ttflist if font.name.startswith(_MANY_SCRIPTS)})
+        for text in texts:
+            text.set_fontfamily(["DejaVu Sans", *known])

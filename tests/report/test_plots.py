@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from pictures import BLUE, ORANGE, count, ink, pixels
 
 from benchmark.metrics.metric import get_metric
+from benchmark.report import plot_style
 from benchmark.report.plots import confusion_png, curves_png, search_png
 
 HISTORY = {
@@ -195,3 +196,12 @@ def test_pyplot_stays_out(tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_names_in_scripts_without_a_font_are_boxes_and_no_warnings(tmp_path, recwarn, caplog):
+    fig = plot_style.figure(4, 3, "差 и")
+    fig.subplots().set_xticks([0, 1], labels=["\U0010fffd", "好"])
+    plot_style.save(fig, tmp_path / "names.png")
+    assert not [str(one.message) for one in recwarn if "Glyph" in str(one.message)]
+    assert not caplog.records
+    assert ink(pixels(tmp_path / "names.png")) > 0
