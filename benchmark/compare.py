@@ -130,7 +130,8 @@ def _by_example(client: Any, a: BoardRow, b: BoardRow, options: Namespace) -> Co
     difference, interval, p_value = example_difference(values[0], values[1])
     measured = (fixed(values[0]), fixed(values[1]))
     gate = pair_gate((a, b), measured, options.margin) if options.fail_if_worse else None
-    return ComparedByExample(a, b, difference, interval, p_value, len(values[0]), gate)
+    margin = metric.margin_for(options.margin)
+    return ComparedByExample(a, b, difference, interval, p_value, len(values[0]), margin, gate)
 
 
 def _until_decided(options: Namespace, session: Session) -> Compared:

@@ -84,6 +84,8 @@ class ComparedByExample:
         Over other examples of this kind.
     examples : int
         How many there are.
+    margin : float or None
+        Rows are equivalent where the interval lies within it.
     gate : Gate or None
         As in `Compared`.
     """
@@ -94,6 +96,7 @@ class ComparedByExample:
     interval: Interval
     p_value: float
     examples: int
+    margin: float | None = None
     gate: Gate | None = None
 
     @property
@@ -104,8 +107,15 @@ class ComparedByExample:
         low, high = scale.text(self.interval.low), scale.text(self.interval.high)
         span = f"{scale.with_unit(self.difference)} ({low} to {high})"
         how = "better" if metric.sign * self.difference > 0 else "worse"
-        sure = self.p_value < 1 - self.interval.level and self.examples >= MIN_EXAMPLES
-        said = f"is {how} than {self.b.name}" if sure else f"and {self.b.name}: undecided"
+        widest = max(-self.interval.low, self.interval.high)
+        if self.examples < MIN_EXAMPLES:
+            said = f"and {self.b.name}: undecided"
+        elif self.margin is not None and widest <= self.margin:
+            said = f"and {self.b.name} are equivalent within {scale.with_unit(self.margin)}"
+        elif self.p_value < 1 - self.interval.level:
+            said = f"is {how} than {self.b.name}"
+        else:
+            said = f"and {self.b.name}: undecided"
         return (
             f"{self.a.name} {said}, difference {span}: for these trained models, on other examples of this "
             "kind; nothing is said of further seeds"

@@ -221,6 +221,8 @@ def test_a_row_of_its_own_kind(answers, copied_sweep, capsys):
     found = json.loads(capsys.readouterr().out)
     assert found["sentence"].startswith("outside (imported) is better than avg-pool (default), difference ")
     assert "for these trained models, on other examples of this kind" in found["sentence"]
+    assert compare.main(["outside", "certain"]) == 0
+    assert "certain (imported) are equivalent within 0.5 points" in capsys.readouterr().out
     assert compare.main(["outside", "avg-pool", "--until-decided"]) == 2
 
 
