@@ -17,7 +17,7 @@ from benchmark.metrics.metric import Metric, get_metric
 from benchmark.stats.differences import Differences, Runs, borrowing, differences, runs_of
 from benchmark.stats.folds import FoldMeans, fold_differences
 from benchmark.stats.intervals import MIN_SEEDS
-from benchmark.stats.verdicts import Comparison, Scale, family, rank_ranges
+from benchmark.stats.verdicts import Comparison, Scale, family, rank_ranges, too_few
 
 LEVEL = 0.95
 BASELINES = (("linear-words", "linear-characters"), ("tfidf-logreg",), ("avg-pool",))
@@ -176,8 +176,11 @@ def with_differences(
         found = {a: one for (a, _), one in zip(couples, compared(rows, runs, couples, margin), strict=True)}
         for place in places:
             if system[place] != other:
-                update = _difference(found.get(system[place]))
-                changed[place] = rows[place].model_copy(update={"baseline": base.name, **update})
+                comparison = found.get(system[place])
+                said = too_few(comparison) if comparison else ""
+                notes = (*rows[place].notes, *filter(None, [said]))
+                update = {"baseline": base.name, "notes": notes, **_difference(comparison)}
+                changed[place] = rows[place].model_copy(update=update)
     return changed
 
 
@@ -231,6 +234,8 @@ def verdict(
 def _difference(comparison: Comparison | None) -> dict[str, object]:
     if comparison is None:
         return {}
+    most = 0.0 if too_few(comparison) else comparison.scale.most
+    by_more = comparison.detectable_by_more if comparison.unit == "seeds" else math.inf
     return {
         "difference": comparison.difference,
         "difference_ci_low": comparison.interval.low,
@@ -238,8 +243,8 @@ def _difference(comparison: Comparison | None) -> dict[str, object]:
         "difference_ci_level": comparison.interval.level,
         "difference_p": comparison.p_corrected,
         "difference_outcome": comparison.outcome,
-        "detectable": comparison.detectable,
-        "detectable_by_more": comparison.detectable_by_more if comparison.unit == "seeds" else None,
+        "detectable": comparison.detectable if comparison.detectable <= most else None,
+        "detectable_by_more": by_more if by_more <= most else None,
     }
 
 

@@ -68,7 +68,7 @@ class BoardRow(_Record):
         ``better``, ``worse``, ``equivalent`` or ``undecided``.
     detectable, detectable_by_more : float or None
         The difference to the baseline that is found with 80 %, by the seeds that are there, and by 10 of
-        both.
+        both; None where there is none that large, or too few test examples for a verdict.
     search_trials, search_seconds : int, float or None
         What the search cost; 0 for the default tier, which needed none.
     predict_ms, predict_texts_per_second : float or None

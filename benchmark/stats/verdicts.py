@@ -322,13 +322,23 @@ def sentence(comparison: Comparison, name_a: str, name_b: str) -> str:
     return f"{name_a} and {name_b}: undecided, {state}; {reach(comparison)}"
 
 
-def reach(comparison: Comparison) -> str:
-    """Say what the runs of a comparison can show, in words."""
-    few, of_class, scale = comparison.n_examples, comparison.n_of_class, comparison.scale
+def too_few(comparison: Comparison) -> str:
+    """Say of what there is too little for any verdict; "" where there is enough."""
+    few, of_class = comparison.n_examples, comparison.n_of_class
     if few < MIN_EXAMPLES:
         return f"{few} test examples are too few for a verdict, which needs {MIN_EXAMPLES}"
     if of_class is not None and of_class < MIN_OF_CLASS:
         return f"{of_class} test examples of a class are too few for a verdict, which needs {MIN_OF_CLASS}"
+    return ""
+
+
+def reach(comparison: Comparison) -> str:
+    """Say what the runs of a comparison can show, in words."""
+    if said := too_few(comparison):
+        return said
+    scale = comparison.scale
+    if comparison.detectable > scale.most:
+        return f"{' and '.join(map(str, comparison.n_seeds))} {comparison.unit} find no difference with 80 %"
     seeds = " and ".join(map(str, dict.fromkeys(comparison.n_seeds)))
     found = f"{seeds} {comparison.unit} find {scale.with_unit(comparison.detectable)} with 80 %"
     if min(comparison.n_seeds) >= MORE_SEEDS or comparison.unit == "folds":

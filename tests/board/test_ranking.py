@@ -1,5 +1,6 @@
 """Comparisons of a board: which ranks are open, what is corrected, and the baseline."""
 
+import board_samples
 import numpy as np
 import pytest
 from board_samples import EXAMPLES, Reading, answers_of, board, changed, rows, run, runs
@@ -159,9 +160,10 @@ def test_each_row_tells_its_difference_to_the_baseline():
         runs(0.9, 0.9, 0.9, model="a", tiers=("default",))
         + runs(0.88, 0.88, 0.88, model="avg-pool", tiers=("default",))
         + runs(0.86, 0.86, 0.86, model="c", tiers=("default",))
-        + runs(0.6, 0.95, 0.8, model="d", tiers=("default",))
+        + runs(0.75, 0.85, 0.8, model="d", tiers=("default",))
+        + runs(0.3, 0.9, 0.6, model="e", tiers=("default",))
     )
-    a, base, c, d = rows(finals)
+    a, base, c, d, e = rows(finals)
     assert base.model == "avg-pool"
     assert (base.baseline, base.difference) == (None, None)
     assert a.baseline == c.baseline == "avg-pool (default)"
@@ -171,7 +173,15 @@ def test_each_row_tells_its_difference_to_the_baseline():
     assert c.difference_ci_low < c.difference < c.difference_ci_high < 0
     assert a.difference_p < 0.05
     assert d.difference_outcome == "undecided"
-    assert d.detectable > d.detectable_by_more > 0
+    assert 1 > d.detectable > d.detectable_by_more > 0
+    assert e.detectable is None  # more than all there is
+
+
+def test_too_few_test_examples_are_a_note_of_each_row_that_is_compared(monkeypatch):
+    monkeypatch.setattr(board_samples, "EXAMPLES", 60)
+    a, base = rows(runs(0.9, 0.9, 0.9, model="a") + runs(0.6, 0.6, 0.6, model="avg-pool"))
+    assert "60 test examples are too few for a verdict, which needs 100" in a.notes
+    assert (a.difference_outcome, a.detectable, base.notes) == ("undecided", None, ())
 
 
 def test_which_row_is_the_baseline():
