@@ -44,7 +44,7 @@ SMALL = {
     "lstm": {"embedding_dim": 16, "units": 16},
 }
 # Sorted: the order of a set differs between processes.
-for _name in sorted({*MODELS} - {"avg-pool", "nbsvm", "majority", "glove", "hub"}):
+for _name in sorted({*MODELS} - {"avg-pool", "nbsvm", "majority", "glove", "hub", "encoder", "encoder-head"}):
     _own = {"model": _name, "hparams": SMALL.get(_name, {})}
     if _name != "tfidf-logreg":  # one process answers for all networks in models/test_architectures.py
         _own["test_stored"] = None
