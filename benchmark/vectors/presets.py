@@ -98,7 +98,7 @@ def load_preprocessor(preset: str, length: int) -> Any:
     Raises
     ------
     UserError
-        When the encoder reads fewer tokens.
+        When the encoder reads fewer tokens, or files of the preset are missing or damaged.
     """
     folder = find(preset)
     config = json.loads((folder / _CONFIG).read_text(encoding="utf-8"))
@@ -108,7 +108,7 @@ def load_preprocessor(preset: str, length: int) -> Any:
         isinstance(most, int) and length > most and "bucket_size" not in inner
     ):  # relative positions have no end
         raise UserError(f"sequence_length {length}: the preset '{preset}' reads at most {most} tokens")
-    with _quiet():
+    with _quiet(), _readable(preset):
         import keras_hub
 
         return keras_hub.models.TextClassifierPreprocessor.from_preset(str(folder), sequence_length=length)
@@ -119,10 +119,15 @@ def load_backbone(preset: str) -> keras.Model:
 
     The random numbers of the process are as they were before: a head is the same whether the encoder was
     loaded for it or is used again.
+
+    Raises
+    ------
+    UserError
+        When files of the preset are missing or damaged.
     """
     state = random.getstate()
     try:
-        with _quiet():
+        with _quiet(), _readable(preset):
             import keras
             import keras_hub
 
@@ -147,6 +152,18 @@ def _quiet() -> Iterator[None]:
     with quiet_stderr(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
+
+
+@contextmanager
+def _readable(preset: str) -> Iterator[None]:
+    """Say in one line which file of a preset is missing or damaged."""
+    try:
+        yield
+    except (ImportError, MemoryError, UserError):
+        raise
+    except Exception as error:  # of json, h5py, safetensors, Keras, …; their errors have no common base
+        what = one_line(error, named=True).replace("`", "'")  # between backticks stand settings
+        raise UserError(f"preset '{preset}' cannot be loaded ({what})") from error
 
 
 def _fetched(preset: str, scheme: str) -> Path:

@@ -213,6 +213,24 @@ def test_what_is_not_an_encoder(tmp_path, config, message):
 
 
 @needs_keras_hub
+@pytest.mark.parametrize("name", ["tokenizer_config.json", "vocab.txt", "model.safetensors"])
+@pytest.mark.parametrize("content", [None, b"{damaged"])
+def test_a_file_of_a_preset_that_is_missing_or_damaged(tmp_path, name, content):
+    folder = tmp_path / "tiny"
+    write_hugging_face(folder)
+    (folder / name).unlink()
+    if content is not None:
+        (folder / name).write_bytes(content)
+
+    def load():
+        presets.load_preprocessor(str(folder), 8)
+        presets.load_backbone(str(folder))
+
+    with pytest.raises(UserError, match=r"^preset '.*' cannot be loaded [(][^`]*[)]$"):
+        load()
+
+
+@needs_keras_hub
 def test_places_where_a_preset_is_looked_for(tmp_path, monkeypatch):
     write_hugging_face(tmp_path / "vectors" / "tiny")
     monkeypatch.setenv("BENCHMARK_DATA_DIR", str(tmp_path))
