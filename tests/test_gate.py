@@ -82,6 +82,7 @@ def test_wrong_requests(reference, fresh, capsys, tmp_path):
     for words, said in (
         (["--fail-if-worse"], "--fail-if-worse: goes with --against FILE"),
         (["--against", "none.zip"], "none.zip cannot be read: there is no such file; nothing was compared"),
+        (["--against", "."], ". cannot be read: it is not a file; nothing was compared"),
         (["--against", "broken.zip"], "broken.zip cannot be read: "),
         (["--against", str(reference), "--folds", "5"], "a results file has no runs on folds"),
     ):

@@ -161,7 +161,7 @@ def open_results(path: Path, consequence: str = "nothing was imported") -> Itera
     with contextlib.ExitStack() as stack:
         try:
             if not path.is_file():
-                raise ValueError("there is no such file")
+                raise ValueError("it is not a file" if path.exists() else "there is no such file")
             results = ResultsFile(stack.enter_context(zipfile.ZipFile(path)))
         except UserError as error:
             raise UserError(f"{path}: {error}; {consequence}") from error
