@@ -140,6 +140,11 @@ def test_a_plan_is_a_value():
 STATE = """
 import json, logging, os, signal, sys, warnings
 
+def figures():
+    # Libraries of TensorFlow may import it; it is to have no figures of ours.
+    pyplot = sys.modules.get("matplotlib.pyplot")
+    return pyplot.get_fignums() if pyplot else []
+
 def state():
     import matplotlib
     loggers = {None: logging.root, "mlflow": logging.getLogger("mlflow"), "mine": logging.getLogger("mine")}
@@ -149,7 +154,7 @@ def state():
         "loggers": [(n, l.level, list(map(str, l.handlers)), l.disabled) for n, l in loggers.items()],
         "signals": [repr(signal.getsignal(n)) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)],
         "wakeup": signal.set_wakeup_fd(-1), "backend": dict.__getitem__(matplotlib.rcParams, "backend"),
-        "streams": [repr(sys.stdout), repr(sys.stderr)], "pyplot": "matplotlib.pyplot" in sys.modules,
+        "streams": [repr(sys.stdout), repr(sys.stderr)], "pyplot": figures(),
     }
 
 logging.getLogger("mine").addHandler(logging.NullHandler())
