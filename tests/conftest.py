@@ -117,6 +117,19 @@ def copied_sweep(finished_sweep, tmp_path) -> Path:
     return tmp_path
 
 
+@pytest.fixture(scope="session")
+def exported_sweep(finished_sweep, tmp_path_factory) -> Path:
+    """The results file of the finished sweep, in a folder that is a copy of it."""
+    folder = tmp_path_factory.mktemp("exported")
+    copy_sweep(finished_sweep, folder)
+    from benchmark import results
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        assert results.main(["export", "--dataset", "sample", "--output", "results.zip"]) == 0
+    return folder / "results.zip"
+
+
 def copy_sweep(finished, folder):
     """Make a folder a copy of the finished sweep."""
     shutil.copytree(_untouched(finished), folder, dirs_exist_ok=True)

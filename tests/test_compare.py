@@ -9,12 +9,13 @@ from sklearn.metrics import precision_recall_fscore_support
 
 from benchmark import compare, sweep
 from benchmark.board.stored_board import read_board
-from benchmark.driver.further_seeds import changed, plan_further, read_spec
+from benchmark.driver.further_seeds import changed, plan_further
 from benchmark.models import avg_pool
 from benchmark.report.class_tables import Classes
 from benchmark.support.errors import UserError
 from benchmark.tracking import names
 from benchmark.tracking.predictions import read_predictions
+from benchmark.tracking.runs import read_spec
 from benchmark.tracking.store import connect, resolve_uri
 
 SWEEP = ["--dataset", "sample", "--trials", "1", "--epochs", "2", "--json"]
@@ -148,7 +149,7 @@ def test_further_seeds_are_those_that_a_longer_sweep_would_run(copied_sweep, cap
 def test_a_row_that_would_not_be_trained_as_it_was_gets_no_seeds(copied_sweep, capsys):
     row = next(row for row in board().rows if row.model == "tfidf-logreg")
     client, ledger = connect(resolve_uri(None, Path("mlruns"))), Path("mlruns/ledger.jsonl").read_bytes()
-    spec, tags = read_spec(client, row.run_ids[0])
+    spec, tags = read_spec(client, row.run_ids[0]), client.get_run(row.run_ids[0]).data.tags
     client.set_tag(row.run_ids[0], names.SPEC_ID, "of another version")
     words = ["majority", "tfidf-logreg", "--until-decided", "--max-seeds", "20", "--margin", "99"]
     assert compare.main([*words, "--json"]) == 0  # decided by the seeds there are: nothing is trained
@@ -163,7 +164,7 @@ def test_a_row_that_would_not_be_trained_as_it_was_gets_no_seeds(copied_sweep, c
 
 def test_what_has_changed_is_named(inside):
     row = next(row for row in board().rows if row.model == "avg-pool")
-    spec, _ = read_spec(connect(resolve_uri(None, Path("mlruns"))), row.run_ids[0])
+    spec = read_spec(connect(resolve_uri(None, Path("mlruns"))), row.run_ids[0])
     other = spec.model_copy(update={"hparams": {**spec.hparams, "embedding_dim": 99}})
     assert changed(spec, other) == f"hparams.embedding_dim was {spec.hparams['embedding_dim']} and is 99 now"
     edited = spec.model_copy(update={"model_digest": "new"})

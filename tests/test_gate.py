@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from conftest import PIPELINE, ROOT, copy_sweep
+from conftest import PIPELINE, ROOT
 
-from benchmark import compare, leaderboard, results, sweep
+from benchmark import compare, leaderboard, sweep
 from benchmark.stats.differences import differences, fixed, runs_of
 from benchmark.stats.losses import losses
 from benchmark.stats.verdicts import ACCURACY, Scale
@@ -21,70 +21,59 @@ from benchmark.stats.verdicts import ACCURACY, Scale
 WORKFLOWS = ROOT / ".github" / "workflows"
 
 
-@pytest.fixture(scope="module")
-def reference(finished_sweep, tmp_path_factory):
-    """The results file of a finished sweep."""
-    folder = tmp_path_factory.mktemp("reference")
-    copy_sweep(finished_sweep, folder)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        assert results.main(["export", "--dataset", "sample", "--output", "main.zip"]) == 0
-    return folder / "main.zip"
-
-
 @pytest.fixture
 def fresh(sample):
-    """A pipeline of the reference on fresh seeds, in the folder of the test."""
+    """A pipeline of the finished sweep on fresh seeds, in the folder of the test."""
     assert sweep.main([*PIPELINE, "--seed", "7", "--json"]) == 0
 
 
-def gate(reference, *words):
-    return leaderboard.main(["--dataset", "sample", "--against", str(reference), "--fail-if-worse", *words])
+def gate(file, *words):
+    return leaderboard.main(["--dataset", "sample", "--against", str(file), "--fail-if-worse", *words])
 
 
-def test_the_same_on_fresh_seeds_passes_and_says_its_power(reference, fresh, capsys):
+def test_the_same_on_fresh_seeds_passes_and_says_its_power(exported_sweep, fresh, capsys):
     kept = sorted(Path("mlruns").rglob("*"))
     capsys.readouterr()
-    assert gate(reference, "--format", "json") == 0
+    assert gate(exported_sweep, "--format", "json") == 0
     printed = capsys.readouterr()
     assert printed.out.startswith("{")
     found = re.search(r"tfidf-logreg .*not shown .*would have seen a loss of ([\d.]+) points", printed.err)
     assert 0.5 < float(found[1]) < 5
-    assert re.search("only in main.zip: .*majority", printed.err)
+    assert re.search("only in results.zip: .*majority", printed.err)
     assert printed.err.splitlines()[-1].startswith("gate passed: ")
     assert [one for one in sorted(Path("mlruns").rglob("*")) if one.suffix != ".db-wal"] == [
         one for one in kept if one.suffix != ".db-wal"
     ]
 
 
-def test_a_worse_row_fails(reference, sample, capsys):
+def test_a_worse_row_fails(exported_sweep, sample, capsys):
     words = [*PIPELINE, "--seed", "7", "--set", "min_count=300", "--json"]
     assert sweep.main(words) == 0
-    assert gate(reference) == 3
+    assert gate(exported_sweep) == 3
     printed = capsys.readouterr().err
     assert re.search(": worse by more than 0.5 points: difference -(.|\n)*gate failed: ", printed)
-    assert leaderboard.main(["--dataset", "sample", "--against", str(reference)]) == 0
-    assert gate(reference, "--margin", "60") == 0
+    assert leaderboard.main(["--dataset", "sample", "--against", str(exported_sweep)]) == 0
+    assert gate(exported_sweep, "--margin", "60") == 0
 
 
-def test_the_same_seeds_prove_nothing(reference, copied_sweep, capsys):
-    assert gate(reference) == 2
+def test_the_same_seeds_prove_nothing(exported_sweep, copied_sweep, capsys):
+    assert gate(exported_sweep) == 2
     assert "same seeds on both sides, which proves nothing" in capsys.readouterr().err
     assert sweep.main([*PIPELINE, "--seed", "7", "--json"]) == 0
-    assert gate(reference) == 0
+    assert gate(exported_sweep) == 0
     printed = capsys.readouterr().err
     assert re.search("left out, same seeds .*majority", printed)
     assert printed.splitlines()[-1].startswith("gate passed: ")
 
 
-def test_wrong_requests(reference, fresh, capsys, tmp_path):
-    (tmp_path / "broken.zip").write_bytes(reference.read_bytes()[:-100])
+def test_wrong_requests(exported_sweep, fresh, capsys, tmp_path):
+    (tmp_path / "broken.zip").write_bytes(exported_sweep.read_bytes()[:-100])
     for words, said in (
         (["--fail-if-worse"], "--fail-if-worse: goes with --against FILE"),
         (["--against", "none.zip"], "none.zip cannot be read: there is no such file; nothing was compared"),
         (["--against", "."], ". cannot be read: it is not a file; nothing was compared"),
         (["--against", "broken.zip"], "broken.zip cannot be read: "),
-        (["--against", str(reference), "--folds", "5"], "a results file has no runs on folds"),
+        (["--against", str(exported_sweep), "--folds", "5"], "a results file has no runs on folds"),
     ):
         capsys.readouterr()
         assert leaderboard.main(["--dataset", "sample", *words]) == 2
@@ -92,7 +81,7 @@ def test_wrong_requests(reference, fresh, capsys, tmp_path):
         assert line.count("\n") == 1
 
 
-def test_other_data_is_refused(reference, tmp_path, capsys):
+def test_other_data_is_refused(exported_sweep, tmp_path, capsys):
     rows = ["text,label,split"]
     for number in range(300):
         split = "test" if number % 3 else "train"
@@ -101,7 +90,7 @@ def test_other_data_is_refused(reference, tmp_path, capsys):
     data = ["--dataset", "csv:sample.csv"]
     assert sweep.main(["--model", "majority", *data, "--trials", "1", "--seeds", "3", "--json"]) == 0
     capsys.readouterr()
-    assert leaderboard.main([*data, "--against", str(reference)]) == 2
+    assert leaderboard.main([*data, "--against", str(exported_sweep)]) == 2
     line = capsys.readouterr().err
     assert "digest" in line or "is on data set" in line
     assert line.count("\n") == 1

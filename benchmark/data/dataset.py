@@ -102,6 +102,11 @@ class MappedTexts:
         return View(x=x, y=np.asarray(self.labels)[rows], rows=rows, mapped=self)
 
 
+def text_hash(content: bytes) -> int:
+    """Return 64 bits by which a text in UTF-8 is known."""
+    return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "little")
+
+
 class TextWriter(TokenWriter):
     """Writes the folder of a `MappedTexts`: row by row, and the token ids once their ranks are known."""
 
@@ -118,7 +123,7 @@ class TextWriter(TokenWriter):
         self._texts.write(content)
         self.add_ids(ids)
         self.labels.append(label)
-        self.hashes.append(int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "little"))
+        self.hashes.append(text_hash(content))
         self.names.append(name)
         self._text_ends.append(self._text_ends[-1] + len(content))
         return content

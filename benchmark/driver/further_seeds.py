@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 from benchmark.board.rows import BoardRow
@@ -16,6 +15,7 @@ from benchmark.plan.space import Space
 from benchmark.spec.config import RunSpec, SweepConfig
 from benchmark.support.errors import UserError
 from benchmark.tracking import names
+from benchmark.tracking.runs import read_spec
 from benchmark.tracking.tracker import FURTHER
 
 
@@ -52,7 +52,7 @@ def plan_further(row: BoardRow, seeds: int, client: Any) -> tuple[Plan, str]:
         As the row's runs are tagged.
     """
     run_id = row.run_ids[0]
-    spec, tags = read_spec(client, run_id)
+    spec, tags = read_spec(client, run_id), client.get_run(run_id).data.tags
     dataset = find_prepared(row.dataset_digest)
     if dataset is None:
         raise UserError(
@@ -86,12 +86,6 @@ def plan_further(row: BoardRow, seeds: int, client: Any) -> tuple[Plan, str]:
             "sweep it again"
         )
     return plan, tags[names.TIER]
-
-
-def read_spec(client: Any, run_id: str) -> tuple[RunSpec, dict[str, str]]:
-    """Return the run spec of a final run, and its tags."""
-    text = Path(client.download_artifacts(run_id, names.SPEC_JSON)).read_text(encoding="utf-8")
-    return RunSpec.model_validate_json(text), dict(client.get_run(run_id).data.tags)
 
 
 def changed(old: RunSpec, new: RunSpec) -> str:

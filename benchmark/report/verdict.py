@@ -107,12 +107,10 @@ class ComparedByExample:
         low, high = scale.text(self.interval.low), scale.text(self.interval.high)
         span = f"{scale.with_unit(self.difference)} ({low} to {high})"
         how = "better" if metric.sign * self.difference > 0 else "worse"
-        widest = max(-self.interval.low, self.interval.high)
-        if self.examples < MIN_EXAMPLES:
-            said = f"and {self.b.name}: undecided"
-        elif self.margin is not None and widest <= self.margin:
+        enough, widest = self.examples >= MIN_EXAMPLES, max(-self.interval.low, self.interval.high)
+        if enough and self.margin is not None and widest <= self.margin:
             said = f"and {self.b.name} are equivalent within {scale.with_unit(self.margin)}"
-        elif self.p_value < 1 - self.interval.level:
+        elif enough and self.p_value < 1 - self.interval.level:
             said = f"is {how} than {self.b.name}"
         else:
             said = f"and {self.b.name}: undecided"

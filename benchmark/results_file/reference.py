@@ -13,11 +13,11 @@ from benchmark.board.stored_board import experiment_of, final_runs
 from benchmark.metrics.metric import Predictions
 from benchmark.results_file.importer import check_data, record_of
 from benchmark.results_file.reader import ResultsFile, open_results
-from benchmark.spec.config import RunSpec, SeedBundle
+from benchmark.spec.config import SeedBundle
 from benchmark.support.errors import UserError
 from benchmark.tracking import names
 from benchmark.tracking.predictions import PredictionReader
-from benchmark.tracking.runs import StoredRun, artifact_path, find_runs
+from benchmark.tracking.runs import StoredRun, find_runs, read_spec
 
 
 class _FileReader(PredictionReader):
@@ -90,7 +90,6 @@ def _stored(results: ResultsFile) -> list[StoredRun]:
 
 def _seeds(client: Any, run_id: str) -> SeedBundle:
     try:
-        text = artifact_path(client, run_id, names.SPEC_JSON).read_text(encoding="utf-8")
-        return RunSpec.model_validate_json(text).seeds
+        return read_spec(client, run_id).seeds
     except (OSError, ValueError) as error:
         raise UserError(f"the seeds of run {run_id} are unknown: its {names.SPEC_JSON} is missing") from error

@@ -20,11 +20,17 @@ from benchmark.data.ledger_chain import all_chains
 from benchmark.results_file import schema
 from benchmark.results_file.schema import Manifest, RunEntry
 from benchmark.search.finished_search import read_search
-from benchmark.spec.config import RunSpec
 from benchmark.support.errors import UserError
 from benchmark.support.files import RunsFolder, written_whole
 from benchmark.tracking import names
-from benchmark.tracking.runs import StoredRun, artifact_path, dataset_inputs, find_runs, read_points
+from benchmark.tracking.runs import (
+    StoredRun,
+    artifact_path,
+    dataset_inputs,
+    find_runs,
+    read_points,
+    read_spec,
+)
 from benchmark.tracking.store import of_store
 
 _SEARCH_TOTALS = (names.SEARCH_TRIALS, names.SEARCH_SECONDS)
@@ -137,7 +143,7 @@ def _entry(client: Any, run: StoredRun, files: dict[str, bytes]) -> RunEntry:
     else:
         wanted = [name for name in run.metrics if not name.startswith("system/")]
         params = {}
-        spec = RunSpec.model_validate_json(artifact_path(client, run.run_id, names.SPEC_JSON).read_bytes())
+        spec = read_spec(client, run.run_id)
         entry |= {"spec": spec}
         tags = {**tags, names.STATUS: run.status}
     if run.kind == names.FINAL_RUN and run.status == "ok":

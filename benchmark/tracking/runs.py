@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from benchmark.metrics.metric import ACCURACY
+from benchmark.spec.config import RunSpec
 from benchmark.spec.result import BEST_VALUE
 from benchmark.tracking import names
 from benchmark.tracking.record import Point, Record
@@ -277,6 +278,11 @@ def artifact_path(client: Any, run_id: str, name: str) -> Path:
     """Return an artifact of a run as a file of this machine; the client's error where it is unavailable."""
     folder = artifact_folder(client, run_id)
     return folder / name if folder else Path(client.download_artifacts(run_id, name))
+
+
+def read_spec(client: Any, run_id: str) -> RunSpec:
+    """Return the spec of a trial or final run; the client's error where it is unavailable."""
+    return RunSpec.model_validate_json(artifact_path(client, run_id, names.SPEC_JSON).read_bytes())
 
 
 def read_points(client: Any, run_id: str, metrics: Iterable[str]) -> list[Point]:

@@ -18,7 +18,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from benchmark.data.cache import cache_root, locked, read_entry, write_entry
-from benchmark.data.dataset import Dataset
+from benchmark.data.dataset import Dataset, text_hash
 from benchmark.display.events import roughly
 from benchmark.models.task import Task
 from benchmark.spec.config import RunSpec
@@ -186,8 +186,7 @@ def _say(line: Line, name: str, done: int, total: int, left: float) -> None:
 
 
 def _hash(text: str) -> int:
-    content = text.encode("utf-8", "replace")
-    return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "little")
+    return text_hash(text.encode("utf-8", "replace"))
 
 
 def _fill(keys: NDArray[np.uint64], values: NDArray[Any], folder: Path) -> dict[str, Any]:

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pretrained import check_session
 from tiny_encoders import needs_keras_hub, write_hugging_face, write_preset
 
-from benchmark import export, predict, sweep
+from benchmark import export, sweep
 from benchmark.data.cache import cache_root
 from benchmark.models.source_description import describe
 from benchmark.models.task import Task
@@ -262,16 +263,7 @@ def test_a_session(folders, capsys):
     options = ["--dataset", "sample", "--budget", "smoke", "--trials", "2", "--seeds", "1", "--epochs", "2"]
     options += ["--set", f"preset={folders('bert')}", "--set", "sequence_length=16"]
     assert sweep.main(["--model", "encoder-head", *options]) == 0
-    import mlflow
-
-    client = mlflow.MlflowClient("sqlite:///mlruns/mlflow.db")
-    (experiment,) = (item for item in client.search_experiments() if item.name == "sample")
-    runs = client.search_runs([experiment.experiment_id])
-    assert {found.data.tags["benchmark.protocol"] for found in runs} == {"pretrained"}
-    capsys.readouterr()
-    assert predict.main(["--best", "sample", "--json", "a great film", "", "no such words"]) == 0
-    answers = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [sum(answer["probabilities"].values()) for answer in answers] == pytest.approx([1, 1, 1])
+    check_session(capsys)
     assert export.main(["--best", "sample", "--output", "exported"]) == 0
     said = capsys.readouterr().out
     assert "with TensorFlow and tensorflow_text" in said

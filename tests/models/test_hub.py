@@ -4,13 +4,13 @@ import json
 import shutil
 
 import keras
-import mlflow
 import numpy as np
 import pytest
 import tensorflow as tf
+from pretrained import check_session
 from small_modules import write_module
 
-from benchmark import predict, sweep
+from benchmark import sweep
 from benchmark.models.hub import ModuleLayer, build
 from benchmark.models.source_description import describe
 from benchmark.models.task import Task
@@ -130,14 +130,7 @@ def test_served_without_its_module_it_gives_the_same_answers(tuned, three_classe
 def test_a_session(module, capsys):
     options = ["--budget", "smoke", "--trials", "1", "--seeds", "1", "--epochs", "1"]
     assert sweep.main(["--model", "hub", "--dataset", "sample", "--set", f"handle={module}", *options]) == 0
-    client = mlflow.MlflowClient("sqlite:///mlruns/mlflow.db")
-    (experiment,) = (item for item in client.search_experiments() if item.name == "sample")
-    runs = client.search_runs([experiment.experiment_id])
-    assert {found.data.tags["benchmark.protocol"] for found in runs} == {"pretrained"}
-    capsys.readouterr()
-    assert predict.main(["--best", "sample", "--json", "a great film", "", "no such words"]) == 0
-    answers = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [sum(answer["probabilities"].values()) for answer in answers] == pytest.approx([1, 1, 1])
+    check_session(capsys)
 
 
 def test_without_its_module_the_command_says_how_to_bring_one(monkeypatch, tmp_path, capsys):

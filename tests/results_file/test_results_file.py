@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import PIPELINE, SWEEP, copy_sweep
+from conftest import PIPELINE, SWEEP
 
 from benchmark import leaderboard, ledger, results, sweep
 from benchmark.data.ledger_chain import IMPORTED, read_entries
@@ -41,14 +41,11 @@ def board(*words, timeless=False):
 
 
 @pytest.fixture(scope="module")
-def exported(finished_sweep, tmp_path_factory):
+def exported(exported_sweep):
     """The results file of the finished sweep, and its board."""
-    folder = tmp_path_factory.mktemp("exported")
-    copy_sweep(finished_sweep, folder)
     with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        assert results.main(["export", "--dataset", "sample", "--output", "results.zip"]) == 0
-        return folder / "results.zip", board()
+        patch.chdir(exported_sweep.parent)
+        return exported_sweep, board()
 
 
 def members(file):
