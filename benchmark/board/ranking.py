@@ -235,7 +235,7 @@ def _difference(comparison: Comparison | None) -> dict[str, object]:
     if comparison is None:
         return {}
     most = 0.0 if too_few(comparison) else comparison.scale.most
-    by_more = comparison.detectable_by_more if comparison.unit == "seeds" else math.inf
+    most_by_more = most if comparison.unit == "seeds" else 0.0  # nobody adds folds
     return {
         "difference": comparison.difference,
         "difference_ci_low": comparison.interval.low,
@@ -244,7 +244,9 @@ def _difference(comparison: Comparison | None) -> dict[str, object]:
         "difference_p": comparison.p_corrected,
         "difference_outcome": comparison.outcome,
         "detectable": comparison.detectable if comparison.detectable <= most else None,
-        "detectable_by_more": by_more if by_more <= most else None,
+        "detectable_by_more": (
+            comparison.detectable_by_more if comparison.detectable_by_more <= most_by_more else None
+        ),
     }
 
 

@@ -238,12 +238,18 @@ def make_display(json: bool = False, wording: Callable[[str], str] = spelled) ->
     return display
 
 
+def _in_notebook() -> bool:
+    """Whether a kernel runs this code; packages that come with notebooks may be imported anywhere."""
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    return getattr(shell, "kernel", None) is not None
+
+
 def _display(stream: TextIO, json: bool) -> Display:
     if stream.isatty() and os.environ.get("TERM", "") not in ("dumb", "unknown"):
         from rich.console import Console
 
         return LiveDisplay(Console(file=stream, highlight=False))
-    if "ipykernel" in sys.modules and not json:
+    if _in_notebook() and not json:
         from rich.console import Console
 
         console = Console(file=stream, highlight=False, width=100, force_jupyter=False)

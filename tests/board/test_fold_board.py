@@ -15,6 +15,7 @@ from benchmark.report.html import to_html
 from benchmark.report.tables import to_csv, to_json, to_markdown, to_table
 from benchmark.stats.intervals import mean_interval
 from benchmark.tracking import names
+from benchmark.tracking.predictions import Measured
 
 FOLDS = 5
 LSTM = (0.80, 0.82, 0.79, 0.81, 0.80)
@@ -87,6 +88,21 @@ def test_a_row_that_lacks_a_fold_is_neither_ranked_nor_taken_for_whole():
     assert (row.model, row.folds, row.rank, row.test_ci_low) == ("lstm", (1, 2, 3, 4), None, None)
     assert (row.n_seeds, row.seeds_expected, row.n_missing) == (8, 10, 2)
     assert "no interval: 4 of 5 folds have a result" in row.notes
+
+
+def test_a_loss_which_has_no_largest_value_is_on_the_page():
+    found = {}
+    for fold, one in boards().items():
+        runs = [each for row in one.rows for each in finals(fold.number, row.test_mean, row.model)]
+        losses = {each.run_id: 1 - each.test_accuracy for each in runs}
+        spread = np.full(2000, 0.1)
+        measured = {(run_id, "log_loss"): Measured(loss, loss + spread) for run_id, loss in losses.items()}
+        reading = Reading(answers_of(runs), measured=measured)
+        found[fold] = build_board(runs, {}, reading, metric="log_loss").board
+    board = combined(found).board
+    assert board.rows[0].difference is not None
+    assert board.rows[0].detectable_by_more is None
+    assert "log_loss" in to_html(board)
 
 
 def test_a_note_of_some_folds_names_them():

@@ -4,6 +4,7 @@ import io
 import re
 import subprocess
 import sys
+from unittest.mock import Mock
 
 import pytest
 from rich.console import Console
@@ -22,7 +23,7 @@ from benchmark.display.events import (
     roughly,
     sparkline,
 )
-from benchmark.display.live import LiveDisplay, PlainDisplay, make_display, view
+from benchmark.display.live import LiveDisplay, NotebookDisplay, PlainDisplay, make_display, view
 from benchmark.support.printable import show_anything
 
 NONE = {"search": 0, "final": 0}
@@ -338,6 +339,14 @@ def test_make_display(monkeypatch):
     assert isinstance(make_display(), LiveDisplay)
     monkeypatch.setenv("TERM", "dumb")
     assert isinstance(make_display(), PlainDisplay)
+
+
+@pytest.mark.parametrize(("shell", "kind"), [(None, PlainDisplay), (Mock(kernel=1), NotebookDisplay)])
+def test_a_notebook_is_known_by_its_kernel(monkeypatch, shell, kind):
+    monkeypatch.setitem(sys.modules, "ipykernel", Mock())
+    monkeypatch.setitem(sys.modules, "IPython", Mock(get_ipython=lambda: shell))
+    monkeypatch.setattr(sys, "stdout", io.StringIO())
+    assert type(make_display()) is kind
 
 
 def test_json_keeps_standard_output_clean(capsys):
