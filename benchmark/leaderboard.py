@@ -93,9 +93,10 @@ def run(options: Namespace) -> tuple[BoardResult, str]:
     analysis = build(metric=options.metric, margin=options.margin, baseline=options.baseline)
     board, gate = analysis.board, None
     if options.against is not None:
+        from benchmark.results_file.reader import results_path
         from benchmark.results_file.reference import gate_of_file
 
-        where = Path(options.against), client, dataset
+        where = results_path(options.against), client, dataset
         gate = gate_of_file(*where, analysis, options.metric, options.margin)
     details: Details | None = None
     if options.format == "html" or options.pictures:

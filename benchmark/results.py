@@ -23,7 +23,8 @@ ACTIONS = ("export", "import")
     cli.option("action ACTION", "export or import"),
     cli.option(
         "files FILE",
-        "for import: results files (.zip), or predictions (.csv, .tsv, .jsonl, .parquet, .npz)",
+        "for import: results files (.zip, or a shipped one by its name, as reference:imdb), or predictions "
+        "(.csv, .tsv, .jsonl, .parquet, .npz)",
         nargs="*",
     ),
     cli.BOARD_DATASET,
@@ -53,6 +54,7 @@ def main(options: Namespace) -> int:
     examples:
       python -m benchmark.results export --dataset imdb --output lstm.zip
       python -m benchmark.results import lstm.zip cnn.zip
+      python -m benchmark.results import reference:imdb
       python -m benchmark.results import lstm.zip --tracking-uri http://host:5000
       python -m benchmark.results import predictions.csv --dataset imdb --model my-prompt --seconds 40
     """
@@ -106,13 +108,13 @@ def _import(options: Namespace) -> int:
     from benchmark.display.live import make_display
     from benchmark.driver.session import open_session
     from benchmark.results_file.importer import import_results
-    from benchmark.results_file.reader import open_results
+    from benchmark.results_file.reader import open_results, results_path
     from benchmark.tracking.store import default_artifacts
 
     records = []
     with ExitStack() as stack:
         display = stack.enter_context(make_display(options.json))
-        files = [(name, stack.enter_context(open_results(Path(name)))) for name in options.files]
+        files = [(name, stack.enter_context(open_results(results_path(name)))) for name in options.files]
         session = stack.enter_context(open_session(cli.RUNS, options.tracking_uri, display))
         session.client.connect()  # which takes a while, and is no delay of a delivery
         for name, results in files:

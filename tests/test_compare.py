@@ -107,7 +107,7 @@ def test_the_margin_is_used(inside, capsys):
     ("words", "said"),
     [
         (["tfidf-logrg", "majority"], "did you mean 'tfidf-logreg'"),
-        (["tfidf-logreg", "majority:best"], "'majority:best' is not on this board"),
+        (["tfidf-logreg", "majority:best"], "'majority:best' is not on the board of sample"),
         (["tfidf-logreg", "tfidf-logreg"], "are the same runs"),
         (["tfidf-logreg", "majority", "--budget", "full"], "its budgets: quick"),
         (["tfidf-logreg", "majority", "--dataset", "imbd"], "no runs on data set 'imbd'"),

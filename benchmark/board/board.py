@@ -36,7 +36,7 @@ _UNKNOWN = "not compared: its predictions are missing or do not give its test ac
 UNORDERED = "orders texts no better than by chance: its area under the ROC curve cannot be told from 0.5"
 _ROUNDING = 1e-5  # of an accuracy in single precision
 _TIES = 2  # examples: a model that is constant has more, and they do not excuse every figure
-JOINED = ("device", "versions", "git_commit")
+JOINED = ("device", "machine", "versions", "git_commit")
 _OF_LATEST = (
     "model",
     "budget",

@@ -73,6 +73,8 @@ class BoardRow(_Record):
         What the search cost; 0 for the default tier, which needed none.
     predict_ms, predict_texts_per_second : float or None
         Milliseconds a text one by one, and texts a second in batches of 256, of the stored model.
+    machine : str
+        The processor and its cores, "" where it was not recorded; costs of different ones are not compared.
     versions : str
         For example ``"tensorflow 2.21.0, keras 3.15.1"``.
     test_reads : int
@@ -148,6 +150,7 @@ class BoardRow(_Record):
     predict_ms: float | None = None
     predict_texts_per_second: float | None = None
     device: str
+    machine: str = ""
     versions: str
     git_commit: str
     test_reads: int

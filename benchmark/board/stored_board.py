@@ -360,7 +360,8 @@ def _named(rows: Sequence[BoardRow], name: str, budget: str | None) -> list[Boar
     model, _, tier = name.partition(":")
     found = [row for row in rows if row.model == model and tier in ("", row.tier)]
     if not found:
-        raise UserError(f"'{name}' is not on this board; {_hint(name, rows)}")
+        board = ", ".join(dict.fromkeys(row.dataset for row in rows))
+        raise UserError(f"'{name}' is not on the board of {board or 'this data set'}; {_hint(name, rows)}")
     if budget is not None and not any(row.budget == budget for row in found):
         has = ", ".join(sorted({row.budget for row in found}))
         raise UserError(f"'{name}' has no row of it; its budgets: {has}", setting="budget", value=budget)

@@ -58,6 +58,10 @@ def _sentence(board: Board, places: list[int]) -> str:
     opened = f"{_rows(still_open)} undecided against {top.name}" if still_open else "nothing is left open"
     of = f"the cheapest of {_rows(len(near))} that are not shown to be worse than the best"
     word = "highest" if get_metric(top.metric).larger_is_better else "lowest"
+    if len({board.rows[place].machine for place in near} - {""}) > 1:
+        costs = "their costs are not compared, as they are of different machines"
+        of = f"one of {_rows(len(near))} that are not shown to be worse than the best; {costs}"
+        return f"{top.name} has the {word} mean: {_figures(top)}; {of}; {opened}{rest}"
     if cheapest is top:
         return f"{top.name} has the {word} mean and is {of}: {_figures(top)}; {opened}{rest}"
     times = ""

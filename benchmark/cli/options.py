@@ -163,7 +163,7 @@ def fixed_settings(texts: Sequence[str]) -> dict[str, str]:
     found = {}
     for text in texts:
         name, equals, value = text.partition("=")
-        if not equals or not name:
+        if not equals or not name.strip():
             raise UserError("expected NAME=VALUE, for example `set` units=64", setting="set", value=text)
         found[name.strip()] = value
     return found

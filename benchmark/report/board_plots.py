@@ -208,8 +208,11 @@ def cost_picture(board: Board, path: Path | str) -> None:
         _draw_costs(axes, part, cost, titled=len(titles) > 1)
     if not parts:
         style.say_alone(panels[0], "no row with an accuracy and a cost")
-    devices = sorted({row.device for part, _ in parts for row in part.rows})
-    unequal = f"Seconds are of different devices: {', '.join(devices)}" if len(devices) > 1 else ""
+    rows = [row for part, _ in parts for row in part.rows]
+    unequal = ""
+    for what in ("device", "machine"):
+        if len(found := sorted({getattr(row, what) for row in rows} - {""})) > 1:
+            unequal = f"Seconds are of different {what}s: {', '.join(found)}"
     style.footnote(fig, board, shown, unequal)
     style.save(fig, path)
 

@@ -254,6 +254,7 @@ def _more() -> list[Column]:
         Column("protocol", lambda row: row.protocol, numeric=False),
         Column("optimised for", lambda row: row.optimised_for, numeric=False),
         Column("device", lambda row: row.device, numeric=False),
+        Column("machine", lambda row: row.machine, numeric=False),
         Column("versions", lambda row: row.versions, numeric=False),
         Column("commit", lambda row: row.git_commit, numeric=False),
         Column("data digest", lambda row: row.dataset_digest, numeric=False),

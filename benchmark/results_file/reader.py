@@ -19,17 +19,19 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
+import benchmark
 from benchmark.data.ledger_chain import chain_of
 from benchmark.metrics.metric import Predictions
 from benchmark.results_file import schema
 from benchmark.results_file.schema import Manifest, RunEntry
 from benchmark.search.finished_search import FinishedSearch
 from benchmark.spec.config import Frozen
-from benchmark.support.errors import UserError, one_line
+from benchmark.support.errors import UserError, did_you_mean, one_line
 from benchmark.support.yaml_file import first_problem
 
 Line = TypeVar("Line", bound=Frozen)
 
+SHIPPED = "reference:"
 _MOST_MEMBERS, _MOST_BYTES = 200_000, 1 << 30
 _MOST_EXPANDED = 4 << 30  # bytes in all, beside 100 times the file's own size
 _SUM, _SMALLEST = 1e-3, -1e-6  # of probabilities in single precision
@@ -57,6 +59,8 @@ class ResultsFile:
     def __init__(self, archive: zipfile.ZipFile) -> None:
         self._archive = archive
         members = _members(archive)
+        if schema.MANIFEST not in members:
+            raise ValueError(f"it has no {schema.MANIFEST}, so it is not a results file")
         self.manifest = _manifest(self._read(schema.MANIFEST))
         listed = {*self.manifest.files, schema.MANIFEST}
         if listed != members or not {schema.RUNS, schema.SEARCHES} <= listed:
@@ -147,6 +151,27 @@ class ResultsFile:
                 anchors |= set(found) if isinstance(found, list) else {None}
         if ledgers and not anchors <= heads:
             raise ValueError("a ledger that one of its ledgers names is missing")
+
+
+def results_path(asked: str) -> Path:
+    """Return the path of a results file, or of a shipped one, as ``reference:imdb``.
+
+    Shipped ones are in ``benchmark/boards`` of an installed wheel, in a checkout in ``docs/boards``.
+
+    Raises
+    ------
+    UserError
+        When no shipped one has the name.
+    """
+    if not asked.startswith(SHIPPED):
+        return Path(asked)
+    package = Path(benchmark.__file__).resolve().parent
+    folders = package / "boards", package.parent / "docs" / "boards"
+    known = {file.stem: file for folder in folders for file in sorted(folder.glob("*.zip"))}
+    name = asked.removeprefix(SHIPPED)
+    if name not in known:
+        raise UserError(f"{asked}: there is no shipped board '{name}'; {did_you_mean(name, known)}")
+    return known[name]
 
 
 @contextmanager

@@ -35,7 +35,7 @@ TAGS = dict.fromkeys(
     (
         *(names.STUDY, names.BUDGET, names.PHASE, names.DEVICE, names.COMPILE, names.VERSIONS, names.USER),
         *(names.SOURCE, names.GIT_COMMIT, names.GIT_DIRTY, names.SEARCH_ENDED, names.MODEL, names.METRIC),
-        *(names.MADE_FOR, names.PROTOCOL, names.DETERMINISTIC),
+        *(names.MADE_FOR, names.PROTOCOL, names.DETERMINISTIC, names.MACHINE),
     ),
     _TEXT,
 )

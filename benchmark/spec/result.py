@@ -107,6 +107,8 @@ class Result:
         Figures that the architecture's builder gave about itself.
     device : str
         ``cpu`` or the GPU's name.
+    machine : str
+        The processor, with the cores that may be used: seconds are compared on one machine only.
     compile : str
         How the epochs were run: ``fit``, ``graph``, ``numpy`` or ``xla``.
     compile_failures : str
@@ -141,6 +143,7 @@ class Result:
     threshold: float | None = None
     reports: dict[str, float] = field(default_factory=dict)
     device: str = ""
+    machine: str = ""
     compile: str = ""
     compile_failures: str = ""
     deterministic: str = ""

@@ -102,6 +102,7 @@ class Record(Frozen):
         tags: dict[str, Any] = {
             names.STATUS: result.status,
             names.DEVICE: result.device,
+            names.MACHINE: result.machine,
             names.COMPILE: result.compile,
             names.WORKERS: result.workers,
         }

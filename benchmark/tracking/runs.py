@@ -77,7 +77,7 @@ class StoredRun:
     dataset, dataset_digest = _Tag(names.DATASET), _Tag(names.DATASET_DIGEST)
     study, spec_id = _Tag(names.STUDY), _Tag(names.SPEC_ID)
     device, versions, git_commit = _Tag(names.DEVICE), _Tag(names.VERSIONS), _Tag(names.GIT_COMMIT)
-    deterministic = _Tag(names.DETERMINISTIC)
+    machine, deterministic = _Tag(names.MACHINE), _Tag(names.DETERMINISTIC)
     labels_only = _Tag(names.LABELS_ONLY)
     search_ended, test_duplicates = _Tag(names.SEARCH_ENDED), _Tag(names.TEST_DUPLICATES)
     made_for = _Tag(names.MADE_FOR)

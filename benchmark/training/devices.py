@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
+import platform
 import subprocess
 from collections.abc import Iterator
 from functools import cache
@@ -17,6 +18,7 @@ from benchmark.support.tensorflow_setup import quiet_stderr, quiet_tensorflow
 
 _CONTROL_GROUPS = Path("/sys/fs/cgroup")
 _MEMBERSHIP = Path("/proc/self/cgroup")
+_PROCESSORS = Path("/proc/cpuinfo")
 _CROWDED = 1.5  # programs that want to run, for each core; this process is as many as it has threads
 
 
@@ -94,6 +96,17 @@ def crowded() -> bool:
 def visible_cores() -> int:
     """Return the number of cores that this process may run on."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@cache
+def machine() -> str:
+    """Name the processor, with the cores that are worth a thread: ``AMD EPYC 9V74 (2 cores)``."""
+    named = ""
+    with contextlib.suppress(OSError):
+        lines = _PROCESSORS.read_text(encoding="utf-8").splitlines()
+        named = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
+    named = named or platform.processor() or platform.machine()
+    return f"{named} ({cores()} core{'' if cores() == 1 else 's'})"
 
 
 def cores() -> int:

@@ -25,7 +25,7 @@ from benchmark.models.task import Task, reporter
 from benchmark.spec.config import CompileMode, Deterministic, Device, RunSpec, TrainSettings
 from benchmark.spec.result import BEST_VALUE, TEST_VALUE, EpochReport, Result, Status, figures_on_test
 from benchmark.support.errors import Unfinished
-from benchmark.training.devices import set_up_device, threads
+from benchmark.training.devices import machine, set_up_device, threads
 from benchmark.training.scores import probabilities, score
 
 OnEpoch = Callable[[EpochReport], Status | None]
@@ -87,7 +87,8 @@ def train(
     """
     started = time.perf_counter()
     # Pipelines need no TensorFlow, which takes seconds to import.
-    result = Result("ok", device=set_up_device(device) if spec.training else "cpu", threads=threads())
+    used = set_up_device(device) if spec.training else "cpu"
+    result = Result("ok", device=used, machine=machine(), threads=threads())
     if spec.training:
         from benchmark.training.determinism import set_determinism
 

@@ -25,6 +25,16 @@ def test_the_cheapest_of_those_that_are_not_shown_to_be_worse():
     )
 
 
+def test_costs_of_different_machines_are_not_compared():
+    best = runs(0.9, 0.901, 0.9, model="cnn", machine="a Xeon (2 cores)")
+    cheap = runs(0.9, 0.899, 0.9, model="avg-pool", machine="an EPYC (2 cores)", **CHEAP)
+    (line,) = of(best, cheap)
+    assert line.startswith("cnn (tuned) has the highest mean: 90.0 %, 11.0 s a run; one of 2 rows")
+    assert "their costs are not compared, as they are of different machines" in line
+    (line,) = of(best, runs(0.9, 0.899, 0.9, model="avg-pool", **CHEAP))  # from before it was recorded
+    assert "5.5 times cheaper" in line
+
+
 def test_one_that_is_better_than_all():
     (line,) = of(runs(0.9, 0.9, 0.9, model="cnn"), runs(0.8, 0.8, 0.8, model="gru", **CHEAP))
     assert line == "cnn (tuned) is better than the other row: 90.0 %, 11.0 s a run"

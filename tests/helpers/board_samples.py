@@ -23,6 +23,7 @@ TAGS = {
             "protocol",
             "status",
             "device",
+            "machine",
             "versions",
         ),
         *(

@@ -5,6 +5,7 @@ import io
 import json
 import random
 import re
+import shutil
 import signal
 import zipfile
 from pathlib import Path
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 from conftest import PIPELINE, SWEEP
 
+import benchmark
 from benchmark import leaderboard, ledger, results, sweep
 from benchmark.data.ledger_chain import IMPORTED, read_entries
 from benchmark.data.prepare import find_prepared
@@ -90,6 +92,21 @@ def changed_array(content, change, which="probabilities"):
     if not any(old in line["arrays"].values() for line in lines):
         del found[f"arrays/{old}.npy"]
     return {**found, "runs.jsonl": b"".join(json.dumps(line).encode() + b"\n" for line in lines)}
+
+
+def test_a_shipped_file_is_named_and_not_searched(exported, monkeypatch, tmp_path, capsys):
+    boards = tmp_path / "docs" / "boards"
+    boards.mkdir(parents=True)
+    shutil.copy(exported[0], boards / "first.zip")
+    monkeypatch.setattr(benchmark, "__file__", str(tmp_path / "benchmark" / "__init__.py"))
+    monkeypatch.chdir(tmp_path)
+    assert results.main(["import", "reference:frist"]) == 2
+    said = capsys.readouterr().err
+    assert said == "error: reference:frist: there is no shipped board 'frist'; did you mean 'first'?\n"
+    assert not Path("mlruns").exists()
+    assert results.main(["import", "reference:first"]) == 0
+    assert board() == exported[1]
+    assert all(row["machine"] for row in json.loads(board())["rows"])
 
 
 def test_imports_once_and_gives_the_same_board_and_leaves_nothing_to_train(exported, capsys):

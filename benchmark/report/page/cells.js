@@ -143,6 +143,6 @@ function columnsOf(rows) {
     field("n_unlearned", "failed to learn", "seeds no better than the most frequent class", whole),
     field("failure_bound", "fail at most %", "upper bound of the share of seeds that diverge or fail to learn", (v) => percent(v, 0)),
     wordField("study", "study"), wordField("protocol", "protocol"), wordField("budget", "budget"), wordField("dataset", "data set"),
-    wordField("optimised_for", "optimised for"), wordField("device", "device"), wordField("versions", "versions"), wordField("git_commit", "commit"),
+    wordField("optimised_for", "optimised for"), wordField("device", "device"), wordField("machine", "machine"), wordField("versions", "versions"), wordField("git_commit", "commit"),
   ];
 }

@@ -17,6 +17,11 @@ function paretoFront(items) {
   });
 }
 
+/** Whether costs are of one machine; parameters are the same everywhere. */
+function comparable(items, key) {
+  return key === "parameters" || new Set(items.map((item) => item.row.machine).filter(Boolean)).size < 2;
+}
+
 function costPanel(section) {
   const rows = section.rows.map((index) => DATA.rows[index]);
   const range = accuracyRange(rows);
@@ -31,7 +36,7 @@ function costPanel(section) {
   const render = chart(host, 360, (root, width, height) => drawCost(root, width, height, items(), range, key, metric));
   const describeNote = () => {
     const left = rows.length - items().length;
-    note.textContent = "Dotted: the rows that no cheaper one beats by its mean. Whiskers: interval over seeds. Hollow: seeds missing, or too few for an interval."
+    note.textContent = (comparable(items(), key) ? "Dotted: the rows that no cheaper one beats by its mean." : "Costs are of different machines.") + " Whiskers: interval over seeds. Hollow: seeds missing, or too few for an interval."
       + (left ? ` Not drawn, without a cost or a mean: ${left}.` : "");
   };
   const select = el("select", { "aria-label": "Cost", onchange: (event) => { key = event.target.value; describeNote(); render(); } },
@@ -63,7 +68,7 @@ function drawCost(root, width, height, items, range, key, metric) {
     item.top = hasWhiskers ? y(item.row.test_ci_high) : item.y;
     item.bottom = hasWhiskers ? y(item.row.test_ci_low) : item.y;
   }
-  const front = paretoFront(items);
+  const front = comparable(items, key) ? paretoFront(items) : [];
   root.append(svg("path", { class: "front", d: pathOf(front.filter((item) => !item.below).flatMap((item, n, all) => (n ? [[item.x, all[n - 1].y], [item.x, item.y]] : [[item.x, item.y]]))) }));
   const order = [...items].sort((a, b) => a.cost - b.cost);
   const marks = order.map((item) => costMark(item, front.includes(item), write, metric));

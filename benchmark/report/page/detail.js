@@ -137,7 +137,7 @@ function origin(row, index) {
     ["sampling error", sampling], ["data set", `${row.dataset}, digest ${row.dataset_digest}`], ["study", row.study], ["budget", row.budget],
     ["protocol", row.protocol], ["search", `${whole(row.search_trials)} trials, ${seconds(row.search_seconds)} s`],
     ["median epochs", row.epochs_median == null ? null : String(row.epochs_median)],
-    ["reads of the test split", (row.test_reads_unrecorded ? "at least " : "") + whole(row.test_reads)], ["device", row.device], ["versions", row.versions], ["commit", row.git_commit], ["runs", runs],
+    ["reads of the test split", (row.test_reads_unrecorded ? "at least " : "") + whole(row.test_reads)], ["device", row.device], ["machine", row.machine], ["versions", row.versions], ["commit", row.git_commit], ["runs", runs],
   ];
   return el("dl", { class: "facts" },
     ...entries.flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, value ? named(value) : "not recorded")]),
