@@ -19,6 +19,7 @@ INPUT = "strings"
 RESOURCES = {"preset": "benchmark.vectors.presets:identify"}
 CHOICES = {"train": ("head", "top_n", "all"), "pooling": ("first", "average")}
 PREPARE = "benchmark.training.kept_inputs:prepare"
+CHECK = "benchmark.vectors.presets:check_sizes"
 
 
 def build(
@@ -85,13 +86,11 @@ def _frozen(preset: str, digest: str, policy: str) -> keras.Model:
 
 def _freeze(encoder: keras.Model, top: int | None) -> None:
     """Leave the upper blocks of an encoder to be trained, and nothing else; None leaves all."""
-    blocks = layers_of(encoder)
     if top is None:
         return
-    if not 1 <= top <= len(blocks):
-        raise ValueError(f"got top_layers {top}, expected 1 to {len(blocks)}, the blocks of the encoder")
+    trained = layers_of(encoder)[-top:]
     for layer in encoder.layers:
-        layer.trainable = layer in blocks[-top:]
+        layer.trainable = layer in trained
 
 
 class TokenIds(keras.layers.Layer):

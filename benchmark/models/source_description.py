@@ -54,6 +54,10 @@ class Description:
     prepare : str
         From the module's ``PREPARE``: the function, ``package.module:name``, that computes what all runs read
         before they start; "" for none.
+    check : str
+        From the module's ``CHECK``: the function, ``package.module:name``, that gets the values that each
+        hyper-parameter may have in a sweep, as sets, and raises `UserError` where they do not go together; ""
+        for none.
     code : Source or None
         Those files as they were read, for models that are files.
     """
@@ -72,6 +76,7 @@ class Description:
     deterministic: bool = False
     choices: dict[str, tuple[Scalar, ...]] = field(default_factory=dict)
     prepare: str = ""
+    check: str = ""
     code: Source | None = None
 
 
@@ -114,6 +119,7 @@ def describe(name: str) -> Description:
         deterministic=bool(_constant(tree, "DETERMINISTIC", False)),
         choices=dict(_constant(tree, "CHOICES", {})),
         prepare=str(_constant(tree, "PREPARE", "")),
+        check=str(_constant(tree, "CHECK", "")),
         code=code if is_file_target(name) else None,
     )
 

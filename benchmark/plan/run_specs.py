@@ -308,6 +308,8 @@ def make_plan(model: str, dataset: Dataset, config: SweepConfig, space_file: Pat
     _check_metric(plan.metric, dataset)
     _check_common(plan, spec)
     _check_tokens(plan)
+    if description.check:
+        load_target(description.check, "model")({name: _asked(plan, name) for name in plan.default})
     return plan
 
 

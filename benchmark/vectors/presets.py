@@ -7,7 +7,7 @@ import json
 import os
 import random
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -26,12 +26,15 @@ if TYPE_CHECKING:
 INSTALL = "pip install 'textbench[encoders]'"
 _LIBRARIES = {"keras_hub": "keras-hub", "tensorflow_text": "tensorflow-text"}
 _CONFIG = "config.json"
+_BLOCKS = ("num_layers", "num_hidden_layers", "n_layers")  # KerasHub's name, Hugging Face's, and DistilBERT's
+_FEWEST_TOKENS = 3  # one between the two special ones
 _HOSTS = {"hf": "huggingface.co", "kaggle": "www.kaggle.com"}
 
 # By class in KerasHub's layout, by "model_type" in Hugging Face's. Those whose tokens are SentencePiece's are
 # left out: Keras's `clear_session` takes away what their tokenizers hold.
 _BACKBONES: tuple[str, ...] = ("Bert", "DistilBert", "Roberta", "RoformerV2")
 _MODEL_TYPES: tuple[str, ...] = ("bert", "distilbert", "roberta")
+_OFFSETS = {"roberta": 2}  # positions in Hugging Face's layout that are not for tokens
 
 
 def find(preset: str) -> Path:
@@ -92,26 +95,50 @@ def identify(preset: str) -> Resource:
     return Resource(digest=digest, protocol="pretrained")
 
 
+def check_sizes(asked: Mapping[str, Collection[Any]]) -> None:
+    """Find out whether presets have as many positions and blocks as a sweep will ask for.
+
+    Parameters
+    ----------
+    asked : mapping of str to collection
+        The values that ``preset``, ``sequence_length``, ``train`` and ``top_layers`` may have; see
+        `benchmark.models.encoder.build`.
+
+    Raises
+    ------
+    UserError
+        One line, with what the preset has by its configuration.
+    """
+    for preset in asked["preset"]:
+        content = json.loads((find(preset) / _CONFIG).read_text(encoding="utf-8"))
+        config = content.get("config", content)
+        tokens = config.get("max_sequence_length")
+        if tokens is None and (positions := config.get("max_position_embeddings")):
+            tokens = positions - _OFFSETS.get(content.get("model_type"), 0)
+        for length in asked["sequence_length"]:
+            if length < _FEWEST_TOKENS or (tokens and length > tokens):
+                most = f" to {tokens}, the tokens that preset '{preset}' reads" if tokens else " or more"
+                raise UserError(f"sequence_length {length}: expected {_FEWEST_TOKENS}{most}")
+        blocks = next((config[name] for name in _BLOCKS if name in config), None)
+        for top in asked["top_layers"] if "top_n" in asked["train"] else ():
+            if top < 1 or (blocks and top > blocks):
+                most = f" to {blocks}, the blocks of preset '{preset}'" if blocks else " or more"
+                raise UserError(f"top_layers {top}: expected 1{most}")
+
+
 def load_preprocessor(preset: str, length: int) -> Any:
     """Return KerasHub's layer from raw texts to token ids of a length, special tokens included.
 
     Raises
     ------
     UserError
-        When the encoder reads fewer tokens, or files of the preset are missing or damaged.
+        When files of the preset are missing or damaged.
     """
-    folder = find(preset)
-    config = json.loads((folder / _CONFIG).read_text(encoding="utf-8"))
-    inner = config.get("config", config)
-    most = inner.get("max_sequence_length", inner.get("max_position_embeddings"))
-    if (
-        isinstance(most, int) and length > most and "bucket_size" not in inner
-    ):  # relative positions have no end
-        raise UserError(f"sequence_length {length}: the preset '{preset}' reads at most {most} tokens")
     with _quiet(), _readable(preset):
         import keras_hub
 
-        return keras_hub.models.TextClassifierPreprocessor.from_preset(str(folder), sequence_length=length)
+        preprocessor = keras_hub.models.TextClassifierPreprocessor
+        return preprocessor.from_preset(str(find(preset)), sequence_length=length)
 
 
 def load_backbone(preset: str) -> keras.Model:
@@ -225,6 +252,13 @@ def _check(preset: str, folder: Path) -> None:
         raise UserError(
             f"preset '{preset}' is a '{found}', which is not supported in this layout; "
             f"expected one of {', '.join(known)}"
+        )
+    names = [Path(name) for _, name in _content(folder)]
+    pieces = next((str(name) for name in names if name.suffix in (".model", ".spm")), None)
+    if pieces and not any(name.name.startswith("vocab") and name.suffix != ".spm" for name in names):
+        raise UserError(
+            f"preset '{preset}': its tokens are SentencePiece's ({pieces}), which are not supported; "
+            "expected a vocabulary of WordPiece (vocab.txt) or of byte pairs (vocab.json)"
         )
 
 

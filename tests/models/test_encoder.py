@@ -168,11 +168,71 @@ def test_what_is_trained(folders, train, changed):
 
 
 @needs_keras_hub
-def test_more_top_layers_than_there_are(folders):
-    from benchmark.models.encoder import build
+@pytest.mark.parametrize("kind", ["bert", "distil_bert", "roberta", "hugging face"])
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (["sequence_length=65"], "sequence_length 65: expected 3 to 64, the tokens that preset {} reads"),
+        (["sequence_length=2"], "sequence_length 2: expected 3 to 64, the tokens that preset {} reads"),
+        (["train=top_n", "top_layers=3"], "top_layers 3: expected 1 to 2, the blocks of preset {}"),
+        (["train=top_n", "top_layers=0"], "top_layers 0: expected 1 to 2, the blocks of preset {}"),
+    ],
+)
+def test_what_a_preset_does_not_have_is_found_before_anything_starts(
+    folders, tmp_path, capsys, kind, settings, message
+):
+    preset = folders(kind) if kind != "hugging face" else str(write_hugging_face(tmp_path / "hf"))
+    options = ["--model", "encoder", "--dataset", "sample", "--budget", "smoke", "--set", f"preset={preset}"]
+    given = [word for setting in ["sequence_length=16", *settings] for word in ("--set", setting)]
+    assert sweep.main([*options, *given]) == 2
+    if kind == "hugging face":
+        message = message.replace("64", "32").replace("1 to 2", "1 to 1")
+    assert capsys.readouterr().err == f"error: {message.format(repr(preset))}\n"
+    assert not Path("mlruns/mlflow.db").exists()
 
-    with pytest.raises(ValueError, match="got top_layers 3, expected 1 to 2"):
-        build(TASK, preset=folders("bert"), sequence_length=20, train="top_n", top_layers=3)
+
+@needs_keras_hub
+def test_a_search_may_not_ask_for_more_than_a_preset_has(folders, tmp_path, capsys):
+    space = find_space("encoder").read_text()
+    for given, searched in (
+        ("sequence_length: {type: int, low: 16, high: 80}", "sequence_length 80: expected 3 to 64"),
+        ("top_layers: {type: int, low: 1, high: 3}", "top_layers 3: expected 1 to 2"),
+    ):
+        (tmp_path / "space.yaml").write_text(
+            space.replace("sequence_length: 128", "sequence_length: 16")
+            .replace("train: all", "train: top_n")
+            .replace("search:\n", f"search:\n  {given}\n")
+        )
+        options = ["--dataset", "sample", "--space", "space.yaml", "--set", f"preset={folders('bert')}"]
+        assert sweep.main(["--model", "encoder", *options]) == 2
+        assert capsys.readouterr().err.startswith(f"error: {searched}")
+
+
+@needs_keras_hub
+def test_positions_of_roberta_in_hugging_faces_layout(tmp_path):
+    (tmp_path / "config.json").write_text(
+        json.dumps({"model_type": "roberta", "max_position_embeddings": 514, "num_hidden_layers": 12})
+    )
+    asked = {"preset": [str(tmp_path)], "sequence_length": {512}, "train": {"all"}, "top_layers": {20}}
+    presets.check_sizes(asked)
+    with pytest.raises(UserError, match="sequence_length 513: expected 3 to 512"):
+        presets.check_sizes({**asked, "sequence_length": {512, 513}})
+
+
+@needs_keras_hub
+@pytest.mark.parametrize("name", ["sentencepiece.bpe.model", "assets/tokenizer/vocabulary.spm"])
+def test_tokens_of_sentence_piece_are_refused_before_anything_starts(tmp_path, capsys, name):
+    folder = write_hugging_face(tmp_path / "hf")
+    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_bytes(b"pieces")
+    presets.identify(str(folder))  # its vocabulary is WordPiece's
+    (folder / "vocab.txt").unlink()
+    options = ["--dataset", "sample", "--budget", "smoke", "--set", f"preset={folder}"]
+    assert sweep.main(["--model", "encoder-head", *options]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"error: encoder-head: preset '{folder}': its tokens are SentencePiece's ({name})")
+    assert said.count("\n") == 1
+    assert not Path("mlruns/mlflow.db").exists()
 
 
 @needs_keras_hub
@@ -184,8 +244,6 @@ def test_hugging_faces_layout(tmp_path):
     folder = write_hugging_face(tmp_path / "hf")
     model = build(TASK, preset=str(folder), sequence_length=16, pooling="average")
     assert np.isfinite(model(tf.constant(TEXTS)).numpy()).all()
-    with pytest.raises(UserError, match=r"sequence_length 100: the preset '.*' reads at most 32 tokens"):
-        build(TASK, preset=str(folder), sequence_length=100)
 
 
 @needs_keras_hub
