@@ -167,6 +167,14 @@ def load_backbone(preset: str) -> keras.Model:
         random.setstate(state)
 
 
+@lru_cache(1)
+def frozen_backbone(preset: str, digest: str, policy: str) -> keras.Model:
+    """Return an encoder that is never trained, which runs share: of a content and a policy of precision."""
+    encoder = load_backbone(preset)
+    encoder.trainable = False
+    return encoder
+
+
 def layers_of(encoder: keras.Model) -> list[Any]:
     """Return the blocks of an encoder, the last one nearest to its outputs."""
     return [layer for layer in encoder.layers if "Encoder" in type(layer).__name__]
