@@ -29,7 +29,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     for _name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"):
         os.environ.setdefault(_name, "1")
 
-pytest_plugins = ("tfds_folders",)
+pytest_plugins = ("tfds_folders", "tiny_encoders")
 
 # The longest first, so that two processes end at about the same time; together with --no-loadscope-reorder.
 _LONGEST = (

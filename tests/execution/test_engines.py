@@ -11,6 +11,7 @@ from unittest import mock
 
 import pytest
 from processes import outcome, runs
+from tiny_encoders import needs_keras_hub, with_preset
 
 from benchmark import sweep
 from benchmark.data.cache import cache_root
@@ -267,12 +268,21 @@ def test_a_worker_sees_its_gpu_alone(kind, gpu, request, sample, model, tmp_path
         engine.close()
 
 
-SEARCH = ["--model", "avg-pool", "--dataset", "sample", "--sampler", "random", "--pruner", "none"]
+SEARCH = ["--dataset", "sample", "--sampler", "random", "--pruner", "none"]
+ENCODERS = ("encoder-head", "encoder")
 SEARCH += ["--trials", "3", "--seeds", "1", "--epochs", "2", "--timeout", "100000", "--compile", "graph"]
 
 
 @pytest.mark.long
-def test_a_search_gives_the_same_bits_on_every_engine(cluster, sample, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    "model", ["avg-pool", *(pytest.param(one, marks=needs_keras_hub) for one in ENCODERS)]
+)
+def test_a_search_gives_the_same_bits_on_every_engine(
+    model, cluster, sample, tiny_preset, tmp_path, monkeypatch
+):
+    search = ["--model", model, *SEARCH]
+    if model in ENCODERS:
+        search += [*with_preset(tiny_preset()), "--train-examples", "200"]
     ways = {
         "inline": [],
         "processes": ["--workers", "2"],
@@ -285,11 +295,11 @@ def test_a_search_gives_the_same_bits_on_every_engine(cluster, sample, tmp_path,
         if way == "inline":  # one thread, as the others have
             names = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS")
             environment = {**os.environ, **dict.fromkeys(names, "1")}
-            command = [sys.executable, "-m", "benchmark.sweep", *SEARCH]
+            command = [sys.executable, "-m", "benchmark.sweep", *search]
             subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
         else:
             with mock.patch("benchmark.execution.processes.cores", return_value=2):
-                assert sweep.main([*SEARCH, *words]) == 0
+                assert sweep.main([*search, *words]) == 0
         found[way] = outcome(runs())
         looks[way] = sorted(
             json.loads(line)["spec_id"] for line in Path("mlruns/ledger.jsonl").read_text().splitlines()

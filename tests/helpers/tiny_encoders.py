@@ -15,6 +15,25 @@ WORDS = ["tea", "coffee", "water", "a", "great", "dull", "film", *(f"word{number
 SIZES = {"num_layers": 2, "num_heads": 2, "hidden_dim": 16, "intermediate_dim": 32}
 
 
+@pytest.fixture(scope="session")
+def tiny_preset(tmp_path_factory):
+    """The folder of a tiny preset, by kind; each is written when it is first asked for."""
+    made = {}
+
+    def folder(kind="bert"):
+        if kind not in made:
+            made[kind] = write_preset(tmp_path_factory.mktemp("presets") / kind, kind)
+        return str(made[kind])
+
+    return folder
+
+
+def with_preset(folder: str | Path, model: str = "") -> list[str]:
+    """Return options by which a sweep, or one model of it, has a tiny preset."""
+    prefix = f"{model}." if model else ""
+    return ["--set", f"{prefix}preset={folder}", "--set", f"{prefix}sequence_length=16"]
+
+
 def write_preset(folder: Path, kind: str) -> Path:
     """Save a tiny encoder: ``bert``, ``distil_bert``, ``roberta`` or ``deberta_v3``; return its folder."""
     import keras

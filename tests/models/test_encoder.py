@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from pretrained import check_session
-from tiny_encoders import needs_keras_hub, write_hugging_face, write_preset
+from processes import of_kind, runs
+from tiny_encoders import needs_keras_hub, with_preset, write_hugging_face
 
 from benchmark import export, sweep
 from benchmark.data.cache import cache_root
@@ -18,6 +19,7 @@ from benchmark.models.task import Task
 from benchmark.plan.space import find_space, load_space
 from benchmark.spec.config import TRAIN_KEYS, RunSpec, TrainSettings, seed_bundle
 from benchmark.support.errors import MissingResource, UserError
+from benchmark.tracking import names
 from benchmark.vectors import presets
 
 KINDS = ("bert", "distil_bert", "roberta")
@@ -26,20 +28,7 @@ TEXTS = ["tea tea a great film", "", "coffee unheard-of é", "dull"]
 
 
 @pytest.fixture(scope="session")
-def folders(tmp_path_factory):
-    """The folder of a tiny preset, by kind; each is written when it is first asked for."""
-    made = {}
-
-    def folder(kind):
-        if kind not in made:
-            made[kind] = write_preset(tmp_path_factory.mktemp("presets") / kind, kind)
-        return str(made[kind])
-
-    return folder
-
-
-@pytest.fixture(scope="session")
-def run(three_classes, folders, tmp_path_factory):
+def run(three_classes, tiny_preset, tmp_path_factory):
     """``run(kind, train=…, seed=…)`` gives the result of a final run and its model's folder."""
 
     def run(kind="bert", *, train="head", seed=0, epochs=4, rate=0.05, **more):
@@ -47,7 +36,7 @@ def run(three_classes, folders, tmp_path_factory):
         from benchmark.training.train import train as train_run
 
         release()
-        hparams = {"preset": folders(kind), "sequence_length": 16, "train": train, "top_layers": 1}
+        hparams = {"preset": tiny_preset(kind), "sequence_length": 16, "train": train, "top_layers": 1}
         spec = RunSpec(
             model="encoder",
             dataset=three_classes.name,
@@ -110,11 +99,11 @@ def test_a_frozen_encoder_is_asked_once_whatever_the_seed_and_the_head(run, monk
 
 
 @needs_keras_hub
-def test_what_was_done_before_a_kill_and_what_is_damaged_is_noticed(three_classes, folders, monkeypatch):
+def test_what_was_done_before_a_kill_and_what_is_damaged_is_noticed(three_classes, tiny_preset, monkeypatch):
     from benchmark.models.encoder import build
     from benchmark.training import kept_inputs
 
-    reads, _ = kept_inputs.cut(build(TASK, preset=folders("bert"), sequence_length=12, train="head"))
+    reads, _ = kept_inputs.cut(build(TASK, preset=tiny_preset("bert"), sequence_length=12, train="head"))
     texts = three_classes.view("train", None).texts()[:40]
     monkeypatch.setattr(kept_inputs, "_PART", 16)
     asked, computed = [], kept_inputs.Reads.forward
@@ -140,12 +129,12 @@ def test_what_was_done_before_a_kill_and_what_is_damaged_is_noticed(three_classe
 
 @needs_keras_hub
 @pytest.mark.parametrize("kind", KINDS)
-def test_padding_changes_nothing(folders, kind):
+def test_padding_changes_nothing(tiny_preset, kind):
     import tensorflow as tf
 
     from benchmark.models.encoder import build
 
-    model = build(TASK, preset=folders(kind), sequence_length=20, dropout=0.0)
+    model = build(TASK, preset=tiny_preset(kind), sequence_length=20, dropout=0.0)
     together = model(tf.constant(TEXTS)).numpy()
     alone = np.concatenate([model(tf.constant([text])).numpy() for text in TEXTS])
     np.testing.assert_allclose(together, alone, atol=1e-5)
@@ -154,13 +143,13 @@ def test_padding_changes_nothing(folders, kind):
 
 @needs_keras_hub
 @pytest.mark.parametrize(("train", "changed"), [("head", set()), ("top_n", {1}), ("all", {0, 1})])
-def test_what_is_trained(folders, train, changed):
+def test_what_is_trained(tiny_preset, train, changed):
     import keras
 
     from benchmark.models.encoder import build
     from benchmark.vectors.presets import layers_of
 
-    model = build(TASK, preset=folders("bert"), sequence_length=20, train=train, top_layers=1)
+    model = build(TASK, preset=tiny_preset("bert"), sequence_length=20, train=train, top_layers=1)
     encoder = next(layer for layer in model.layers if isinstance(layer, keras.Model))
     blocks = layers_of(encoder)
     assert {number for number, block in enumerate(blocks) if block.trainable_variables} == changed
@@ -179,9 +168,9 @@ def test_what_is_trained(folders, train, changed):
     ],
 )
 def test_what_a_preset_does_not_have_is_found_before_anything_starts(
-    folders, tmp_path, capsys, kind, settings, message
+    tiny_preset, tmp_path, capsys, kind, settings, message
 ):
-    preset = folders(kind) if kind != "hugging face" else str(write_hugging_face(tmp_path / "hf"))
+    preset = tiny_preset(kind) if kind != "hugging face" else str(write_hugging_face(tmp_path / "hf"))
     options = ["--model", "encoder", "--dataset", "sample", "--budget", "smoke", "--set", f"preset={preset}"]
     given = [word for setting in ["sequence_length=16", *settings] for word in ("--set", setting)]
     assert sweep.main([*options, *given]) == 2
@@ -192,7 +181,7 @@ def test_what_a_preset_does_not_have_is_found_before_anything_starts(
 
 
 @needs_keras_hub
-def test_a_search_may_not_ask_for_more_than_a_preset_has(folders, tmp_path, capsys):
+def test_a_search_may_not_ask_for_more_than_a_preset_has(tiny_preset, tmp_path, capsys):
     space = find_space("encoder").read_text()
     for given, searched in (
         ("sequence_length: {type: int, low: 16, high: 80}", "sequence_length 80: expected 3 to 64"),
@@ -203,7 +192,7 @@ def test_a_search_may_not_ask_for_more_than_a_preset_has(folders, tmp_path, caps
             .replace("train: all", "train: top_n")
             .replace("search:\n", f"search:\n  {given}\n")
         )
-        options = ["--dataset", "sample", "--space", "space.yaml", "--set", f"preset={folders('bert')}"]
+        options = ["--dataset", "sample", "--space", "space.yaml", "--set", f"preset={tiny_preset('bert')}"]
         assert sweep.main(["--model", "encoder", *options]) == 2
         assert capsys.readouterr().err.startswith(f"error: {searched}")
 
@@ -317,9 +306,9 @@ def test_without_the_extra_one_line_says_what_to_install(monkeypatch, tmp_path, 
 
 @needs_keras_hub
 @pytest.mark.long
-def test_a_session(folders, capsys):
+def test_a_session(tiny_preset, capsys):
     options = ["--dataset", "sample", "--budget", "smoke", "--trials", "2", "--seeds", "1", "--epochs", "2"]
-    options += ["--set", f"preset={folders('bert')}", "--set", "sequence_length=16"]
+    options += with_preset(tiny_preset())
     assert sweep.main(["--model", "encoder-head", *options]) == 0
     check_session(capsys)
     assert export.main(["--best", "sample", "--output", "exported"]) == 0
@@ -333,13 +322,54 @@ def test_a_session(folders, capsys):
 
 
 @needs_keras_hub
-def test_texts_of_another_language_are_noticed(folders, tmp_path, capsys):
+@pytest.mark.long
+def test_folds_share_what_is_encoded(tiny_preset, three_classes, monkeypatch):
+    from benchmark.training.kept_inputs import Reads
+
+    texts = three_classes.view("train", None).texts()[:150]
+    labels = [next(word for word in text.split() if word in three_classes.class_names) for text in texts]
+    rows = [f"{text},{label}" for text, label in zip(texts, labels, strict=True)]
+    Path("mine.csv").write_text("\n".join(["text,label", *rows]))
+    encoded, compute = [], Reads._compute
+
+    def counting(self, folder, given, say):
+        encoded.extend(given)
+        compute(self, folder, given, say)
+
+    monkeypatch.setattr(Reads, "_compute", counting)
+    options = ["--dataset", "csv:mine.csv", "--folds", "5", "--trials", "2", "--seeds", "1", "--workers", "1"]
+    options += [*with_preset(tiny_preset()), "--epochs", "5"]
+    assert sweep.main(["--model", "encoder-head", *options]) == 0
+    assert sorted(encoded) == sorted({*texts})
+    finals = of_kind(runs(dataset="csv-mine--5-folds"), names.FINAL_RUN, "ok")
+    assert {run.data.tags[names.FOLD] for run in finals} == {f"{fold} of 5" for fold in range(1, 6)}
+
+
+ALL = ["--model", "all", "--dataset", "sample", "--budget", "smoke", "--trials", "1", "--seeds", "1"]
+ALL += ["--epochs", "1", "--train-examples", "64"]
+
+
+@needs_keras_hub
+@pytest.mark.long
+def test_all_has_the_encoders_whose_preset_is_there(tiny_preset, capsys):
+    given = [*with_preset(tiny_preset(), "encoder"), *with_preset("none", "encoder-head")]
+    assert sweep.main([*ALL, *given]) == 0
+    said = capsys.readouterr().out
+    (left_out,) = (line for line in said.splitlines() if "left out of 'all': encoder" in line)
+    assert "encoder-head: preset 'none'" in left_out
+    swept = {run.data.tags[names.MODEL] for run in of_kind(runs(), names.FINAL_RUN, "ok")}
+    assert {"majority", "lstm", "encoder"} < swept
+    assert "encoder-head" not in swept
+
+
+@needs_keras_hub
+def test_texts_of_another_language_are_noticed(tiny_preset, tmp_path, capsys):
     rows = "".join(
         f"{text},{label}\n" for label, text in enumerate(["味道很好", "让人失望"] * 1) for _ in range(30)
     )
     (tmp_path / "zh.csv").write_text("text,label\n" + rows, encoding="utf-8")
     options = ["--budget", "smoke", "--trials", "1", "--seeds", "1", "--epochs", "1"]
-    options += ["--set", f"preset={folders('bert')}", "--set", "sequence_length=16"]
+    options += with_preset(tiny_preset())
     assert sweep.main(["--model", "encoder-head", "--dataset", "csv:zh.csv", *options]) == 0
     said = capsys.readouterr()
     assert "encoder-head: 100% of the tokens of 'csv-zh' are not in the vocabulary" in said.out + said.err

@@ -12,6 +12,7 @@ from mlflow import MlflowClient
 from outages import Server
 from postgres import running
 from processes import check_slots, kill, of_kind, repeated, runs, start_sweep
+from tiny_encoders import needs_keras_hub, with_preset
 
 from benchmark.data.cache import read_entry
 from benchmark.data.ledger_chain import read_entries
@@ -122,6 +123,19 @@ def test_a_node_is_lost_and_another_one_joins(cluster, sample, tmp_path, capsys)
     assert len(looks) == 2 * SEEDS
     for number in (0, 1, 3):
         assert copies(tmp_path / f"node {number}") == {"whole": 1}
+
+
+@needs_keras_hub
+def test_nodes_encode_what_their_caches_lack(cluster, sample, tiny_preset, tmp_path):
+    words = ["--model", "encoder-head", "--dataset", "sample", "--train-examples", "100", "--epochs", "2"]
+    words += [*with_preset(tiny_preset()), "--trials", "3", "--seeds", "3"]
+    process = start_sweep(*words, "--engine", "ray", "--address", cluster.address)
+    assert process.wait(280) == 0, Path("sweep.log").read_text()
+    trials, finals = (of_kind(runs(), kind) for kind in (names.TRIAL_RUN, names.FINAL_RUN))
+    assert {run.data.tags[names.STATUS] for run in [*trials, *finals]} == {"ok"}
+    used = [tmp_path / f"node {number}" for number in range(3) if (tmp_path / f"node {number}").exists()]
+    assert used
+    assert all(list((node / "encoded").glob("sample-*/1")) for node in used)
 
 
 @pytest.mark.parametrize("name", ["raylet/raylet", "gcs_server"])

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
+from tiny_encoders import needs_keras_hub, with_preset, write_preset
 
 from benchmark import leaderboard, sweep
 from benchmark.tracking import names
@@ -77,8 +79,14 @@ def test_a_sweep_on_a_tracking_server(tmp_path, monkeypatch, capsys):
     assert not Path("mlruns/mlflow.db").exists()
 
 
-def test_a_served_model_answers_strings(tmp_path):
-    assert sweep.main(FAST) == 0
+@pytest.mark.parametrize("model", ["avg-pool", pytest.param("encoder-head", marks=needs_keras_hub)])
+def test_a_served_model_answers_strings(tmp_path, model):
+    words = ["--model", model, *FAST[2:]]
+    if model == "encoder-head":
+        preset = write_preset(tmp_path / "preset", "bert")
+        words += with_preset(preset)
+    assert sweep.main(words) == 0
+    shutil.rmtree(tmp_path / "preset", ignore_errors=True)  # the stored model does not need it
     client = MlflowClient(f"sqlite:///{tmp_path}/mlruns/mlflow.db")
     experiment = client.get_experiment_by_name("sample")
     final = f"tags.`{names.KIND}` = 'final'"
