@@ -18,6 +18,7 @@ COMMANDS = {
         "the board of a data set: table, HTML, Markdown, LaTeX, CSV, JSON",
     ),
     "compare": ("benchmark.compare", "which of two models is better, or how many more seeds it takes"),
+    "curve": ("benchmark.curve", "the test metric against the number of training texts: label more?"),
     "predict": ("benchmark.predict", "label raw texts with a trained model"),
     "export": ("benchmark.export", "a trained model as a TensorFlow SavedModel and a plain Keras file"),
     "datasets": ("benchmark.datasets", "list, describe and prepare data sets"),

@@ -10,12 +10,13 @@ from typing import Any, Protocol, TypeVar
 
 from benchmark import cli
 from benchmark import compare as _compare
+from benchmark import curve as _curve
 from benchmark import datasets as _datasets
 from benchmark import leaderboard as _leaderboard
 from benchmark import sweep as _sweep
 from benchmark.cli.keywords import documentation, namespace, signature
 from benchmark.display.live import make_display
-from benchmark.report.results import BoardResult, ComparisonResult, DataResult
+from benchmark.report.results import BoardResult, ComparisonResult, CurveResult, DataResult
 from benchmark.support.errors import Unfinished, UserError
 from benchmark.support.printable import printable, redacted
 from benchmark.support.process_state import process_state_kept
@@ -25,12 +26,14 @@ from benchmark.sweep import PlannedSweeps, SweepResult
 __all__ = [
     "BoardResult",
     "ComparisonResult",
+    "CurveResult",
     "DataResult",
     "PlannedSweeps",
     "SweepResult",
     "Unfinished",
     "UserError",
     "compare",
+    "curve",
     "datasets",
     "leaderboard",
     "sweep",
@@ -100,6 +103,17 @@ def compare(options: Namespace) -> ComparisonResult:
     """Say which of two models is better: the verdict in one sentence, and the figures behind it."""
     with make_display(wording=str) as display:
         return _compare.run(options, display)
+
+
+@_keywords_of(_curve.main, "model")
+def curve(options: Namespace) -> CurveResult | PlannedSweeps:
+    """Train models on numbers of texts, and show the test metric against these; see `sizes`."""
+    if options.format != "table":
+        raise UserError(
+            "is for the command; the result has to_frame()", setting="format", value=options.format
+        )
+    with make_display(wording=str) as display:
+        return _curve.run(options, display)
 
 
 @_keywords_of(_datasets.main, "name")

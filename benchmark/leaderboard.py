@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from benchmark.board.board import Analysis
     from benchmark.board.rows import Board, Details
+    from benchmark.board.size_curves import SizeCurves
 
 _FORMATS = ("table", "md", "csv", "json", "tex", "html")
 
@@ -76,8 +77,7 @@ def run(options: Namespace) -> tuple[BoardResult, str]:
     from benchmark.board.stored_board import board_builder, chosen_dataset, experiment_of
     from benchmark.tracking.store import StoreClient, resolve_uri
 
-    if options.picture is not None and Path(options.picture).suffix not in (".png", ".svg"):
-        raise UserError("expected a name that ends in .png or .svg", setting="picture", value=options.picture)
+    cli.check_picture(options.picture)
     if options.output is not None and not Path(options.output).parent.is_dir():
         reason = f"there is no folder {Path(options.output).parent}"
         raise UserError(reason, setting="output", value=options.output)
@@ -102,7 +102,8 @@ def run(options: Namespace) -> tuple[BoardResult, str]:
     if options.format == "html" or options.pictures:
         details = _details(client, experiment_of(dataset), board, uri, with_texts=options.format == "html")
     others = _others(board, build, options) if options.format == "html" else ()
-    text = _text(board, details, others, options)
+    curves = _curves(client, dataset, board) if options.format == "html" else ()
+    text = _text(board, details, others, curves, options)
     if options.picture:
         from benchmark.report.board_plots import board_picture
 
@@ -134,7 +135,20 @@ def _others(board: Board, build: Callable[..., Analysis], options: Namespace) ->
     return found
 
 
-def _text(board: Board, details: Details | None, others: Sequence[Board], options: Namespace) -> str:
+def _curves(client: Any, dataset: str, board: Board) -> list[SizeCurves]:
+    from benchmark.board.size_curves import read_size_curves
+    from benchmark.board.stored_board import experiment_of
+
+    return read_size_curves(client, experiment_of(dataset), {row.dataset_digest for row in board.rows})
+
+
+def _text(
+    board: Board,
+    details: Details | None,
+    others: Sequence[Board],
+    curves: Sequence[SizeCurves],
+    options: Namespace,
+) -> str:
     from benchmark.report import tables
 
     if options.format == "tex":
@@ -144,7 +158,7 @@ def _text(board: Board, details: Details | None, others: Sequence[Board], option
     if options.format == "html":
         from benchmark.report.html import to_html
 
-        return to_html(board, details, others=others)
+        return to_html(board, details, others=others, curves=curves)
     if options.format == "table":
         to_terminal = options.output is None and sys.stdout.isatty()
         return tables.to_table(board, width=cli.terminal_width(), color=to_terminal, wide=options.wide)

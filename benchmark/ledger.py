@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 def main(options: Namespace) -> int:
     """Print how often each model has read each test split. With 'verify': find entries of mlruns/ledger.jsonl
     that were changed, removed or reordered. Their hashes show what happened in the middle; what is
-    missing at the end shows when the ledger is held against the store, whose final and published runs
-    must each have an entry. Runs that were made from another folder, on a tracking server that several
-    share, have theirs in that folder's ledger and are reported here.
+    missing at the end shows when the ledger is held against the store, whose final runs, those of reproduce
+    and curve included, must each have an entry. Runs that were made from another folder, on a tracking
+    server that several share, have theirs in that folder's ledger and are reported here.
 
     exit codes of verify: 0 intact, 1 damaged or incomplete, 2 the request is wrong
     """
@@ -48,7 +48,7 @@ def main(options: Namespace) -> int:
     uri = resolve_uri(options.tracking_uri, cli.RUNS)
     cli.check_embedded_store(uri)
     # Runs first: whoever reads a test split now writes the entry before the store hears of it.
-    found = find_runs(connect(uri), kinds=(names.FINAL_RUN, names.PUBLISHED_RUN))
+    found = find_runs(connect(uri), kinds=names.TESTED)
     runs = [run for run in found if run.test_accuracy is not None]
     entries, damage = examine(file)
     problems = [f"{file}, line {found.line}: {found.what}" for found in damage]

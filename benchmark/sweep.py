@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from benchmark import cli
-from benchmark.driver.sweep_options import OPTIONS, check_together, sweep_config
+from benchmark.driver.sweep_options import OPTIONS, check_names, check_together, sweep_config
 from benchmark.report.results import BoardResult, Result
-from benchmark.support.errors import MissingResource, UserError, did_you_mean
+from benchmark.support.errors import MissingResource, UserError
 from benchmark.support.files import RunsFolder
 
 if TYPE_CHECKING:
@@ -26,14 +26,12 @@ if TYPE_CHECKING:
 
     from benchmark.board.rows import Board, BoardRow
     from benchmark.data.dataset import Dataset
-    from benchmark.data.source import SourceOptions
     from benchmark.display.events import Display
     from benchmark.driver.estimate import Estimate
     from benchmark.driver.session import Session
     from benchmark.driver.sweep_driver import SweepTotals
     from benchmark.execution.cluster import RayOptions
     from benchmark.plan.run_specs import Plan
-    from benchmark.spec.config import SweepConfig
 
 _SESSION_OPTIONS = ("storage", "run_timeout", "recycle", "max_failures", "join")
 
@@ -142,6 +140,7 @@ def run(
     display.line(f"{', '.join(options.model)}: reading the data set, or preparing it")
     from benchmark.data.prepare import choose_dataset, choose_folds
     from benchmark.plan.run_specs import make_plan
+    from benchmark.search.samplers import make_sampler
     from benchmark.training.devices import threads_asked
 
     threads_asked()  # which every run reads from the environment
@@ -151,7 +150,8 @@ def run(
         raise UserError("one file belongs to one model; sweep the models one by one", setting="space")
     space_file = Path(options.space) if options.space else None
     source = cli.source_options(options)
-    _check_names(models, options, config, space_file, source)
+    check_names(models, config, options.dataset, source, space_file)
+    make_sampler(options.sampler, 0, 0)
     shown = display.notice, display.line
     if options.folds is None:
         datasets = [choose_dataset(options.dataset, source, *shown)]
@@ -217,36 +217,6 @@ def _plans(
                 raise
             display.notice(f"left out of 'all': {error}")
     return plans
-
-
-def _check_names(
-    models: Sequence[str],
-    options: Namespace,
-    config: SweepConfig,
-    space_file: Path | None,
-    source: SourceOptions,
-) -> None:
-    """Find out what is misspelt before any data is prepared."""
-    from benchmark.data.source import get_source
-    from benchmark.metrics.metric import get_metric
-    from benchmark.models.source_description import describe
-    from benchmark.plan.run_specs import resolve_space
-    from benchmark.search.samplers import make_sampler
-
-    if config.metric is not None:
-        get_metric(config.metric, to_rank=True)
-    described = [describe(model) for model in models]
-    labels = [model.label for model in described]
-    for model in described:
-        resolve_space(model, space_file)
-    for name in config.overrides:
-        label, dot, _ = name.rpartition(".")
-        if dot and label not in labels:
-            reason = f"no model '{label}' in this sweep; {did_you_mean(label, labels)}"
-            raise UserError(reason, setting="set", value=name)
-    if options.dataset is not None:
-        get_source(options.dataset, source)
-    make_sampler(options.sampler, 0, 0)
 
 
 def _run(

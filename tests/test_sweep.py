@@ -129,7 +129,7 @@ def test_a_network_that_reads_raw_texts_and_a_file_of_its_own(tmp_path, monkeypa
 
     Path("numbers.txt").write_text("pretrained")
     run(*wanted, "--set", "readr.units=3", code=2)
-    assert "no model 'readr' in this sweep; did you mean 'reader'?" in capsys.readouterr().err
+    assert "no model 'readr' in this command; did you mean 'reader'?" in capsys.readouterr().err
     run(*wanted, "--set", "reader.units=3")
     finals = [item for item in runs_by_kind()[names.FINAL_RUN] if item.data.tags[names.MODEL] == "reader"]
     assert {item.data.tags[names.STATUS] for item in finals} == {"ok"}

@@ -162,10 +162,11 @@ def board_builder(
     counted = Counter(
         (one["dataset_digest"], one["model"]) for one in entries if one["dataset_digest"] in here
     )
-    published = [run for run in stored if run.kind == names.PUBLISHED_RUN and run.dataset_digest in here]
+    others = [run for run in stored if run.kind in names.TESTED and run.kind != names.FINAL_RUN]
+    others = [run for run in others if run.dataset_digest in here]
     reads = [
         (run.dataset_digest, run.model, run.spec_id)
-        for run in (*runs, *published)
+        for run in (*runs, *others)
         if run.test_accuracy is not None
     ]
     shared: dict[str, Any] = {
@@ -215,7 +216,7 @@ def single_version(client: Any, dataset: str, setting: str = "dataset") -> tuple
 
 def _stored_runs(client: Any, dataset: str) -> list[StoredRun]:
     """Return all runs that a board is made of; an error where nothing is known of the data set."""
-    runs = find_runs(client, dataset, (names.SWEEP, names.FINAL_RUN, names.PUBLISHED_RUN))
+    runs = find_runs(client, dataset, (names.SWEEP, *names.TESTED))
     if not runs:
         known = [one.name for one in client.search_experiments() if one.name != "Default"]
         if dataset not in known:

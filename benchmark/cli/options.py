@@ -280,6 +280,12 @@ def check_model_options(options: argparse.Namespace) -> None:
         )
 
 
+def check_picture(name: str | None) -> None:
+    """Refuse a file that is neither a PNG nor an SVG."""
+    if name is not None and Path(name).suffix not in (".png", ".svg"):
+        raise UserError("expected a name that ends in .png or .svg", setting="picture", value=name)
+
+
 def source_options(options: argparse.Namespace) -> SourceOptions:
     """Return what was said by `DATA_OPTIONS`."""
     from benchmark.data.source import SourceOptions

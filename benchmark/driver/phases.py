@@ -269,8 +269,8 @@ class FinalPhase(Phase):
     def __init__(self, sweep: Sweep) -> None:
         super().__init__(sweep)
         self.kind = self.tracker.purpose.run_kind
-        # Nobody serves a model of those, and it is their mean that counts.
-        self._published = self.kind == names.PUBLISHED_RUN
+        # Nobody serves a model of others, and it is their mean that counts.
+        self._of_sweep = self.kind == names.FINAL_RUN
         self._best: float | None = None
         self._queue: deque[tuple[str, RunSpec]] = deque()
         self._numbers = count()
@@ -323,8 +323,9 @@ class FinalPhase(Phase):
             if not self.sweep.claim(spec):
                 continue
             number, seed = next(self._numbers), spec.seeds.index
-            name = self.plan.study if self._published else f"final {tier}"
-            servable = self._models / str(number) if seed == 0 and not self._published else None
+            names_of = {names.PUBLISHED_RUN: self.plan.study, names.CURVE_RUN: tier}
+            name = names_of.get(self.kind, f"final {tier}")
+            servable = self._models / str(number) if seed == 0 and self._of_sweep else None
             return self.job(number, spec, f"{name} seed {seed}", {names.TIER: tier}, servable)
         return None
 
@@ -336,4 +337,4 @@ class FinalPhase(Phase):
         if value is not None:
             sign = get_metric(self.plan.metric).sign
             self._best = value if self._best is None else sign * max(sign * self._best, sign * value)
-        return value, None if self._published else self._best
+        return value, self._best if self._of_sweep else None

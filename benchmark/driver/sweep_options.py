@@ -8,11 +8,14 @@ from argparse import ArgumentTypeError
 from typing import TYPE_CHECKING, cast
 
 from benchmark import cli
-from benchmark.support.errors import UserError
+from benchmark.support.errors import UserError, did_you_mean
 
 if TYPE_CHECKING:
     from argparse import Namespace
+    from collections.abc import Sequence
+    from pathlib import Path
 
+    from benchmark.data.source import SourceOptions
     from benchmark.spec.config import Device, Precision, SweepConfig
 
 SAMPLERS = ("tpe", "random", "qmc", "gp", "cmaes", "grid")
@@ -219,6 +222,34 @@ def sweep_config(options: Namespace) -> SweepConfig:
     settings["precision"] = _precision(options.precision, options.device)
     overrides = cli.fixed_settings(options.set)
     return SweepConfig(**settings, epochs_exact=options.epochs is not None, overrides=overrides)
+
+
+def check_names(
+    models: Sequence[str],
+    config: SweepConfig,
+    dataset: str | None,
+    source: SourceOptions,
+    space_file: Path | None = None,
+) -> None:
+    """Find out what is misspelt before any data is prepared."""
+    from benchmark.data.source import get_source
+    from benchmark.metrics.metric import get_metric
+    from benchmark.models.source_description import describe
+    from benchmark.plan.run_specs import resolve_space
+
+    if config.metric is not None:
+        get_metric(config.metric, to_rank=True)
+    described = [describe(model) for model in models]
+    labels = [model.label for model in described]
+    for model in described:
+        resolve_space(model, space_file)
+    for name in config.overrides:
+        label, dot, _ = name.rpartition(".")
+        if dot and label not in labels:
+            reason = f"no model '{label}' in this command; {did_you_mean(label, labels)}"
+            raise UserError(reason, setting="set", value=name)
+    if dataset is not None:
+        get_source(dataset, source)
 
 
 def _precision(asked: str | None, device: Device) -> Precision | None:

@@ -7,7 +7,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -119,7 +119,7 @@ class Plan:
         config = self.config
         if config.small_data is None or not self.is_network or not self.space.search:
             return self.space
-        fixed = _own_overrides(self.model, config.overrides)
+        fixed = own_overrides(self.model, config.overrides)
         texts, grow = self.dataset.sizes["train"], not config.epochs_exact
         return self.space.scaled(texts, config.small_data, config.epochs, fixed, grow=grow)
 
@@ -279,7 +279,7 @@ def make_plan(model: str, dataset: Dataset, config: SweepConfig, space_file: Pat
         When word vectors or a module that the model needs is unavailable.
     """
     description = describe(model)
-    own = _own_overrides(description, config.overrides)
+    own = own_overrides(description, config.overrides)
     if own.get("tokens") == "auto":
         own["tokens"] = dataset.auto_tokens
     space = resolve_space(description, space_file, dataset.auto_tokens).fix(own)
@@ -311,6 +311,35 @@ def make_plan(model: str, dataset: Dataset, config: SweepConfig, space_file: Pat
     if description.check:
         load_target(description.check, "model")({name: _asked(plan, name) for name in plan.default})
     return plan
+
+
+def plan_finals(model: str, dataset: Dataset, config: SweepConfig) -> tuple[Plan, dict[str, Scalar]]:
+    """Plan final runs alone, of the published default, or of one that is scaled to few training texts.
+
+    Parameters
+    ----------
+    model, dataset
+        As `make_plan` takes them.
+    config : SweepConfig
+        Its number of training texts is what the default is scaled to, where `small_data` says so.
+
+    Returns
+    -------
+    plan : Plan
+        With nothing to search.
+    scaled : dict
+        What is not as in the published default.
+    """
+    small, texts = config.small_data, config.train_examples or dataset.sizes["train"]
+    plan = make_plan(model, dataset, config.model_copy(update={"small_data": None}))
+    space, made_for = plan.space, plan.space.made_for
+    if small and made_for and plan.is_network and texts < small.below * made_for:
+        fixed = own_overrides(plan.model, config.overrides)
+        space = space.scaled(texts, small, config.epochs, fixed)
+    scaled = {name: value for name, value in space.default.items() if value != plan.default[name]}
+    epochs = max(config.epochs, int(scaled.get("epochs") or 0))
+    only = space.model_copy(update={"search": {}})
+    return replace(plan, space=only, config=plan.config.model_copy(update={"epochs": epochs})), scaled
 
 
 def _is_small(space: Space, dataset: Dataset, config: SweepConfig) -> bool:
@@ -449,7 +478,7 @@ def _check_trim(model: Description, space: Space, config: SweepConfig) -> None:
             )
 
 
-def _own_overrides(model: Description, overrides: Mapping[str, Scalar]) -> dict[str, Scalar]:
+def own_overrides(model: Description, overrides: Mapping[str, Scalar]) -> dict[str, Scalar]:
     """Return what ``--set`` says to one model: ``name`` is for all of a sweep, ``model.name`` for one."""
     own: dict[str, Scalar] = {}
     for name, value in overrides.items():

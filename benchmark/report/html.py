@@ -13,14 +13,16 @@ from typing import Any
 
 from benchmark.board.ranking import as_printed
 from benchmark.board.rows import Board, BoardRow, Details, MetricFacts
+from benchmark.board.size_curves import SizeCurves
 from benchmark.metrics.metric import get_metric
 from benchmark.metrics.of_answers import by_class
 from benchmark.report.columns import EMPTY, captions, columns, noted, rank, sections
 from benchmark.report.page_searches import section_searches
+from benchmark.report.size_curves import cells, notes, title_of
 from benchmark.support.printable import redacted
 
 # In this order: each file uses what the ones before it define.
-_SCRIPTS = ("dom", "chart", "cells", "table", "detail", "curves", "cost", "search", "hard", "page")
+_SCRIPTS = ("dom", "chart", "cells", "table", "detail", "curves", "cost", "search", "hard", "sizes", "page")
 _FRAGMENT_STYLE = (
     ".textbench h2{font-size:1.1em} .textbench .scroll{overflow-x:auto} .textbench .number{text-align:right} "
     ".textbench td,.textbench th{white-space:nowrap} .textbench .watermark{font-weight:bold} "
@@ -29,7 +31,12 @@ _FRAGMENT_STYLE = (
 
 
 def to_html(
-    board: Board, details: Details | None = None, *, others: Sequence[Board] = (), title: str | None = None
+    board: Board,
+    details: Details | None = None,
+    *,
+    others: Sequence[Board] = (),
+    title: str | None = None,
+    curves: Sequence[SizeCurves] = (),
 ) -> str:
     """Write the board as a page that needs no network and no other file.
 
@@ -43,6 +50,8 @@ def to_html(
         The same rows by other metrics, to which a reader can switch.
     title : str, optional
         Heading of the page; by default it names the data set.
+    curves : sequence of SizeCurves
+        As `benchmark.board.size_curves.read_size_curves` gives them; each has a panel.
 
     Returns
     -------
@@ -73,7 +82,14 @@ def to_html(
         style=style,
         summary=board.summary,
         tables=_tables(board),
-        data=_json({"title": title, **_page_data(board, details or Details(), others)}),
+        curves="".join(map(_curves_section, curves)),
+        data=_json(
+            {
+                "title": title,
+                **_page_data(board, details or Details(), others),
+                "sizeCurves": list(map(_drawn, curves)),
+            }
+        ),
         script=script,
     )
 
@@ -85,6 +101,33 @@ def to_fragment(board: Board, *, wide: bool = False) -> str:
     return (
         f'<div class="textbench"><style>{_FRAGMENT_STYLE}</style>{summary}{_tables(board, wide=wide)}</div>'
     )
+
+
+def curves_fragment(curves: SizeCurves) -> str:
+    """Write size curves as a piece of a page, as `to_fragment` does a board."""
+    return f'<div class="textbench"><style>{_FRAGMENT_STYLE}</style>{_curves_section(curves)}</div>'
+
+
+def _curves_section(curves: SizeCurves) -> str:
+    headings, *lines = cells(curves)
+    shown = {"title": title_of(curves), "headings": headings, "lines": lines, "notes": notes(curves)}
+    return _rendered("curves.html", sentences=curves.sentences, **shown)
+
+
+def _drawn(curves: SizeCurves) -> dict[str, Any]:
+    """Collect what is drawn: of each model, by number of texts, mean and ends of the interval."""
+    drawn = []
+    for model in curves.models:
+        rows = {texts: row for (name, texts), row in curves.points.items() if name == model}
+        figures = {n: (row.test_mean, row.test_ci_low, row.test_ci_high) for n, row in rows.items()}
+        points = [
+            [n, *(None if value is None else curves.metric.factor * value for value in three)]
+            for n, three in sorted(figures.items())
+            if three[0] is not None
+        ]
+        drawn.append({"model": model, "points": _rounded(points)})
+    digits = 1 if curves.metric.percent else 3
+    return {"title": title_of(curves), "label": curves.metric.label, "digits": digits, "lines": drawn}
 
 
 def _tables(board: Board, *, wide: bool = False) -> str:

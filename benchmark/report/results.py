@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from benchmark.board.gate import Gate
     from benchmark.board.rows import Board
+    from benchmark.board.size_curves import SizeCurves
     from benchmark.report.verdict import Compared, ComparedByExample
 
 
@@ -129,6 +130,54 @@ class ComparisonResult(Result):
         from benchmark.report.verdict_plot import difference_figure
 
         return difference_figure(self.compared)
+
+
+@dataclass(frozen=True, repr=False)
+class CurveResult(Result):
+    """The test metric of models against the number of training texts.
+
+    Attributes
+    ----------
+    curves : SizeCurves
+        Its points and comparisons.
+    """
+
+    curves: SizeCurves
+
+    @property
+    def complete(self) -> bool:
+        """Whether every point has all its draws."""
+        return all(row.complete for row in self.curves.points.values())
+
+    @property
+    def sentences(self) -> Sequence[str]:
+        """Where models cross, or that they do not, and what more texts bring."""
+        return self.curves.sentences
+
+    @property
+    def records(self) -> Sequence[Mapping[str, Any]]:
+        """One for each model and number of texts."""
+        from benchmark.report.size_curves import records
+
+        return records(self.curves)
+
+    @property
+    def text(self) -> str:
+        """The table and its sentences, as a terminal shows them."""
+        from benchmark.report.size_curves import to_table
+
+        return to_table(self.curves)
+
+    def _repr_html_(self) -> str:
+        from benchmark.report.html import curves_fragment
+
+        return curves_fragment(self.curves)
+
+    def figure(self) -> Figure:
+        """Draw the curves."""
+        from benchmark.report.size_curves_plot import size_curves_figure
+
+        return size_curves_figure(self.curves)
 
 
 @dataclass(frozen=True, repr=False)

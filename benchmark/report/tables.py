@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-_UNLIMITED = 100_000
+UNLIMITED = 100_000
 _FORMULA = ("=", "+", "-", "@")
 
 
@@ -45,10 +45,10 @@ def to_table(board: Board, *, width: int | None = None, color: bool = False, wid
     if not board.rows:
         return EMPTY + "\n"
     board = as_printed(board)
-    width = width or _UNLIMITED
+    width = width or UNLIMITED
     parts = [part for section in sections(board.rows) for part in _section(section, width, wide)]
-    head = [_line(f"{line}.", "bold") for line in board.summary]
-    notes = [_line(line, "dim") for line in captions(board)]
+    head = [line_of(f"{line}.", "bold") for line in board.summary]
+    notes = [line_of(line, "dim") for line in captions(board)]
     return terminal_text([*head, *([""] if head else []), *parts, *notes], width, color)
 
 
@@ -71,7 +71,8 @@ def terminal_text(parts: Iterable[RenderableType], width: int, color: bool) -> s
     return "\n".join(line.rstrip() for line in capture.get().splitlines()) + "\n"
 
 
-def _line(text: str, style: str) -> Text:
+def line_of(text: str, style: str) -> Text:
+    """Return a line in a style of rich."""
     from rich.text import Text
 
     return Text(printable(text), style=style)
@@ -82,23 +83,33 @@ def _section(section: Section, width: int, wide: bool) -> Iterator[RenderableTyp
     from rich.console import Console
     from rich.measure import Measurement
 
-    unlimited = Console(width=_UNLIMITED, height=100)
+    unlimited = Console(width=UNLIMITED, height=100)
 
     def fits(some: Sequence[Column], gap: int = 1) -> bool:
         return Measurement.get(unlimited, unlimited.options, _table(section, some, gap)).maximum <= width
 
     chosen, hidden = fitting(columns(section.rows, wide=wide), fits)
     if section.watermark:
-        yield _line(f"*** {section.watermark} ***", "bold red")
-    yield _line(section.title, "bold")
+        yield line_of(f"*** {section.watermark} ***", "bold red")
+    yield line_of(section.title, "bold")
     yield _table(section, chosen, 2 if fits(chosen, 2) else 1)
-    yield from (_line(f"! {note}", "yellow") for note in noted(section.rows))
+    yield from (line_of(f"! {note}", "yellow") for note in noted(section.rows))
     if hidden:
-        yield _line(f"no room for: {', '.join(hidden)}", "dim")
+        yield line_of(f"no room for: {', '.join(hidden)}", "dim")
     yield ""
 
 
 def _table(section: Section, chosen: Sequence[Column], gap: int) -> Table:
+    table = ruled_table({column.heading: column.numeric for column in chosen}, gap)
+    for row in section.rows:
+        style = "red" if row.watermark else "bold" if row.rank == 1 else ""
+        cells = [line_of(column.text(row), "") for column in chosen]
+        table.add_row(*cells, style=style if row.complete or row.watermark else "yellow")
+    return table
+
+
+def ruled_table(headings: Mapping[str, bool], gap: int) -> Table:
+    """Return a table without rows, of headings, each with whether its column is numeric."""
     from rich.box import Box
     from rich.table import Table
     from rich.text import Text
@@ -107,15 +118,9 @@ def _table(section: Section, chosen: Sequence[Column], gap: int) -> Table:
     rule, empty = " ── ", "    "
     box = Box("\n".join([rule, empty, rule, empty, empty, empty, empty, rule]) + "\n")
     table = Table(box=box, show_edge=False, pad_edge=False, padding=(0, gap - 1, 0, 0))
-    for column in chosen:
-        heading = Text(printable(column.heading).replace(" ", "\n", 1))
-        table.add_column(
-            heading, justify="right" if column.numeric else "left", vertical="bottom", overflow="fold"
-        )
-    for row in section.rows:
-        style = "red" if row.watermark else "bold" if row.rank == 1 else ""
-        cells = [_line(column.text(row), "") for column in chosen]
-        table.add_row(*cells, style=style if row.complete or row.watermark else "yellow")
+    for heading, numeric in headings.items():
+        text = Text(printable(heading).replace(" ", "\n", 1))
+        table.add_column(text, justify="right" if numeric else "left", vertical="bottom", overflow="fold")
     return table
 
 

@@ -285,3 +285,22 @@ def differences(
         n_examples=n,
         n_of_class=parts.n_of_class,
     )
+
+
+def paired_differences(pairs: Sequence[Runs], classes: NDArray[np.integer[Any]] | None = None) -> Differences:
+    """Return differences of pairs of rows whose runs are paired, as by the training texts that were drawn.
+
+    Parameters
+    ----------
+    pairs : sequence of Runs
+        `runs_of` the table of the first row less that of the second, of each pair.
+    classes : ndarray of int, shape (N,), optional
+        As `differences` takes them.
+
+    Notes
+    -----
+    What two runs of a pair have in common is not in the variance over seeds, which has one part instead of
+    two: it is the difference to a row that is 0 everywhere.
+    """
+    nothing = fixed(np.zeros_like(pairs[0].profile))
+    return differences([*pairs, nothing], range(len(pairs)), [len(pairs)] * len(pairs), classes)

@@ -39,6 +39,10 @@ DETERMINISTIC = PREFIX + "deterministic"
 WORKERS = PREFIX + "workers"
 THREADS = PREFIX + "threads"
 VERSIONS = PREFIX + "versions"
+CURVE_POINT = PREFIX + "curve_point"
+"""Of a run of a size curve: its number of training texts, then what the user has set, as ``300 units=32``."""
+SCALED = PREFIX + "scaled"
+"""Of such a run: how its default was scaled to few texts, as ``batch_size 8``; absent where it was not."""
 SEEDS_EXPECTED = PREFIX + "seeds_expected"
 SEARCH_ENDED = PREFIX + "search_ended"
 """Of a sweep: why its search has fewer trials than were asked for, as ``after 1 of 8 trials: 120 s of
@@ -57,8 +61,11 @@ EXPERIMENT_KIND, MODEL_DEVELOPMENT = "mlflow.experimentKind", "custom_model_deve
 
 SWEEP, TRIAL_RUN, FINAL_RUN = "sweep", "trial", "final"
 REPRODUCTION, PUBLISHED_RUN = "reproduction", "published"
-KINDS = (SWEEP, TRIAL_RUN, FINAL_RUN, REPRODUCTION, PUBLISHED_RUN)
-"""Values of `KIND`. The last two are of the command ``reproduce``; no board counts them."""
+CURVE, CURVE_RUN = "curve", "curve_run"
+KINDS = (SWEEP, TRIAL_RUN, FINAL_RUN, REPRODUCTION, PUBLISHED_RUN, CURVE, CURVE_RUN)
+"""Values of `KIND`. The last four are of the commands ``reproduce`` and ``curve``; no board counts them."""
+TESTED = (FINAL_RUN, PUBLISHED_RUN, CURVE_RUN)
+"""Kinds of the runs that read a test split."""
 
 # Summaries: MLflow's table shows the last value of a metric, which for a curve is not the best one.
 BEST_VAL_ACCURACY = "best_val_accuracy"

@@ -6,7 +6,7 @@ import contextlib
 import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -61,12 +61,18 @@ class Purpose:
         Kinds of the sweep's run and of its final runs.
     sets_seeds : bool
         Whether the sweep is asked for as many seeds as the plan says.
+    tags : mapping of str to str
+        Further ones of all its runs.
+    takes_finals : bool
+        Whether final runs of any sweep count that are the same runs.
     """
 
     command: str
     parent_kind: str = names.SWEEP
     run_kind: str = names.FINAL_RUN
     sets_seeds: bool = True
+    tags: Mapping[str, str] = field(default_factory=dict)
+    takes_finals: bool = False
 
 
 SWEEP = Purpose("benchmark.sweep")
@@ -116,7 +122,7 @@ class Tracker:
     ) -> None:
         self.client, self.outbox, self.purpose = client, outbox, purpose
         self._plan, self._location, self._owner = plan, artifacts, owner
-        self._tags = sweep_tags(plan, purpose.command)
+        self._tags = {**sweep_tags(plan, purpose.command), **purpose.tags}
         self._runs: dict[str, Record] = {}
         self._shown: dict[str, float] = {}
         self._started = False
@@ -135,6 +141,10 @@ class Tracker:
         name = "/".join((parent_kind, dataset, study))
         self._parent_key = self._parent.key if self._parent else uuid.uuid5(uuid.NAMESPACE_URL, name).hex
         self.finals = [run for run in runs if run.kind == run_kind and run.finished]
+        if purpose.takes_finals:
+            find = partial(find_runs, client, dataset, (names.FINAL_RUN,), spool=outbox.spool)
+            same = plan.final_specs(plan.default)[0].config_id
+            self.finals += [run for run in self._read(lambda: find(CONFIG_ID=same)) if run.settled]
         self._open = self._left_open(runs)
 
     def _find_all(self) -> list[StoredRun]:

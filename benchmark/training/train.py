@@ -313,12 +313,18 @@ def share_of(view: View, spec: RunSpec) -> View:
     generator = np.random.default_rng(spec.seeds.fewshot)
     order = generator.permutation(len(view.y))
     classes, counts = np.unique(view.y, return_counts=True)
-    exact = wanted * counts / len(view.y)
-    quotas = np.floor(exact).astype(int)
-    quotas[np.argsort(quotas - exact, kind="stable")[: wanted - quotas.sum()]] += 1
+    quotas = class_quotas(wanted, counts)
     chosen = [order[view.y[order] == label][:quota] for label, quota in zip(classes, quotas, strict=True)]
     rows = np.sort(np.concatenate(chosen))
     return View(view.x[rows], view.y[rows], view.rows[rows], view.mapped)
+
+
+def class_quotas(wanted: int, counts: NDArray[np.integer]) -> NDArray[np.intp]:
+    """Return how many of the wanted texts are of each class, given how many there are of each, [classes]."""
+    exact = wanted * counts / counts.sum()
+    quotas = np.floor(exact).astype(np.intp)
+    quotas[np.argsort(quotas - exact, kind="stable")[: wanted - quotas.sum()]] += 1
+    return quotas
 
 
 def _record_failure(result: Result, error: Exception, spec: RunSpec) -> None:

@@ -68,10 +68,11 @@ function toolbar(parts) {
   return el("div", { class: "toolbar", role: "search", "aria-label": "Filter of rows" }, boxes);
 }
 
-function contents(parts, hard) {
+function contents(parts, hard, sizes) {
   const entries = [
     ...parts.map((part) => [part.node.id, part.smoke ? `Smoke tests: ${part.title}` : part.title]),
-    ...(hard.length ? [[hard[0].id, "What all models get wrong"]] : []), ["protocol", "How to read this page"]];
+    ...(hard.length ? [[hard[0].id, "What all models get wrong"]] : []),
+    ...sizes.map((node) => [node.id, "By number of training texts"]), ["protocol", "How to read this page"]];
   return el("ul", {}, ...entries.map(([id, text]) => el("li", {}, el("a", { href: `#${id}` }, named(text)))));
 }
 
@@ -105,6 +106,7 @@ function start() {
   const digests = [...new Set(DATA.rows.filter((row) => !row.watermark).map((row) => row.dataset_digest))];
   const hard = digests.map(hardPanel);
   hard.forEach((node) => { node.id = freshId("wrong"); });
+  const sizes = sizeSections();
   const chosen = new Set(DATA.sections.flatMap((section) =>
     section.rows.filter((index) => DATA.curves[index]?.some((one) => one.loss.length > 1)).slice(0, 3)));
   let parts = [];
@@ -124,7 +126,7 @@ function start() {
     document.getElementById("facts").textContent = [`${whole(DATA.rows.length)} ${DATA.rows.length === 1 ? "row" : "rows"}`,
       `${Number((100 * DATA.level).toFixed(2))} % intervals`, ...margins()].join(" · ");
     document.getElementById("summary").replaceChildren(...DATA.summary.map((line) => el("p", { class: "summary" }, `${line}.`)));
-    document.getElementById("contents").replaceChildren(contents(parts, hard));
+    document.getElementById("contents").replaceChildren(contents(parts, hard, sizes));
   }
 
   const all = boards();
