@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from argparse import ArgumentTypeError, Namespace
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from benchmark import cli
 from benchmark.report.results import CurveResult
@@ -180,12 +180,14 @@ def _config(options: Namespace) -> SweepConfig:
 
 
 def _planned(points: Mapping[Point, PlannedPoint]) -> PlannedSweeps:
-    found = [
+    from benchmark.report.columns import counted
+
+    found: list[dict[str, Any]] = [
         {"model": model, "texts": texts, "seeds": one.plan.config.seeds, "scaled": one.scaled}
         for (model, texts), one in points.items()
     ]
     lines = [
-        f"{one['model']}: {one['seeds']} draws of {one['texts']:,} texts"
+        f"{one['model']}: {counted(one['seeds'], 'draw')} of {one['texts']:,} texts"
         + (f", default scaled to few texts: {one['scaled']}" if one["scaled"] else "")
         for one in found
     ]

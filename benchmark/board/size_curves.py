@@ -42,7 +42,8 @@ class SizeCurves:
     points : dict of (str, int) to BoardRow
         By model and number of texts, in order.
     comparisons : dict of ((str, int), (str, int)) to Comparison
-        Of two models with as many texts, and of a model with more and with fewer; from the first's side.
+        Of two models with as many texts, and of a model with the most and with the next fewer texts; from the
+        first's side.
     networks : bool
         Whether a model is a network, whose training is followed on the validation split.
     scaled : dict of (str, int) to str
@@ -72,10 +73,10 @@ class SizeCurves:
         if not self.comparisons:
             return [f"nothing is compared: that takes {MIN_SEEDS} draws of a point, with predictions"]
         few = dict.fromkeys(filter(None, map(too_few, self.comparisons.values())))
-        last = {couple[0][0]: couple for couple in self.comparisons if couple[0][0] == couple[1][0]}
         steps = [
-            sentence(self.comparisons[couple], *(f"{model} with {span([texts])}" for model, texts in couple))
-            for couple in last.values()
+            sentence(one, *(f"{model} with {span([texts])}" for model, texts in couple))
+            for couple, one in self.comparisons.items()
+            if couple[0][0] == couple[1][0]
         ]
         return [*few, *(self._crossing(a, b) for a, b in combinations(self.models, 2)), *steps]
 
@@ -145,7 +146,7 @@ def size_curves(
     A point is a row of a board that has one section for each number of texts, so its figures are those of
     any row. Comparisons are paired over seeds and over test texts: a seed draws the same texts for all
     models, and those of a larger number contain those of a smaller one. All comparisons of models are one
-    family, all steps to more texts another (`benchmark.stats.verdicts.family`). Variances over draws are
+    family, the last steps to more texts another (`benchmark.stats.verdicts.family`). Variances over draws are
     borrowed along the sizes of two models, or the steps of one, but never become smaller by that: few texts
     vary more than many (a test simulates the errors of this).
     """
@@ -162,22 +163,19 @@ def size_curves(
     models, sizes = dict.fromkeys(model for model, _ in points), sorted({texts for _, texts in points})
     across = [[((a, n), (b, n)) for n in sizes] for a, b in combinations(models, 2)]
     along = [[((one, more), (one, fewer)) for fewer, more in pairwise(sizes)] for one in models]
+    last = {group[-1] for group in along if group}
+    steps = {couple: one for couple, one in _paired(along, values).items() if couple in last}
     comparisons: dict[Couple, Comparison] = {}
-    for groups in (across, along):
-        pairs = _paired(groups, values)
-        if pairs:
-            comparisons |= zip(
-                pairs,
-                family(
-                    paired_differences(list(pairs.values()), classes),
-                    [(one.n_seeds, one.n_seeds) for one in pairs.values()],
-                    margin=metric.margin,
-                    level=LEVEL,
-                    unsteady=[(points[a].unsteady, points[b].unsteady) for a, b in pairs],
-                    scale=scale_of(metric),
-                ),
-                strict=True,
-            )
+    for pairs in filter(None, (_paired(across, values), steps)):
+        found = family(
+            paired_differences(list(pairs.values()), classes),
+            [(one.n_seeds, one.n_seeds) for one in pairs.values()],
+            margin=metric.margin,
+            level=LEVEL,
+            unsteady=[(points[a].unsteady, points[b].unsteady) for a, b in pairs],
+            scale=scale_of(metric),
+        )
+        comparisons |= zip(pairs, found, strict=True)
     tags = {point: found[0].tags for point, found in runs.items() if found}
     return SizeCurves(
         board.rows[0].dataset,

@@ -55,31 +55,36 @@ def notes(curves: SizeCurves) -> list[str]:
     ]
     if curves.comparisons:
         steps = sum(a[0] == b[0] for a, b in curves.comparisons)
+        of_models = counted(len(curves.comparisons) - steps, "comparison")
         found.append(
-            "Verdicts are paired over draws and test texts, and corrected (Holm) for all "
-            f"{len(curves.comparisons) - steps} comparisons of models, and all {steps} steps to more texts"
+            f"Verdicts are paired over draws and test texts, and corrected (Holm) for {of_models} of models, "
+            f"and for {counted(steps, 'last step')} to more texts"
         )
     if curves.networks:
         found.append(
             "Early stopping of networks reads the labels of the whole validation split, and vocabularies are "
             "those of the whole training split; neither is in the number of texts"
         )
+    for model in curves.models:
+        how = [f"{n:,} ({one})" for (name, n), one in curves.scaled.items() if name == model]
+        if how:
+            found.append(f"{model}: its default is scaled to few texts: {', '.join(how)}")
     about: dict[str, list[Point]] = defaultdict(list)
     for point, row in curves.points.items():
-        if point in curves.scaled:
-            about[f"default scaled to few texts: {curves.scaled[point]}"].append(point)
         for note in row.notes:
             usual = note != protocol_note(row.protocol)
             about[note if usual else f"protocol {row.protocol}"].append(point)
-    return found + [f"{_where(points)}: {note}" for note, points in about.items()]
+    return found + [f"{_where(curves, points)}: {note}" for note, points in about.items()]
 
 
-def _where(points: list[Point]) -> str:
-    """Write points: ``nbsvm, 100 and 300 texts``."""
-    sizes: dict[str, list[str]] = defaultdict(list)
-    for model, texts in points:
-        sizes[model].append(f"{texts:,}")
-    return "; ".join(f"{model}, {' and '.join(found)} texts" for model, found in sizes.items())
+def _where(curves: SizeCurves, points: list[Point]) -> str:
+    """Write points: ``nbsvm, 100 and 300 texts``, or the model alone where it is about all of its points."""
+    parts = []
+    for model in dict.fromkeys(model for model, _ in points):
+        sizes = [f"{n:,}" for name, n in points if name == model]
+        every = len(sizes) == sum(name == model for name, _ in curves.points)
+        parts.append(model if every else f"{model}, {' and '.join(sizes)} texts")
+    return "; ".join(parts)
 
 
 def records(curves: SizeCurves) -> list[dict[str, Any]]:

@@ -71,8 +71,8 @@ function toolbar(parts) {
 function contents(parts, hard, sizes) {
   const entries = [
     ...parts.map((part) => [part.node.id, part.smoke ? `Smoke tests: ${part.title}` : part.title]),
-    ...(hard.length ? [[hard[0].id, "What all models get wrong"]] : []),
-    ...sizes.map((node) => [node.id, "By number of training texts"]), ["protocol", "How to read this page"]];
+    ...sizes.map((node) => [node.id, "By number of training texts"]),
+    ...(hard.length ? [[hard[0].id, "What all models get wrong"]] : []), ["protocol", "How to read this page"]];
   return el("ul", {}, ...entries.map(([id, text]) => el("li", {}, el("a", { href: `#${id}` }, named(text)))));
 }
 
@@ -120,8 +120,8 @@ function start() {
       el("ul", { class: "captions note" }, ...DATA.captions.map((line) => el("li", {}, named(line)))));
     const smoke = parts.filter((part) => part.smoke).map((part) => part.node);
     const real = parts.filter((part) => !part.smoke).map((part) => part.node);
-    if (parts.length) app.replaceChildren(toolbar(parts), ...real, ...hard, ...smoke, captions);
-    else app.append(el("p", { class: "empty" }, DATA.empty));
+    if (parts.length) app.replaceChildren(toolbar(parts), ...real, ...sizes, ...hard, ...smoke, captions);
+    else app.append(el("p", { class: "empty" }, DATA.empty), ...sizes);
     parts.flatMap((part) => part.entries).filter((entry) => opened.includes(entry.index)).forEach((entry) => entry.setOpen(true));
     document.getElementById("facts").textContent = [`${whole(DATA.rows.length)} ${DATA.rows.length === 1 ? "row" : "rows"}`,
       `${Number((100 * DATA.level).toFixed(2))} % intervals`, ...margins()].join(" · ");
