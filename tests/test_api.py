@@ -12,7 +12,7 @@ from benchmark import leaderboard as leaderboard_command
 from benchmark.api import UserError, compare, datasets, leaderboard, sweep
 from benchmark.cli.keywords import namespace
 
-COMMANDS = ("sweep", "leaderboard", "compare", "datasets")
+COMMANDS = ("sweep", "leaderboard", "compare", "curve", "datasets")
 MODELS = {"model": ["tfidf-logreg", "majority"], "dataset": "sample"}
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from ledgers import reads
 from processes import kill, of_kind, repeated, runs
-from waiting import until
 
 from benchmark import curve, leaderboard, ledger
 from benchmark.api import UserError
@@ -137,6 +136,7 @@ def test_final_runs_of_a_sweep_are_taken_where_they_are_the_same(copied_sweep, c
     assert [point[0] for point in data["sizeCurves"][0]["lines"][0]["points"]] == [40, 4000]
 
 
+@pytest.mark.long
 def test_killed_without_warning_it_goes_on_and_trains_nothing_twice(sample, tmp_path, monkeypatch, capsys):
     words = (*MODELS, *SIZES, "--seeds", "4")
     values = []
@@ -144,13 +144,13 @@ def test_killed_without_warning_it_goes_on_and_trains_nothing_twice(sample, tmp_
         (tmp_path / name).mkdir()
         monkeypatch.chdir(tmp_path / name)
         if name == "killed":
-            process = subprocess.Popen(
-                [sys.executable, "-m", "benchmark.curve", *words], stdout=subprocess.DEVNULL
-            )
-            until(lambda: len(of_kind(runs(), names.CURVE_RUN, "ok")) >= 5)
-            kill(process.pid)
-            process.wait()
-            assert len(of_kind(runs(), names.CURVE_RUN, "ok")) < 24
+            command = [sys.executable, "-m", "benchmark.curve", *words]
+            with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+                for line in process.stdout:
+                    if line.startswith("200 texts seed 1: ok"):
+                        break
+                kill(process.pid)
+            assert 0 < len(of_kind(runs(), names.CURVE_RUN, "ok")) < 24
         found = points(capsys, *words)
         assert repeated(runs(), names.CURVE_RUN) == {}
         assert not [run for run in runs() if run.info.status == "RUNNING"]
@@ -159,6 +159,7 @@ def test_killed_without_warning_it_goes_on_and_trains_nothing_twice(sample, tmp_
     assert values[0] == values[1]
 
 
+@pytest.mark.long
 def test_a_network_is_scaled_to_few_texts_and_says_so(sample, capsys):
     words = ("--model", "avg-pool", "--model", "nbsvm", "--dataset", "sample", "--sizes", "60,120")
     found = points(capsys, *words, "--seeds", 1, "--set", "avg-pool.epochs=2")
@@ -168,7 +169,7 @@ def test_a_network_is_scaled_to_few_texts_and_says_so(sample, capsys):
     assert found["nbsvm", 60]["scaled"] == ""
     run(*words, "--seeds", 1, "--set", "avg-pool.epochs=2", "--format", "md")
     printed = capsys.readouterr().out
-    assert "avg-pool: its default is scaled to few texts: 60 (batch\\_size 2" in printed
+    assert "avg-pool: its default is scaled to few texts: 60 (batch_size 2" in printed
     assert "Early stopping of networks reads the labels of the whole validation split" in printed
     run(*words, "--seeds", 1, "--dry-run")
     assert (
@@ -176,6 +177,7 @@ def test_a_network_is_scaled_to_few_texts_and_says_so(sample, capsys):
     )
 
 
+@pytest.mark.long
 def test_a_model_with_two_settings_is_two_lines_of_the_page(sample, capsys):
     from benchmark.tracking.store import StoreClient, resolve_uri
 
@@ -242,6 +244,7 @@ def test_as_a_function_it_is_a_value(finished, monkeypatch, capsys):
     assert list(planned.to_frame()["texts"]) == [40, 200]
 
 
+@pytest.mark.long
 def test_workers_give_what_this_process_does(finished, tmp_path, monkeypatch, capsys):
     expected = {
         (one["model"], one["texts"]): one["values"]

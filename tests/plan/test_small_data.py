@@ -7,7 +7,7 @@ import pytest
 from benchmark.data.dataset import Dataset
 from benchmark.models import MODELS
 from benchmark.models.source_description import describe
-from benchmark.plan.run_specs import make_plan, resolve_space
+from benchmark.plan.run_specs import make_plan, plan_finals, resolve_space
 from benchmark.plan.space import Space, get_budget
 from benchmark.spec.config import SmallData, SweepConfig
 
@@ -151,3 +151,45 @@ def test_ranges_of_a_user_are_bounded_in_their_own_steps(searched, texts, expect
     bounded = space.search.get("batch_size")
     assert (bounded and bounded.samples()) == expected
     assert space.default["batch_size"] == (expected[1] if expected else 8)
+
+
+def finals(model="avg-pool", drawn=None, texts=20_000, name="csv-reviews", **settings):
+    dataset = Dataset(
+        Path("x"), name, "0" * 32, ("a", "b"), {"train": texts, "validation": 400, "test": 5000}, 50, 9
+    )
+    common = {"budget": "curve", "trials": 1, "seeds": 3, "epochs": 40, "train_share": 1.0}
+    config = SweepConfig(**{**common, "small_data": SMALL, "train_examples": drawn, **settings})
+    return plan_finals(model, dataset, config)
+
+
+@pytest.mark.parametrize(
+    ("drawn", "expected"),
+    [
+        (100, {"batch_size": 2}),
+        (1000, {"batch_size": 32, "epochs": 50, "patience": 7}),
+        (12_000, {"batch_size": 256, "epochs": 41, "patience": 6}),
+        (13_000, {}),
+        (None, {}),
+    ],
+)
+def test_a_plan_of_finals_alone_is_scaled_to_what_is_drawn(drawn, expected):
+    plan, scaled = finals(drawn=drawn)
+    assert scaled == expected
+    spec = plan.final_specs(plan.default)[0]
+    assert spec.train_examples == drawn
+    values = {"batch_size": 512, "epochs": 40, "patience": 5} | expected
+    assert {name: getattr(spec.training, name) for name in values} == values
+    assert plan.space.search == {}
+
+
+def test_what_is_fixed_is_not_scaled_there_and_pipelines_never_are():
+    _, scaled = finals(drawn=1000, overrides={"batch_size": 64, "avg-pool.epochs": 3})
+    assert "batch_size" not in scaled
+    assert "epochs" not in scaled
+    assert finals("nbsvm", drawn=100)[1] == {}
+
+
+def test_finals_of_all_texts_are_the_default_tier_of_a_sweep():
+    plan, _ = finals()
+    sweep = planned(texts=20_000)
+    assert plan.final_specs(plan.default) == sweep.final_specs(sweep.default)

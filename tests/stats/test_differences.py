@@ -1,5 +1,6 @@
 """Differences of rows: their variance example by example, and the error rate of intervals by integration."""
 
+import dataclasses
 import itertools
 import math
 
@@ -8,7 +9,14 @@ import pytest
 from answer_tables import answers, two_systems
 from scipy import stats
 
-from benchmark.stats.differences import Differences, Runs, borrowing, differences, runs_of
+from benchmark.stats.differences import (
+    Differences,
+    Runs,
+    borrowing,
+    differences,
+    paired_differences,
+    runs_of,
+)
 
 
 def pair_of(a, b):
@@ -442,3 +450,21 @@ def test_runs_may_be_given_by_hand():
     pair = differences(rows, [0], [1])
     assert pair.seeds.ravel().tolist() == pytest.approx([2e-5, 2e-5])
     assert pair.freedom.ravel().tolist() == [30, 30]
+
+
+def test_paired_differences_leave_out_what_both_have_in_common():
+    generator = np.random.default_rng(0)
+    ease, draws = generator.normal(size=400), generator.normal(size=(6, 1))
+    a, b = (
+        (ease + draws + 0.1 * generator.normal(size=(6, 1)) + level > 0).astype(float) for level in (0.6, 0.4)
+    )
+    paired, alone = paired_differences([runs_of(a - b)]), pair_of(a, b)
+    assert paired.mean[0] == pytest.approx(alone.mean[0])
+    scores = (a - b).mean(axis=1)
+    assert paired.seeds.sum() == pytest.approx(scores.var(ddof=1) / 6)
+    assert paired.seeds.sum() < 0.1 * alone.seeds.sum()
+    assert paired.half_width(0.05)[0] < alone.half_width(0.05)[0]
+    # With one part that varies, the interval is that of Student's t.
+    whole = dataclasses.replace(paired, examples=np.zeros(1))
+    expected = stats.t.ppf(0.975, 5) * math.sqrt(scores.var(ddof=1) / 6)
+    assert whole.half_width(0.05)[0] == pytest.approx(expected)
