@@ -209,7 +209,7 @@ class Sweep:
         plan, trial = self.plan, self.plan.trial_spec(self.plan.default, 0)
         if trial.view:
             plan.dataset.tokenised(trial.view, self.display.line)
-        elif plan.model.prepare:
+        if plan.model.prepare:
             prepare = load_target(plan.model.prepare, "model")
             prepare([trial, *plan.final_specs(plan.default)], plan.dataset, self.display.line)
 

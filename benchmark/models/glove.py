@@ -18,6 +18,7 @@ from benchmark.support.errors import did_you_mean
 from benchmark.vectors.text_files import read_vectors
 
 RESOURCES = {"vectors": "benchmark.vectors.text_files:identify"}
+PREPARE = "benchmark.vectors.text_files:report_coverage"
 
 
 def build(

@@ -11,7 +11,7 @@ import os
 import re
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -22,8 +22,10 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ValidationError
 
 from benchmark.data.cache import cache_root
+from benchmark.data.dataset import Dataset
 from benchmark.data.files import stamp
-from benchmark.spec.config import Resource
+from benchmark.data.text import OOV
+from benchmark.spec.config import Resource, RunSpec
 from benchmark.support.errors import MissingResource, UserError, one_line
 
 _ENDINGS = ("", ".gz", ".zip")
@@ -186,6 +188,29 @@ def read_vectors(value: str, words: Sequence[str]) -> tuple[NDArray[np.float32],
         if place is not None and not found[place]:
             vectors[place], found[place] = _parse(numbers, f"{file}, line {line}"), True
     return vectors, found
+
+
+def report_coverage(specs: Sequence[RunSpec], dataset: Dataset, line: Callable[[str], None]) -> None:
+    """Say how many of the words and tokens that runs read have a vector.
+
+    Parameters
+    ----------
+    specs : sequence of RunSpec
+        Runs of one configuration, whose ``vectors`` name a file.
+    dataset : Dataset
+        Theirs.
+    line : callable
+        Gets what a person should know.
+    """
+    view, value = specs[0].view, str(specs[0].hparams["vectors"])
+    assert view is not None
+    found = read_vectors(value, dataset.vocabulary(view))[1]
+    ids = dataset.view("train", view).x
+    tokens = np.concatenate([[False] * (OOV + 1), found])[ids].sum() / max(1, np.count_nonzero(ids))
+    line(
+        f"{specs[0].model}: {value} has vectors of {found.sum() / max(1, len(found)):.1%} of the "
+        f"vocabulary's {len(found):,} words, which are {tokens:.1%} of the tokens of the training texts"
+    )
 
 
 def write_vectors(path: Path, words: Sequence[str], vectors: NDArray[np.float32]) -> None:

@@ -15,7 +15,7 @@ from benchmark.plan.space import find_space, load_space
 from benchmark.serving.mlflow_model import Servable
 from benchmark.spec.config import TRAIN_KEYS, VIEW_KEYS, RunSpec, TrainSettings, ViewSettings, seed_bundle
 from benchmark.training.train import train
-from benchmark.vectors.text_files import write_vectors
+from benchmark.vectors.text_files import report_coverage, write_vectors
 
 WORDS = ("tea", "coffee", "water", *(f"word{number}" for number in range(40)))  # three_classes has ten more
 
@@ -28,8 +28,8 @@ def vectors(tmp_path):
     return tmp_path / "v.txt"
 
 
-def run(dataset, vectors, folder, *, epochs=8, **hparams):
-    spec = RunSpec(
+def spec_of(dataset, vectors, epochs=8, **hparams):
+    return RunSpec(
         model="glove",
         dataset=dataset.name,
         dataset_digest=dataset.digest,
@@ -39,6 +39,10 @@ def run(dataset, vectors, folder, *, epochs=8, **hparams):
         hparams={"vectors": str(vectors), **hparams},
         seeds=seed_bundle(0, "search", 0),
     )
+
+
+def run(dataset, vectors, folder, *, epochs=8, **hparams):
+    spec = spec_of(dataset, vectors, epochs, **hparams)
     result = train(spec, dataset, ledger=folder / "ledger.jsonl", servable=folder / "served")
     assert (result.status, result.error) == ("ok", "")
     return result
@@ -74,6 +78,20 @@ def test_it_learns_and_tells_its_coverage(three_classes, vectors, tmp_path):
     result = run(three_classes, vectors, tmp_path)
     assert result.test_accuracy > 0.9
     assert result.reports == {"vector_coverage": pytest.approx(43 / 53)}
+
+
+def test_its_coverage_of_words_and_tokens_is_said_before_it_is_trained(three_classes, vectors):
+    spec, lines = spec_of(three_classes, vectors), []
+    report_coverage([spec], three_classes, lines.append)
+    view = three_classes.view("train", spec.view)
+    words = three_classes.vocabulary(spec.view)
+    known = {place + 2 for place, word in enumerate(words) if word in WORDS}
+    tokens = [token for row in np.asarray(view.x) for token in row if token]
+    share = 100 * sum(token in known for token in tokens) / len(tokens)
+    assert lines == [
+        f"glove: {vectors} has vectors of {100 * 43 / 53:.1f}% of the vocabulary's 53 words, which are "
+        f"{share:.1f}% of the tokens of the training texts"
+    ]
 
 
 @pytest.mark.long
