@@ -108,7 +108,7 @@ def test_no_board_counts_its_runs_and_the_page_has_a_panel(finished, monkeypatch
 
 def test_the_same_again_trains_nothing_and_more_seeds_only_add(sample, capsys):
     words = (*MODELS, "--sizes", "40,200")
-    first = points(capsys, *words, "--seeds", 2)
+    first = points(capsys, *words[:-1], "40", "200", "--seeds", 2)
     assert first["nbsvm", 40]["ci_low"] is None
     run(*words, "--seeds", 2)
     printed = capsys.readouterr().out

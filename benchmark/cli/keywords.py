@@ -68,7 +68,7 @@ def namespace(parser: argparse.ArgumentParser, given: Mapping[str, Any]) -> argp
 
 
 def _repeats(action: argparse.Action) -> bool:
-    return isinstance(action.default, list) or type(action).__name__ == "_AppendAction"
+    return isinstance(action.default, list) or isinstance(action, argparse._AppendAction)
 
 
 def _converted(name: str, action: argparse.Action, value: Any) -> Any:
