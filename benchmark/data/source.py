@@ -182,12 +182,9 @@ def get_source(name: str, options: SourceOptions) -> Source:
     UserError
         For an unknown name, with the nearest one, and for an option that has no meaning for this set.
     """
+    check_spelling(name)
     prefix, _, argument = name.partition(":")
     registered = name in DATASETS
-    if not registered and prefix not in PREFIXES:
-        raise _unknown(name)
-    if not registered and not argument.strip():
-        raise UserError(f"data set '{name}': expected {_SPELLINGS[prefix]}")
     kind = name if registered else prefix
     for option in options.given():
         if kind in _BUILT_IN and kind not in (takers := _TAKERS[option]):
@@ -200,6 +197,17 @@ def get_source(name: str, options: SourceOptions) -> Source:
     else:
         source = load_target(PREFIXES[prefix], "data set")(argument, options)
     return source
+
+
+def check_spelling(name: str) -> None:
+    """Raise `UserError`, with the nearest name, unless a data set is registered or of a known kind."""
+    prefix, _, argument = name.partition(":")
+    if name in DATASETS:
+        return
+    if prefix not in PREFIXES:
+        raise _unknown(name)
+    if not argument.strip():
+        raise UserError(f"data set '{name}': expected {_SPELLINGS[prefix]}")
 
 
 def own_files(spelling: str) -> bool:

@@ -22,6 +22,8 @@ Branch = Literal["search", "final", "sampler"]
 ClassWeight = Literal["none", "balanced"]
 Decision = Literal["argmax", "tuned"]
 Tokens = Literal["words", "unicode_words", "characters", "subwords"]
+Sampler = Literal["tpe", "random", "qmc", "gp", "cmaes", "grid"]
+Pruner = Literal["median", "hyperband", "percentile", "none"]
 
 _BRANCHES: dict[str, int] = {"search": 0, "final": 1, "sampler": 2}
 
@@ -366,8 +368,8 @@ class SweepConfig(Frozen):
     random_start: int = Field(default=10, ge=1)
     confirm: Confirmation | None = None
     small_data: SmallData | None = None
-    sampler: Literal["tpe", "random", "qmc", "gp", "cmaes", "grid"] = "tpe"
-    pruner: Literal["median", "hyperband", "percentile", "none"] = "median"
+    sampler: Sampler = "tpe"
+    pruner: Pruner = "median"
     precision: Precision | None = None
     overrides: dict[str, Scalar] = Field(default_factory=dict)
     seed: int = Field(default=0, ge=0)

@@ -300,7 +300,7 @@ def _schema_at(schema: dict[str, Any], loc: tuple[str | int, ...]) -> dict[str, 
     here = resolve(schema)
     for key in loc:
         tags = here.get("discriminator", {}).get("mapping", {})
-        inner = here.get("properties", {}).get(key) or here.get("additionalProperties")
+        inner = here.get("properties", {}).get(key) or here.get("additionalProperties") or here.get("items")
         inner = {"$ref": tags[key]} if key in tags else inner
         here = resolve(inner if isinstance(inner, dict) else {})
     return here
