@@ -119,7 +119,8 @@ def _list(options: SourceOptions) -> DataResult:
         for record in records
     ]
     lines.append(
-        "also: dir:PATH (a folder per class), csv:PATH (also TSV, JSON Lines, Parquet), hf:NAME, tfds:NAME"
+        "also: dir:PATH (a folder per class), csv:PATH (also TSV, JSON Lines, Parquet), hf:NAME, tfds:NAME, "
+        "sample:size=500,classes=4,imbalance=3,order=no (variations of sample)"
     )
     return DataResult(tuple(records), "\n".join(lines))
 

@@ -144,11 +144,18 @@ PREFIXES = {
     "csv": "benchmark.data.table:TableSource",
     "dir": "benchmark.data.folder:source",
     "hf": "benchmark.data.hugging_face:HuggingFaceSource",
+    "sample": "benchmark.data.sample:VariationSource",
     "tfds": "benchmark.data.tfds_source:TfdsSource",
 }
 """Factories ``(str, SourceOptions) -> Source`` of data sets spelled ``prefix:what``."""
 
-_SPELLINGS = {"csv": "csv:PATH", "dir": "dir:PATH", "hf": "hf:NAME", "tfds": "tfds:NAME"}
+_SPELLINGS = {
+    "csv": "csv:PATH",
+    "dir": "dir:PATH",
+    "hf": "hf:NAME",
+    "sample": "sample:size=500,…",
+    "tfds": "tfds:NAME",
+}
 _TAKERS = {
     "encoding": ("stack-overflow", "csv", "dir"),
     "quoting": ("csv",),
@@ -276,8 +283,8 @@ def experiment_name(name: str) -> str:
     Returns
     -------
     str
-        For ``dir:PATH``, ``csv:PATH``, ``hf:NAME`` and ``tfds:NAME`` a short name that is safe in file names
-        and in MLflow; any other name as it is.
+        For what is spelled with a prefix, as ``csv:PATH``, a short name that is safe in file names and in
+        MLflow; any other name as it is.
 
     Examples
     --------
@@ -291,6 +298,8 @@ def experiment_name(name: str) -> str:
         stem = argument.partition(":")[0]
     elif kind == "hf":
         stem = hub_stem(argument)
+    elif kind == "sample":
+        stem = ",".join(sorted(setting.strip() for setting in argument.split(",")))
     else:
         path = PurePath(os.path.abspath(Path(argument).expanduser()))  # noqa: PTH100 (links keep their name)
         stem = path.stem if kind == "csv" else path.name

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,12 +12,12 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
 from benchmark.data.source import check_spelling, experiment_name, is_path
-from benchmark.metrics.metric import get_metric
+from benchmark.metrics.metric import ranking_metrics
 from benchmark.models import MODELS
 from benchmark.plan.ranges import Value
 from benchmark.plan.space import Count, Positive, get_budget
 from benchmark.spec.config import Frozen, Precision, Pruner, Sampler
-from benchmark.support.errors import MissingResource, UserError
+from benchmark.support.errors import MissingResource, UserError, did_you_mean
 from benchmark.support.registry import is_file_target
 from benchmark.support.yaml_file import Located, problem, read_yaml, validate
 
@@ -98,9 +98,11 @@ class _SuiteFile(Frozen):
 
     @model_validator(mode="after")
     def _known(self) -> Self:
-        for key, check in (("metric", _check_metric), ("budget", get_budget)):
-            if (value := getattr(self, key)) is not None:
-                _check(check, value, key)
+        if self.metric is not None and self.metric not in (known := ranking_metrics()):
+            hint = did_you_mean(self.metric, known)
+            raise problem(f"'{self.metric}' is not a metric that drives a search; {hint}", "metric")
+        if self.budget is not None:
+            _check(get_budget, self.budget, "budget")
         for number, model in enumerate(self.models):
             if model != "all" and not is_file_target(model):
                 _check(MODELS.target, model, "models", number)
@@ -223,15 +225,11 @@ def suite_schema() -> str:
     return json.dumps({**head, **schema, "title": "Textbench suite"}, indent=2) + "\n"
 
 
-def _check(check: Any, value: str, *keys: str | int) -> None:
+def _check(check: Callable[[str], object], value: str, *keys: str | int) -> None:
     try:
         check(value)
     except UserError as error:
         raise problem(str(error), *keys) from None
-
-
-def _check_metric(name: str) -> None:
-    get_metric(name, to_rank=True)
 
 
 def _dataset_beside(folder: Path, dataset: str) -> str:

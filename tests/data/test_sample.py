@@ -12,8 +12,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
 from benchmark.data import sample
-from benchmark.data.source import SourceOptions
+from benchmark.data.source import SourceOptions, get_source
 from benchmark.data.text import tokenize
+from benchmark.support.errors import UserError
 
 # The rows of seed 0. Where they change on purpose, SAMPLE_VERSION has to be raised with this digest, since
 # caches and published figures are found by it.
@@ -220,3 +221,61 @@ def test_texts_look_like_reviews(rows: list[sample.Review]) -> None:
         assert "{" not in text
         assert text.isascii()
         assert all(re.fullmatch(r"[A-Z][^.!]+[.!]", sentence) for sentence in sentences(text)), text
+
+
+def variation(settings: str) -> list[sample.Review]:
+    source = sample.VariationSource(settings, SourceOptions())
+    return [sample.Review(row.split, row.text, row.label, row.label) for row in source.rows()]
+
+
+def test_a_variation_has_the_sizes_classes_and_imbalance_that_it_says() -> None:
+    rows = variation("size=800,classes=3,imbalance=4")
+    sizes = Counter(row.split for row in rows)
+    assert sizes == {"train": 800, "validation": 200, "test": 2000}
+    counts = Counter((row.split, row.label) for row in rows)
+    assert [counts["train", label] for label in range(3)] == [457, 229, 114]
+    assert counts["test", 0] / counts["test", 2] == pytest.approx(4, rel=0.01)
+
+
+def test_order_matters_in_a_variation_only_where_it_says_so() -> None:
+    accuracies = {}
+    for order in ("yes", "no"):
+        rows = variation(f"size=2000,order={order}")
+        train, test = of(rows, "train"), of(rows, "test")
+        words = CountVectorizer(analyzer=tokens)
+        model = LogisticRegression(C=0.1, max_iter=500)
+        model.fit(words.fit_transform(row.text for row in train), [row.label for row in train])
+        accuracies[order] = model.score(
+            words.transform(row.text for row in test), [row.label for row in test]
+        )
+    assert accuracies["no"] > 0.93
+    assert accuracies["yes"] < 0.8
+
+
+@pytest.mark.parametrize(
+    "pair", [("size=500", "size=600"), ("size=500", "size=500,seed=1"), ("classes=2", "order=yes")]
+)
+def test_variations_have_no_text_in_common(rows: list[sample.Review], pair: tuple[str, str]) -> None:
+    first, second = ({row.text for row in variation(settings)} for settings in pair)
+    assert not first & second
+    assert not first & {row.text for row in rows}
+
+
+def test_a_variation_is_the_same_in_whatever_order_it_is_spelled() -> None:
+    assert variation("size=200,classes=3") == variation("classes=3, size=200")
+    assert sample.VariationSource("size=200,classes=3", SourceOptions()).name == "sample-classes-3-size-200"
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ("clases=3", "'clases' is not a known key; did you mean 'classes'?"),
+        ("classes=1", "'classes' should be greater than or equal to 2, got '1'"),
+        ("size", "'size' has no value; expected for example sample:size=500,classes=4"),
+        ("size=500,size=600", "a setting is given twice"),
+    ],
+)
+def test_what_is_wrong_with_a_variation_is_one_line(settings: str, message: str) -> None:
+    with pytest.raises(UserError) as error:
+        get_source(f"sample:{settings}", SourceOptions())
+    assert str(error.value) == f"sample:{settings}: {message}"
