@@ -21,7 +21,7 @@ from benchmark.support.errors import Unfinished, UserError
 from benchmark.support.printable import printable, redacted
 from benchmark.support.process_state import process_state_kept
 from benchmark.support.signals import caller_survives
-from benchmark.sweep import PlannedSweeps, SweepResult
+from benchmark.sweep import PlannedSweeps, SuiteResult, SweepResult
 
 __all__ = [
     "BoardResult",
@@ -29,6 +29,7 @@ __all__ = [
     "CurveResult",
     "DataResult",
     "PlannedSweeps",
+    "SuiteResult",
     "SweepResult",
     "Unfinished",
     "UserError",
@@ -79,7 +80,7 @@ def _keywords_of(command: cli.Command, first: str) -> Callable[[Callable[[Namesp
 
 
 @_keywords_of(_sweep.main, "model")
-def sweep(options: Namespace) -> SweepResult | PlannedSweeps:
+def sweep(options: Namespace) -> SweepResult | SuiteResult | PlannedSweeps:
     """Search, then final runs on fresh seeds, then the board; the same call continues what was stopped."""
     with make_display(wording=str) as display:
         result = _sweep.run(options, display)

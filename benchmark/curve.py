@@ -122,6 +122,7 @@ def run(options: Namespace, display: Display) -> CurveResult | PlannedSweeps:
     sizes = list(chain.from_iterable(options.sizes))
     _check(options, sizes)
     from benchmark.data.prepare import choose_dataset
+    from benchmark.data.source import get_source
     from benchmark.driver.curve_points import measure, numbers_of_texts, plan_points
     from benchmark.driver.session import open_session
     from benchmark.driver.sweep_options import check_names
@@ -129,7 +130,9 @@ def run(options: Namespace, display: Display) -> CurveResult | PlannedSweeps:
 
     threads_asked()  # which every run reads from the environment
     source, config = cli.source_options(options), _config(options)
-    check_names(options.model, config, options.dataset, source)
+    check_names(options.model, config)
+    if options.dataset is not None:
+        get_source(options.dataset, source)
     display.line(f"{', '.join(options.model)}: reading the data set, or preparing it")
     dataset = choose_dataset(options.dataset, source, display.notice, display.line)
     points = plan_points(options.model, dataset, numbers_of_texts(sizes, dataset), config)

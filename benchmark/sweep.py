@@ -6,10 +6,10 @@ import json
 import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from benchmark.driver.sweep_driver import SweepTotals
     from benchmark.execution.cluster import RayOptions
     from benchmark.plan.run_specs import Plan
+    from benchmark.plan.suite import Suite
 
 _SESSION_OPTIONS = ("storage", "run_timeout", "recycle", "max_failures", "join")
 
@@ -48,6 +49,7 @@ def main(options: Namespace) -> int:
       python -m benchmark.sweep --model avg-pool --set embedding_dim=32 --trials 20 --seeds 5
       python -m benchmark.sweep --model path/to/file.py:build --dry-run
       python -m benchmark.sweep --model nbsvm --dataset csv:reviews.csv --folds 10
+      python -m benchmark.sweep --suite examples/suite.yaml
     """
     from benchmark.display.live import make_display
 
@@ -117,9 +119,56 @@ class PlannedSweeps(Result):
         return planned
 
 
+@dataclass(frozen=True, repr=False)
+class SuiteResult(Result):
+    """What sweeps of several data sets did this time, and the board of each with them.
+
+    Attributes
+    ----------
+    suite : str
+        Its name; "" where the data sets were named one by one.
+    results : dict of str to SweepResult
+        By the name of the data set in the suite.
+    left_out : dict of str to str
+        Why data sets are missing that are unavailable, by name.
+    """
+
+    suite: str
+    results: Mapping[str, SweepResult]
+    left_out: Mapping[str, str]
+
+    @property
+    def failed(self) -> int:
+        """How many of the runs failed or diverged that were trained now."""
+        return sum(result.failed for result in self.results.values())
+
+    @property
+    def records(self) -> Sequence[Mapping[str, Any]]:
+        """One for each sweep."""
+        return [{"name": name, **record} for name, one in self.results.items() for record in one.records]
+
+    @property
+    def text(self) -> str:
+        """What each board says, in a sentence or two."""
+        said = {name: "; ".join(one.board.board.summary) for name, one in self.results.items()}
+        lines = [f"{name}: {sentence or 'no result that counts'}" for name, sentence in said.items()]
+        return "\n".join([*lines, *(f"{name}: left out, {why}" for name, why in self.left_out.items())])
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """A data set, or its folds, and the plan of each model on it, or on each of them."""
+
+    name: str
+    datasets: Sequence[Dataset]
+    plans: Sequence[Sequence[Plan]]
+
+
 def run(
-    options: Namespace, display: Display, show: Callable[[SweepResult, Session], None] | None = None
-) -> SweepResult | PlannedSweeps | None:
+    options: Namespace,
+    display: Display,
+    show: Callable[[SweepResult | SuiteResult, Session], None] | None = None,
+) -> SweepResult | SuiteResult | PlannedSweeps | None:
     """Carry out sweeps, or plan them where `dry_run` says so.
 
     Parameters
@@ -133,39 +182,78 @@ def run(
 
     Returns
     -------
-    SweepResult or PlannedSweeps or None
+    SweepResult or SuiteResult or PlannedSweeps or None
         None where the tracking store does not answer; results wait in the spool then.
     """
-    check_together(options)
-    display.line(f"{', '.join(options.model)}: reading the data set, or preparing it")
-    from benchmark.data.prepare import choose_dataset, choose_folds
-    from benchmark.plan.run_specs import make_plan
-    from benchmark.search.samplers import make_sampler
+    from benchmark.driver.suites import asked_suite, options_of
+
+    suite = asked_suite(options)
+    asked = options_of(suite, options)
+    first = asked[0]
+    check_together(first, len(asked))
+    what = "the data set" if len(asked) == 1 else f"each of {len(asked)} data sets"
+    display.line(f"{', '.join(first.model)}: reading {what}, or preparing it")
     from benchmark.training.devices import threads_asked
 
     threads_asked()  # which every run reads from the environment
-    config = sweep_config(options)
-    models = _model_names(options.model)
-    if options.space and len(models) > 1:
-        raise UserError("one file belongs to one model; sweep the models one by one", setting="space")
-    space_file = Path(options.space) if options.space else None
-    source = cli.source_options(options)
-    check_names(models, config, options.dataset, source, space_file)
-    make_sampler(options.sampler, 0, 0)
-    shown = display.notice, display.line
-    if options.folds is None:
-        datasets = [choose_dataset(options.dataset, source, *shown)]
-    else:
-        datasets = choose_folds(options.dataset, source, options.folds, *shown)
-    plan = partial(make_plan, config=config, space_file=space_file)
-    plans = [_plans(models, options.model, partial(plan, dataset=datasets[0]), display)]
-    planned = [one.model.name for one in plans[0]]
-    plans += [_plans(planned, planned, partial(plan, dataset=one), display) for one in datasets[1:]]
-    _say_lopsided(plans[0], display)
+    _check_models(first, suite)
+    for place, one in enumerate(asked):
+        with suite.at("datasets", place):
+            _check_source(one)
+    entries: list[_Entry] = []
+    left_out: dict[str, str] = {}
+    models = None  # as many as can be planned on the first
+    for place, one in enumerate(asked):
+        with suite.at("datasets", place):
+            try:
+                datasets = _read(one, display)
+            except MissingResource as error:
+                if options.suite is None:
+                    raise
+                left_out[suite.datasets[place].name] = str(error)
+                display.notice(f"left out of the suite: {error}")
+                continue
+            digest = datasets[0].digest
+            if same := next((entry.name for entry in entries if entry.datasets[0].digest == digest), None):
+                raise UserError(f"{one.dataset}: its texts are those of '{same}'; leave one of them out")
+            plans = _planned(one, models, datasets, display)
+            entries.append(_Entry(suite.datasets[place].name, datasets, plans))
+        models = [plan.model.name for plan in entries[0].plans[0]]
+        _say_lopsided(entries[-1].plans[0], display)
+    if not entries:
+        reason = f"none of its data sets is available: {'; '.join(left_out.values())}"
+        raise UserError(reason, setting="suite", value=options.suite)
     if options.dry_run:
-        return _dry_run(plans[0], display, options.folds)
-    with _cluster(options) as ray:
-        return _run(plans, datasets, options, display, ray, show)
+        return _dry_run([plan for entry in entries for plan in entry.plans[0]], display, first.folds)
+    with _cluster(first) as ray:
+        combined = partial(SuiteResult, suite.name, left_out=left_out) if len(asked) > 1 else None
+        return _run(entries, first, display, ray, show, combined)
+
+
+def _read(options: Namespace, display: Display) -> list[Dataset]:
+    """Prepare the data set, or its folds."""
+    from benchmark.data.prepare import choose_dataset, choose_folds
+
+    source = cli.source_options(options)
+    if options.folds is None:
+        return [choose_dataset(options.dataset, source, display.notice, display.line)]
+    return choose_folds(options.dataset, source, options.folds, display.notice, display.line)
+
+
+def _planned(
+    options: Namespace, models: Sequence[str] | None, datasets: Sequence[Dataset], display: Display
+) -> list[list[Plan]]:
+    """Plan the models on a data set or its folds: those that are named, or of ``all`` those that can be."""
+    from benchmark.plan.run_specs import make_plan
+
+    space_file = Path(options.space) if options.space else None
+    plan = partial(make_plan, config=sweep_config(options), space_file=space_file)
+    asked = options.model if models is None else models
+    plans: list[list[Plan]] = []
+    for dataset in datasets:
+        plans.append(_plans(_model_names(asked), asked, partial(plan, dataset=dataset), display))
+        asked = [one.model.name for one in plans[0]]
+    return plans
 
 
 def _say_lopsided(plans: Sequence[Plan], display: Display) -> None:
@@ -219,33 +307,59 @@ def _plans(
     return plans
 
 
+def _check_models(options: Namespace, suite: Suite) -> None:
+    """Find out what is misspelt before any data is prepared."""
+    from benchmark.search.samplers import make_sampler
+
+    models = _model_names(options.model)
+    if options.space and len(models) > 1:
+        raise UserError("one file belongs to one model; sweep the models one by one", setting="space")
+    check_names(models, sweep_config(options), Path(options.space) if options.space else None, suite.at)
+    make_sampler(options.sampler, 0, 0)
+
+
+def _check_source(options: Namespace) -> None:
+    """Find out what is misspelt of a data set before any is prepared; one that is missing is found later."""
+    from benchmark.data.source import get_source
+
+    if options.dataset is not None:
+        with suppress(MissingResource):
+            get_source(options.dataset, cli.source_options(options))
+
+
 def _run(
-    plans: Sequence[Sequence[Plan]],
-    datasets: Sequence[Dataset],
+    entries: Sequence[_Entry],
     options: Namespace,
     display: Display,
     ray: RayOptions | None,
-    show: Callable[[SweepResult, Session], None] | None,
-) -> SweepResult | None:
-    """Sweep all models on a data set, or on each of its folds."""
+    show: Callable[[SweepResult | SuiteResult, Session], None] | None,
+    combined: Callable[[Mapping[str, SweepResult]], SuiteResult] | None,
+) -> SweepResult | SuiteResult | None:
+    """Sweep all models on each data set, or on each of its folds."""
     from benchmark.driver.session import open_session
+    from benchmark.driver.suites import sweep_all
     from benchmark.training.devices import check_device
 
     settings = {name: getattr(options, name) for name in _SESSION_OPTIONS}
-    workers = _number_of_workers(options, plans[0][-1], display)
+    workers = _number_of_workers(options, entries[0].plans[0][-1], display)
     if ray is None:
         check_device(options.device)
+    plans = [plan for entry in entries for of_data in entry.plans for plan in of_data]
     with open_session(
         cli.RUNS, options.tracking_uri, display, workers=workers, ray=ray, spread=True, **settings
     ) as session:
-        outcomes = _sweep_all(plans, session)
+        outcomes = iter(sweep_all(plans, session, few_first=combined is not None))
         display.close()
         if not session.deliver():
             return None
-        result = _result(outcomes, datasets, session)
+        results = {}
+        for entry in entries:
+            own = list(islice(outcomes, sum(map(len, entry.plans))))
+            results[entry.name] = _result(own, entry.datasets, session)
+        result = combined(results) if combined else results[entries[0].name]
         if show is not None:
             show(result, session)
-        session.check_refused(*chain.from_iterable(plans))
+        session.check_refused(*plans)
     return result
 
 
@@ -269,22 +383,6 @@ def _number_of_workers(options: Namespace, most_expensive: Plan, display: Displa
     return workers
 
 
-def _sweep_all(plans: Sequence[Sequence[Plan]], session: Session) -> list[SweepTotals]:
-    """Carry out all sweeps, one after another, those of a data set by the same workers."""
-    from benchmark.driver.sweep_driver import Sweep
-
-    totals = []
-    with ExitStack() as stack:
-        # All that has to be read is read now: the tracking store may be gone for a while later.
-        sweeps = [
-            [stack.enter_context(closing(Sweep(plan, session))) for plan in of_data] for of_data in plans
-        ]
-        for of_data, opened in zip(plans, sweeps, strict=True):
-            with closing(session.engine(*of_data)) as engine:
-                totals += [sweep.run(engine) for sweep in opened]
-    return totals
-
-
 def _result(outcomes: Sequence[SweepTotals], datasets: Sequence[Dataset], session: Session) -> SweepResult:
     """Read the board and the best of the models that are kept, and leave the board in MLflow."""
     from benchmark.board.stored_board import read_board
@@ -304,23 +402,24 @@ def _result(outcomes: Sequence[SweepTotals], datasets: Sequence[Dataset], sessio
     return SweepResult(tuple(outcomes), dataset.name, BoardResult(board), uri)
 
 
-def _show(result: SweepResult, session: Session, options: Namespace) -> None:
-    """Print the board, and how to use the best of the models that are kept."""
+def _show(result: SweepResult | SuiteResult, session: Session, options: Namespace) -> None:
+    """Print the board, and how to use the best of the models that are kept; or what each board says."""
     from benchmark.report.tables import to_table
     from benchmark.support.printable import redacted
 
-    board = result.board.board
+    if isinstance(result, SuiteResult):
+        if options.json:
+            records = [{"name": name, **_record(one)} for name, one in result.results.items()]
+            record = {"suite": result.suite, "left_out": result.left_out, "datasets": records}
+            print(json.dumps(record, indent=1))
+        else:
+            cli.say(f"\n{result.text}\nThe board of each: python -m benchmark.leaderboard --dataset NAME")
+        return
     if options.json:
-        record = {
-            "dataset": result.dataset,
-            "sweeps": result.records,
-            "model_uri": result.model_uri,
-            "board": board.model_dump(mode="json"),
-        }
-        print(json.dumps(record, indent=1))
+        print(json.dumps(_record(result), indent=1))
         return
     print()
-    print(to_table(board, width=cli.terminal_width(), color=sys.stdout.isatty()))
+    print(to_table(result.board.board, width=cli.terminal_width(), color=sys.stdout.isatty()))
     if result.model_uri:
         store = ["--tracking-uri", redacted(session.uri)] if options.tracking_uri else []
         command = (
@@ -328,6 +427,15 @@ def _show(result: SweepResult, session: Session, options: Namespace) -> None:
         )
         print(f"Label texts with the best model of this sweep: {command}")
     print("Compare the runs in the MLflow UI with: python -m benchmark.ui")
+
+
+def _record(result: SweepResult) -> dict[str, Any]:
+    return {
+        "dataset": result.dataset,
+        "sweeps": result.records,
+        "model_uri": result.model_uri,
+        "board": result.board.board.model_dump(mode="json"),
+    }
 
 
 def _publish(
@@ -370,6 +478,13 @@ def _dry_run(plans: Sequence[Plan], display: Display, folds: int | None) -> Plan
     lines = [line for plan, cost in zip(plans, costs, strict=True) for line in _planned_lines(plan, cost)]
     records = [_planned_record(plan, cost) for plan, cost in zip(plans, costs, strict=True)]
     record: dict[str, Any] = {"plan": records}
+    if len({plan.dataset.digest for plan in plans}) > 1:
+        most = sum(cost.search_seconds + cost.final_seconds for cost in costs)
+        least = sum(cost.least_seconds for cost in costs)
+        lines.append(
+            f"all {len(plans)} sweeps: at most {_duration(most)} in one process, {_duration(least)} if early "
+            "stopping ends each run as soon as it may"
+        )
     if folds:
         record["folds"] = folds
         lines.append(f"{folds} folds: all of it {folds} times")

@@ -37,7 +37,8 @@ def test_keywords_become_what_the_parser_makes_of_options():
     words = ["--model", "lstm", "--trials", "3", "--set", "units=8", "--join", "--timeout", "2.5"]
     typed = vars(parser.parse_args(words))
     given = {"model": "lstm", "trials": 3, "set": {"units": 8}, "join": True, "timeout": 2.5}
-    assert {**typed, "arguments": []} == vars(namespace(parser, given))
+    flags = ["--model", "--trials", "--set", "--join", "--timeout"]
+    assert {**typed, "arguments": flags} == vars(namespace(parser, given))
     assert vars(namespace(parser, {"model": ["lstm"], "trials": None}))["trials"] is None
 
 
@@ -53,8 +54,9 @@ def test_keywords_become_what_the_parser_makes_of_options():
         (lambda: sweep("lstm", device="gpus"), "`device`: 'gpus' is not a device; did you mean 'gpu'?"),
         (lambda: sweep("lstm", study="a", model="gru"), "`model`: is given twice"),
         (lambda: sweep("lstmm"), "there is no model named 'lstmm'; did you mean 'lstm'?"),
-        (lambda: sweep([]), "`model` []: expected one at least"),
-        (lambda: sweep(), "the keyword `model` is missing"),
+        (lambda: sweep([]), "name a model by `model`, or a file that names models and data sets by `suite`"),
+        (lambda: sweep(), "name a model by `model`, or a file that names models and data sets by `suite`"),
+        (lambda: compare(), "the keyword `a` is missing"),
         (lambda: sweep("lstm", data_dir="nowhere"), "`data_dir` nowhere: there is no such folder"),
         (lambda: sweep("lstm", "sample"), "without its name goes only `model`; give keywords"),
         (lambda: leaderboard(format="md"), "`format` md: goes with `output`"),

@@ -342,7 +342,7 @@ WRONG = [
     (["--model", "lstm", "--tracking-uri", "file:///tmp/x"], "MLflow no longer keeps runs in plain folders"),
     (["--model", "lstm", "--timeout", "0"], "expected a number above 0"),
     (["--model", "lstm", "--validation-share", "1.5", "--dataset", "imdb"], "expected less than 1"),
-    ([], "the following arguments are required: --model"),
+    ([], "name a model by --model, or a file that names models and data sets by --suite"),
 ]
 
 

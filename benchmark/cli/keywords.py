@@ -58,7 +58,8 @@ def namespace(parser: argparse.ArgumentParser, given: Mapping[str, Any]) -> argp
     actions = _actions(parser)
     if unknown := next((name for name in given if name not in actions), None):
         raise UserError(f"there is no keyword `{unknown}`; {did_you_mean(unknown, actions)}")
-    values: dict[str, Any] = dict.fromkeys(("debug", "json"), False) | {"arguments": []}
+    typed = [f"--{name.replace('_', '-')}" for name, value in given.items() if value is not None]
+    values: dict[str, Any] = dict.fromkeys(("debug", "json"), False) | {"arguments": typed}
     for name, action in actions.items():
         value = given.get(name)
         if value is None and action.required and action.nargs != "?":

@@ -61,6 +61,12 @@ def one_of(name: str, what: str, choices: tuple[str, ...], default: str) -> Opti
     return option(name, f"{', '.join(choices)} (default: {default})", Choice(what, choices), default=default)
 
 
+def was_given(options: argparse.Namespace, name: str) -> bool:
+    """Return whether an option was typed, or given as a keyword, whatever its value."""
+    flag = f"--{name.replace('_', '-')}"
+    return any(word.partition("=")[0] == flag for word in options.arguments)
+
+
 def switch(name: str, help: str) -> Option:
     """Return an option without a value."""
     return name, {"action": "store_true", "help": help}

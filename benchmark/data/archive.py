@@ -17,7 +17,7 @@ from benchmark.data.cache import cache_root, disk_is_full
 from benchmark.data.files import check_encoding, fingerprint, stamp
 from benchmark.data.folder import FolderSource
 from benchmark.data.source import Row, SourceOptions, experiment_name, validation_share
-from benchmark.support.errors import UserError, one_line
+from benchmark.support.errors import MissingResource, UserError, one_line
 from benchmark.support.files import written_whole
 from benchmark.support.printable import redacted
 from benchmark.support.retries import reachable
@@ -53,7 +53,7 @@ def download(url: str, path: Path, most_bytes: int, instead: str) -> None:
     parts = urlsplit(url)
     host, shown = parts.hostname or "", redacted(url)
     if not reachable(host, parts.port or (443 if parts.scheme == "https" else 80)):
-        raise UserError(f"{shown} cannot be fetched: {host} cannot be reached from here; {instead}")
+        raise MissingResource(f"{shown} cannot be fetched: {host} cannot be reached from here; {instead}")
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         with (
@@ -71,7 +71,8 @@ def download(url: str, path: Path, most_bytes: int, instead: str) -> None:
     except (OSError, http.client.HTTPException, ValueError) as error:
         if disk_is_full(error):
             raise
-        raise UserError(f"{shown} cannot be fetched ({one_line(error, named=True)}); {instead}") from error
+        reason = one_line(error, named=True)
+        raise MissingResource(f"{shown} cannot be fetched ({reason}); {instead}") from error
 
 
 def unpack(archive: Path, folder: Path, without: Sequence[str] = ()) -> None:

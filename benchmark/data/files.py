@@ -12,7 +12,7 @@ from functools import partial
 from itertools import chain
 from pathlib import Path
 
-from benchmark.support.errors import UserError, did_you_mean, file_errors
+from benchmark.support.errors import MissingResource, UserError, did_you_mean, file_errors
 
 _KNOWN = ("utf-8", "latin-1", "cp1252", "utf-16", "ascii", "iso-8859-15", "koi8-r", "shift_jis", "gb18030")
 _SPECIAL = {"undefined", "idna", "punycode", "unicode-escape", "raw-unicode-escape", "utf-7"}
@@ -208,7 +208,7 @@ def folder_digest(folder: Path) -> str:
     return content_digest((path, path.relative_to(folder).as_posix()) for path in files)
 
 
-def missing(spelling: str, path: Path, what: str) -> UserError:
+def missing(spelling: str, path: Path, what: str) -> MissingResource:
     """Return the error for a path that is not there, with the nearest one beside it."""
     try:
         beside = [entry.name for entry in path.absolute().parent.iterdir()]
@@ -216,4 +216,4 @@ def missing(spelling: str, path: Path, what: str) -> UserError:
         beside = []
     close = difflib.get_close_matches(path.name, beside, n=1, cutoff=0.6)
     hint = f"; did you mean '{path.with_name(close[0])}'?" if close else ""
-    return UserError(f"{spelling}: there is no such {what}{hint}")
+    return MissingResource(f"{spelling}: there is no such {what}{hint}")

@@ -21,7 +21,7 @@ from benchmark.data.files import fingerprint, stamp
 from benchmark.data.records import Record, Table
 from benchmark.data.source import SPLITS, SourceOptions, is_path, split_of
 from benchmark.data.table import Columns, RecordsSource
-from benchmark.support.errors import UserError, one_line
+from benchmark.support.errors import MissingResource, UserError, one_line
 from benchmark.support.retries import reachable
 
 _NAME = re.compile(r"(?P<name>[^@:]+)(?:@(?P<revision>[^@:]+))?(?::(?P<config>[^@:/]+))?")
@@ -104,7 +104,7 @@ class HuggingFaceSource(RecordsSource):
         if path.is_file():
             raise self.error(f"this is a file; to read a table write csv:{self._name}")
         if self._folder is None and is_path(self._name):
-            raise self.error("there is no such folder")
+            raise self.error("there is no such folder", MissingResource)
         if self._folder is not None and self._revision is not None:
             raise self.error(f"a folder has no revisions; leave out '@{self._revision}'")
 
@@ -166,7 +166,8 @@ class HuggingFaceSource(RecordsSource):
         except ImportError as error:
             raise self.error(
                 "the library datasets, which reads it, is missing here; install it with: pip install "
-                "'textbench[hf]'"
+                "'textbench[hf]'",
+                MissingResource,
             ) from error
         disable_progress_bars()
         logging.set_verbosity_error()
@@ -185,7 +186,8 @@ class HuggingFaceSource(RecordsSource):
             except ConnectionError as error:
                 raise self.error(
                     f"cannot be fetched: {host} cannot be reached from here, and the library datasets has no "
-                    "copy in its cache; name a folder that has the files, as hf:./folder"
+                    "copy in its cache; name a folder that has the files, as hf:./folder",
+                    MissingResource,
                 ) from error
 
     @contextmanager

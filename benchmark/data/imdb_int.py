@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from benchmark.data.files import fingerprint, stamp
 from benchmark.data.source import Row, SourceOptions
-from benchmark.support.errors import UserError, one_line
+from benchmark.support.errors import MissingResource, UserError, one_line
 
 PAD, START, UNK, UNUSED = range(4)
 INDEX_FROM = 3
@@ -60,7 +60,7 @@ class ImdbIntSource:
         for path, file in zip((_ARRAYS, _WORDS), self._files, strict=True):
             if self._folder is None or not file.is_file():
                 where = "no folder was given" if self._folder is None else f"{self._folder} lacks {path}"
-                raise UserError(
+                raise MissingResource(
                     f"data set 'imdb-int' needs {_ARRAYS} and {_WORDS} below `data_dir`: {where}; they are "
                     "the files of keras.datasets.imdb (load_data and get_word_index fetch them)"
                 )

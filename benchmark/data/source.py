@@ -452,9 +452,9 @@ class FileSource:
         self.notices: list[str] = []
         self.test_drawn = False
 
-    def error(self, message: str) -> UserError:
+    def error(self, message: str, kind: type[UserError] = UserError) -> UserError:
         """Return an error about this data set."""
-        return UserError(f"{self.spelling}: {message}")
+        return kind(f"{self.spelling}: {message}")
 
     def note(self, message: str) -> None:
         """Add to the notices."""

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from benchmark.data.files import decode, fingerprint, stamp
 from benchmark.data.source import SPLITS, FileSource, Row, SourceOptions, split_of
 from benchmark.data.table import find_columns
-from benchmark.support.errors import UserError, did_you_mean, one_line
+from benchmark.support.errors import MissingResource, UserError, did_you_mean, one_line
 from benchmark.support.retries import reachable
 from benchmark.support.tensorflow_setup import quiet_tensorflow
 
@@ -132,7 +132,7 @@ class TfdsFiles(FileSource):
                 f"TensorFlow Datasets has no '{self._set}', and {self._folders[0]} holds none; {hint}"
             )
         if not self.reachable():
-            raise UserError(
+            raise MissingResource(
                 f"data set '{self.spelling}' cannot be fetched: {self._host[0]} cannot be reached from "
                 f"here; give a folder that holds tensorflow_datasets/{self._set} with `data_dir`, or use "
                 "`dataset` sample"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Self
@@ -12,6 +13,16 @@ from benchmark.support.printable import printable
 
 _BARS = "▁▂▃▄▅▆▇█"
 _ASCII_BARS = "_.-=+*#@"
+
+
+@dataclass(frozen=True)
+class SuitePlanned:
+    """Sweeps of several data sets follow: the runs that are left, as far as known, by model and data set.
+
+    Each sweep may start and end several times, with more seeds each time.
+    """
+
+    left: Mapping[tuple[str, str], int]
 
 
 @dataclass(frozen=True)
@@ -102,13 +113,17 @@ class RunEnded:
 
 @dataclass(frozen=True)
 class SweepEnded:
-    """A sweep has finished; there is no such event for one that had nothing to do."""
+    """A sweep has finished, but for some runs that are left for later.
+
+    There is no such event for one that had nothing to do.
+    """
 
     model: str
     seconds: float
+    left: int = 0
 
 
-Event = SweepStarted | FinalsPlanned | RunStarted | EpochEnded | RunEnded | SweepEnded
+Event = SuitePlanned | SweepStarted | FinalsPlanned | RunStarted | EpochEnded | RunEnded | SweepEnded
 
 
 class Display:
@@ -228,6 +243,65 @@ class SweepState:
         trial = sum(trials) / len(trials) if trials else 0.0
         final = sum(finals) / len(finals) if finals else max(trials)
         return (left["search"] * trial + left["final"] * final) / self._workers
+
+
+class SuiteState:
+    """What is left of sweeps on several data sets.
+
+    Parameters
+    ----------
+    planned : SuitePlanned
+        The sweeps.
+    clock : callable
+        Returns seconds.
+
+    Attributes
+    ----------
+    left : dict of (str, str) to int
+        Runs that are still to be done, by model and data set.
+    done : int
+        Runs that have finished.
+    """
+
+    def __init__(self, planned: SuitePlanned, clock: Callable[[], float] = time.monotonic) -> None:
+        self.left = {(printable(model), printable(data)): n for (model, data), n in planned.left.items()}
+        self.done = 0
+        self._clock, self._last, self._current = clock, clock(), ("", "")
+        self._seconds: dict[str, list[float]] = {}
+
+    def update(self, event: Event) -> None:
+        """Note what has happened."""
+        if isinstance(event, SweepStarted):
+            self._current = printable(event.model), printable(event.dataset)
+        elif isinstance(event, SweepEnded):
+            self.left[self._current] = event.left
+        elif isinstance(event, RunEnded) and event.status != "interrupted":
+            now = self._clock()
+            self._seconds.setdefault(self._current[0], []).append(now - self._last)
+            self._last, self.done = now, self.done + 1
+            self.left[self._current] = max(0, self.left.get(self._current, 0) - 1)
+
+    def seconds_left(self) -> float | None:
+        """Estimate the time to the end, None before the first run has finished.
+
+        Notes
+        -----
+        Runs still to be done times the mean time between two ends of runs of their model, or of any where
+        there are none yet: that has the share of workers in it, and what is done beside training.
+        """
+        if not self.done:
+            return None
+        anyone = sum(map(sum, self._seconds.values())) / self.done
+        means = {model: sum(own) / len(own) for model, own in self._seconds.items()}
+        return sum(runs * means.get(model, anyone) for (model, _), runs in self.left.items())
+
+    def text(self) -> str:
+        """Write how far all of it is: ``3 of 8 sweeps, 41 of 90 runs, 12 min left of all``."""
+        sweeps, complete = len(self.left), sum(not runs for runs in self.left.values())
+        runs = self.done + sum(self.left.values())
+        text = f"{complete} of {sweeps} sweeps, {self.done} of {runs} runs"
+        left = self.seconds_left()
+        return f"{text}, {roughly(left)} left of all" if left else text
 
 
 def params_text(params: Mapping[str, object], default: Mapping[str, object] | None) -> str:

@@ -17,6 +17,8 @@ from benchmark.display.events import (
     RunEnded,
     RunStarted,
     RunState,
+    SuitePlanned,
+    SuiteState,
     SweepEnded,
     SweepStarted,
     SweepState,
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 _COLORS = {"ok": "green", "pruned": "dim", "running": "cyan"}
 _TITLES = {"search": ("search", "val"), "final": ("final runs", "test")}
 _SHORT = {"accuracy": "acc."}
+_LEAST_OF_A_SWEEP = 8  # lines that are shown of it before there is a table of all sweeps
 
 
 class PlainDisplay(Display):
@@ -50,6 +53,7 @@ class PlainDisplay(Display):
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._state: SweepState | None = None
+        self._suite: SuiteState | None = None
 
     def notice(self, text: str) -> None:
         """Write the text between two rules, each line of it marked."""
@@ -64,6 +68,10 @@ class PlainDisplay(Display):
 
     def show(self, event: Event) -> None:
         """Write what is to be done, a line for each run that ends, and how long all took."""
+        if isinstance(event, SuitePlanned):
+            self._suite = SuiteState(event)
+        elif self._suite is not None:
+            self._suite.update(event)
         if isinstance(event, SweepStarted):
             self._state = SweepState(event)
             total, done = event.total, event.done
@@ -72,7 +80,8 @@ class PlainDisplay(Display):
             by = "" if event.metric == "accuracy" else f", by {event.metric}"
             self.line(f"{event.model} on {event.dataset} (study {event.study}{by}): {trials}{finals}")
         elif isinstance(event, SweepEnded):
-            self.line(f"{event.model}: done in {duration(event.seconds)}")
+            suite = "" if self._suite is None else f" ({self._suite.text()})"
+            self.line(f"{event.model}: done in {duration(event.seconds)}{suite}")
             self._state = None
         elif self._state is not None:
             self._state.update(event)
@@ -110,6 +119,7 @@ class LiveDisplay(Display):
         self._console = console
         self._live: Live | None = None
         self._state: SweepState | None = None
+        self._suite: SuiteState | None = None
         # The table is drawn by a thread of rich while the driver changes what it shows.
         self._lock = threading.Lock()
 
@@ -134,13 +144,24 @@ class LiveDisplay(Display):
         self._console.print(Text(printable(self.wording(text), keep="\n")))
 
     def show(self, event: Event) -> None:
-        """Renew the table; it appears with the first run, as there may be none."""
+        """Renew the table; it appears with the first run, as there may be none.
+
+        That of a sweep stays when it ends; on several data sets there is one for all sweeps.
+        """
+        with self._lock:
+            if isinstance(event, SuitePlanned):
+                self._suite = SuiteState(event)
+            elif self._suite is not None:
+                self._suite.update(event)
         if isinstance(event, SweepStarted):
-            self.close()
-            self._state = SweepState(event)
+            if self._suite is None:
+                self.close()
+            with self._lock:
+                self._state = SweepState(event)
         elif isinstance(event, SweepEnded):
-            self.close()
-            self.line(f"{event.model}: done in {duration(event.seconds)}")
+            if self._suite is None:
+                self.close()
+                self.line(f"{event.model}: done in {duration(event.seconds)}")
         elif self._state is not None:
             with self._lock:
                 self._state.update(event)
@@ -171,7 +192,7 @@ class LiveDisplay(Display):
         width, height = self._console.size
         ascii_only = not self._console.encoding.lower().startswith("utf")
         with self._lock:
-            return view(self._state, width, height, ascii_only=ascii_only)
+            return view(self._state, width, height, ascii_only=ascii_only, suite=self._suite)
 
 
 class NotebookDisplay(LiveDisplay):
@@ -209,7 +230,7 @@ class NotebookDisplay(LiveDisplay):
         from rich.console import Console
 
         console = Console(file=io.StringIO(), width=100, record=True, force_jupyter=False)
-        console.print(view(self._state, 100, 24))
+        console.print(view(self._state, 100, 24, suite=self._suite))
         text = console.export_text(clear=False)
         page = console.export_html(inline_styles=True, code_format="<pre>{code}</pre>")
         self._shown.update({"text/plain": text, "text/html": page}, raw=True)
@@ -257,7 +278,9 @@ def _display(stream: TextIO, json: bool) -> Display:
     return PlainDisplay(stream)
 
 
-def view(state: SweepState, width: int, height: int, *, ascii_only: bool = False) -> Group:
+def view(
+    state: SweepState, width: int, height: int, *, ascii_only: bool = False, suite: SuiteState | None = None
+) -> Group:
     """Lay out a sweep in at most `height` - 1 lines, however small the terminal.
 
     Parameters
@@ -268,6 +291,8 @@ def view(state: SweepState, width: int, height: int, *, ascii_only: bool = False
         Of the terminal, in characters.
     ascii_only : bool
         Draw curves without block characters, and cut without an ellipsis.
+    suite : SuiteState, optional
+        What is left of all sweeps, where there are several data sets.
 
     Returns
     -------
@@ -281,6 +306,12 @@ def view(state: SweepState, width: int, height: int, *, ascii_only: bool = False
     cut: OverflowMethod = "crop" if ascii_only else "ellipsis"
     parts: list[Text | Table] = [_progress(state, width, cut)]
     room = max(1, height - 1) - len(parts)
+    if suite is not None and room > 1:
+        of_all = [Text(suite.text(), style="bold", no_wrap=True, overflow=cut)]
+        rows = len({dataset for _, dataset in suite.left}) + 1
+        grid = [_grid(suite, width, cut)] if room - 1 >= rows + _LEAST_OF_A_SWEEP else []
+        parts += [*grid, *of_all]
+        room -= 1 + rows * len(grid)
     trials, finals = state.of("search"), state.of("final")
     for phase, runs, share in (("final", finals, 0.5 if trials else 1.0), ("search", trials, 1.0)):
         # One line is the heading of the table.
@@ -293,6 +324,23 @@ def view(state: SweepState, width: int, height: int, *, ascii_only: bool = False
         heading.append(f"  study {state.study}", style="dim")
         parts.insert(0, heading)
     return Group(*parts)
+
+
+def _grid(suite: SuiteState, width: int, cut: OverflowMethod) -> Table:
+    """Show the runs that are left, a row for each data set and a column for each model."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="dim", width=max(1, width))
+    models, datasets = (list(dict.fromkeys(names)) for names in zip(*suite.left, strict=True))
+    table.add_column("runs left", no_wrap=True, overflow=cut, ratio=2)
+    for model in models:
+        table.add_column(Text(model), no_wrap=True, overflow=cut, justify="right", ratio=1)
+    for dataset in datasets:
+        left = [suite.left.get((model, dataset)) for model in models]
+        cells = ["" if runs is None else f"{runs}" if runs else "[green]done[/]" for runs in left]
+        table.add_row(Text(dataset), *cells)
+    return table
 
 
 def _runs(state: SweepState, phase: str, runs: list[RunState], width: int, ascii_only: bool) -> Table:

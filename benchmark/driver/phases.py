@@ -129,7 +129,8 @@ class Phase:
         """Make a run of this phase."""
         shared = {names.KIND: self.kind, names.PHASE: self.phase, names.SEED: str(spec.seeds.index)}
         code = self.plan.model.code
-        return Job(number, spec, servable, code, label, {**shared, **tags}, prediction_speed)
+        made = {**shared, **tags}
+        return Job(number, spec, servable, code, label, made, prediction_speed, self.plan.dataset)
 
     def started(self, job: Job) -> None:
         """Begin a run in MLflow and on the display."""
@@ -262,12 +263,19 @@ class SearchPhase(Phase):
 
 
 class FinalPhase(Phase):
-    """The final runs of the sweep's configurations, without those that are there already."""
+    """The final runs of the sweep's configurations, without those that are there already.
+
+    Attributes
+    ----------
+    seeds : int or None
+        How many of each configuration are to be done now; None for all of the plan.
+    """
 
     phase = "final"
 
     def __init__(self, sweep: Sweep) -> None:
         super().__init__(sweep)
+        self.seeds: int | None = None
         self.kind = self.tracker.purpose.run_kind
         # Nobody serves a model of others, and it is their mean that counts.
         self._of_sweep = self.kind == names.FINAL_RUN
@@ -278,18 +286,18 @@ class FinalPhase(Phase):
 
     @cached_property
     def _ended_specs(self) -> set[str]:
-        """Specs that need not be run again; one that failed by accident is tried again each time."""
+        """Specs that need not be run again; one that failed by accident is tried once by each process."""
         return {run.spec_id for run in self.tracker.finals if run.settled}
 
     @property
     def total(self) -> int:
-        """Final runs in all, as far as the configurations are known."""
-        return sum(len(specs) for _, specs in self.sweep.configurations().values())
+        """Final runs of `seeds`, as far as the configurations are known."""
+        return sum(len(specs[: self.seeds]) for _, specs in self.sweep.configurations().values())
 
-    def missing(self) -> list[tuple[str, RunSpec]]:
-        """Tier and spec of the final runs that are still to be done."""
-        configurations = self.sweep.configurations().values()
-        runs = [(tier, spec) for tier, specs in configurations for spec in specs]
+    def missing(self, *, of_all: bool = False) -> list[tuple[str, RunSpec]]:
+        """Tier and spec of the final runs that are still to be done now, or of those of all seeds."""
+        configurations, seeds = self.sweep.configurations().values(), None if of_all else self.seeds
+        runs = [(tier, spec) for tier, specs in configurations for spec in specs[:seeds]]
         return [(tier, spec) for tier, spec in runs if spec.spec_id not in self._ended_specs]
 
     def tag_tiers(self) -> None:
@@ -333,6 +341,8 @@ class FinalPhase(Phase):
         """Let a run that was lost be tried again."""
         if result.status == "interrupted":
             self._queue.appendleft((job.tags[names.TIER], job.spec))
+        else:
+            self._ended_specs.add(job.spec.spec_id)
         value = result.figure(TEST_VALUE.format(self.plan.metric))
         if value is not None:
             sign = get_metric(self.plan.metric).sign

@@ -100,6 +100,10 @@ def _recorded(tracker: Tracker) -> Iterator[None]:
         raise
 
 
+def _write_nothing(folder: Path) -> None:
+    """Leave the pictures and tables of a search as they are."""
+
+
 class Sweep:
     """A sweep, opened: its study is taken, and what is there already has been read.
 
@@ -137,6 +141,7 @@ class Sweep:
         self.trials = SearchPhase(self, self.search) if self.search else None
         self.finals = FinalPhase(self)
         self._phases = [self.trials, self.finals] if self.trials else [self.finals]
+        self._ran = False
 
     def close(self) -> None:
         """Let other processes have the study."""
@@ -177,16 +182,36 @@ class Sweep:
             tiers = [("default", default), ("tuned", self.search.plan.final_specs(winner.hparams))]
         return {specs[0].config_id: (tier, specs) for tier, specs in tiers}
 
-    def run(self, engine: Engine) -> SweepTotals:
-        """Go on with the sweep: the search up to its total, if there is one, then the missing final runs."""
-        started = time.monotonic()
-        self._show_start()
-        if self._nothing_to_do():
+    def run(self, engine: Engine, seeds: int | None = None) -> SweepTotals:
+        """Go on with the sweep: the search up to its total, if there is one, then the missing final runs.
+
+        Parameters
+        ----------
+        engine : Engine
+            Trains the runs.
+        seeds : int, optional
+            How many final runs of each tier there are to be now; it is called again for the others. By
+            default all.
+
+        Returns
+        -------
+        SweepTotals
+            Of all calls together.
+        """
+        self.finals.seeds = seeds
+        done, again, started = self._is_done, self._ran, time.monotonic()
+        if done and (again or self.finals.missing(of_all=True)):
+            return self._totals()
+        self._ran = True
+        self._show_start(again)
+        if done:
+            self._say_that_all_is_there()
             return self._totals()
         self.session.client.connect()
         if self.session.inline and self.plan.is_network and "tensorflow" not in sys.modules:
             self.display.line("importing TensorFlow")
-        self._prepare()
+        if not again:
+            self._prepare()
         with _recorded(self.tracker):
             totals, tags = {}, {}
             if self.trials is None:
@@ -199,10 +224,33 @@ class Sweep:
                     names.SEARCH_SECONDS: search.seconds,
                 }
                 tags = {names.SEARCH_ENDED: self.search_ended}
-            self.tracker.finish(totals, self._write_search, tags)
-        self._say_why_stopped()
-        self.display.show(SweepEnded(self.plan.model.label, time.monotonic() - started))
+            self.tracker.finish(totals, _write_nothing if again else self._write_search, tags)
+        if not again or self._gave_up:
+            self._say_why_stopped()
+        seconds = time.monotonic() - started
+        self.display.show(SweepEnded(self.plan.model.label, seconds, self.runs_left))
         return self._totals()
+
+    @property
+    def runs_left(self) -> int:
+        """Runs of all seeds that are still to be done, as far as they are known."""
+        if self._gave_up:
+            return 0
+        if self.search is None or self.search.finished:
+            return len(self.finals.missing(of_all=True))
+        return max(0, self.search.total - self.search.done) + 2 * self.plan.config.seeds
+
+    @property
+    def _gave_up(self) -> bool:
+        return any(phase.gave_up for phase in self._phases)
+
+    @property
+    def _is_done(self) -> bool:
+        """Whether there is nothing to do, as far as the seeds go that are asked for now."""
+        if self._ran:
+            return self._gave_up or not self.finals.missing()
+        unsettled = self.search and (not self.search.settled or self.tracker.left_open)
+        return not self.finals.missing() and not unsettled
 
     def _prepare(self) -> None:
         """Make what runs read, before one is to wait for it."""
@@ -221,26 +269,25 @@ class Sweep:
             self.display.show(FinalsPlanned(finals.total, finals.total - len(finals.missing())))
             finals.run(engine)
 
-    def _show_start(self) -> None:
+    def _show_start(self, again: bool) -> None:
         plan, search, finals = self.plan, self.search, self.finals
-        if search is not None and plan.is_scaled:
+        if search is not None and plan.is_scaled and not again:
             before = "; this study is from before that, and goes on as it was: a different `study` is new"
             self.display.line(plan.scaling + ("" if search.plan.is_scaled else before))
         done = {"search": search.done if search else 0, "final": finals.total - len(finals.missing())}
         # Two tiers, unless it turns out that the default has won.
-        expected = finals.total if search is None or search.finished else 2 * plan.config.seeds
+        seeds = plan.config.seeds if finals.seeds is None else min(finals.seeds, plan.config.seeds)
+        expected = finals.total if search is None or search.finished else 2 * seeds
         total = {"search": search.total if search else 0, "final": expected}
         title = get_metric(plan.metric).title
         self.display.show(SweepStarted(plan.model.label, plan.dataset.title, plan.study, total, done, title))
 
-    def _nothing_to_do(self) -> bool:
-        """Whether everything is there already; then the tags are brought up to date."""
+    def _say_that_all_is_there(self) -> None:
+        """Say that there is nothing to do, and bring tags up to date."""
         search, finals, study = self.search, self.finals, self.plan.study
-        if finals.missing() or (search and (not search.settled or self.tracker.left_open)):
-            return False
         if search is None:
             self.display.line(f"nothing to do: all {finals.total} runs of '{study}' are there")
-            return True
+            return
         finals.tag_tiers()
         self.tracker.tag_sweep(names.SEARCH_ENDED, self.search_ended)
         self._say_why_stopped()
@@ -248,7 +295,6 @@ class Sweep:
             f"nothing to do: {search.done} of {search.total} trials and all final runs of "
             f"{study} are done; raise `trials` or `seeds` for more"
         )
-        return True
 
     @property
     def search_ended(self) -> str:
@@ -270,7 +316,7 @@ class Sweep:
         elif search and search.trials < asked:
             why = "all points of the grid are tried" if self.plan.space.search else "nothing is searched"
             self.display.line(f"{label}: {search.trials} of {asked} trials is all there is: {why}")
-        if any(phase.gave_up for phase in self._phases):
+        if self._gave_up:
             self.display.line(
                 f"{label}: stopped, since {self.session.max_failures} runs in a row failed (see "
                 "traceback.txt of each in MLflow); the same command goes on, `max_failures` sets the number"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import re
 from argparse import ArgumentTypeError
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, cast
 
 from benchmark import cli
@@ -12,10 +13,10 @@ from benchmark.support.errors import UserError, did_you_mean
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from benchmark.data.source import SourceOptions
     from benchmark.spec.config import Device, Precision, SweepConfig
 
 SAMPLERS = ("tpe", "random", "qmc", "gp", "cmaes", "grid")
@@ -59,12 +60,16 @@ OPTIONS = (
         "--model M",
         "architecture: a registered name, 'all', or path/to/file.py:build; may be repeated",
         action="append",
-        required=True,
     ),
     cli.option(
         "--dataset D",
-        "data set: a name, dir:PATH, csv:PATH, hf:NAME or tfds:NAME (default: imdb where it is available, "
-        "otherwise sample)",
+        "data set: a name, dir:PATH, csv:PATH, hf:NAME or tfds:NAME; may be repeated (default: imdb where it "
+        "is available, otherwise sample)",
+        action="append",
+    ),
+    cli.option(
+        "--suite FILE",
+        "file of data sets, models and options (YAML); what is given beside it goes before what it says",
     ),
     cli.FOLDS,
     cli.option("--budget B", "smoke, quick (default), standard or full", default="quick"),
@@ -172,16 +177,20 @@ OPTIONS = (
 """The options of the command."""
 
 
-def check_together(options: Namespace) -> None:
+def check_together(options: Namespace, datasets: int = 1) -> None:
     """Refuse options that do not go together, or an engine that is not installed."""
+    if not options.model:
+        raise UserError("name a model by `model`, or a file that names models and data sets by `suite`")
     if options.sampler == "cmaes" and options.storage:
         raise UserError(
             "`sampler` cmaes: Optuna keeps its state pickled in the storage, so who writes to a shared one "
             "could run code here; leave out `storage`, or use tpe, random, qmc or gp"
         )
-    if options.study and (len(set(options.model)) > 1 or "all" in options.model):
+    if options.study and (len(set(options.model)) > 1 or "all" in options.model or datasets > 1):
         raise UserError(
-            "a study has one model; name one, or leave it out", setting="study", value=options.study
+            "a study has one model and one data set; name one, or leave it out",
+            setting="study",
+            value=options.study,
         )
     if options.join and not options.storage:
         raise UserError(
@@ -227,19 +236,30 @@ def sweep_config(options: Namespace) -> SweepConfig:
 def check_names(
     models: Sequence[str],
     config: SweepConfig,
-    dataset: str | None,
-    source: SourceOptions,
     space_file: Path | None = None,
+    at: Callable[..., AbstractContextManager[None]] = lambda *keys: nullcontext(),
 ) -> None:
-    """Find out what is misspelt before any data is prepared."""
-    from benchmark.data.source import get_source
+    """Find out what is misspelt before any data is prepared.
+
+    Parameters
+    ----------
+    models : sequence of str
+        Names, or files.
+    config : SweepConfig
+        Whose metric and fixed settings are checked.
+    space_file : Path, optional
+        Instead of the packaged space.
+    at : callable
+        Lets an error name the place of a key, as `benchmark.plan.suite.Suite.at` does.
+    """
     from benchmark.metrics.metric import get_metric
     from benchmark.models.source_description import describe
     from benchmark.plan.run_specs import resolve_space
 
     if config.metric is not None:
         get_metric(config.metric, to_rank=True)
-    described = [describe(model) for model in models]
+    with at("models"):
+        described = [describe(model) for model in models]
     labels = [model.label for model in described]
     for model in described:
         resolve_space(model, space_file)
@@ -247,9 +267,8 @@ def check_names(
         label, dot, _ = name.rpartition(".")
         if dot and label not in labels:
             reason = f"no model '{label}' in this command; {did_you_mean(label, labels)}"
-            raise UserError(reason, setting="set", value=name)
-    if dataset is not None:
-        get_source(dataset, source)
+            with at("set", name):
+                raise UserError(reason, setting="set", value=name)
 
 
 def _precision(asked: str | None, device: Device) -> Precision | None:

@@ -36,6 +36,8 @@ class Job:
         What MLflow is to know of the run beside its spec.
     measure : callable or None
         Measures the servable model, see `benchmark.training.train.train`; it is sent by its name.
+    dataset : Dataset or None
+        What it is trained on; None is the workplace's.
     """
 
     number: int
@@ -45,6 +47,7 @@ class Job:
     label: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)
     measure: Callable[[Path, list[str]], dict[str, float]] | None = None
+    dataset: Dataset | None = None
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,7 @@ class Workplace:
     Attributes
     ----------
     dataset : Dataset
-        The prepared data set of every job.
+        The prepared data set of every job that does not come with one.
     ledger : Path
         Ledger of test reads.
     device : {"auto", "cpu", "gpu"}

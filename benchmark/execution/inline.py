@@ -32,7 +32,7 @@ class InlineEngine:
             handler.started(job)
             result = train(
                 job.spec,
-                place.dataset,
+                job.dataset or place.dataset,
                 on_epoch=lambda report, job=job: handler.epoch(job, report),  # type: ignore[misc]
                 device=place.device,
                 compile=place.compile,

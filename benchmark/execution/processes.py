@@ -11,7 +11,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib.metadata import version
 from multiprocessing import parent_process
@@ -242,7 +242,7 @@ def best_workers(plan: Plan, place: Workplace, most: int | None = None) -> int:
     UserError
         When such a run fails.
     """
-    most = most or cores()
+    most, place = most or cores(), replace(place, dataset=plan.dataset)
     return _fastest(remembered("workers", _identity(plan, place), partial(_measure, plan, place, most)), most)
 
 

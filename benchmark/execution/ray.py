@@ -20,6 +20,7 @@ import ray
 
 import benchmark
 from benchmark.data.cache import Files, pack, unpack
+from benchmark.data.dataset import Dataset
 from benchmark.data.prepare import find_entry, receive
 from benchmark.execution.cluster import Cluster, RayOptions, room
 from benchmark.execution.engine import PAUSE, Handler, Job, Workplace
@@ -35,9 +36,10 @@ _RECONNECT = "RAY_gcs_rpc_server_reconnect_timeout_s"
 
 @dataclass(frozen=True)
 class Wanted:
-    """The node's cache lacks the data set; the answer is its files."""
+    """The node's cache lacks a data set; the answer is its files."""
 
     node: str
+    dataset: Dataset
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ class RayEngine(Pool["_Actor"]):
     ) -> None:
         super().__init__(place)
         self._options, self._asked = options, workers
-        self._sent: Any = None
+        self._sent: tuple[str, Any] = "", None
         patience = float(os.environ.get(_RECONNECT, 60)) / 2
         here = ray.get_runtime_context().get_node_id()
         self._cluster = Cluster(ray.nodes, here, patience, notice)
@@ -115,23 +117,22 @@ class RayEngine(Pool["_Actor"]):
     def take_message(self, worker: _Actor, message: Any, handler: Handler) -> None:
         """Do what a message asks for; a node may ask for the data set."""
         if isinstance(message, Wanted):
-            worker.send(self._data_for(message.node))
+            worker.send(self._data_for(message.node, message.dataset))
         else:
             super().take_message(worker, message, handler)
 
-    def _data_for(self, node: str) -> Any:
-        """Return a reference to the data set, which Ray brings to each node once."""
-        dataset = self._place.dataset
+    def _data_for(self, node: str, dataset: Dataset) -> Any:
+        """Return a reference to a data set, which Ray brings to each node once."""
         lacks = f"node {node} has no prepared copy of data set '{dataset.name}'"
         fix = "share BENCHMARK_CACHE_DIR with it, or prepare it there: python -m benchmark.datasets prepare"
         if not self._options.send:
             raise UserError(f"{lacks}, and `no_send_data` keeps it from being sent; {fix}")
-        if self._sent is None:
+        if self._sent[0] != dataset.digest:
             try:
-                self._sent = ray.put(pack(dataset.folder))
+                self._sent = dataset.digest, ray.put(pack(dataset.folder))
             except (ray.exceptions.RayError, OSError, MemoryError) as error:
                 raise UserError(f"{lacks}, and it cannot be sent ({one_line(error)}); {fix}") from error
-        return self._sent
+        return self._sent[1]
 
 
 class _Actor(Worker):
@@ -199,6 +200,7 @@ class _Slot:
         self._inbox: SimpleQueue[Any] = SimpleQueue()
         self._outbox: SimpleQueue[Any] = SimpleQueue()
         self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._found: dict[str, Dataset] = {}
         context = ray.get_runtime_context()
         gpus = context.get_accelerator_ids().get("GPU", [])
         gpu = f"{context.get_node_id()}:{','.join(gpus)}" if gpus else None
@@ -220,17 +222,24 @@ class _Slot:
             self._outbox.put(RuntimeError(traceback.format_exc()))
 
     def _open(self) -> Workplace:
-        """Find the data set in this node's cache, or have it sent there."""
         check_versions(self._wanted)
-        entry, digest = self._place.dataset.folder.name, self._place.dataset.digest
-        dataset = find_entry(entry, digest)
-        if dataset is None:
-            self._outbox.put(Wanted(self._node))
-            dataset = receive(entry, digest, self._inbox.get())
-        return replace(self._place, dataset=dataset)
+        return replace(self._place, dataset=self._here(self._place.dataset))
+
+    def _here(self, dataset: Dataset) -> Dataset:
+        """Find a data set in this node's cache, or have it sent there."""
+        entry, digest = dataset.folder.name, dataset.digest
+        if digest not in self._found:
+            found = find_entry(entry, digest)
+            if found is None:
+                self._outbox.put(Wanted(self._node, dataset))
+                found = receive(entry, digest, self._inbox.get())
+            self._found[digest] = found
+        return self._found[digest]
 
     def _receive(self) -> Any:
         content = self._inbox.get()
+        if isinstance(content, Job) and content.dataset is not None:
+            content = replace(content, dataset=self._here(content.dataset))
         if not isinstance(content, Job) or content.servable is None:
             return content
         self._folder = tempfile.TemporaryDirectory()

@@ -79,7 +79,7 @@ def serve(
                 keep(job.code)
             result = train(
                 job.spec,
-                place.dataset,
+                job.dataset or place.dataset,
                 on_epoch=ask,
                 device=place.device,
                 compile=place.compile,

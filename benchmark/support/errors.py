@@ -42,7 +42,7 @@ class UserError(_OneLine):
 
 
 class MissingResource(UserError):
-    """Word vectors or a module that a model needs are unavailable; other models are not concerned."""
+    """A data set, or what a model needs, is unavailable here; others of a sweep are not concerned."""
 
 
 class Unfinished(_OneLine):

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from functools import cache
 from typing import Any, ClassVar
 
 import numpy as np
 
+from benchmark.data.dataset import Dataset
 from benchmark.data.ledger_chain import read_entries
+from benchmark.data.prepare import prepare
+from benchmark.data.source import SourceOptions
 from benchmark.execution.engine import Engine, Job, Workplace
 from benchmark.models.task import Task
 from benchmark.spec.config import RunSpec, TrainSettings, ViewSettings, seed_bundle
 from benchmark.spec.result import EpochReport, Result, Status
 from benchmark.support.registry import load_target
 from benchmark.testing.suite import Suite, last_line
+from benchmark.testing.toy_data import ToyData
 
 
 def scripted(task: Task, *, do: str = "train") -> Any:
@@ -114,6 +119,12 @@ class EngineSuite(Suite):
 
     @classmethod
     @cache
+    def other_data(cls) -> Dataset:
+        """Return data that a job brings along: as much, with different splits."""
+        return prepare(ToyData(SourceOptions(validation_share=0.3)))
+
+    @classmethod
+    @cache
     def shared(cls) -> Engine:
         """Return the engine that one test after another uses."""
         engine = cls.make()
@@ -175,6 +186,19 @@ class EngineSuite(Suite):
         expected = train(jobs[0].spec, self.toy_data(), compile="graph").history["loss"]
         same = np.shape(losses) == np.shape(expected) and np.allclose(losses, expected, rtol=1e-4)
         assert same, f"the losses of a run are {losses}, those of train() {expected}"
+
+    def test_data_of_a_job(self) -> None:
+        """A job that brings its data set is trained on it, and the next one on the workplace's again."""
+        from benchmark.training.train import train
+
+        jobs = [self.job(number) for number in range(2)]
+        losses = self.run(replace(jobs[0], dataset=self.other_data()), jobs[1]).losses
+        for job, data in zip(jobs, (self.other_data(), self.toy_data()), strict=True):
+            expected = train(job.spec, data, compile="graph").history["loss"]
+            assert np.allclose(losses[job.number], expected, rtol=1e-4), (
+                f"the losses of run {job.number} are {losses[job.number]}, of train() {expected}; run 0 "
+                "brings its data set, which goes before that of the workplace"
+            )
 
     def test_pruning(self) -> None:
         """The answer to an epoch ends the run with that status."""

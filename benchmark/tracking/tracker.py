@@ -182,15 +182,17 @@ class Tracker:
 
     def begin(self) -> None:
         """Reopen the sweep's run, or make it; close children that a process left running that is gone."""
-        self._close(self._open)
-        self._started = True
+        again, self._started = self._started, True
+        self._close([] if again else self._open)
         dataset, config = self._plan.dataset, self._plan.config
         tags = {names.TEST_DUPLICATES: f"{dataset.test_duplicates} of {dataset.sizes['test']}"}
         if self._plan.made_for:
             tags[names.MADE_FOR] = self._plan.made_for
         if self._parent is None or self.purpose.sets_seeds:
             tags[names.SEEDS_EXPECTED] = str(config.seeds)
-        if self._parent is None:
+        if again:
+            record = self._record(self._parent_key, tags, run_id=self.parent_id or None, status="RUNNING")
+        elif self._parent is None:
             tags[names.KIND] = self.purpose.parent_kind
             unused = () if config.small_data else ("small_data",)
             params = {
