@@ -15,6 +15,8 @@ from benchmark.display.events import (
     FinalsPlanned,
     RunEnded,
     RunStarted,
+    SuitePlanned,
+    SuiteState,
     SweepEnded,
     SweepStarted,
     SweepState,
@@ -235,11 +237,15 @@ def test_view_always_fits(width, height):
             )
     for number in range(10):
         state.update(RunStarted(f"final tuned seed {number}", number, "final", DEFAULT))
-    console.print(view(state, width, height))
-    lines = console.file.getvalue().splitlines()
-    assert 1 <= len(lines) <= max(1, height - 1)
-    assert max(map(len, lines)) <= width
-    assert "\x1b" not in console.file.getvalue()
+    names = [f"{kind}-{number}" for kind in ("model", "\x1b[2Jset") for number in range(12)]
+    suite = SuiteState(SuitePlanned({(model, data): 14 for data in names[12:] for model in names[:6]}))
+    for given in (None, suite):
+        with console.capture() as capture:
+            console.print(view(state, width, height, suite=given))
+        lines = capture.get().splitlines()
+        assert 1 <= len(lines) <= max(1, height - 1)
+        assert max(map(len, lines)) <= width
+        assert "\x1b" not in capture.get()
 
 
 @pytest.mark.parametrize(("width", "height"), [(1, 1), (3, 2), (12, 4)])
@@ -291,6 +297,65 @@ def test_time_left_counts_workers_and_skips_an_ended_search():
     assert state.seconds_left() == pytest.approx(4 * 20 / 2)
     state.update(RunEnded("c", "final", "interrupted", None, 3.0, None))
     assert state.done["final"] == 0
+
+
+SUITE = SuitePlanned({("a", "one"): 4, ("b", "one"): 2, ("a", "two"): 4, ("b", "two"): 0})
+
+
+def sweep_of_a_suite(show, model, dataset, runs_now, left, tick=lambda: None):
+    """Report a sweep, of which some runs are left for later."""
+    show(SweepStarted(model, dataset, "s", runs(runs_now, 0), NONE))
+    for number in range(runs_now):
+        show(RunStarted(f"trial {number}", number, "search", DEFAULT))
+        tick()
+        show(RunEnded(f"trial {number}", "search", "ok", 0.8, 0.1, 0.8))
+    show(SweepEnded(model, 1.0, left))
+
+
+def test_time_left_of_a_suite_is_by_the_time_between_runs_of_each_model():
+    now = [0.0]
+    state = SuiteState(SUITE, clock=lambda: now[0])
+    assert (state.seconds_left(), state.text()) == (None, "1 of 4 sweeps, 0 of 10 runs")
+
+    def tick(seconds):
+        now[0] += seconds
+
+    sweep_of_a_suite(state.update, "a", "one", 3, 1, lambda: tick(10))
+    # Of model b nothing is known yet: 2 runs as long as any, and 5 of model a.
+    assert state.seconds_left() == pytest.approx(70)
+    sweep_of_a_suite(state.update, "b", "one", 1, 1, lambda: tick(2))
+    assert state.seconds_left() == pytest.approx(5 * 10 + 2)
+    state.update(RunEnded("trial 1", "search", "interrupted", None, 0.1, None))
+    assert state.left == {("a", "one"): 1, ("b", "one"): 1, ("a", "two"): 4, ("b", "two"): 0}
+    sweep_of_a_suite(state.update, "b", "one", 1, 0, lambda: tick(2))
+    assert state.text() == "2 of 4 sweeps, 5 of 10 runs, 50 s left of all"
+
+
+def test_plain_lines_of_a_suite_say_how_much_is_left_of_all():
+    stream = io.StringIO()
+    display = PlainDisplay(stream)
+    display.show(SUITE)
+    sweep_of_a_suite(display.show, "a", "one", 3, 0)
+    assert "(2 of 4 sweeps, 3 of 9 runs, " in stream.getvalue().splitlines()[-1]
+
+
+def test_live_has_one_table_for_all_sweeps_of_a_suite():
+    console = terminal(80, 40)
+    display = LiveDisplay(console)
+    display.show(SUITE)
+    sweep_of_a_suite(display.show, "a", "one", 3, 1)
+    sweep_of_a_suite(display.show, "b", "one", 1, 0)
+    display.close()
+    text = console.export_text()
+    assert text.count("b on one") == 1
+    assert "a on one" not in text
+    table = text[text.index("runs left") :].splitlines()
+    assert [line.split() for line in table[:3]] == [
+        ["runs", "left", "a", "b"],
+        ["one", "1", "done"],
+        ["two", "4", "done"],
+    ]
+    assert table[3].startswith("2 of 4 sweeps, 4 of 9 runs")
 
 
 def test_params_text():
