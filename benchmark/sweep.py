@@ -185,14 +185,15 @@ def run(
     SweepResult or SuiteResult or PlannedSweeps or None
         None where the tracking store does not answer; results wait in the spool then.
     """
+    if options.suite is None:  # a file is not read without imports that take a while
+        _begin(options, len(dict.fromkeys(options.dataset or [""])), display)
     from benchmark.driver.suites import asked_suite, options_of
 
     suite = asked_suite(options)
     asked = options_of(suite, options)
     first = asked[0]
-    check_together(first, len(asked))
-    what = "the data set" if len(asked) == 1 else f"each of {len(asked)} data sets"
-    display.line(f"{', '.join(first.model)}: reading {what}, or preparing it")
+    if options.suite is not None:
+        _begin(first, len(asked), display)
     from benchmark.training.devices import threads_asked
 
     threads_asked()  # which every run reads from the environment
@@ -228,6 +229,13 @@ def run(
     with _cluster(first) as ray:
         combined = partial(SuiteResult, suite.name, left_out=left_out) if len(asked) > 1 else None
         return _run(entries, first, display, ray, show, combined)
+
+
+def _begin(options: Namespace, datasets: int, display: Display) -> None:
+    """Check options that do not go together, and say what is done first."""
+    check_together(options, datasets)
+    what = "the data set" if datasets == 1 else f"each of {datasets} data sets"
+    display.line(f"{', '.join(options.model)}: reading {what}, or preparing it")
 
 
 def _read(options: Namespace, display: Display) -> list[Dataset]:
