@@ -130,6 +130,7 @@ class Display:
     """Where the driver of a sweep reports what happens; sweeps follow one another. This one shows nothing."""
 
     wording: Callable[[str], str] = staticmethod(spelled)
+    suite: SuiteState | None = None
 
     def notice(self, text: str) -> None:
         """Show a text that cannot be missed."""
@@ -138,7 +139,11 @@ class Display:
         """Show a line."""
 
     def show(self, event: Event) -> None:
-        """Show what has happened."""
+        """Show what has happened; here, note what is left of sweeps of several data sets."""
+        if isinstance(event, SuitePlanned):
+            self.suite = SuiteState(event)
+        elif self.suite is not None:
+            self.suite.update(event)
 
     def close(self) -> None:
         """Leave the terminal as it was; may be called twice."""

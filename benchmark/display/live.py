@@ -17,7 +17,6 @@ from benchmark.display.events import (
     RunEnded,
     RunStarted,
     RunState,
-    SuitePlanned,
     SuiteState,
     SweepEnded,
     SweepStarted,
@@ -53,7 +52,6 @@ class PlainDisplay(Display):
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._state: SweepState | None = None
-        self._suite: SuiteState | None = None
 
     def notice(self, text: str) -> None:
         """Write the text between two rules, each line of it marked."""
@@ -68,10 +66,7 @@ class PlainDisplay(Display):
 
     def show(self, event: Event) -> None:
         """Write what is to be done, a line for each run that ends, and how long all took."""
-        if isinstance(event, SuitePlanned):
-            self._suite = SuiteState(event)
-        elif self._suite is not None:
-            self._suite.update(event)
+        super().show(event)
         if isinstance(event, SweepStarted):
             self._state = SweepState(event)
             total, done = event.total, event.done
@@ -80,7 +75,7 @@ class PlainDisplay(Display):
             by = "" if event.metric == "accuracy" else f", by {event.metric}"
             self.line(f"{event.model} on {event.dataset} (study {event.study}{by}): {trials}{finals}")
         elif isinstance(event, SweepEnded):
-            suite = "" if self._suite is None else f" ({self._suite.text()})"
+            suite = "" if self.suite is None else f" ({self.suite.text()})"
             self.line(f"{event.model}: done in {duration(event.seconds)}{suite}")
             self._state = None
         elif self._state is not None:
@@ -119,7 +114,6 @@ class LiveDisplay(Display):
         self._console = console
         self._live: Live | None = None
         self._state: SweepState | None = None
-        self._suite: SuiteState | None = None
         # The table is drawn by a thread of rich while the driver changes what it shows.
         self._lock = threading.Lock()
 
@@ -149,17 +143,14 @@ class LiveDisplay(Display):
         That of a sweep stays when it ends; on several data sets there is one for all sweeps.
         """
         with self._lock:
-            if isinstance(event, SuitePlanned):
-                self._suite = SuiteState(event)
-            elif self._suite is not None:
-                self._suite.update(event)
+            super().show(event)
         if isinstance(event, SweepStarted):
-            if self._suite is None:
+            if self.suite is None:
                 self.close()
             with self._lock:
                 self._state = SweepState(event)
         elif isinstance(event, SweepEnded):
-            if self._suite is None:
+            if self.suite is None:
                 self.close()
                 self.line(f"{event.model}: done in {duration(event.seconds)}")
         elif self._state is not None:
@@ -192,7 +183,7 @@ class LiveDisplay(Display):
         width, height = self._console.size
         ascii_only = not self._console.encoding.lower().startswith("utf")
         with self._lock:
-            return view(self._state, width, height, ascii_only=ascii_only, suite=self._suite)
+            return view(self._state, width, height, ascii_only=ascii_only, suite=self.suite)
 
 
 class NotebookDisplay(LiveDisplay):
@@ -230,7 +221,7 @@ class NotebookDisplay(LiveDisplay):
         from rich.console import Console
 
         console = Console(file=io.StringIO(), width=100, record=True, force_jupyter=False)
-        console.print(view(self._state, 100, 24, suite=self._suite))
+        console.print(view(self._state, 100, 24, suite=self.suite))
         text = console.export_text(clear=False)
         page = console.export_html(inline_styles=True, code_format="<pre>{code}</pre>")
         self._shown.update({"text/plain": text, "text/html": page}, raw=True)

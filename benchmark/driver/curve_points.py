@@ -14,7 +14,7 @@ from benchmark.driver.session import Session
 from benchmark.driver.sweep_driver import Sweep
 from benchmark.plan.run_specs import Plan, own_overrides, plan_finals
 from benchmark.spec.config import SweepConfig
-from benchmark.support.errors import Unfinished, UserError
+from benchmark.support.errors import UserError
 from benchmark.tracking import names
 from benchmark.tracking.predictions import PredictionReader
 from benchmark.tracking.runs import StoredRun, find_runs
@@ -120,12 +120,7 @@ def measure(points: Mapping[Point, PlannedPoint], session: Session) -> SizeCurve
                 if to_do[sweep]:
                     sweep.run(engine)
     session.display.close()
-    if not session.deliver():
-        raise Unfinished(
-            f"the tracking store does not answer; what was measured is kept in {session.runs.spool}, and the "
-            "same command goes on when it does"
-        )
-    session.check_refused(*plans)
+    session.settle(*plans)
     point_of = {
         spec.spec_id: point
         for point, one in points.items()

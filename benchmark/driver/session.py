@@ -106,6 +106,21 @@ class Session:
         """Whether every result is in MLflow; waits for a store that does not answer for half a minute."""
         return self.outbox.drain(_PATIENCE, delivery_progress(self.display.line)) == 0
 
+    def settle(self, *plans: Plan) -> None:
+        """Wait until MLflow has the results of sweeps, for a command that reads them next.
+
+        Raises
+        ------
+        Unfinished
+            When they are not there at the end.
+        """
+        if not self.deliver():
+            raise Unfinished(
+                f"the tracking store does not answer; what was measured is kept in {self.runs.spool}, and "
+                "the same command goes on when it does"
+            )
+        self.check_refused(*plans)
+
     def check_refused(self, *plans: Plan) -> None:
         """Raise `Unfinished` where the store refused results of these sweeps, or any by now."""
         spool = self.outbox.spool

@@ -19,7 +19,7 @@ from benchmark.report.plots import search_png
 from benchmark.search.presence import open_presence
 from benchmark.search.study import Search
 from benchmark.spec.config import RunSpec, Scalar
-from benchmark.support.errors import Unfinished, UserError
+from benchmark.support.errors import UserError
 from benchmark.support.registry import load_target
 from benchmark.tracking import names
 from benchmark.tracking.store import default_artifacts
@@ -80,12 +80,7 @@ def run_finals(plan: Plan, purpose: Purpose, tier: str, session: Session) -> Non
     """
     with closing(Sweep(plan, session, purpose, tier)) as sweep, closing(session.engine(plan)) as engine:
         sweep.run(engine)
-        if not session.deliver():  # what follows reads it
-            raise Unfinished(
-                "the tracking store does not answer; what was measured is kept in "
-                f"{session.runs.spool}, and the same command goes on when it does"
-            )
-        session.check_refused(plan)
+        session.settle(plan)
 
 
 @contextmanager

@@ -30,6 +30,7 @@ from benchmark.spec.config import (
     ViewSettings,
 )
 from benchmark.support.errors import UserError, did_you_mean
+from benchmark.support.files import shipped_folder
 from benchmark.support.printable import printable
 from benchmark.support.yaml_file import describe, first_problem, parse_scalar, problem, read_yaml, validate
 
@@ -283,11 +284,11 @@ def spaces_folder() -> Path:
     UserError
         When neither is there.
     """
-    package = Path(benchmark.__file__).resolve().parent
-    for folder in (package / "search_spaces", package.parent / "search_spaces"):
-        if folder.is_dir():
-            return folder
-    raise UserError(f"{package} has no search_spaces folder; install the package again")
+    folder = shipped_folder("search_spaces", "search_spaces")
+    if folder is None:
+        package = Path(benchmark.__file__).resolve().parent
+        raise UserError(f"{package} has no search_spaces folder; install the package again")
+    return folder
 
 
 def find_space(model_name: str) -> Path | None:

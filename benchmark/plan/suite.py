@@ -53,6 +53,11 @@ class _DataOptions(Frozen):
     min_per_class: Count | None = None
     """Leave out classes of fewer texts."""
 
+    @property
+    def title(self) -> str:
+        """Title of its column."""
+        return self.name or experiment_name(self.dataset)
+
     @model_validator(mode="before")
     @classmethod
     def _from_text(cls, content: Any) -> Any:
@@ -110,14 +115,13 @@ class _SuiteFile(Frozen):
             _check(check_spelling, one.dataset, "datasets", number, "dataset")
         titles: dict[str, str] = {}
         for number, one in enumerate(self.datasets):
-            title = one.name or experiment_name(one.dataset)
-            if title in titles:
+            if one.title in titles:
                 raise problem(
-                    f"two data sets are called '{title}' ({titles[title]} and {one.dataset}); give one of "
-                    "them another name, as {dataset: …, name: …}",
+                    f"two data sets are called '{one.title}' ({titles[one.title]} and {one.dataset}); give "
+                    "one of them another name, as {dataset: …, name: …}",
                     *("datasets", number, "name"),
                 )
-            titles[title] = one.dataset
+            titles[one.title] = one.dataset
         return self
 
 
@@ -205,7 +209,7 @@ def read_suite(path: str | Path) -> Suite:
     folder = Path(path).parent
     datasets = tuple(
         SuiteDataset(
-            one.name or experiment_name(one.dataset),
+            one.title,
             _dataset_beside(folder, one.dataset),
             one.model_dump(exclude={"dataset", "name"}, exclude_defaults=True),
         )

@@ -19,7 +19,6 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
-import benchmark
 from benchmark.data.ledger_chain import chain_of
 from benchmark.metrics.metric import Predictions
 from benchmark.results_file import schema
@@ -27,6 +26,7 @@ from benchmark.results_file.schema import Manifest, RunEntry
 from benchmark.search.finished_search import FinishedSearch
 from benchmark.spec.config import Frozen
 from benchmark.support.errors import UserError, did_you_mean, one_line
+from benchmark.support.files import shipped_folder
 from benchmark.support.yaml_file import first_problem
 
 Line = TypeVar("Line", bound=Frozen)
@@ -165,9 +165,8 @@ def results_path(asked: str) -> Path:
     """
     if not asked.startswith(SHIPPED):
         return Path(asked)
-    package = Path(benchmark.__file__).resolve().parent
-    folders = package / "boards", package.parent / "docs" / "boards"
-    known = {file.stem: file for folder in folders for file in sorted(folder.glob("*.zip"))}
+    folder = shipped_folder("boards", "docs/boards")
+    known = {file.stem: file for file in sorted(folder.glob("*.zip"))} if folder else {}
     name = asked.removeprefix(SHIPPED)
     if name not in known:
         raise UserError(f"{asked}: there is no shipped board '{name}'; {did_you_mean(name, known)}")

@@ -16,6 +16,8 @@ from pathlib import Path
 
 from filelock import BaseFileLock, FileLock, Timeout
 
+import benchmark
+
 _ASKING_SECONDS = 0.05  # another process that asks at the same time is not taken for the owner
 
 
@@ -135,6 +137,21 @@ def is_locked(path: Path) -> bool:
         return False
     with held(path, _ASKING_SECONDS) as free:
         return not free
+
+
+def shipped_folder(installed: str, in_checkout: str) -> Path | None:
+    """Return a folder of files that come with the package, from a wheel or a checkout; None where it is gone.
+
+    Parameters
+    ----------
+    installed : str
+        Its name in the package, as a wheel has it.
+    in_checkout : str
+        Its path in a checkout.
+    """
+    package = Path(benchmark.__file__).resolve().parent
+    folders = package / installed, package.parent / in_checkout
+    return next((folder for folder in folders if folder.is_dir()), None)
 
 
 @dataclass(frozen=True)

@@ -153,6 +153,8 @@ def trained_on(digest: str, sidecar: Path) -> Resource:
 def read_vectors(value: str, words: Sequence[str]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Read the vectors of some words, streaming: memory stays near the size of the result.
 
+    The last result of a process is kept for its next run, as long as the file is the same.
+
     Two forms of text files are read: that of GloVe, a word and its numbers on each line, and that of
     word2vec, whose first line says how many rows and numbers there are. Words may hold spaces, as a few
     of GloVe's do: the numbers are split off from the right. Of a word that occurs twice the first row
@@ -168,7 +170,7 @@ def read_vectors(value: str, words: Sequence[str]) -> tuple[NDArray[np.float32],
     Returns
     -------
     vectors : ndarray of float32, shape [n, dim]
-        In the order of the words; zeros where the file has no vector.
+        In the order of the words; zeros where the file has no vector. It is not to be changed.
     found : ndarray of bool, shape [n]
         Where it has one.
 
@@ -179,6 +181,14 @@ def read_vectors(value: str, words: Sequence[str]) -> tuple[NDArray[np.float32],
         that were asked for.
     """
     file = find(value)
+    return _read(file, stamp(file.path), tuple(words))
+
+
+@lru_cache(maxsize=1)
+def _read(
+    file: VectorFile, stamped: tuple[str, int, int], words: tuple[str, ...]
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Read a file, which is the same one as long as its stamp is."""
     places = {word.encode("utf-8", errors="replace"): place for place, word in enumerate(words)}
     vectors, found = np.zeros((len(words), 0), dtype=np.float32), np.zeros(len(words), dtype=bool)
     for line, word, numbers in _records(file):
@@ -187,6 +197,8 @@ def read_vectors(value: str, words: Sequence[str]) -> tuple[NDArray[np.float32],
         place = places.get(word)
         if place is not None and not found[place]:
             vectors[place], found[place] = _parse(numbers, f"{file}, line {line}"), True
+    for kept in (vectors, found):
+        kept.flags.writeable = False
     return vectors, found
 
 

@@ -15,7 +15,8 @@ from benchmark.plan.space import find_space, load_space
 from benchmark.serving.mlflow_model import Servable
 from benchmark.spec.config import TRAIN_KEYS, VIEW_KEYS, RunSpec, TrainSettings, ViewSettings, seed_bundle
 from benchmark.training.train import train
-from benchmark.vectors.text_files import report_coverage, write_vectors
+from benchmark.vectors import text_files
+from benchmark.vectors.text_files import read_vectors, report_coverage, write_vectors
 
 WORDS = ("tea", "coffee", "water", *(f"word{number}" for number in range(40)))  # three_classes has ten more
 
@@ -92,6 +93,16 @@ def test_its_coverage_of_words_and_tokens_is_said_before_it_is_trained(three_cla
         f"glove: {vectors} has vectors of {100 * 43 / 53:.1f}% of the vocabulary's 53 words, which are "
         f"{share:.1f}% of the tokens of the training texts"
     ]
+
+
+def test_a_file_is_read_once_until_it_changes(vectors, monkeypatch):
+    first, _ = read_vectors(str(vectors), WORDS)
+    with monkeypatch.context() as patch:
+        patch.setattr(text_files, "_records", None)
+        again, _ = read_vectors(str(vectors), WORDS)
+        assert again is first
+    write_vectors(vectors, WORDS[:2], np.ones((2, 3), np.float32))
+    assert read_vectors(str(vectors), WORDS)[0].shape == (len(WORDS), 3)
 
 
 @pytest.mark.long
